@@ -1,0 +1,276 @@
+// A program's value as JSON text. JSON rules, and what JSON cannot hold
+// becomes something readable instead of a failure:
+//   undefined, NaN, Infinity   null (an undefined property is left out)
+//   bigint                     its decimal digits, as a string
+//   Date                       ISO 8601; an invalid date is null
+//   Map                        an object when all keys are strings, else pairs
+//   Set, typed arrays          an array
+//   Error                      {name, message, stack} with cause and own fields
+//   function, symbol, RegExp   as text: "[Function: f]", "Symbol(x)", "/x/g"
+//   a circular reference       "[Circular]"
+//   a getter that throws       "[Thrown: …]"
+// Every step runs inside the program's deadline: getters, toJSON and proxy
+// traps are the program's code.
+
+import { primordials } from "ext:core/mod.js";
+import { op_conductor_exceeded } from "ext:core/ops";
+const {
+  ArrayBufferIsView,
+  ArrayIsArray,
+  ArrayPrototypeJoin,
+  ArrayPrototypePush,
+  BigIntPrototypeToString,
+  BigIntPrototypeValueOf,
+  BooleanPrototypeValueOf,
+  DatePrototypeGetTime,
+  DatePrototypeToISOString,
+  JSONStringify,
+  MapPrototypeForEach,
+  NumberIsFinite,
+  NumberPrototypeValueOf,
+  ObjectKeys,
+  RegExpPrototypeToString,
+  SafeSet,
+  SetPrototypeForEach,
+  SetPrototypeAdd,
+  SetPrototypeDelete,
+  SetPrototypeHas,
+  String,
+  StringPrototypeToWellFormed,
+  StringPrototypeValueOf,
+  SymbolPrototypeToString,
+  TypedArrayPrototypeGetLength,
+  Uint8Array,
+} = primordials;
+import { core } from "ext:core/mod.js";
+const {
+  isAnyArrayBuffer,
+  isBigIntObject,
+  isBooleanObject,
+  isDataView,
+  isDate,
+  isMap,
+  isNativeError,
+  isNumberObject,
+  isPromise,
+  isRegExp,
+  isSet,
+  isStringObject,
+  isWeakMap,
+  isWeakSet,
+} = core;
+
+const DEPTH = "depth";
+const SIZE = "size";
+const OMIT = undefined;
+
+class Writer {
+  constructor(maxBytes, maxDepth) {
+    this.left = maxBytes;
+    this.maxDepth = maxDepth;
+    this.open = new SafeSet();
+  }
+
+  // JSON text grows only here, so that a value stops at its limit and not after.
+  text(text) {
+    this.left -= text.length;
+    if (this.left < 0) op_conductor_exceeded(SIZE);
+    return text;
+  }
+
+  string(value) {
+    return this.text(JSONStringify(StringPrototypeToWellFormed(value)));
+  }
+
+  value(value, holder, key, depth) {
+    switch (typeof value) {
+      case "undefined":
+        return OMIT;
+      case "string":
+        return this.string(value);
+      case "number":
+        return this.text(NumberIsFinite(value) ? String(value) : "null");
+      case "boolean":
+        return this.text(value ? "true" : "false");
+      case "bigint":
+        return this.string(BigIntPrototypeToString(value));
+      case "symbol":
+        return this.string(SymbolPrototypeToString(value));
+      case "function":
+        return this.string(describeFunction(value));
+      default:
+        return value === null ? this.text("null") : this.object(value, key, depth);
+    }
+  }
+
+  object(value, key, depth) {
+    if (SetPrototypeHas(this.open, value)) return this.string("[Circular]");
+    if (depth >= this.maxDepth) op_conductor_exceeded(DEPTH);
+    SetPrototypeAdd(this.open, value);
+    try {
+      return this.contents(value, key, depth + 1);
+    } finally {
+      SetPrototypeDelete(this.open, value);
+    }
+  }
+
+  contents(value, key, depth) {
+    if (isDate(value)) {
+      const time = DatePrototypeGetTime(value);
+      return NumberIsFinite(time)
+        ? this.string(DatePrototypeToISOString(value))
+        : this.text("null");
+    }
+    const read = (get) => {
+      try {
+        return get();
+      } catch (error) {
+        return new Thrown(error);
+      }
+    };
+    const toJSON = read(() => value.toJSON);
+    if (typeof toJSON === "function") {
+      const replaced = read(() => value.toJSON(key));
+      if (replaced instanceof Thrown) return this.string(replaced.text);
+      if (replaced !== value) return this.value(replaced, null, key, depth);
+    }
+    if (ArrayIsArray(value)) return this.array(read(() => value.length), (i) => value[i], depth);
+    if (isNativeError(value)) return this.error(value, read, depth);
+    if (isMap(value)) return this.map(value, depth);
+    if (isSet(value)) {
+      const items = [];
+      SetPrototypeForEach(value, (item) => ArrayPrototypePush(items, item));
+      return this.array(items.length, (i) => items[i], depth);
+    }
+    if (ArrayBufferIsView(value) && !isDataView(value)) {
+      return this.array(TypedArrayPrototypeGetLength(value), (i) => value[i], depth);
+    }
+    if (isAnyArrayBuffer(value)) {
+      const bytes = new Uint8Array(value);
+      return this.array(TypedArrayPrototypeGetLength(bytes), (i) => bytes[i], depth);
+    }
+    if (isRegExp(value)) return this.string(RegExpPrototypeToString(value));
+    if (isStringObject(value)) return this.string(StringPrototypeValueOf(value));
+    if (isNumberObject(value)) return this.value(NumberPrototypeValueOf(value), null, key, depth);
+    if (isBooleanObject(value)) return this.value(BooleanPrototypeValueOf(value), null, key, depth);
+    if (isBigIntObject(value)) return this.value(BigIntPrototypeValueOf(value), null, key, depth);
+    if (isPromise(value)) return this.string("[Promise]");
+    if (isWeakMap(value)) return this.string("[WeakMap]");
+    if (isWeakSet(value)) return this.string("[WeakSet]");
+    return this.properties(value, [], depth);
+  }
+
+  array(length, item, depth) {
+    this.text("[]");
+    const parts = [];
+    for (let i = 0; i < length; i++) {
+      let text;
+      try {
+        text = this.value(item(i), null, String(i), depth);
+      } catch (error) {
+        text = this.string(new Thrown(error).text);
+      }
+      ArrayPrototypePush(parts, text === OMIT ? this.text("null") : text);
+      this.text(",");
+    }
+    return `[${ArrayPrototypeJoin(parts, ",")}]`;
+  }
+
+  map(value, depth) {
+    const pairs = [];
+    let named = true;
+    MapPrototypeForEach(value, (item, key) => {
+      named &&= typeof key === "string";
+      ArrayPrototypePush(pairs, [key, item]);
+    });
+    if (!named) return this.array(pairs.length, (i) => pairs[i], depth);
+    return this.entries(pairs, depth);
+  }
+
+  error(value, read, depth) {
+    const fields = [];
+    const field = (name) => {
+      const found = read(() => value[name]);
+      if (found !== undefined) ArrayPrototypePush(fields, [name, found]);
+    };
+    field("name");
+    field("message");
+    field("stack");
+    field("cause");
+    field("errors");
+    return this.properties(value, fields, depth);
+  }
+
+  // Own enumerable string keys, after the fields that are already known.
+  properties(value, fields, depth) {
+    let keys;
+    try {
+      keys = ObjectKeys(value);
+    } catch (error) {
+      return this.string(new Thrown(error).text);
+    }
+    const known = new SafeSet();
+    for (let i = 0; i < fields.length; i++) SetPrototypeAdd(known, fields[i][0]);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
+      if (SetPrototypeHas(known, key)) continue;
+      let item;
+      try {
+        item = value[key];
+      } catch (error) {
+        item = new Thrown(error);
+      }
+      ArrayPrototypePush(fields, [key, item]);
+    }
+    return this.entries(fields, depth);
+  }
+
+  entries(entries, depth) {
+    this.text("{}");
+    const parts = [];
+    for (let i = 0; i < entries.length; i++) {
+      const key = entries[i][0];
+      const item = entries[i][1];
+      const text = item instanceof Thrown
+        ? this.string(item.text)
+        : this.value(item, null, key, depth);
+      if (text === OMIT) continue;
+      ArrayPrototypePush(parts, `${this.string(key)}:${text}`);
+      this.text(":,");
+    }
+    return `{${ArrayPrototypeJoin(parts, ",")}}`;
+  }
+}
+
+// What reading a property threw, as text.
+class Thrown {
+  constructor(error) {
+    let text;
+    try {
+      text = `[Thrown: ${String(error)}]`;
+    } catch {
+      text = "[Thrown]";
+    }
+    this.text = text;
+  }
+}
+primordials.ObjectDefineProperty(Thrown, primordials.SymbolHasInstance, {
+  __proto__: null,
+  value: (object) => primordials.ObjectPrototypeIsPrototypeOf(Thrown.prototype, object),
+});
+
+function describeFunction(value) {
+  let name = "";
+  try {
+    name = value.name;
+  } catch {
+    // A proxy around a function may throw here; an unnamed function it is.
+  }
+  return typeof name === "string" && name !== "" ? `[Function: ${name}]` : "[Function]";
+}
+
+function toJson(value, maxBytes, maxDepth) {
+  return new Writer(maxBytes, maxDepth).value(value, null, "", 0) ?? "null";
+}
+
+export { toJson };

@@ -1,0 +1,96 @@
+// The end of the startup snapshot: the globals are in place, and one object of
+// functions waits for the worker (src/worker/isolate.rs), which takes it and
+// removes it, with everything of deno_core, before any program exists.
+
+import { core, primordials } from "ext:core/mod.js";
+import { op_set_format_exception_callback } from "ext:core/ops";
+import { Deno, setVersions, workspace } from "ext:conductor/05_deno.js";
+import { toJson } from "ext:conductor/06_value.js";
+import {
+  event,
+  installGlobals,
+  performance,
+  userAgentVersion,
+} from "ext:conductor/07_globals.js";
+const {
+  ErrorPrototype,
+  JSONParse,
+  ObjectDefineProperty,
+  ObjectKeys,
+  ObjectPrototypeIsPrototypeOf,
+} = primordials;
+
+const { inspectArgs, quoteString, setNoColorFns, getDefaultInspectOptions } = core
+  .loadExtScript("ext:deno_web/01_console.js");
+
+delete Intl.v8BreakIterator;
+setNoColorFns(() => true, () => true);
+installGlobals();
+
+// A handler that calls preventDefault() keeps the run going, as in Deno.
+core.setUnhandledPromiseRejectionHandler((promise, reason) => {
+  const rejection = new event.PromiseRejectionEvent("unhandledrejection", {
+    cancelable: true,
+    promise,
+    reason,
+  });
+  globalThis_.dispatchEvent(rejection);
+  return rejection.defaultPrevented;
+});
+core.setHandledPromiseRejectionHandler((promise, reason) => {
+  globalThis_.dispatchEvent(
+    new event.PromiseRejectionEvent("rejectionhandled", { promise, reason }),
+  );
+});
+core.setReportExceptionCallback(event.reportException);
+
+const globalThis_ = globalThis;
+
+// Called once in each zygote, after the snapshot was loaded.
+function start(versions, target) {
+  setVersions(versions, target);
+  op_set_format_exception_callback(describe);
+  userAgentVersion.value = versions.deno;
+  delete globalThis.__bootstrap;
+  delete globalThis.bootstrap;
+  delete globalThis.__conductor;
+  ObjectDefineProperty(globalThis, "Deno", {
+    __proto__: null,
+    value: Deno,
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  });
+}
+
+// Called once in each worker, when its program has arrived.
+function prepare(workspacePath, globalsJson) {
+  performance.setTimeOrigin();
+  workspace.path = workspacePath;
+  const values = JSONParse(globalsJson);
+  const names = ObjectKeys(values);
+  for (let i = 0; i < names.length; i++) {
+    ObjectDefineProperty(globalThis, names[i], {
+      __proto__: null,
+      value: values[names[i]],
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+// What an uncaught value that is no Error looks like in an error message.
+function describe(value) {
+  if (
+    core.isNativeError(value) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, value)
+  ) {
+    return null;
+  }
+  const text = typeof value === "string"
+    ? quoteString(value, getDefaultInspectOptions())
+    : inspectArgs([value], { colors: false });
+  return `Uncaught ${text}`;
+}
+
+globalThis.__conductor = { start, prepare, toJson };

@@ -1,0 +1,51 @@
+//! `mcp-conductor doctor`: what is enforced here, and the configuration.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use mcp_conductor::{Config, ExecuteRequest, Runtime};
+
+use super::unusable;
+
+pub(super) async fn doctor(config: Config) -> ExitCode {
+    let start = Instant::now();
+    let runtime = match Runtime::new(config.clone()).await {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let started = start.elapsed();
+    println!("Sandbox:\n{}", runtime.sandbox());
+
+    let start = Instant::now();
+    match runtime.execute(ExecuteRequest::new("1 + 1")).await {
+        Ok(execution) if execution.return_value == 2 => println!(
+            "Runtime:\n  started in {:.1} ms, first program in {:.1} ms\n",
+            started.as_secs_f64() * 1e3,
+            start.elapsed().as_secs_f64() * 1e3
+        ),
+        Ok(execution) => return unusable(&format!("A trivial program failed: {execution:?}")),
+        Err(error) => return unusable(&error.to_string()),
+    }
+    println!("Configuration:\n{}", describe(&config));
+    ExitCode::SUCCESS
+}
+
+fn describe(config: &Config) -> String {
+    let millis = |duration: std::time::Duration| format!("{} ms", duration.as_millis());
+    let rows = [
+        ("grants", "none".to_owned()),
+        ("default timeout", millis(config.default_timeout())),
+        ("maximum timeout", millis(config.max_timeout())),
+        ("CPU time", millis(config.max_cpu_time())),
+        ("memory", format!("{} MiB", config.max_memory() >> 20)),
+        ("output", format!("{} bytes", config.max_output())),
+        ("return value", format!("{} bytes", config.max_return_size())),
+        ("return depth", config.max_return_depth().to_string()),
+        ("concurrent runs", config.max_concurrent().to_string()),
+        ("queue", config.max_queue().to_string()),
+        ("standby workers", config.standby().to_string()),
+        ("isolate", format!("{:?}", config.isolate()).to_lowercase()),
+        ("workspace", config.workspace().display().to_string()),
+    ];
+    rows.map(|(name, value)| format!("  {name:<16} {value}\n")).concat()
+}

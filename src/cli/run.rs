@@ -1,0 +1,122 @@
+//! `mcp-conductor run`: one program from the shell.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use mcp_conductor::{
+    Config, ErrorDetail, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
+    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, Runtime, Status,
+};
+use serde_json::{Map, Value};
+
+use super::unusable;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// The program; - reads it from standard input.
+    file: PathBuf,
+    /// A JSON file with an object whose members become globals.
+    #[arg(long, value_name = "FILE")]
+    globals: Option<PathBuf>,
+    /// Wall time in milliseconds.
+    #[arg(long, value_name = "MS")]
+    timeout: Option<u64>,
+    /// Print the whole result as JSON instead of the value.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
+    let request = match request(&arguments) {
+        Ok(request) => request,
+        Err(message) => return unusable(&message),
+    };
+    let runtime = match Runtime::new(config.with_standby(0)).await {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let (execution, mut events) = runtime.stream(request);
+    let printed = async {
+        while let Some(event) = events.next().await {
+            if !arguments.json {
+                eprintln!("{}", event.line);
+            }
+        }
+    };
+    let (execution, ()) = tokio::join!(execution, printed);
+    match execution {
+        Ok(execution) => report(execution, arguments.json),
+        Err(error) => unusable(&error.to_string()),
+    }
+}
+
+fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
+    let mut request = ExecuteRequest::new(read(&arguments.file, MAX_SOURCE_BYTES)?);
+    if let Some(path) = &arguments.globals {
+        let text = read(path, MAX_GLOBALS_BYTES)?;
+        let globals: Map<String, Value> = serde_json::from_str(&text)
+            .map_err(|error| format!("{} holds no JSON object: {error}", path.display()))?;
+        request = request.with_globals(globals);
+    }
+    if let Some(timeout) = arguments.timeout {
+        request = request.with_timeout(Duration::from_millis(timeout));
+    }
+    Ok(request)
+}
+
+/// A file's text, or standard input's for `-`.
+fn read(path: &Path, limit: usize) -> Result<String, String> {
+    let describe = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut bytes = Vec::new();
+    // One byte more than the limit tells that there is more.
+    let limit = limit as u64 + 1;
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(describe)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(describe)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(describe)?;
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        format!("{} is no UTF-8 text: invalid byte at offset {offset}", path.display())
+    })
+}
+
+fn report(execution: Execution, json: bool) -> ExitCode {
+    let code = match execution.status {
+        Status::Success => ExitCode::SUCCESS,
+        Status::Error => ExitCode::FAILURE,
+    };
+    if json {
+        print(&ExecutionJson::from(execution));
+    } else if let Some(error) = &execution.error {
+        eprintln!("{}", describe(error));
+    } else {
+        print(&execution.return_value);
+    }
+    code
+}
+
+/// The value, or the end of the process that reads it: not ours to report.
+fn print<T: serde::Serialize>(value: &T) {
+    let text = serde_json::to_string_pretty(value).expect("JSON values serialize");
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn describe(error: &ExecutionError) -> String {
+    let ErrorDetail { message, line, column, frame, stack, .. } = &error.detail;
+    let mut text = format!("error: {}", error.message);
+    if !error.message.contains(message.as_str()) {
+        text.push_str(&format!("\n{message}"));
+    }
+    if let (Some(line), Some(column)) = (line, column) {
+        text.push_str(&format!("\n  at line {line}, column {column}"));
+    }
+    for part in [frame, stack].into_iter().flatten() {
+        text.push_str(&format!("\n{part}"));
+    }
+    text
+}

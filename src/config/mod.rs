@@ -1,0 +1,205 @@
+//! Everything that an administrator can set, in one validated [`Config`].
+//! The environment's names stand in `environment.rs` and nowhere else.
+
+pub(crate) mod environment;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use environment::Variable;
+
+pub use crate::protocol::Isolate;
+
+/// Limits and choices of a [`crate::Runtime`].
+///
+/// ```
+/// use std::time::Duration;
+/// use mcp_conductor::Config;
+///
+/// let config = Config::default()
+///     .with_default_timeout(Duration::from_secs(5))
+///     .with_max_memory(128 << 20);
+/// assert_eq!(config.default_timeout(), Duration::from_secs(5));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    default_timeout: Duration,
+    max_timeout: Duration,
+    max_cpu_time: Duration,
+    max_memory: u64,
+    max_output: u64,
+    max_return_size: u32,
+    max_return_depth: u32,
+    max_concurrent: usize,
+    max_queue: usize,
+    max_queue_wait: Duration,
+    standby: usize,
+    isolate: Isolate,
+    workspace: PathBuf,
+    executable: Option<PathBuf>,
+    grants_ignored: bool,
+    without: Vec<String>,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{variable}: {problem}, for example {variable}={example}")]
+pub struct ConfigError {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What is wrong with its value.
+    pub problem: String,
+    /// A value that works.
+    pub example: String,
+}
+
+/// Standby workers for each core. One is used while the next is made.
+const STANDBY_PER_CORE: usize = 2;
+
+/// Runs in flight for each core: programs wait for tools more than they compute.
+const CONCURRENT_PER_CORE: usize = 16;
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            default_timeout: Duration::from_secs(30),
+            max_timeout: Duration::from_secs(300),
+            max_cpu_time: Duration::from_secs(10),
+            max_memory: 256 << 20,
+            max_output: 1 << 20,
+            max_return_size: 256 << 10,
+            max_return_depth: 100,
+            max_concurrent: CONCURRENT_PER_CORE * cores,
+            max_queue: 256,
+            max_queue_wait: Duration::from_secs(60),
+            standby: STANDBY_PER_CORE * cores,
+            isolate: Isolate::default(),
+            workspace: default_workspace(),
+            executable: None,
+            grants_ignored: false,
+            without: Vec::new(),
+        }
+    }
+}
+
+fn default_workspace() -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    home.join(".mcp-conductor/workspace")
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident, $with:ident: $type:ty;)*) => {
+        impl Config {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> $type {
+                    self.$name
+                }
+
+                #[doc = concat!("Sets [`Self::", stringify!($name), "`].")]
+                #[must_use]
+                pub fn $with(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+settings! {
+    /// Wall time of a run that asks for none. 30 s.
+    default_timeout, with_default_timeout: Duration;
+    /// The most wall time that a run may ask for. 5 min.
+    max_timeout, with_max_timeout: Duration;
+    /// CPU time of a run, whatever its wall time. 10 s.
+    max_cpu_time, with_max_cpu_time: Duration;
+    /// Bytes of memory of a run, heap and off-heap together. 256 MiB.
+    max_memory, with_max_memory: u64;
+    /// Bytes of output that are kept. More is dropped, and
+    /// [`FLOOD_FACTOR`] times as much ends the run. 1 MiB.
+    max_output, with_max_output: u64;
+    /// Bytes of a value's JSON text. 256 KiB.
+    max_return_size, with_max_return_size: u32;
+    /// Levels of nesting in a value. 100; readers of JSON often stop at 128.
+    max_return_depth, with_max_return_depth: u32;
+    /// Runs at the same time. 16 for each core.
+    max_concurrent, with_max_concurrent: usize;
+    /// Runs that wait for a place. 256.
+    max_queue, with_max_queue: usize;
+    /// How long a run waits for a place. 60 s.
+    max_queue_wait, with_max_queue_wait: Duration;
+    /// Workers kept ready, forked and sealed. 2 for each core; 0 forks each
+    /// when it is needed.
+    standby, with_standby: usize;
+    /// Where isolates are made.
+    isolate, with_isolate: Isolate;
+    /// Whether grants were asked for that this version cannot give.
+    grants_ignored, with_grants_ignored: bool;
+}
+
+/// A program that prints this many times [`Config::max_output`] is ended. Far
+/// above the limit, because to cut a long log off costs less than to lose the
+/// program's value.
+pub const FLOOD_FACTOR: u64 = 256;
+
+impl Config {
+    /// What `Deno.cwd()` answers: `~/.mcp-conductor/workspace`.
+    pub fn workspace(&self) -> &std::path::Path {
+        &self.workspace
+    }
+
+    /// Sets [`Self::workspace`].
+    #[must_use]
+    pub fn with_workspace(mut self, workspace: impl Into<PathBuf>) -> Self {
+        self.workspace = workspace.into();
+        self
+    }
+
+    /// The executable that serves as the zygote: this one, if it calls
+    /// [`crate::zygote_hook`], else `mcp-conductor` in `PATH`.
+    pub fn executable(&self) -> Option<&std::path::Path> {
+        self.executable.as_deref()
+    }
+
+    /// Sets [`Self::executable`], an `mcp-conductor` or a program that calls
+    /// [`crate::zygote_hook`].
+    #[must_use]
+    pub fn with_executable(mut self, executable: impl Into<PathBuf>) -> Self {
+        self.executable = Some(executable.into());
+        self
+    }
+
+    /// Leaves a layer of the sandbox out, to test that this is noticed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_layer(mut self, layer: &str) -> Self {
+        self.without.push(layer.to_owned());
+        self
+    }
+
+    pub(crate) fn without(&self) -> &[String] {
+        &self.without
+    }
+
+    /// The default settings and what the environment sets.
+    ///
+    /// # Errors
+    /// The first variable whose value cannot be used.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        environment::read(|name| std::env::var_os(name))
+    }
+
+    /// Every environment variable, for documentation.
+    pub fn variables() -> &'static [Variable] {
+        environment::VARIABLES
+    }
+
+    /// Variables of the server's prefix that are set and mean nothing to it.
+    pub fn unknown_variables() -> Vec<String> {
+        environment::unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+    }
+}

@@ -1,0 +1,36 @@
+//! Runs TypeScript programs for AI agents, each in a sandboxed process of its
+//! own that was forked from a warm V8.
+//!
+//! ```text
+//! MCP request → server → runtime → pool → worker            (program in, events and outcome out)
+//! op in the program → worker → broker → policy → effect → reply
+//! ```
+//!
+//! [`Runtime::execute`] is the whole of it as a Rust call; the `mcp-conductor`
+//! binary puts an MCP server ([`serve_stdio`]) and a command line around it.
+//! Modules in reading order: `config`, `protocol`, `policy`, `sandbox`,
+//! `worker` (everything that runs in the child), `pool`, `broker`, `runtime`,
+//! `server`.
+
+mod audit;
+mod broker;
+mod config;
+mod policy;
+mod pool;
+mod protocol;
+mod runtime;
+mod sandbox;
+mod server;
+#[path = "../snapshots/mod.rs"]
+mod snapshots;
+mod worker;
+
+pub use config::{Config, ConfigError, FLOOD_FACTOR, Isolate, Variable};
+pub use runtime::{
+    ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
+    InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
+    Runtime, StartError, Status, Truncated,
+};
+pub use sandbox::{LayerStatus, SandboxStatus};
+pub use server::{ExecutionJson, serve_stdio};
+pub use worker::{WorkerAllocator, zygote_hook};

@@ -1,0 +1,13 @@
+//! Workers for the taking: the zygote's process, standby workers, kill and
+//! reap. Frames are passed on and never interpreted, but for the first one,
+//! which says that a worker is sealed.
+
+mod control;
+mod process;
+mod standby;
+mod worker;
+mod zygote;
+
+pub(crate) use control::{receive_control, send_control};
+pub(crate) use standby::{Pool, PoolConfig, PoolError};
+pub(crate) use worker::{Usage, Worker};

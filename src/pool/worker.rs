@@ -1,0 +1,196 @@
+//! One worker, from sealed to reaped. Dropping it kills it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::zygote::Zygote;
+use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
+use crate::sandbox::{sys, verify_worker};
+use crate::worker::STOP_SIGNAL;
+
+/// Sealing takes about half a millisecond.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A killed worker is reaped within a few milliseconds, unless it dies in a
+/// page fault storm.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const READ_BYTES: usize = 64 << 10;
+
+/// A sealed process that waits for a program, runs one, or is about to end.
+pub(crate) struct Worker {
+    stream: UnixStream,
+    reader: FrameReader,
+    pidfd: OwnedFd,
+    pid: Pid,
+    cpu_clock: Option<ClockId>,
+    statm: Option<std::fs::File>,
+    exit: oneshot::Receiver<ExitReport>,
+    // The zygote lives as long as its workers.
+    zygote: Arc<Zygote>,
+}
+
+/// What a worker has used so far, read from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub cpu: Duration,
+    /// Anonymous resident bytes beyond those of a worker that has done nothing.
+    pub memory: u64,
+}
+
+/// A worker's frames ended or broke.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveError {
+    #[error("the worker is gone")]
+    Closed,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("the worker's socket: {0}")]
+    Io(io::Error),
+}
+
+impl Worker {
+    pub(super) async fn new(
+        zygote: Arc<Zygote>,
+        socket: OwnedFd,
+        pidfd: OwnedFd,
+        exit: oneshot::Receiver<ExitReport>,
+        max_frame: usize,
+    ) -> Result<Self, String> {
+        let stream = StdUnixStream::from(socket);
+        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let stream = UnixStream::from_std(stream).map_err(|error| error.to_string())?;
+        let pid = pid_of(&pidfd).map_err(|error| error.to_string())?;
+        let mut worker = Self {
+            stream,
+            reader: FrameReader::new(max_frame),
+            pidfd,
+            pid,
+            cpu_clock: clock_getcpuclockid(pid).ok(),
+            statm: std::fs::File::open(format!("/proc/{pid}/statm")).ok(),
+            exit,
+            zygote,
+        };
+        worker.expect_ready().await?;
+        Ok(worker)
+    }
+
+    async fn expect_ready(&mut self) -> Result<(), String> {
+        let frame = match timeout(READY_TIMEOUT, self.receive()).await {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(_)) => return Err("a worker could not seal itself".into()),
+            Err(_) => return Err("a worker was not ready in time".into()),
+        };
+        match decode(&frame) {
+            Ok(WorkerMessage::Ready) => {}
+            _ => return Err("a worker's first message is not that it is ready".into()),
+        }
+        verify_worker(self.pid.as_raw())
+            .map_err(|(layer, found)| format!("{} is not enforced: {found}", layer.name()))
+    }
+
+    /// The process, as this process's /proc knows it.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0))
+    }
+
+    /// The next frame's body.
+    pub(crate) async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
+        loop {
+            if let Some(body) = self.reader.next_body()? {
+                return Ok(body.to_vec());
+            }
+            match self.stream.read_buf(self.reader.spare(READ_BYTES)).await {
+                Ok(0) => return Err(ReceiveError::Closed),
+                Ok(_) => {}
+                Err(error) => return Err(ReceiveError::Io(error)),
+            }
+        }
+    }
+
+    /// Sends a whole frame. Waits while the worker does not read.
+    pub(crate) async fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frame).await
+    }
+
+    /// Sends a small frame if there is room for it.
+    pub(crate) fn try_send(&self, frame: &[u8]) {
+        let _ = self.stream.try_write(frame);
+    }
+
+    /// Asks the program to stop where it is.
+    pub(crate) fn interrupt(&self) {
+        let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), STOP_SIGNAL);
+    }
+
+    /// Ends the process.
+    pub(crate) fn kill(&self) {
+        let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
+    }
+
+    /// CPU time and memory now. Zero for what can no longer be read.
+    pub(crate) fn usage(&self) -> Usage {
+        let cpu = self.cpu_clock.and_then(|clock| clock_gettime(clock).ok());
+        let resident = self.anonymous_bytes().unwrap_or(0);
+        Usage {
+            cpu: cpu.map(Duration::from).unwrap_or_default(),
+            memory: resident.saturating_sub(self.zygote.hello.base_memory),
+        }
+    }
+
+    /// Resident pages that belong to no file: resident minus shared, proc_pid_statm(5).
+    fn anonymous_bytes(&self) -> Option<u64> {
+        use std::os::unix::fs::FileExt;
+        const PAGE_BYTES: u64 = 4096;
+        let mut buffer = [0; 128];
+        let read = self.statm.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        let text = std::str::from_utf8(&buffer[..read]).ok()?;
+        let mut fields = text.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        let (resident, shared) = (fields.nth(1)?, fields.next()?);
+        Some(resident.saturating_sub(shared) * PAGE_BYTES)
+    }
+
+    /// Waits until the process has ended; kills it after `grace`.
+    pub(crate) async fn ended(mut self, grace: Duration) -> Option<ExitReport> {
+        if let Ok(report) = timeout(grace, &mut self.exit).await {
+            return report.ok();
+        }
+        self.kill();
+        timeout(EXIT_TIMEOUT, &mut self.exit).await.ok()?.ok()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // The zygote reaps it. A pidfd never names another process.
+        self.kill();
+    }
+}
+
+/// The pid behind a pidfd, in the PID namespace of this process's /proc.
+fn pid_of(pidfd: &OwnedFd) -> io::Result<Pid> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    match pid.and_then(|pid| pid.trim().parse().ok()) {
+        Some(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
+        _ => Err(io::Error::other("the worker has ended")),
+    }
+}

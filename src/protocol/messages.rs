@@ -1,0 +1,134 @@
+//! What a worker and the server say to each other about one run.
+
+use serde::{Deserialize, Serialize};
+
+/// From the server to a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ServerMessage {
+    /// The one program of this worker. The first message, and sent once.
+    Run(Box<Program>),
+    /// The answer to [`WorkerMessage::Request`] with the same id.
+    Reply { id: u32, result: Result<(), Refusal> },
+    /// Stop now and say where; SIGKILL follows after a grace.
+    Stop,
+}
+
+/// A program and what it may use up inside the worker. The limits that are
+/// measured from outside are not here.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Program {
+    /// TypeScript source.
+    pub source: String,
+    /// A JSON object whose members become globals.
+    pub globals: String,
+    /// What `Deno.cwd()` answers.
+    pub workspace: String,
+    /// Bytes of output that are kept; the rest is counted and dropped.
+    pub max_output: u64,
+    /// Bytes of output after which the program is ended.
+    pub max_flood: u64,
+    /// Bytes of the value's JSON text.
+    pub max_value: u32,
+    /// Levels of nesting in the value.
+    pub max_depth: u32,
+}
+
+/// From a worker to the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum WorkerMessage {
+    /// Sealed and waiting for a program.
+    Ready,
+    /// The program was parsed and starts to run.
+    Started,
+    /// The program printed this.
+    Output { stream: Stream, bytes: Vec<u8> },
+    /// From here on output is dropped, because it exceeds the limit.
+    OutputFull,
+    /// An access that the broker decides and performs.
+    Request { id: u32, access: Access },
+    /// The end of the run. Nothing follows.
+    Outcome(Box<Outcome>),
+}
+
+/// The stream that a program printed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A privileged operation that a program asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Access {
+    pub kind: AccessKind,
+    /// Path, host:port, variable or command as the program gave it.
+    pub target: Option<String>,
+    /// The call of Deno's API, for the error text: `Deno.readFile()`.
+    pub api: String,
+}
+
+/// Deno's permission that an access falls under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AccessKind {
+    Read,
+    Write,
+    Net,
+    Env,
+    Run,
+}
+
+/// An access that was refused or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// The class of `Deno.errors` that the program sees, `NotCapable` first of all.
+    pub class: String,
+    pub message: String,
+}
+
+/// How a run ended, as the worker tells it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// The program's value, as JSON text.
+    Value(String),
+    /// `Deno.exit(code)`.
+    Exit(i32),
+    /// The program does not parse, or threw.
+    Error(Box<ProgramError>),
+    /// A limit that the worker itself watches.
+    Exceeded { limit: Limit, stack: Option<String> },
+    /// The server's [`ServerMessage::Stop`] or signal arrived.
+    Stopped { stack: Option<String> },
+}
+
+/// The limits that a worker watches from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Limit {
+    Memory,
+    Output,
+    ValueSize,
+    ValueDepth,
+}
+
+/// An error of the program with its place in the code that the user wrote.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProgramError {
+    pub kind: ProgramErrorKind,
+    pub name: String,
+    pub message: String,
+    /// From 1.
+    pub line: Option<u32>,
+    /// From 1.
+    pub column: Option<u32>,
+    /// The lines around the place, with a marker under it.
+    pub frame: Option<String>,
+    pub stack: Option<String>,
+}
+
+/// What kind of error ended a program.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ProgramErrorKind {
+    Syntax,
+    #[default]
+    Runtime,
+    Permission,
+}

@@ -1,0 +1,18 @@
+//! Messages between a worker and the server, and between the zygote and the
+//! server, with their framing. Pure: no V8, no MCP, no file or socket.
+//!
+//! Everything that a worker sends is attacker-chosen. Frames are bounded before
+//! they are read, decoding allocates no more than a frame holds, and a message
+//! carries plain data only: what it means is decided by `runtime` and `broker`.
+
+mod frame;
+mod messages;
+mod zygote;
+
+pub(crate) use frame::{FrameError, FrameReader, decode, encode};
+pub(crate) use messages::{
+    Access, AccessKind, Limit, Outcome, Program, ProgramError, ProgramErrorKind, Refusal,
+    ServerMessage, Stream, WorkerMessage,
+};
+pub use zygote::Isolate;
+pub(crate) use zygote::{ExitReport, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup};

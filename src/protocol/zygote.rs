@@ -1,0 +1,76 @@
+//! What the zygote and the server say to each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::SandboxStatus;
+
+/// What a zygote has loaded. One kind exists; a type-checking and a Python
+/// zygote are planned, and pool and configuration are keyed by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    TypeScript,
+}
+
+/// Where a worker's isolate is made.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolate {
+    /// Once in the zygote; each worker gets a copy-on-write copy.
+    #[default]
+    Warm,
+    /// In each worker, after the fork.
+    Fresh,
+}
+
+/// The first message to a zygote. It holds no secret: workers inherit it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ZygoteSetup {
+    pub kind: Kind,
+    pub isolate: Isolate,
+    /// Bytes of heap and off-heap memory that a program may use.
+    pub max_memory: u64,
+    /// CPU seconds after which the kernel ends a worker, whatever the server does.
+    pub max_cpu_seconds: u64,
+    /// Layers to leave out. For tests of the status and of the start's refusal.
+    pub without: Vec<String>,
+}
+
+/// From the server to the zygote, after the setup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ZygoteRequest {
+    /// Fork a worker. The worker's end of its socket comes with the message.
+    Fork { token: u64 },
+}
+
+/// From the zygote to the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ZygoteMessage {
+    /// The zygote can fork, or says why it never will.
+    Hello(Box<Result<Hello, String>>),
+    /// A worker exists. Its pidfd comes with the message.
+    Forked { token: u64 },
+    /// There is no worker for this token.
+    ForkFailed { token: u64, error: String },
+    /// A worker is gone.
+    Exited { token: u64, report: ExitReport },
+}
+
+/// What a zygote tells about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub status: SandboxStatus,
+    /// Resident anonymous bytes that each worker starts with.
+    pub base_memory: u64,
+}
+
+/// The kernel's account of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExitReport {
+    /// The exit code, if it exited.
+    pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// User and system CPU time in microseconds.
+    pub cpu_micros: u64,
+    /// The largest resident set in bytes, memory shared with the zygote included.
+    pub max_rss: u64,
+}

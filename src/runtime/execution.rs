@@ -1,0 +1,121 @@
+//! The result of a run.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It came to its end. [`Execution::return_value`] holds its value.
+    Success,
+    /// It did not. [`Execution::error`] says why.
+    Error,
+}
+
+/// A run that took place, whatever became of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Execution {
+    /// How it ended.
+    pub status: Status,
+    /// What it printed, both streams, a line each, in the order of arrival.
+    pub output: Vec<String>,
+    /// Its value; null if it has none or failed.
+    pub return_value: Value,
+    /// From the program's arrival at its worker to its end.
+    pub execution_time: Duration,
+    /// Why it failed.
+    pub error: Option<ExecutionError>,
+    /// What was cut off.
+    pub truncated: Option<Truncated>,
+}
+
+/// What of a run's output was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Truncated {
+    /// Which limit cut it: the sentence names value and variable.
+    pub output: String,
+}
+
+/// Why a program failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExecutionError {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// One sentence.
+    pub message: String,
+    /// Where and how.
+    pub detail: ErrorDetail,
+}
+
+/// The kinds of failure, each with the name that clients see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The program does not parse.
+    Syntax,
+    /// The program threw, rejected, or exited with a code.
+    Runtime,
+    /// The program did what the administrator did not grant.
+    Permission,
+    /// Wall time is over.
+    Timeout,
+    /// CPU time is over.
+    Cpu,
+    /// Memory is used up.
+    Memory,
+    /// The program printed far beyond its limit.
+    Output,
+    /// The value is too large or too deep.
+    Value,
+    /// The worker died.
+    Crash,
+    /// The caller gave up.
+    Cancelled,
+}
+
+impl ErrorKind {
+    /// The name in results and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Runtime => "runtime",
+            Self::Permission => "permission",
+            Self::Timeout => "timeout",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::Value => "value",
+            Self::Crash => "crash",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// An error's parts. Positions are in the code that the user wrote, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorDetail {
+    /// The error's class.
+    pub name: String,
+    /// The error's message, with what to do next where we know it.
+    pub message: String,
+    /// Line.
+    pub line: Option<u32>,
+    /// Column, in UTF-16 units.
+    pub column: Option<u32>,
+    /// The lines around the place, with a marker under it.
+    pub frame: Option<String>,
+    /// The stack.
+    pub stack: Option<String>,
+}
+
+impl Execution {
+    /// `success`, or the error's kind.
+    pub(crate) fn outcome_name(&self) -> &'static str {
+        self.error.as_ref().map_or("success", |error| error.kind.name())
+    }
+}

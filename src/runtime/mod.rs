@@ -1,0 +1,218 @@
+//! [`Runtime::execute`]: composes configuration, pool, policy and broker into
+//! one call. Knows nothing of MCP.
+
+mod execution;
+mod outcome;
+mod output;
+mod queue;
+mod request;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+pub use execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status, Truncated};
+pub use output::{OutputEvent, OutputEvents, OutputStream};
+pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
+
+use crate::audit;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::policy::Policy;
+use crate::pool::{Pool, PoolConfig, PoolError};
+use crate::protocol::{Kind, ZygoteSetup, encode};
+use crate::sandbox::SandboxStatus;
+use queue::Queue;
+use session::Session;
+
+/// Bytes of a worker's frame beyond the value in it: an error's message, stack
+/// and code frame.
+const FRAME_OVERHEAD: usize = 128 << 10;
+
+/// Why a runtime does not start.
+#[derive(Debug, Clone, Error)]
+pub enum StartError {
+    /// There is no executable that could serve as the zygote.
+    #[error(
+        "No zygote executable: call mcp_conductor::zygote_hook() first in main, install \
+         mcp-conductor in PATH, or set Config::with_executable"
+    )]
+    NoExecutable,
+    /// A required layer of the sandbox is missing, or the zygote does not start.
+    #[error("{0}")]
+    Sandbox(String),
+}
+
+/// Why there is no [`Execution`]. A program that fails is an execution.
+#[derive(Debug, Clone, Error)]
+pub enum ExecuteError {
+    /// The request cannot be run as it is.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    /// Too many runs are waiting, or this one waited too long.
+    #[error("{0}")]
+    Busy(String),
+    /// No worker could be had.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Runs TypeScript programs, each in a sandboxed process of its own. Cheap to
+/// clone; all clones share one pool.
+///
+/// ```no_run
+/// use mcp_conductor::{Config, ExecuteRequest, Runtime};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     // Lets this executable serve as the zygote too.
+///     mcp_conductor::zygote_hook();
+///     tokio::runtime::Runtime::new()?.block_on(async {
+///         let runtime = Runtime::new(Config::default()).await?;
+///         let request = ExecuteRequest::new("const n: number = 20; n + 22");
+///         let execution = runtime.execute(request).await?;
+///         assert_eq!(execution.return_value, 42);
+///         Ok(())
+///     })
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    pool: Pool,
+    queue: Queue,
+    policy: Policy,
+    executions: AtomicU64,
+}
+
+impl Runtime {
+    /// Starts the zygote and shows, on a first worker, that the sandbox holds.
+    ///
+    /// # Errors
+    /// [`StartError`] if this machine cannot enforce a required layer.
+    pub async fn new(config: Config) -> Result<Self, StartError> {
+        let pool = Pool::start(pool_config(&config)?)
+            .await
+            .map_err(|error| StartError::Sandbox(error.to_string()))?;
+        for layer in pool.status().missing_optional() {
+            tracing::warn!("sandbox: no {}: {}", layer.name, layer.detail);
+        }
+        Ok(Self(Arc::new(Inner {
+            queue: Queue::new(&config),
+            pool,
+            policy: Policy::default(),
+            executions: AtomicU64::new(1),
+            config,
+        })))
+    }
+
+    /// Runs one program to its end. Dropping the future kills the program.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] if the program could not be run at all.
+    pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ExecuteError> {
+        self.run(request, None).await
+    }
+
+    /// Runs one program, and hands out what it prints while it runs.
+    ///
+    /// Output that nobody reads is kept, up to [`Config::max_output`].
+    pub fn stream(
+        &self,
+        request: ExecuteRequest,
+    ) -> (impl Future<Output = Result<Execution, ExecuteError>> + use<>, OutputEvents) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let runtime = self.clone();
+        let execution = async move { runtime.run(request, Some(sender)).await };
+        (execution, OutputEvents(receiver))
+    }
+
+    async fn run(
+        &self,
+        request: ExecuteRequest,
+        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+    ) -> Result<Execution, ExecuteError> {
+        let inner = &self.0;
+        let code_bytes = request.source().len();
+        let request = request.validate(&inner.config)?;
+        let number = inner.executions.fetch_add(1, Ordering::Relaxed);
+        let place = inner.queue.enter().await?;
+        let timeout = request.timeout;
+        let frame = encode(&request.message(&inner.config));
+        let mut worker = inner.pool.acquire().await.map_err(unavailable)?;
+        // A worker that died while it stood by costs a second one, not the call.
+        while worker.send(&frame).await.is_err() {
+            worker = inner.pool.acquire().await.map_err(unavailable)?;
+        }
+        let broker = Broker::new(inner.policy.clone(), number);
+        let session = Session::new(worker, broker, &inner.config, timeout, events);
+        let (execution, usage) = session.run(place).await;
+        let outcome = execution.outcome_name();
+        audit::executed(number, outcome, code_bytes, execution.execution_time, usage.cpu);
+        Ok(execution)
+    }
+
+    /// What of the sandbox is enforced on this machine.
+    pub fn sandbox(&self) -> &SandboxStatus {
+        self.0.pool.status()
+    }
+
+    /// The settings that the runtime was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Runs in flight.
+    pub fn active(&self) -> usize {
+        self.0.queue.active()
+    }
+
+    /// Workers that stand by.
+    pub fn standing_by(&self) -> usize {
+        self.0.pool.standing_by()
+    }
+}
+
+fn unavailable(error: PoolError) -> ExecuteError {
+    tracing::error!("{error}");
+    ExecuteError::Unavailable(error.to_string())
+}
+
+fn pool_config(config: &Config) -> Result<PoolConfig, StartError> {
+    // The kernel's limit is a backstop behind the one that is measured: it has
+    // whole seconds only.
+    let max_cpu_seconds = config.max_cpu_time().as_secs() + 2;
+    Ok(PoolConfig {
+        executable: zygote_executable(config)?,
+        setup: ZygoteSetup {
+            kind: Kind::TypeScript,
+            isolate: config.isolate(),
+            max_memory: config.max_memory(),
+            max_cpu_seconds,
+            without: config.without().to_vec(),
+        },
+        standby: config.standby(),
+        max_frame: config.max_return_size() as usize + FRAME_OVERHEAD,
+    })
+}
+
+fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {
+    if let Some(path) = config.executable() {
+        return Ok(path.to_owned());
+    }
+    if crate::worker::hook_was_called() {
+        // The file may be replaced while the server runs; this link still
+        // names the one that runs.
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths)
+        .map(|directory| directory.join("mcp-conductor"))
+        .find(|candidate| candidate.is_file())
+        .ok_or(StartError::NoExecutable)
+}

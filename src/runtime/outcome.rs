@@ -1,0 +1,294 @@
+//! What a run came to, in the words that its author reads.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status, Truncated};
+use super::output::Collector;
+use crate::config::environment::{
+    MAX_CPU_TIME, MAX_MEMORY, MAX_OUTPUT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE, MAX_TIMEOUT,
+};
+use crate::config::{Config, FLOOD_FACTOR};
+use crate::protocol::{ExitReport, Limit, Outcome, ProgramError, ProgramErrorKind};
+use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
+
+/// The limits of one run, for its errors.
+pub(super) struct Limits {
+    timeout: Duration,
+    max_timeout: Duration,
+    pub cpu: Duration,
+    pub memory: u64,
+    output: u64,
+    value_size: u32,
+    value_depth: u32,
+}
+
+impl Limits {
+    pub(super) fn new(config: &Config, timeout: Duration) -> Self {
+        Self {
+            timeout,
+            max_timeout: config.max_timeout(),
+            cpu: config.max_cpu_time(),
+            memory: config.max_memory(),
+            output: config.max_output(),
+            value_size: config.max_return_size(),
+            value_depth: config.max_return_depth(),
+        }
+    }
+}
+
+/// Why a run ended.
+pub(super) enum Cause {
+    /// The worker said so.
+    Outcome(Box<Outcome>),
+    /// The server stopped it.
+    Timeout,
+    CpuLimit,
+    MemoryLimit,
+    OutputLimit,
+    /// As above, with the place where the program was.
+    Stopped(Box<Cause>, String),
+    /// The worker's process ended by itself.
+    Died { running: bool },
+}
+
+impl Cause {
+    /// What the worker still said when it was stopped: where it was.
+    pub(super) fn with_stack_of(self, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Stopped { stack: Some(stack) } => Self::Stopped(Box::new(self), stack),
+            _ => self,
+        }
+    }
+}
+
+/// The result of a run.
+pub(super) fn execution(
+    cause: Cause,
+    report: Option<ExitReport>,
+    limits: &Limits,
+    collector: Collector,
+    execution_time: Duration,
+) -> Execution {
+    let truncated = collector.is_truncated().then(|| Truncated {
+        output: format!("after {} bytes ({MAX_OUTPUT})", limits.output),
+    });
+    let result = result(cause, report, limits);
+    let (status, return_value, error) = match result {
+        Ok(value) => (Status::Success, value, None),
+        Err(error) => (Status::Error, Value::Null, Some(error)),
+    };
+    let output = collector.finish();
+    Execution { status, output, return_value, execution_time, error, truncated }
+}
+
+fn result(
+    cause: Cause,
+    report: Option<ExitReport>,
+    limits: &Limits,
+) -> Result<Value, ExecutionError> {
+    match cause {
+        Cause::Outcome(outcome) => worker_outcome(*outcome, limits),
+        Cause::Timeout => Err(timeout(limits)),
+        Cause::CpuLimit => Err(cpu(limits)),
+        Cause::MemoryLimit => Err(memory(limits)),
+        Cause::OutputLimit => Err(output(limits)),
+        Cause::Stopped(cause, stack) => {
+            let mut error = result(*cause, report, limits).err();
+            if let Some(error) = &mut error {
+                error.detail.stack = Some(stack);
+            }
+            error.map_or(Ok(Value::Null), Err)
+        }
+        Cause::Died { running } => Err(died(running, report, limits)),
+    }
+}
+
+fn worker_outcome(outcome: Outcome, limits: &Limits) -> Result<Value, ExecutionError> {
+    match outcome {
+        Outcome::Value(json) => value(&json, limits),
+        Outcome::Exit(0) => Ok(Value::Null),
+        Outcome::Exit(code) => Err(simple(
+            ErrorKind::Runtime,
+            "Exit",
+            format!("Process exited with code {code}"),
+        )),
+        Outcome::Error(error) => Err(program_error(*error)),
+        Outcome::Exceeded { limit, stack } => {
+            let mut error = match limit {
+                Limit::Memory => memory(limits),
+                Limit::Output => output(limits),
+                Limit::ValueSize => value_size(limits),
+                Limit::ValueDepth => value_depth(limits),
+            };
+            error.detail.stack = stack;
+            Err(error)
+        }
+        // Nobody asked it to stop.
+        Outcome::Stopped { .. } => Err(simple(
+            ErrorKind::Crash,
+            "WorkerError",
+            "The worker stopped without being asked to".to_owned(),
+        )),
+    }
+}
+
+/// The value's text as the worker sent it: checked, not believed.
+fn value(json: &str, limits: &Limits) -> Result<Value, ExecutionError> {
+    if json.len() > limits.value_size as usize {
+        return Err(value_size(limits));
+    }
+    serde_json::from_str(json).map_err(|error| {
+        simple(ErrorKind::Crash, "WorkerError", format!("The worker's value is no JSON: {error}"))
+    })
+}
+
+fn program_error(error: ProgramError) -> ExecutionError {
+    let ProgramError { kind, name, message, line, column, frame, stack } = error;
+    let kind = match kind {
+        ProgramErrorKind::Syntax => ErrorKind::Syntax,
+        ProgramErrorKind::Runtime => ErrorKind::Runtime,
+        ProgramErrorKind::Permission => ErrorKind::Permission,
+    };
+    let sentence = if message.is_empty() {
+        name.clone()
+    } else if message.starts_with("Uncaught ") || message == NEVER_RESOLVED {
+        message.clone()
+    } else {
+        format!("{name}: {message}")
+    };
+    let detail = ErrorDetail { name, message, line, column, frame, stack };
+    ExecutionError { kind, message: sentence, detail }
+}
+
+/// As users of the original know it, without a class before it.
+const NEVER_RESOLVED: &str = "Top-level await promise never resolved";
+
+fn timeout(limits: &Limits) -> ExecutionError {
+    let mut error = simple(
+        ErrorKind::Timeout,
+        "TimeoutError",
+        format!("Execution timed out after {}ms", limits.timeout.as_millis()),
+    );
+    error.detail.message = format!(
+        "The program ran {} ms of wall time. Do less in one run, or pass a larger timeout: up to \
+         {} ms ({MAX_TIMEOUT}). Output so far is kept",
+        limits.timeout.as_millis(),
+        limits.max_timeout.as_millis()
+    );
+    error
+}
+
+fn cpu(limits: &Limits) -> ExecutionError {
+    let limit = limits.cpu.as_millis();
+    simple(
+        ErrorKind::Cpu,
+        "CpuLimitError",
+        format!(
+            "CPU time limit exceeded: {limit} ms ({MAX_CPU_TIME}). Look for an endless loop, or \
+             split the work over several runs"
+        ),
+    )
+}
+
+fn memory(limits: &Limits) -> ExecutionError {
+    let limit = limits.memory >> 20;
+    simple(
+        ErrorKind::Memory,
+        "MemoryLimitError",
+        format!(
+            "Memory limit exceeded: {limit} MiB, heap and buffers together ({MAX_MEMORY}). Process \
+             the data in smaller pieces"
+        ),
+    )
+}
+
+fn output(limits: &Limits) -> ExecutionError {
+    let limit = limits.output.saturating_mul(FLOOD_FACTOR);
+    simple(
+        ErrorKind::Output,
+        "OutputLimitError",
+        format!(
+            "Output limit exceeded: {limit} bytes printed, of which the first {} are kept \
+             ({MAX_OUTPUT}). Print less",
+            limits.output
+        ),
+    )
+}
+
+fn value_size(limits: &Limits) -> ExecutionError {
+    simple(
+        ErrorKind::Value,
+        "ValueLimitError",
+        format!(
+            "Return value too large: more than {} bytes of JSON ({MAX_RETURN_SIZE}). Return a \
+             summary, or the part that is needed",
+            limits.value_size
+        ),
+    )
+}
+
+fn value_depth(limits: &Limits) -> ExecutionError {
+    simple(
+        ErrorKind::Value,
+        "ValueLimitError",
+        format!(
+            "Return value too deep: more than {} levels of nesting ({MAX_RETURN_DEPTH}). Return a \
+             flatter value",
+            limits.value_depth
+        ),
+    )
+}
+
+/// A worker that ended without a word: what the kernel says about it.
+fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> ExecutionError {
+    let Some(report) = report else {
+        return crash("The worker ended, and how is not known: the zygote died".to_owned());
+    };
+    let signal = report.signal.and_then(|number| Signal::try_from(number).ok());
+    match (report.code, signal) {
+        (Some(EXIT_MEMORY), _) => memory(limits),
+        (_, Some(Signal::SIGXCPU)) => cpu(limits),
+        // V8 gives up with one of these when even its own structures find no room.
+        (_, Some(Signal::SIGABRT | Signal::SIGTRAP | Signal::SIGILL | Signal::SIGSEGV))
+            if running && nearly_full(&report, limits) =>
+        {
+            memory(limits)
+        }
+        // Rust's parser recurses with the source, and has a stack of 64 MiB.
+        (_, Some(Signal::SIGSEGV | Signal::SIGABRT)) if !running => simple(
+            ErrorKind::Syntax,
+            "SyntaxError",
+            "The program cannot be parsed: it is nested too deeply".to_owned(),
+        ),
+        (_, Some(Signal::SIGSYS)) => crash(
+            "The worker was ended by SIGSYS: it made a system call that its sandbox forbids"
+                .to_owned(),
+        ),
+        (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
+        (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
+        (Some(EXIT_PANIC), _) => {
+            crash("The worker panicked, which is a bug in mcp-conductor".to_owned())
+        }
+        (Some(code), None) => crash(format!("The worker ended with code {code} and no result")),
+        (None, None) => crash("The worker ended, and how is not known".to_owned()),
+    }
+}
+
+/// Most of the memory that a worker may have is in use. Its resident set has
+/// some 60 MiB of program text and shared zygote memory as well.
+fn nearly_full(report: &ExitReport, limits: &Limits) -> bool {
+    report.max_rss > limits.memory / 10 * 8
+}
+
+fn crash(message: String) -> ExecutionError {
+    simple(ErrorKind::Crash, "WorkerError", message)
+}
+
+fn simple(kind: ErrorKind, name: &str, message: String) -> ExecutionError {
+    let detail =
+        ErrorDetail { name: name.into(), message: message.clone(), ..Default::default() };
+    ExecutionError { kind, message, detail }
+}

@@ -1,0 +1,193 @@
+//! What is to be run, and whether it can be.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::config::environment::MAX_TIMEOUT;
+use crate::config::{Config, FLOOD_FACTOR};
+use crate::protocol::{Program, ServerMessage};
+
+/// Largest program in bytes of UTF-8.
+pub const MAX_SOURCE_BYTES: usize = 1 << 20;
+
+/// Largest globals in bytes of JSON text.
+pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
+
+/// Names that no global can have although they are identifiers: they are fixed
+/// properties of the global object (ECMA-262 section 19.1).
+const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
+
+/// ECMA-262's reserved words, strict mode's and `await` included.
+const RESERVED: [&str; 47] = [
+    "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger",
+    "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally",
+    "for", "function", "if", "implements", "import", "in", "instanceof", "interface", "let", "new",
+    "null", "package", "private", "protected", "public", "return", "static", "super", "switch",
+    "this", "throw", "true", "try", "typeof", "var", "void", "while", "with",
+];
+
+/// A program and how to run it.
+///
+/// ```
+/// use mcp_conductor::ExecuteRequest;
+/// use serde_json::json;
+///
+/// let request = ExecuteRequest::new("a + b")
+///     .with_global("a", json!(1))
+///     .with_global("b", json!(2))
+///     .with_timeout(std::time::Duration::from_secs(5));
+/// ```
+#[derive(Debug, Clone)]
+pub struct ExecuteRequest {
+    source: String,
+    timeout: Option<Duration>,
+    globals: Map<String, Value>,
+}
+
+/// A request that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidRequest {
+    /// The source is larger than [`MAX_SOURCE_BYTES`].
+    #[error("The program has {0} bytes; at most {MAX_SOURCE_BYTES} are accepted")]
+    SourceTooLarge(usize),
+    /// The globals are larger than [`MAX_GLOBALS_BYTES`].
+    #[error("The globals have {0} bytes of JSON; at most {MAX_GLOBALS_BYTES} are accepted")]
+    GlobalsTooLarge(usize),
+    /// The timeout is zero or above the administrator's maximum.
+    #[error(
+        "timeout must be from 1 to {max} ms, not {asked} ms (the maximum is {MAX_TIMEOUT})"
+    )]
+    Timeout { asked: u128, max: u128 },
+    /// A global's name is no identifier, or one that cannot be defined.
+    #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]
+    GlobalName(String),
+}
+
+impl ExecuteRequest {
+    /// A request for a program in TypeScript.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into(), timeout: None, globals: Map::new() }
+    }
+
+    /// Sets the wall time; without it the configuration's default holds.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Makes a JSON value visible to the program under a name.
+    #[must_use]
+    pub fn with_global(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.globals.insert(name.into(), value);
+        self
+    }
+
+    /// Makes every member of an object visible to the program.
+    #[must_use]
+    pub fn with_globals(mut self, globals: Map<String, Value>) -> Self {
+        self.globals.extend(globals);
+        self
+    }
+
+    /// The program.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub(super) fn validate(self, config: &Config) -> Result<ValidRequest, InvalidRequest> {
+        if self.source.len() > MAX_SOURCE_BYTES {
+            return Err(InvalidRequest::SourceTooLarge(self.source.len()));
+        }
+        let timeout = self.timeout.unwrap_or(config.default_timeout());
+        if timeout < Duration::from_millis(1) || timeout > config.max_timeout() {
+            return Err(InvalidRequest::Timeout {
+                asked: timeout.as_millis(),
+                max: config.max_timeout().as_millis(),
+            });
+        }
+        if let Some(name) = self.globals.keys().find(|name| !is_definable(name)) {
+            return Err(InvalidRequest::GlobalName(name.clone()));
+        }
+        let globals = Value::Object(self.globals).to_string();
+        if globals.len() > MAX_GLOBALS_BYTES {
+            return Err(InvalidRequest::GlobalsTooLarge(globals.len()));
+        }
+        Ok(ValidRequest { source: self.source, globals, timeout })
+    }
+}
+
+/// A request that was checked.
+pub(super) struct ValidRequest {
+    source: String,
+    globals: String,
+    pub timeout: Duration,
+}
+
+impl ValidRequest {
+    pub(super) fn message(self, config: &Config) -> ServerMessage {
+        ServerMessage::Run(Box::new(Program {
+            source: self.source,
+            globals: self.globals,
+            workspace: config.workspace().to_string_lossy().into_owned(),
+            max_output: config.max_output(),
+            max_flood: config.max_output().saturating_mul(FLOOD_FACTOR),
+            max_value: config.max_return_size(),
+            max_depth: config.max_return_depth(),
+        }))
+    }
+}
+
+/// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
+/// that a property of the global object can have and code can use.
+fn is_definable(name: &str) -> bool {
+    let mut chars = name.chars();
+    let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
+    chars.next().is_some_and(starts)
+        && chars.all(|c| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}'))
+        && !FIXED_NAMES.contains(&name)
+        && !RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn invalid(request: ExecuteRequest) -> String {
+        request.validate(&Config::default()).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_program_of_one_mebibyte_is_accepted_and_one_byte_more_is_not() {
+        assert_eq!(invalid(ExecuteRequest::new("a".repeat(MAX_SOURCE_BYTES))), "");
+        assert_eq!(
+            invalid(ExecuteRequest::new("a".repeat(MAX_SOURCE_BYTES + 1))),
+            "The program has 1048577 bytes; at most 1048576 are accepted"
+        );
+    }
+
+    #[test]
+    fn a_timeout_is_from_one_millisecond_to_the_maximum() {
+        let with = |ms| ExecuteRequest::new("1").with_timeout(Duration::from_millis(ms));
+        assert_eq!(invalid(with(1)), "");
+        assert_eq!(invalid(with(300_000)), "");
+        let message = "timeout must be from 1 to 300000 ms, not 0 ms (the maximum is \
+            MCP_CONDUCTOR_MAX_TIMEOUT)";
+        assert_eq!(invalid(with(0)), message);
+        assert_eq!(invalid(with(300_001)), message.replace("not 0", "not 300001"));
+    }
+
+    #[test]
+    fn a_global_is_named_by_an_identifier() {
+        for name in ["x", "_1", "$a", "größe", "日本"] {
+            assert_eq!(invalid(ExecuteRequest::new("1").with_global(name, json!(1))), "", "{name}");
+        }
+        for name in ["", "1x", "a-b", "a b", "a.b", "class", "await", "undefined", "x;y", "\0"] {
+            assert_ne!(invalid(ExecuteRequest::new("1").with_global(name, json!(1))), "", "{name}");
+        }
+    }
+}

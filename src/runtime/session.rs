@@ -1,0 +1,211 @@
+//! One run, seen from outside: frames in, limits watched, the end decided.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+use super::execution::Execution;
+use super::outcome::{self, Cause, Limits};
+use super::output::{Collector, OutputEvent};
+use super::queue::Place;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::pool::{Usage, Worker};
+use crate::protocol::{ExitReport, Outcome, ServerMessage, WorkerMessage, decode, encode};
+
+/// How often CPU time and memory of a run are measured. A run can exceed its
+/// CPU limit by this much.
+const MEASURE_EVERY: Duration = Duration::from_millis(20);
+
+/// From the request to stop to SIGKILL. V8 stops loops within milliseconds and
+/// some native calls (`normalize`, `replace`) only after seconds.
+const STOP_GRACE: Duration = Duration::from_millis(250);
+
+/// From a worker's outcome to SIGKILL: it has only to exit.
+const EXIT_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the end of a dead worker's story is waited for.
+const REPORT_GRACE: Duration = Duration::from_millis(500);
+
+pub(super) struct Session {
+    worker: Worker,
+    broker: Broker,
+    limits: Limits,
+    started: Instant,
+    deadline: Instant,
+    collector: Collector,
+    /// The program was parsed and runs.
+    running: bool,
+    stopping: Option<Stopping>,
+    peak: Usage,
+}
+
+struct Stopping {
+    cause: Cause,
+    kill_at: Instant,
+    killed: bool,
+}
+
+/// What ended the frames of a worker.
+enum End {
+    Outcome(Box<Outcome>),
+    /// The worker closed its socket or broke the protocol.
+    Gone,
+}
+
+impl Session {
+    pub(super) fn new(
+        worker: Worker,
+        broker: Broker,
+        config: &Config,
+        timeout: Duration,
+        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+    ) -> Self {
+        let started = Instant::now();
+        Self {
+            worker,
+            broker,
+            limits: Limits::new(config, timeout),
+            started,
+            deadline: started + timeout,
+            collector: Collector::new(config.max_output(), events),
+            running: false,
+            stopping: None,
+            peak: Usage::default(),
+        }
+    }
+
+    /// Watches the run to its end. The place is given back when the worker's
+    /// process is gone.
+    pub(super) async fn run(mut self, place: Place) -> (Execution, Usage) {
+        let end = self.watch().await;
+        let execution_time = self.started.elapsed();
+        let (cause, report) = match end {
+            End::Outcome(outcome) => {
+                self.peak = self.measured();
+                let cause = match self.stopping.take() {
+                    Some(stopping) => stopping.cause.with_stack_of(*outcome),
+                    None => Cause::Outcome(outcome),
+                };
+                tokio::spawn(async move {
+                    self.worker.ended(EXIT_GRACE).await;
+                    drop(place);
+                });
+                (cause, None)
+            }
+            End::Gone => {
+                let report = self.worker.ended(REPORT_GRACE).await;
+                drop(place);
+                let cause = match self.stopping {
+                    Some(stopping) => stopping.cause,
+                    None => Cause::Died { running: self.running },
+                };
+                (cause, report)
+            }
+        };
+        if let Some(ExitReport { cpu_micros, .. }) = report {
+            self.peak.cpu = Duration::from_micros(cpu_micros);
+        }
+        let execution =
+            outcome::execution(cause, report, &self.limits, self.collector, execution_time);
+        (execution, self.peak)
+    }
+
+    async fn watch(&mut self) -> End {
+        let mut measure = interval_at(self.started + MEASURE_EVERY, MEASURE_EVERY);
+        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
+            tokio::select! {
+                frame = self.worker.receive() => {
+                    match frame.ok().and_then(|frame| decode(&frame).ok()) {
+                        Some(message) => {
+                            if let Some(end) = self.take(message).await {
+                                return end;
+                            }
+                        }
+                        None => {
+                            self.worker.kill();
+                            return End::Gone;
+                        }
+                    }
+                }
+                () = sleep_until(next) => self.time_is_over(),
+                _ = measure.tick() => self.measure(),
+            }
+        }
+    }
+
+    /// Acts on a message. Every message is the worker's to choose.
+    async fn take(&mut self, message: WorkerMessage) -> Option<End> {
+        match message {
+            WorkerMessage::Started => self.running = true,
+            WorkerMessage::Output { stream, bytes } => {
+                if !self.collector.add(stream, &bytes) {
+                    // The worker cuts output itself; this one does not.
+                    self.collector.truncate();
+                    self.stop(Cause::OutputLimit);
+                }
+            }
+            WorkerMessage::OutputFull => self.collector.truncate(),
+            WorkerMessage::Request { id, access } => {
+                let result = self.broker.handle(access);
+                let reply = encode(&ServerMessage::Reply { id, result });
+                // A worker that asks and does not read waits for its deadline.
+                let sent = tokio::time::timeout_at(self.deadline, self.worker.send(&reply)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    self.time_is_over();
+                }
+            }
+            WorkerMessage::Outcome(outcome) => return Some(End::Outcome(outcome)),
+            // Said once, before the program; a second time is a broken worker.
+            WorkerMessage::Ready => {
+                self.worker.kill();
+                return Some(End::Gone);
+            }
+        }
+        None
+    }
+
+    fn time_is_over(&mut self) {
+        match &mut self.stopping {
+            None => self.stop(Cause::Timeout),
+            Some(stopping) => {
+                if !std::mem::replace(&mut stopping.killed, true) {
+                    self.worker.kill();
+                }
+                // The socket closes now; this is for a kernel that takes its time.
+                stopping.kill_at = Instant::now() + STOP_GRACE;
+            }
+        }
+    }
+
+    fn stop(&mut self, cause: Cause) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let kill_at = Instant::now() + STOP_GRACE;
+        self.stopping = Some(Stopping { cause, kill_at, killed: false });
+        // The message reaches a program that waits, the signal one that runs.
+        self.worker.try_send(&encode(&ServerMessage::Stop));
+        self.worker.interrupt();
+    }
+
+    fn measure(&mut self) {
+        self.peak = self.measured();
+        if self.peak.cpu > self.limits.cpu {
+            self.stop(Cause::CpuLimit);
+        } else if self.peak.memory > self.limits.memory {
+            self.stop(Cause::MemoryLimit);
+        }
+    }
+
+    fn measured(&self) -> Usage {
+        let now = self.worker.usage();
+        Usage {
+            cpu: now.cpu.max(self.peak.cpu),
+            memory: now.memory.max(self.peak.memory),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! A worker's system calls. Each list says why its calls are on it.
+//!
+//! Three filters are stacked; the kernel takes the most severe answer of all
+//! (kill, then errno, then allow) and, among errnos, that of the filter that
+//! was installed last. V8 maps code writable and executable while it runs, so
+//! PROT_EXEC cannot be refused: assume that a bug in V8 gives native code, and
+//! that this filter and the broker's validation are then the boundary.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use thiserror::Error;
+
+/// What a single-threaded V8 and the worker's event loop use. Observed with
+/// JIT, GC, Wasm, Intl, Temporal, crypto, stack overflow and failed allocations.
+const ALLOWED: &[libc::c_long] = &[
+    // Memory: V8's heap and code, malloc.
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    // Protection keys, on machines that have them.
+    libc::SYS_pkey_alloc,
+    libc::SYS_pkey_free,
+    libc::SYS_pkey_mprotect,
+    // The one socket. No call here makes a descriptor that opens anything.
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_close,
+    // The event loop, whose descriptors exist before the filter does.
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    // Time and waiting.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_restart_syscall,
+    // Randomness.
+    libc::SYS_getrandom,
+    // Signals to this process: the server's request to stop.
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // Facts about this process.
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rseq,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// Answered with "permission denied": ICU and libc look for files and go on
+/// without them.
+const EACCES: &[libc::c_long] = &[
+    libc::SYS_open,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_newfstatat,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+];
+
+/// Answered with "no such call": libc then tries an older one, which is refused
+/// with an errno too.
+const ENOSYS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_statx];
+
+/// Nothing that runs here has a reason for these: whoever makes one has taken
+/// over the process.
+const KILLED: &[libc::c_long] = &[
+    // Reaching out.
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    // Becoming or reaching into another process.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    // Kernel interfaces with a history of holes.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_bpf,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_ioctl,
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    // Undoing the sandbox.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_kexec_load,
+];
+
+/// The filters cannot be made: a mistake in the lists or a strange machine.
+#[derive(Debug, Error)]
+#[error("the system call filters cannot be compiled: {0}")]
+pub(crate) struct FilterError(#[from] seccompiler::BackendError);
+
+/// Compiled filters, made once in the zygote, in the order of installation.
+pub(crate) struct Filters(Vec<BpfProgram>);
+
+impl Filters {
+    pub(crate) fn compile() -> Result<Self, FilterError> {
+        use SeccompAction::{Allow, Errno, KillProcess};
+        let eperm = Errno(libc::EPERM as u32);
+        Ok(Self(vec![
+            filter(ALLOWED, Allow, eperm)?,
+            filter(EACCES, Errno(libc::EACCES as u32), Allow)?,
+            filter(ENOSYS, Errno(libc::ENOSYS as u32), Allow)?,
+            filter(KILLED, KillProcess, Allow)?,
+        ]))
+    }
+
+    /// Installs the filters for this thread, the only one of a worker.
+    pub(crate) fn install(&self) -> Result<(), seccompiler::Error> {
+        self.0.iter().try_for_each(|program| seccompiler::apply_filter(program))
+    }
+}
+
+fn filter(
+    calls: &[libc::c_long],
+    matched: SeccompAction,
+    otherwise: SeccompAction,
+) -> Result<BpfProgram, FilterError> {
+    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+        calls.iter().map(|&call| (call, Vec::new())).collect();
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_call_is_on_two_lists() {
+        let all: Vec<_> = [ALLOWED, EACCES, ENOSYS, KILLED].concat();
+        let distinct: HashSet<_> = all.iter().collect();
+        assert_eq!(all.len(), distinct.len());
+    }
+
+    #[test]
+    fn the_filters_compile() {
+        assert_eq!(Filters::compile().unwrap().0.len(), 4);
+    }
+}

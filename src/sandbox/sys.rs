@@ -1,0 +1,232 @@
+//! The system calls that no crate wraps safely. All `unsafe` of the sandbox.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+
+/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
+pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: the call takes no pointer. The caller is a process of one thread
+    // that owns the descriptors above `first` only to be rid of them, and never
+    // drops their Rust owners: it runs until _exit.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// Drops every capability, the bounding set included (capset(2)).
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    drop_bounding_set();
+    let header = Header { version: VERSION_3, pid: 0 };
+    let none = [Data { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    // SAFETY: both pointers are to live values of the layout that version 3
+    // asks for: one header, two data records.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// Empties the capability bounding set, as far as this process may.
+pub(crate) fn drop_bounding_set() {
+    for capability in 0..64 {
+        // SAFETY: no pointers. EINVAL names a capability that the kernel does
+        // not know, EPERM a process that may not change its bounding set.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+    }
+}
+
+/// What `fork` returned.
+pub(crate) enum Fork {
+    Child,
+    Parent(nix::unistd::Pid),
+}
+
+/// fork(2) for a process of one thread.
+///
+/// # Panics
+/// If the process has a second thread: its locks would stay locked in the child.
+pub(crate) fn fork_single_threaded() -> io::Result<Fork> {
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    // After the root was emptied there is no /proc; the check before it, in the
+    // same process, which starts no thread in between, still holds.
+    if let Ok(threads) = threads {
+        assert_eq!(threads, 1, "a zygote has one thread");
+    }
+    // SAFETY: there is no other thread whose locks or state the child could
+    // find half-changed.
+    match unsafe { nix::unistd::fork() }.map_err(io::Error::from)? {
+        nix::unistd::ForkResult::Child => Ok(Fork::Child),
+        nix::unistd::ForkResult::Parent { child } => Ok(Fork::Parent(child)),
+    }
+}
+
+/// Ends the process at once: no destructors, no atexit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Takes back V8's MADV_DONTFORK from every mapping of this process.
+///
+/// rusty_v8 is built with `v8_enable_private_mapping_fork_optimization`, which
+/// keeps V8's pages out of children; a forked isolate would fault on them.
+pub(crate) fn keep_mappings_across_fork(maps: &str) -> usize {
+    let ranges = maps.lines().filter_map(|line| {
+        let (start, rest) = line.split_once('-')?;
+        let end = rest.split_once(' ')?.0;
+        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    });
+    let mut kept = 0;
+    for (start, end) in ranges {
+        // SAFETY: the advice changes no content and no access right; ranges
+        // that are gone or special (vvar, vsyscall) are refused with an errno.
+        let result = unsafe {
+            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DOFORK)
+        };
+        kept += usize::from(result == 0);
+    }
+    kept
+}
+
+/// All signals back to their default, none blocked.
+pub(crate) fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid disposition for every signal; SIGKILL,
+        // SIGSTOP and libc's own are refused with an errno, which is fine.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    nix::sys::signal::SigSet::empty()
+        .thread_set_mask()
+        .expect("an empty mask is valid");
+}
+
+/// Installs a handler that runs on the thread that is interrupted.
+///
+/// # Safety
+/// `handler` may be called between any two instructions of the program. It must
+/// touch only what allows that, or the process must be one whose death at that
+/// moment does no harm.
+pub(crate) unsafe fn handle_signal(
+    signal: nix::sys::signal::Signal,
+    handler: extern "C" fn(libc::c_int),
+) -> io::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet};
+    let action =
+        SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the caller vouches for the handler.
+    unsafe { nix::sys::signal::sigaction(signal, &action) }
+        .map(drop)
+        .map_err(io::Error::from)
+}
+
+/// A pidfd for a child that has not been waited for, so that the pid is its own.
+pub(crate) fn pidfd_open(pid: nix::unistd::Pid) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = Errno::result(result).map_err(io::Error::from)?;
+    // SAFETY: the kernel just made the descriptor and nobody else has it.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Sends a signal to exactly the process that the pidfd was made for.
+pub(crate) fn pidfd_send_signal(
+    pidfd: std::os::fd::BorrowedFd<'_>,
+    signal: nix::sys::signal::Signal,
+) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a null siginfo asks the kernel to fill it in.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as libc::c_int,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// wait4(2) for any child, without waiting: who ended, how, and what it used.
+pub(crate) fn reap_any() -> Option<(nix::unistd::Pid, libc::c_int, libc::rusage)> {
+    let mut status = 0;
+    // SAFETY: an all-zero rusage is a valid value; the kernel overwrites it.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live locals.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    (pid > 0).then(|| (nix::unistd::Pid::from_raw(pid), status, usage))
+}
+
+/// Takes ownership of a descriptor that this process was started with.
+///
+/// # Safety
+/// Nobody else in the process may own or close `fd`.
+pub(crate) unsafe fn inherited(fd: RawFd) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the caller vouches for sole ownership.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
+}
+
+/// Makes `from` descriptor number `to`, in a process that owns `to` or nothing
+/// there, and leaves it open across exec.
+pub(crate) fn place_descriptor(from: RawFd, to: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers; callers are children before exec or workers before
+    // any owner of `to` exists.
+    let result = unsafe {
+        if from == to { libc::fcntl(from, libc::F_SETFD, 0) } else { libc::dup2(from, to) }
+    };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// Random bytes from the kernel, whose generator no fork copies (getrandom(2)).
+pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
+    // SAFETY: the pointer and the length are those of a live, writable slice.
+    let result = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // Requests of up to 256 bytes are answered whole, getrandom(2).
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// Runs `prepare` in the child between fork and exec.
+///
+/// `prepare` must make system calls only: the child is a copy of one thread of
+/// a process with many, whose locks it must not wait for.
+pub(crate) fn before_exec(
+    command: &mut tokio::process::Command,
+    prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: both callers' closures consist of setrlimit, dup2, fcntl, prctl
+    // and seccomp, which allocate nothing and take no lock.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Sets the size of the main thread's stack for the next exec, and for good.
+pub(crate) fn set_stack_limit(bytes: u64) -> io::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+    let limit = bytes.min(hard);
+    Ok(setrlimit(Resource::RLIMIT_STACK, limit, limit)?)
+}
+
+/// Registers a descriptor with the reactor of the current tokio runtime.
+pub(crate) fn watch_readable(
+    descriptor: std::os::fd::OwnedFd,
+) -> io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+    use tokio::io::{Interest, unix::AsyncFd};
+    // SAFETY: the AsyncFd owns the descriptor, which stays open and the same
+    // until it is deregistered and closed.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }
+        .map_err(|error| error.into_parts().1)
+}

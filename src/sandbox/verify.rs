@@ -1,0 +1,111 @@
+//! What the kernel says about a worker, read from outside before it gets a
+//! program.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use super::plan::{Layer, WORKER_NOFILE};
+
+/// Seccomp mode "filter" in `/proc/PID/status`, proc_pid_status(5).
+const SECCOMP_FILTER: &str = "2";
+
+/// Whether the kernel enforces every required layer on a process; if not, the
+/// first one that is missing and what was found.
+pub(crate) fn verify_worker(pid: i32) -> Result<(), (Layer, String)> {
+    let read = |file: &str| {
+        fs::read_to_string(format!("/proc/{pid}/{file}"))
+            .map_err(|error| (Layer::Seccomp, format!("/proc/{pid}/{file}: {error}")))
+    };
+    let status = read("status")?;
+    let expect = |layer, key: &str, wanted: &str| match field(&status, key) {
+        Some(found) if found == wanted => Ok(()),
+        found => Err((layer, format!("{key} is {}", found.unwrap_or("absent")))),
+    };
+    expect(Layer::NoNewPrivs, "NoNewPrivs", "1")?;
+    expect(Layer::Unprivileged, "CapEff", "0000000000000000")?;
+    expect(Layer::Unprivileged, "CapPrm", "0000000000000000")?;
+    expect(Layer::Seccomp, "Seccomp", SECCOMP_FILTER)?;
+    verify_user(pid, &status)?;
+    verify_limits(&read("limits")?)
+}
+
+/// No root; and `/proc/PID` of a non-dumpable process belongs to root.
+fn verify_user(pid: i32, status: &str) -> Result<(), (Layer, String)> {
+    let uids = field(status, "Uid").unwrap_or("absent");
+    let mut distinct: Vec<_> = uids.split_whitespace().collect();
+    distinct.dedup();
+    let [uid] = distinct[..] else {
+        return Err((Layer::Unprivileged, format!("Uid is {uids}")));
+    };
+    if uid == "0" {
+        return Err((Layer::Unprivileged, "the worker is root".into()));
+    }
+    let owner = fs::metadata(format!("/proc/{pid}"))
+        .map_err(|error| (Layer::NonDumpable, error.to_string()))?
+        .uid();
+    if owner.to_string() == uid {
+        return Err((Layer::NonDumpable, "/proc/PID belongs to the worker".into()));
+    }
+    Ok(())
+}
+
+fn verify_limits(limits: &str) -> Result<(), (Layer, String)> {
+    let hard = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().nth(1).map(str::to_owned)
+    };
+    let nofile = WORKER_NOFILE.to_string();
+    for (name, wanted) in [
+        ("Max core file size", "0"),
+        ("Max file size", "0"),
+        ("Max processes", "0"),
+        ("Max open files", nofile.as_str()),
+    ] {
+        let found = hard(name).unwrap_or_default();
+        if found != wanted {
+            return Err((Layer::Rlimits, format!("{name} is {found}")));
+        }
+    }
+    for name in ["Max data size", "Max cpu time", "Max stack size"] {
+        if hard(name).is_none_or(|found| found == "unlimited") {
+            return Err((Layer::Rlimits, format!("{name} is unlimited")));
+        }
+    }
+    Ok(())
+}
+
+fn field<'a>(status: &'a str, key: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_not_sealed_is_refused() {
+        let own = std::process::id().cast_signed();
+        assert!(verify_worker(own).is_err());
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_refused() {
+        assert!(verify_worker(i32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "NoNewPrivs:\t1\nSeccomp_filters:\t4\nSeccomp:\t2\n";
+        assert_eq!(field(status, "Seccomp"), Some("2"));
+        assert_eq!(field(status, "Absent"), None);
+    }
+
+    #[test]
+    fn an_unlimited_data_size_is_refused() {
+        let limits = "Max core file size  0  0 bytes\nMax file size  0  0 bytes\n\
+            Max processes  0  0 processes\nMax open files  16  16 files\n\
+            Max data size  unlimited  unlimited bytes\n";
+        let (layer, found) = verify_limits(limits).unwrap_err();
+        assert_eq!((layer, found.as_str()), (Layer::Rlimits, "Max data size is unlimited"));
+    }
+}

@@ -1,0 +1,109 @@
+//! An execution as JSON: the `structuredContent` of a tool result and the
+//! output of `run --json`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::runtime::{Execution, ExecutionError, Status};
+
+/// The result of a program.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionJson {
+    /// "success" or "error". A program that fails is a successful tool call with status "error".
+    status: &'static str,
+    /// Lines that the program printed, in order of arrival.
+    output: Vec<String>,
+    /// The program's value as JSON; null if it has none or failed.
+    return_value: Value,
+    /// Wall time in milliseconds.
+    execution_time: u64,
+    /// Why the program failed, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    error: Option<String>,
+    /// The kind of failure: syntax, runtime, permission, timeout, cpu, memory, output, value, crash or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    error_type: Option<&'static str>,
+    /// Where the program failed, in the code as it was passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ErrorDetailJson")]
+    error_detail: Option<ErrorDetailJson>,
+    /// What was cut off, and by which limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TruncatedJson")]
+    truncated: Option<TruncatedJson>,
+}
+
+/// An error's parts.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct ErrorDetailJson {
+    /// The error's class.
+    name: String,
+    /// The error's message.
+    message: String,
+    /// Line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    line: Option<u32>,
+    /// Column, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    column: Option<u32>,
+    /// The lines around the place, with a marker under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    frame: Option<String>,
+    /// The stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    stack: Option<String>,
+}
+
+/// What was cut off.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct TruncatedJson {
+    /// Where the output was cut, and by which limit.
+    output: String,
+}
+
+impl From<Execution> for ExecutionJson {
+    fn from(execution: Execution) -> Self {
+        let (error, error_type, error_detail) = match execution.error {
+            Some(error) => {
+                let kind = error.kind.name();
+                (Some(error.message.clone()), Some(kind), Some(error.into()))
+            }
+            None => (None, None, None),
+        };
+        Self {
+            status: match execution.status {
+                Status::Success => "success",
+                Status::Error => "error",
+            },
+            output: execution.output,
+            return_value: execution.return_value,
+            execution_time: u64::try_from(execution.execution_time.as_millis()).unwrap_or(u64::MAX),
+            error,
+            error_type,
+            error_detail,
+            truncated: execution.truncated.map(|cut| TruncatedJson { output: cut.output }),
+        }
+    }
+}
+
+impl From<ExecutionError> for ErrorDetailJson {
+    fn from(error: ExecutionError) -> Self {
+        let detail = error.detail;
+        Self {
+            name: detail.name,
+            message: detail.message,
+            line: detail.line,
+            column: detail.column,
+            frame: detail.frame,
+            stack: detail.stack,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A program's value, found in the syntax tree.
+//!
+//! The module becomes its imports and one async function that holds everything
+//! else, exported as default. In it a top-level `return` is an ordinary return,
+//! `export default` an assignment, and otherwise the completion value of the
+//! last statement, as a REPL shows it, is assigned and returned.
+
+use deno_ast::swc::ast::*;
+use deno_ast::swc::common::{DUMMY_SP, Spanned, SyntaxContext};
+use deno_ast::swc::ecma_visit::{Visit, VisitWith};
+
+/// Wraps the module. `name` is a variable that the program does not use.
+pub(super) fn wrap(module: Module, name: &str) -> Module {
+    let mut wrapper = Wrapper { name, items: Vec::new(), body: Vec::new(), has_default: false };
+    for item in module.body {
+        wrapper.add(item);
+    }
+    wrapper.finish(module.span, module.shebang)
+}
+
+struct Wrapper<'a> {
+    name: &'a str,
+    items: Vec<ModuleItem>,
+    body: Vec<Stmt>,
+    has_default: bool,
+}
+
+impl Wrapper<'_> {
+    fn add(&mut self, item: ModuleItem) {
+        use ModuleDecl as Decl;
+        match item {
+            ModuleItem::Stmt(stmt) => self.body.push(stmt),
+            ModuleItem::ModuleDecl(Decl::ExportDecl(export)) => {
+                self.body.push(Stmt::Decl(export.decl));
+            }
+            ModuleItem::ModuleDecl(Decl::ExportDefaultExpr(export)) => {
+                self.default_value(export.expr);
+            }
+            ModuleItem::ModuleDecl(Decl::ExportDefaultDecl(export)) => {
+                self.default_declaration(export.decl);
+            }
+            // Nobody imports the program, so of a re-export only the import is left.
+            ModuleItem::ModuleDecl(Decl::ExportNamed(export)) => {
+                if let Some(src) = export.src.filter(|_| !export.type_only) {
+                    self.import(export.span, src, export.with);
+                }
+            }
+            ModuleItem::ModuleDecl(Decl::ExportAll(export)) => {
+                if !export.type_only {
+                    self.import(export.span, export.src, export.with);
+                }
+            }
+            item @ ModuleItem::ModuleDecl(_) => self.items.push(item),
+        }
+    }
+
+    fn import(
+        &mut self,
+        span: deno_ast::swc::common::Span,
+        src: Box<Str>,
+        with: Option<Box<ObjectLit>>,
+    ) {
+        let import = ImportDecl {
+            span,
+            specifiers: Vec::new(),
+            src,
+            type_only: false,
+            with,
+            phase: ImportPhase::Evaluation,
+        };
+        self.items.push(ModuleItem::ModuleDecl(ModuleDecl::Import(import)));
+    }
+
+    fn default_value(&mut self, value: Box<Expr>) {
+        self.has_default = true;
+        let statement = self.assignment(value);
+        self.body.push(statement);
+    }
+
+    fn default_declaration(&mut self, decl: DefaultDecl) {
+        match decl {
+            DefaultDecl::Class(class) => match class.ident {
+                Some(ident) => {
+                    let named = ClassDecl { ident: ident.clone(), declare: false, class: class.class };
+                    self.body.push(Stmt::Decl(Decl::Class(named)));
+                    self.default_value(Box::new(Expr::Ident(ident)));
+                }
+                None => self.default_value(Box::new(Expr::Class(class))),
+            },
+            DefaultDecl::Fn(function) => match function.ident {
+                Some(ident) => {
+                    let named =
+                        FnDecl { ident: ident.clone(), declare: false, function: function.function };
+                    self.body.push(Stmt::Decl(Decl::Fn(named)));
+                    self.default_value(Box::new(Expr::Ident(ident)));
+                }
+                None => self.default_value(Box::new(Expr::Fn(function))),
+            },
+            DefaultDecl::TsInterfaceDecl(interface) => {
+                self.body.push(Stmt::Decl(Decl::TsInterface(interface)));
+            }
+        }
+    }
+
+    fn finish(mut self, span: deno_ast::swc::common::Span, shebang: Option<deno_ast::swc::atoms::Atom>) -> Module {
+        if !self.has_default {
+            let mut body = std::mem::take(&mut self.body);
+            self.capture_list(&mut body, false);
+            self.body = body;
+        }
+        let mut stmts = vec![self.declaration()];
+        stmts.append(&mut self.body);
+        stmts.push(Stmt::Return(ReturnStmt { span: DUMMY_SP, arg: Some(self.variable()) }));
+        let main = ArrowExpr {
+            body: Box::new(BlockStmtOrExpr::BlockStmt(BlockStmt { stmts, ..Default::default() })),
+            is_async: true,
+            ..Default::default()
+        };
+        let export = ExportDefaultExpr { span: DUMMY_SP, expr: Box::new(Expr::Arrow(main)) };
+        self.items.push(ModuleItem::ModuleDecl(ModuleDecl::ExportDefaultExpr(export)));
+        Module { span, body: self.items, shebang }
+    }
+
+    fn ident(&self) -> Ident {
+        Ident::new(self.name.into(), DUMMY_SP, SyntaxContext::empty())
+    }
+
+    fn variable(&self) -> Box<Expr> {
+        Box::new(Expr::Ident(self.ident()))
+    }
+
+    fn declaration(&self) -> Stmt {
+        Stmt::Decl(Decl::Var(Box::new(VarDecl {
+            kind: VarDeclKind::Let,
+            decls: vec![VarDeclarator {
+                span: DUMMY_SP,
+                name: Pat::Ident(self.ident().into()),
+                init: None,
+                definite: false,
+            }],
+            ..Default::default()
+        })))
+    }
+
+    fn assignment(&self, value: Box<Expr>) -> Stmt {
+        let span = value.span();
+        let assign = AssignExpr {
+            span,
+            op: AssignOp::Assign,
+            left: AssignTarget::Simple(SimpleAssignTarget::Ident(self.ident().into())),
+            right: value,
+        };
+        Stmt::Expr(ExprStmt { span, expr: Box::new(Expr::Assign(assign)) })
+    }
+
+    /// Captures the last statement that has a value; `all` of them where a
+    /// `break` or `continue` decides at run time which one is the last.
+    /// Returns whether there is one.
+    fn capture_list(&self, stmts: &mut [Stmt], all: bool) -> bool {
+        let mut found = false;
+        for stmt in stmts.iter_mut().rev() {
+            found |= self.capture(stmt, all);
+            if found && !all {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Captures a statement's completion value. False for statements that have
+    /// none (declarations, `break`, `return`, …), ECMA-262 section 8.2.
+    fn capture(&self, stmt: &mut Stmt, all: bool) -> bool {
+        match stmt {
+            Stmt::Expr(statement) => {
+                let value = std::mem::replace(
+                    &mut statement.expr,
+                    Box::new(Expr::Invalid(Invalid { span: DUMMY_SP })),
+                );
+                *stmt = self.assignment(value);
+                true
+            }
+            Stmt::Block(block) => self.capture_list(&mut block.stmts, all),
+            Stmt::If(branch) => {
+                self.capture(&mut branch.cons, all);
+                if let Some(alternative) = &mut branch.alt {
+                    self.capture(alternative, all);
+                }
+                true
+            }
+            Stmt::While(looped) => self.capture_loop(&mut looped.body, all),
+            Stmt::DoWhile(looped) => self.capture_loop(&mut looped.body, all),
+            Stmt::For(looped) => self.capture_loop(&mut looped.body, all),
+            Stmt::ForIn(looped) => self.capture_loop(&mut looped.body, all),
+            Stmt::ForOf(looped) => self.capture_loop(&mut looped.body, all),
+            Stmt::Labeled(labeled) => {
+                self.capture(&mut labeled.body, true);
+                true
+            }
+            Stmt::Switch(switch) => {
+                for case in &mut switch.cases {
+                    self.capture_list(&mut case.cons, true);
+                }
+                true
+            }
+            Stmt::Try(attempt) => {
+                self.capture_list(&mut attempt.block.stmts, all);
+                if let Some(handler) = &mut attempt.handler {
+                    self.capture_list(&mut handler.body.stmts, all);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn capture_loop(&self, body: &mut Stmt, all: bool) -> bool {
+        let all = all || Jumps::in_loop(body);
+        self.capture(body, all);
+        true
+    }
+}
+
+/// Whether a loop's body leaves early, other than through a function.
+struct Jumps(bool);
+
+impl Jumps {
+    fn in_loop(body: &Stmt) -> bool {
+        let mut jumps = Self(false);
+        body.visit_with(&mut jumps);
+        jumps.0
+    }
+}
+
+impl Visit for Jumps {
+    fn visit_break_stmt(&mut self, _: &BreakStmt) {
+        self.0 = true;
+    }
+    fn visit_continue_stmt(&mut self, _: &ContinueStmt) {
+        self.0 = true;
+    }
+    fn visit_function(&mut self, _: &Function) {}
+    fn visit_arrow_expr(&mut self, _: &ArrowExpr) {}
+    fn visit_class(&mut self, _: &Class) {}
+}

@@ -1,0 +1,21 @@
+//! The child process: isolate, transpiler, value capture, thin ops, console.
+//! Nothing in here runs in the server.
+
+mod alloc;
+mod capture;
+mod code_frame;
+mod connection;
+mod errors;
+mod host;
+mod isolate;
+mod loader;
+mod run;
+mod stop;
+mod transpile;
+mod zygote;
+
+pub use alloc::WorkerAllocator;
+pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
+pub(crate) use stop::STOP_SIGNAL;
+pub use zygote::zygote_hook;
+pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, hook_was_called};

@@ -1,0 +1,194 @@
+//! One program: transpile, evaluate, take its value, let its timers finish.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use deno_core::error::CoreError;
+use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
+use deno_web::StartTime;
+
+use super::connection::{Connection, Lost};
+use super::errors::{self, Stage};
+use super::host::{Ended, WorkerHost};
+use super::isolate::Isolate;
+use super::loader::MAIN;
+use super::stop;
+use super::transpile::{Transpiled, transpile_program};
+use crate::protocol::{Limit, Outcome, Program, WorkerMessage};
+use crate::snapshots::Host;
+
+pub(super) struct Run {
+    isolate: Isolate,
+    connection: Rc<Connection>,
+    host: Rc<WorkerHost>,
+    heap_full: Rc<Cell<bool>>,
+}
+
+impl Run {
+    pub(super) fn new(
+        mut isolate: Isolate,
+        connection: Rc<Connection>,
+        host: Rc<WorkerHost>,
+    ) -> Self {
+        let heap_full = Rc::new(Cell::new(false));
+        let flag = heap_full.clone();
+        isolate.watch_heap(move || flag.set(true));
+        let state = isolate.runtime.op_state();
+        state.borrow_mut().put::<Rc<dyn Host>>(host.clone());
+        Self { isolate, connection, host, heap_full }
+    }
+
+    /// Runs the program to its end, or until the server says stop.
+    pub(super) async fn execute(mut self, program: Program) -> Result<Outcome, Lost> {
+        let connection = self.connection.clone();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.drive(&program) => Some(outcome?),
+            served = connection.serve() => served.map(|()| None)?,
+        };
+        Ok(self.final_outcome(outcome))
+    }
+
+    async fn drive(&mut self, program: &Program) -> Result<Outcome, Lost> {
+        self.host.set_output_limits(program.max_output, program.max_flood);
+        let main = ModuleSpecifier::parse(MAIN).expect("a valid URL");
+        let Transpiled { code, source_map } = match transpile_program(&main, &program.source) {
+            Ok(transpiled) => transpiled,
+            Err(error) => return Ok(Outcome::Error(error)),
+        };
+        self.isolate.loader.add_source_map(MAIN, source_map);
+        self.connection.send(&WorkerMessage::Started)?;
+        let stage = Cell::new(Stage::Loading);
+        let result = self.evaluate(program, &main, code, &stage).await;
+        Ok(match result {
+            Ok(json) => Outcome::Value(json),
+            Err(error) => errors::outcome(&program.source, &error, stage.get()),
+        })
+    }
+
+    async fn evaluate(
+        &mut self,
+        program: &Program,
+        main: &ModuleSpecifier,
+        code: String,
+        stage: &Cell<Stage>,
+    ) -> Result<String, CoreError> {
+        self.prepare(program)?;
+        let runtime = &mut self.isolate.runtime;
+        let id = runtime.load_main_es_module_from_code(main, code).await?;
+        stage.set(Stage::Running);
+        let evaluated = runtime.mod_evaluate(id);
+        let options = PollEventLoopOptions::default();
+        runtime.with_event_loop_promise(Box::pin(evaluated), options).await?;
+        let function = main_function(runtime, id)?;
+        let call = runtime.call(&function);
+        let value = runtime.with_event_loop_promise(Box::pin(call), options).await?;
+        let json = self.to_json(program, value)?;
+        // Timers and promises that the program left behind are part of the run.
+        self.isolate.runtime.run_event_loop(options).await?;
+        Ok(json)
+    }
+
+    /// The clock starts now, and the caller's globals appear.
+    fn prepare(&mut self, program: &Program) -> Result<(), CoreError> {
+        let runtime = &mut self.isolate.runtime;
+        runtime.op_state().borrow_mut().put(StartTime::default());
+        deno_core::scope!(scope, runtime);
+        let workspace = string(scope, &program.workspace)?;
+        let globals = string(scope, &program.globals)?;
+        call(scope, &self.isolate.prepare, &[workspace, globals]).map(drop)
+    }
+
+    fn to_json(
+        &mut self,
+        program: &Program,
+        value: v8::Global<v8::Value>,
+    ) -> Result<String, CoreError> {
+        let runtime = &mut self.isolate.runtime;
+        deno_core::scope!(scope, runtime);
+        let value = v8::Local::new(scope, value);
+        let max_bytes = v8::Integer::new_from_unsigned(scope, program.max_value).into();
+        let max_depth = v8::Integer::new_from_unsigned(scope, program.max_depth).into();
+        let json = call(scope, &self.isolate.to_json, &[value, max_bytes, max_depth])?;
+        Ok(json.to_rust_string_lossy(scope))
+    }
+
+    /// What ended the run, whatever error it looked like from JavaScript.
+    fn final_outcome(&mut self, outcome: Option<Outcome>) -> Outcome {
+        match self.host.ended() {
+            Some(Ended::Exit(code)) => return Outcome::Exit(code),
+            Some(Ended::Exceeded(limit)) => return Outcome::Exceeded { limit, stack: None },
+            None => {}
+        }
+        if self.heap_full.get() {
+            return Outcome::Exceeded { limit: Limit::Memory, stack: None };
+        }
+        match outcome {
+            Some(outcome) if !stop::requested() && !self.connection.is_stopped() => outcome,
+            _ => Outcome::Stopped { stack: self.stopped_stack() },
+        }
+    }
+
+    fn stopped_stack(&mut self) -> Option<String> {
+        let mapper = self.isolate.runtime.source_mapper();
+        errors::stopped_stack(stop::stack()?, |file, line, column| {
+            use deno_core::SourceMapApplication as Mapped;
+            let unchanged = (file.to_owned(), line, column);
+            if line == 0 || column == 0 {
+                return unchanged;
+            }
+            match mapper.borrow_mut().apply_source_map(file, line, column) {
+                Mapped::Unchanged => unchanged,
+                Mapped::LineAndColumn { line_number, column_number } => {
+                    (file.to_owned(), line_number, column_number)
+                }
+                Mapped::LineAndColumnAndFileName { file_name, line_number, column_number } => {
+                    (file_name, line_number, column_number)
+                }
+            }
+        })
+    }
+}
+
+fn string<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    text: &str,
+) -> Result<v8::Local<'s, v8::Value>, CoreError> {
+    let error = || deno_error::JsErrorBox::range_error("Invalid string length");
+    Ok(v8::String::new(scope, text).ok_or_else(error)?.into())
+}
+
+/// The async function that `capture` made of the program.
+fn main_function(
+    runtime: &mut deno_core::JsRuntime,
+    id: deno_core::ModuleId,
+) -> Result<v8::Global<v8::Function>, CoreError> {
+    let namespace = runtime.get_module_namespace(id)?;
+    deno_core::scope!(scope, runtime);
+    let namespace = v8::Local::new(scope, namespace);
+    let key = string(scope, "default")?;
+    let function = namespace
+        .get(scope, key)
+        .and_then(|value| v8::Local::<v8::Function>::try_from(value).ok())
+        .ok_or_else(|| deno_error::JsErrorBox::generic("the program has no body"))?;
+    Ok(v8::Global::new(scope, function))
+}
+
+fn call<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    function: &v8::Global<v8::Function>,
+    arguments: &[v8::Local<'s, v8::Value>],
+) -> Result<v8::Local<'s, v8::Value>, CoreError> {
+    v8::tc_scope!(let scope, scope);
+    let receiver = v8::undefined(scope).into();
+    let function = v8::Local::new(scope, function);
+    match function.call(scope, receiver, arguments) {
+        Some(value) => Ok(value),
+        None => match scope.exception() {
+            Some(exception) => {
+                Err(deno_core::error::JsError::from_v8_exception(scope, exception).into())
+            }
+            None => Err(deno_error::JsErrorBox::generic("execution was terminated").into()),
+        },
+    }
+}

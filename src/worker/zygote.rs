@@ -1,0 +1,303 @@
+//! The zygote: re-executed self with an empty environment, one socket, one
+//! thread and no secrets. It makes V8 and the isolate, confines itself, and
+//! from then on only forks workers and reports how they ended.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_UNSEALED};
+use super::connection::Connection;
+use super::host::WorkerHost;
+use super::isolate::{self, Isolate};
+use super::run::Run;
+use super::stop;
+use crate::pool::{receive_control, send_control};
+use crate::protocol::{
+    ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
+    ZygoteSetup,
+};
+use crate::sandbox::{
+    Filters, SandboxPlan, confine_zygote, seal_worker, sys, unshare_namespaces,
+};
+
+/// The first argument of a zygote's command line.
+pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
+
+/// The control socket's number in a zygote, and a worker's socket in a worker.
+pub(crate) const CONTROL_FD: RawFd = 3;
+
+static HOOKED: AtomicBool = AtomicBool::new(false);
+
+/// Lets this executable serve as the zygote. To be called first in `main`, in
+/// a program that embeds the library: when the process was started as a zygote
+/// it does not return.
+///
+/// ```no_run
+/// fn main() {
+///     mcp_conductor::zygote_hook();
+///     // … the program
+/// }
+/// ```
+pub fn zygote_hook() {
+    HOOKED.store(true, Ordering::Relaxed);
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == ZYGOTE_ARGUMENT) {
+        sys::exit_now(run_zygote());
+    }
+}
+
+/// Whether this process's executable can serve as a zygote.
+pub(crate) fn hook_was_called() -> bool {
+    HOOKED.load(Ordering::Relaxed)
+}
+
+fn run_zygote() -> i32 {
+    // SAFETY: this process was started with its control socket there, and
+    // nothing has run before this line. If it was started by hand instead, the
+    // first use of the descriptor fails and the process ends.
+    let control = unsafe { sys::inherited(CONTROL_FD) };
+    let setup: ZygoteSetup = match receive_control(control.as_fd()) {
+        Ok(Some((setup, _))) => setup,
+        _ => return EXIT_LOST,
+    };
+    // The limits that depend on this process's own memory are set in serve().
+    let plan = SandboxPlan::new(0, setup.max_cpu_seconds, setup.without.clone());
+    let namespaces = unshare_namespaces(&plan);
+    // The new PID namespace is for children: the zygote proper is its process 1,
+    // and with it the kernel ends every worker.
+    match sys::fork_single_threaded() {
+        Ok(sys::Fork::Child) => {}
+        Ok(sys::Fork::Parent(child)) => {
+            drop(control);
+            let _ = nix::sys::wait::waitpid(child, None);
+            return 0;
+        }
+        Err(_) => return EXIT_LOST,
+    }
+    let mut zygote = match Zygote::prepare(setup, &namespaces) {
+        Ok((zygote, hello)) => {
+            if send_control(control.as_fd(), &ZygoteMessage::Hello(Box::new(Ok(hello))), None).is_err() {
+                return EXIT_LOST;
+            }
+            zygote
+        }
+        Err(error) => {
+            let hello = ZygoteMessage::Hello(Box::new(Err(error.to_string())));
+            let _ = send_control(control.as_fd(), &hello, None);
+            return EXIT_UNSEALED;
+        }
+    };
+    match zygote.serve(control.as_fd()) {
+        Ok(()) => 0,
+        Err(_) => EXIT_LOST,
+    }
+}
+
+struct Zygote {
+    setup: ZygoteSetup,
+    plan: SandboxPlan,
+    filters: Filters,
+    /// The warm isolate; taken by a worker in its own copy of this process.
+    isolate: Option<Isolate>,
+    children: SignalFd,
+    workers: HashMap<Pid, u64>,
+    cpus: u32,
+}
+
+impl Zygote {
+    fn prepare(
+        setup: ZygoteSetup,
+        namespaces: &crate::sandbox::Namespaces,
+    ) -> Result<(Self, Hello), Box<dyn std::error::Error>> {
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGCHLD);
+        signals.thread_block()?;
+        let children = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let filters = Filters::compile()?;
+
+        // Unwinding through V8's frames is not possible, and a worker's report
+        // is its exit code.
+        std::panic::set_hook(Box::new(|_| sys::exit_now(EXIT_PANIC)));
+        isolate::initialize_v8();
+        let isolate = match setup.isolate {
+            IsolateMode::Warm => Some(warm_isolate(setup.max_memory)?),
+            IsolateMode::Fresh => None,
+        };
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        sys::keep_mappings_across_fork(&maps);
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let base_data = status_bytes(&status, "VmData:");
+        // A fresh isolate reserves its code range after the fork.
+        let isolate_bytes = if isolate.is_some() { 0 } else { CODE_RANGE_BYTES };
+        let plan = SandboxPlan::new(
+            base_data + isolate_bytes + setup.max_memory,
+            setup.max_cpu_seconds,
+            setup.without.clone(),
+        );
+        let status = Hello {
+            status: confine_zygote(&plan, namespaces)?,
+            base_memory: status_bytes(&status, "RssAnon:"),
+        };
+        let zygote = Self {
+            setup,
+            plan,
+            filters,
+            isolate,
+            children,
+            workers: HashMap::new(),
+            cpus: u32::try_from(cpus).unwrap_or(1),
+        };
+        Ok((zygote, status))
+    }
+
+    /// Forks on request and reports ends, until the server is gone.
+    fn serve(&mut self, control: BorrowedFd<'_>) -> io::Result<()> {
+        loop {
+            let (requested, ended) = {
+                let mut descriptors = [
+                    PollFd::new(control, PollFlags::POLLIN),
+                    PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
+                ];
+                poll(&mut descriptors, PollTimeout::NONE)?;
+                let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+                (ready(&descriptors[0]), ready(&descriptors[1]))
+            };
+            if ended {
+                while self.children.read_signal()?.is_some() {}
+                self.report_ended(control)?;
+            }
+            if requested {
+                match receive_control(control)? {
+                    Some((ZygoteRequest::Fork { token }, Some(socket))) => {
+                        self.fork(control, token, socket)?;
+                    }
+                    Some((ZygoteRequest::Fork { .. }, None)) => {}
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn fork(&mut self, control: BorrowedFd<'_>, token: u64, socket: OwnedFd) -> io::Result<()> {
+        let zygote = nix::unistd::getpid();
+        let forked = match sys::fork_single_threaded() {
+            Ok(sys::Fork::Child) => {
+                let isolate = self.isolate.take();
+                run_worker(&self.setup, &self.plan, &self.filters, isolate, zygote, socket, self.cpus)
+            }
+            Ok(sys::Fork::Parent(pid)) => sys::pidfd_open(pid).map(|pidfd| (pid, pidfd)),
+            Err(error) => Err(error),
+        };
+        match forked {
+            Ok((pid, pidfd)) => {
+                self.workers.insert(pid, token);
+                send_control(control, &ZygoteMessage::Forked { token }, Some(pidfd.as_fd()))
+            }
+            Err(error) => {
+                let error = error.to_string();
+                send_control(control, &ZygoteMessage::ForkFailed { token, error }, None)
+            }
+        }
+    }
+
+    fn report_ended(&mut self, control: BorrowedFd<'_>) -> io::Result<()> {
+        while let Some((pid, status, usage)) = sys::reap_any() {
+            let Some(token) = self.workers.remove(&pid) else { continue };
+            let report = exit_report(status, &usage);
+            send_control(control, &ZygoteMessage::Exited { token, report }, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// What V8 reserves for code, writable and executable, when an isolate is made.
+const CODE_RANGE_BYTES: u64 = 512 << 20;
+
+fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
+    // Without an I/O driver the runtime owns no descriptor that a fork would
+    // share. V8's delayed tasks land in it and are never run: they belong to
+    // the zygote, which runs no JavaScript.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let isolate = {
+        let _guard = runtime.enter();
+        Isolate::new(max_memory)
+    };
+    std::mem::forget(runtime);
+    Ok(isolate)
+}
+
+/// The life of a worker: seal, receive, run, answer, exit.
+fn run_worker(
+    setup: &ZygoteSetup,
+    plan: &SandboxPlan,
+    filters: &Filters,
+    isolate: Option<Isolate>,
+    zygote: Pid,
+    socket: OwnedFd,
+    cpus: u32,
+) -> ! {
+    alloc::enter_worker();
+    let sealed = seal_worker(plan, filters, zygote, socket, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        isolate::reseed()?;
+        let mut isolate = isolate.unwrap_or_else(|| {
+            let _guard = runtime.enter();
+            Isolate::new(setup.max_memory)
+        });
+        let handle = isolate.runtime.v8_isolate().thread_safe_handle();
+        stop::install(handle.clone())?;
+        Ok((runtime, isolate, handle))
+    });
+    let Ok((runtime, isolate, handle)) = sealed else { sys::exit_now(EXIT_UNSEALED) };
+
+    // SAFETY: seal_worker put the socket there and closed everything above.
+    let socket = unsafe { sys::inherited(CONTROL_FD) };
+    let connection = {
+        let _guard = runtime.enter();
+        Connection::new(socket).map(Rc::new)
+    };
+    let Ok(connection) = connection else { sys::exit_now(EXIT_LOST) };
+    let lost = |_| sys::exit_now(EXIT_LOST);
+    connection.send(&WorkerMessage::Ready).unwrap_or_else(lost);
+    let program = match connection.receive_program() {
+        Ok(program) => program,
+        Err(_) => sys::exit_now(EXIT_LOST),
+    };
+    let host = Rc::new(WorkerHost::new(connection.clone(), handle, cpus));
+    let run = Run::new(isolate, connection.clone(), host);
+    match runtime.block_on(run.execute(*program)) {
+        Ok(outcome) => {
+            connection.send(&WorkerMessage::Outcome(Box::new(outcome))).unwrap_or_else(lost);
+            sys::exit_now(0)
+        }
+        Err(_) => sys::exit_now(EXIT_LOST),
+    }
+}
+
+fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {
+    let micros = |time: libc::timeval| {
+        u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap_or(0)
+    };
+    ExitReport {
+        code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+        cpu_micros: micros(usage.ru_utime) + micros(usage.ru_stime),
+        // ru_maxrss is in KiB on Linux, getrusage(2).
+        max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10,
+    }
+}
+
+/// A size in `/proc/PID/status`, which are in KiB, in bytes.
+fn status_bytes(status: &str, key: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
+    kib.unwrap_or(0u64) << 10
+}
