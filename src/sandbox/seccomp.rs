@@ -1,8 +1,8 @@
 //! A worker's system calls. Each list says why its calls are on it.
 //!
-//! Three filters are stacked; the kernel takes the most severe answer of all
-//! (kill, then errno, then allow) and, among errnos, that of the filter that
-//! was installed last. V8 maps code writable and executable while it runs, so
+//! Four filters are stacked and the kernel takes the most severe answer of all:
+//! kill, then errno, then allow. The list of what is allowed comes last, because
+//! it refuses what installing another one takes. V8 maps code writable and executable while it runs, so
 //! PROT_EXEC cannot be refused: assume that a bug in V8 gives native code, and
 //! that this filter and the broker's validation are then the boundary.
 
@@ -145,10 +145,11 @@ impl Filters {
         use SeccompAction::{Allow, Errno, KillProcess};
         let eperm = Errno(libc::EPERM as u32);
         Ok(Self(vec![
-            filter(ALLOWED, Allow, eperm)?,
             filter(EACCES, Errno(libc::EACCES as u32), Allow)?,
             filter(ENOSYS, Errno(libc::ENOSYS as u32), Allow)?,
             filter(KILLED, KillProcess, Allow)?,
+            // What the filters above answer is passed on to them.
+            filter(&[ALLOWED, EACCES, ENOSYS].concat(), Allow, eperm)?,
         ]))
     }
 

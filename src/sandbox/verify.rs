@@ -29,7 +29,8 @@ pub(crate) fn verify_worker(pid: i32) -> Result<(), (Layer, String)> {
     verify_limits(&read("limits")?)
 }
 
-/// No root; and `/proc/PID` of a non-dumpable process belongs to root.
+/// No root; and the files in `/proc/PID` of a non-dumpable process belong to
+/// root, proc_pid(5).
 fn verify_user(pid: i32, status: &str) -> Result<(), (Layer, String)> {
     let uids = field(status, "Uid").unwrap_or("absent");
     let mut distinct: Vec<_> = uids.split_whitespace().collect();
@@ -40,11 +41,11 @@ fn verify_user(pid: i32, status: &str) -> Result<(), (Layer, String)> {
     if uid == "0" {
         return Err((Layer::Unprivileged, "the worker is root".into()));
     }
-    let owner = fs::metadata(format!("/proc/{pid}"))
+    let owner = fs::metadata(format!("/proc/{pid}/environ"))
         .map_err(|error| (Layer::NonDumpable, error.to_string()))?
         .uid();
     if owner.to_string() == uid {
-        return Err((Layer::NonDumpable, "/proc/PID belongs to the worker".into()));
+        return Err((Layer::NonDumpable, "/proc/PID/environ belongs to the worker".into()));
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ use crate::protocol::{
 /// Largest frame that the server sends: a program of 1 MiB and its globals.
 const MAX_FRAME: usize = 16 << 20;
 
+/// The socket is never waited for inside of a call.
+const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
+
 const READ_BYTES: usize = 64 << 10;
 
 type Answer = Result<(), Refusal>;
@@ -39,9 +42,6 @@ pub(super) struct Connection {
 impl Connection {
     /// To be called inside the worker's tokio runtime.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        let flags = nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_GETFL)?;
-        let flags = nix::fcntl::OFlag::from_bits_truncate(flags) | nix::fcntl::OFlag::O_NONBLOCK;
-        nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_SETFL(flags))?;
         Ok(Self {
             socket: sys::watch_readable(socket)?,
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
@@ -56,7 +56,7 @@ impl Connection {
         let frame = encode(message);
         let mut rest = frame.as_slice();
         while !rest.is_empty() {
-            match send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL) {
+            match send(self.socket.as_raw_fd(), rest, FLAGS) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(Errno::EAGAIN) => self.wait_for(PollFlags::POLLOUT)?,
                 Err(Errno::EINTR) => {}
