@@ -32,5 +32,5 @@ pub use runtime::{
     Runtime, StartError, Status, Truncated,
 };
 pub use sandbox::{LayerStatus, SandboxStatus};
-pub use server::{ExecutionJson, serve_stdio};
+pub use server::{ExecutionJson, ServeError, serve_stdio};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -116,7 +116,14 @@ impl Wrapper<'_> {
             is_async: true,
             ..Default::default()
         };
-        let export = ExportDefaultExpr { span: DUMMY_SP, expr: Box::new(Expr::Arrow(main)) };
+        // Inside a comma expression the function gets no name, so that stacks
+        // show top-level code as such, not as a function called "default".
+        let zero = Expr::Lit(Lit::Num(0.0.into()));
+        let unnamed = SeqExpr {
+            span: DUMMY_SP,
+            exprs: vec![Box::new(zero), Box::new(Expr::Arrow(main))],
+        };
+        let export = ExportDefaultExpr { span: DUMMY_SP, expr: Box::new(Expr::Seq(unnamed)) };
         self.items.push(ModuleItem::ModuleDecl(ModuleDecl::ExportDefaultExpr(export)));
         Module { span, body: self.items, shebang }
     }

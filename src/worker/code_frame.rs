@@ -40,8 +40,10 @@ pub(super) fn code_frame(source: &str, place: Place) -> Option<String> {
     let marker = chars_before(wanted, place.column as usize - 1);
     let window = marker.saturating_sub(MAX_LINE_CHARS * 2 / 3);
 
+    // A line break at the end begins no line that anyone wrote.
+    let count = lines.len() - usize::from(lines.len() > 1 && lines[lines.len() - 1].is_empty());
     let first = index.saturating_sub(CONTEXT_LINES);
-    let last = (index + CONTEXT_LINES).min(lines.len() - 1);
+    let last = (index + CONTEXT_LINES).min(count.max(index + 1) - 1);
     let width = (last + 1).to_string().len();
     let mut frame = Vec::new();
     for (number, line) in lines.iter().enumerate().take(last + 1).skip(first) {

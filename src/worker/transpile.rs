@@ -132,7 +132,7 @@ mod tests {
     fn the_last_expression_is_captured() {
         assert_eq!(
             code("const x: number = 1; x + 1"),
-            "export default async ()=>{\n  let __value;\n  const x = 1;\n  __value = x + 1;\n  return __value;\n};\n"
+            "export default (0, async ()=>{\n  let __value;\n  const x = 1;\n  __value = x + 1;\n  return __value;\n});\n"
         );
     }
 
@@ -140,7 +140,7 @@ mod tests {
     fn a_top_level_return_stays_a_return() {
         assert_eq!(
             code("return 5"),
-            "export default async ()=>{\n  let __value;\n  return 5;\n  return __value;\n};\n"
+            "export default (0, async ()=>{\n  let __value;\n  return 5;\n  return __value;\n});\n"
         );
     }
 
@@ -148,7 +148,7 @@ mod tests {
     fn a_loop_with_break_captures_every_statement() {
         assert_eq!(
             code("for (;;) { if (a) { 1; break; } 2 }"),
-            "export default async ()=>{\n  let __value;\n  for(;;){\n    if (a) {\n      __value = 1;\n      break;\n    }\n    __value = 2;\n  }\n  return __value;\n};\n"
+            "export default (0, async ()=>{\n  let __value;\n  for(;;){\n    if (a) {\n      __value = 1;\n      break;\n    }\n    __value = 2;\n  }\n  return __value;\n});\n"
         );
     }
 
@@ -156,7 +156,7 @@ mod tests {
     fn imports_stay_outside_and_exports_lose_their_keyword() {
         assert_eq!(
             code("import { a } from 'x'; export const b = a; export default b"),
-            "import { a } from 'x';\nexport default async ()=>{\n  let __value;\n  const b = a;\n  __value = b;\n  return __value;\n};\n"
+            "import { a } from 'x';\nexport default (0, async ()=>{\n  let __value;\n  const b = a;\n  __value = b;\n  return __value;\n});\n"
         );
     }
 

@@ -1,0 +1,92 @@
+//! The arguments of `run_deno_code`.
+
+use std::time::Duration;
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Number, Value};
+
+use crate::runtime::ExecuteRequest;
+
+/// The arguments as clients send them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunDenoCode {
+    /// The program: TypeScript, an ES module, at most 1 MiB. Top-level await and return work.
+    deno_code: String,
+    /// Wall time limit in milliseconds. Default 30000, at most 300000 unless the administrator set others.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1))]
+    timeout: Option<Number>,
+    /// JSON values that the program sees as global variables; each key is the variable's name.
+    #[serde(default)]
+    #[schemars(with = "Map<String, Value>")]
+    globals: Option<Map<String, Value>>,
+}
+
+/// Parses the arguments; the error is a sentence for the model.
+pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, String> {
+    let arguments = Value::Object(arguments.unwrap_or_default());
+    let RunDenoCode { deno_code, timeout, globals } =
+        serde_json::from_value(arguments).map_err(|error| error.to_string())?;
+    let mut request = ExecuteRequest::new(deno_code).with_globals(globals.unwrap_or_default());
+    if let Some(timeout) = timeout {
+        request = request.with_timeout(milliseconds(&timeout)?);
+    }
+    Ok(request)
+}
+
+/// Whole and not negative; the runtime checks the range.
+fn milliseconds(number: &Number) -> Result<Duration, String> {
+    let whole = number.as_u64().or_else(|| {
+        let float = number.as_f64()?;
+        // Every integer up to 2^53 is exact in a double.
+        (float >= 0.0 && float.fract() == 0.0 && float <= 2f64.powi(53)).then_some(float as u64)
+    });
+    whole
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("timeout must be a whole number of milliseconds from 1, not {number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn error(arguments: Value) -> String {
+        parse(arguments.as_object().cloned()).unwrap_err()
+    }
+
+    #[test]
+    fn the_code_is_required_and_a_string() {
+        assert_eq!(error(json!({})), "missing field `deno_code`");
+        assert_eq!(error(json!({"deno_code": 1})), "invalid type: integer `1`, expected a string");
+    }
+
+    #[test]
+    fn an_argument_that_does_not_exist_is_named() {
+        assert_eq!(
+            error(json!({"deno_code": "1", "code": "2"})),
+            "unknown field `code`, expected one of `deno_code`, `timeout`, `globals`"
+        );
+    }
+
+    #[test]
+    fn a_timeout_is_a_whole_number() {
+        for timeout in [json!(-5), json!(1.5), json!(-0.5), json!(1e300)] {
+            assert!(error(json!({"deno_code": "1", "timeout": timeout})).starts_with("timeout must be"));
+        }
+        assert!(error(json!({"deno_code": "1", "timeout": "5"})).contains("expected a JSON number"));
+        for timeout in [json!(5), json!(5.0), json!(null)] {
+            let arguments = json!({"deno_code": "1", "timeout": timeout});
+            assert!(parse(arguments.as_object().cloned()).is_ok());
+        }
+    }
+
+    #[test]
+    fn globals_are_an_object() {
+        assert!(error(json!({"deno_code": "1", "globals": [1]})).contains("expected a map"));
+    }
+}

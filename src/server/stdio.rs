@@ -1,0 +1,261 @@
+//! MCP over standard input and output: one JSON-RPC message a line.
+
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use rmcp::service::QuitReason;
+use serde::de::IgnoredAny;
+use thiserror::Error;
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
+    duplex,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::handler::Handler;
+use crate::runtime::Runtime;
+
+/// Longest line. A program of 1 MiB and its globals, escaped, are below it.
+const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// Bytes between the transport and rmcp.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// How long runs may go on after SIGTERM. Container engines kill after 10 s.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// How often a draining server looks whether the last run has ended.
+const DRAIN_TURN: Duration = Duration::from_millis(20);
+
+/// Why the server stopped other than by its client's or a signal's wish.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Signal handlers could not be installed.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+    /// The client's first messages were not those of MCP.
+    #[error("{0}")]
+    Handshake(String),
+    /// The service's task panicked.
+    #[error("the service failed: {0}")]
+    Service(String),
+}
+
+/// Serves one client on standard input and output until it closes its end, or
+/// SIGTERM or SIGINT arrives: then runs in flight may finish.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_stdio(runtime: Runtime) -> Result<(), ServeError> {
+    let mut stop = StopSignal::new().map_err(ServeError::Signals)?;
+    let handler = Handler::new(runtime.clone());
+    let (input, to_service) = duplex(PIPE_BYTES);
+    let (from_service, output) = duplex(PIPE_BYTES);
+    let (answers, answered) = mpsc::channel(16);
+    tokio::spawn(read_lines(tokio::io::stdin(), to_service, answers));
+    let writer = tokio::spawn(write_all(from_service, answered, tokio::io::stdout()));
+
+    let service = tokio::select! {
+        service = handler.clone().serve((input, output)) => match service {
+            Ok(service) => service,
+            // The client went away before it said anything.
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(error) => return Err(ServeError::Handshake(error.to_string())),
+        },
+        () = stop.received() => return Ok(()),
+    };
+    let token = service.cancellation_token();
+    let waiting = service.waiting();
+    tokio::pin!(waiting);
+    let reason = tokio::select! {
+        reason = &mut waiting => reason,
+        () = stop.received() => {
+            handler.drain();
+            drained(&runtime).await;
+            token.cancel();
+            waiting.await
+        }
+    };
+    // What is still in the pipe belongs to the client.
+    let _ = tokio::time::timeout(DRAIN, writer).await;
+    match reason {
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(ServeError::Service(error.to_string())),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn drained(runtime: &Runtime) {
+    let end = tokio::time::Instant::now() + DRAIN;
+    while runtime.active() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(DRAIN_TURN).await;
+    }
+}
+
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Passes lines that are JSON on to rmcp, which drops others without a word,
+/// and answers those itself (JSON-RPC 2.0, section 5.1).
+async fn read_lines(
+    input: impl AsyncRead + Unpin,
+    mut service: DuplexStream,
+    answers: mpsc::Sender<String>,
+) {
+    let mut input = BufReader::new(input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        match (&mut input).take(limit).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let problem = if line.len() > MAX_LINE_BYTES {
+            if skip_line(&mut input).await.is_err() {
+                return;
+            }
+            Some(answer(-32600, &format!("A message is longer than {MAX_LINE_BYTES} bytes")))
+        } else if line.trim_ascii().is_empty() {
+            continue;
+        } else {
+            let parsed = serde_json::from_slice::<IgnoredAny>(&line);
+            parsed.err().map(|error| answer(-32700, &format!("Parse error: {error}")))
+        };
+        let sent = match problem {
+            Some(problem) => answers.send(problem).await.is_ok(),
+            None => {
+                if !line.ends_with(b"\n") {
+                    line.push(b'\n');
+                }
+                service.write_all(&line).await.is_ok()
+            }
+        };
+        if !sent {
+            return;
+        }
+    }
+}
+
+async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf().await?;
+        let (length, end) = match buffer.iter().position(|&byte| byte == b'\n') {
+            Some(end) => (end + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(length);
+        if end {
+            return Ok(());
+        }
+    }
+}
+
+fn answer(code: i32, message: &str) -> String {
+    let error = serde_json::json!({
+        "jsonrpc": "2.0",
+        "id": null,
+        "error": {"code": code, "message": message},
+    });
+    format!("{error}\n")
+}
+
+/// Writes rmcp's lines and our own answers, never one inside the other.
+async fn write_all(
+    service: DuplexStream,
+    mut answers: mpsc::Receiver<String>,
+    mut output: impl AsyncWrite + Unpin,
+) {
+    let mut lines = BufReader::new(service);
+    let mut line = Vec::new();
+    let mut answering = true;
+    loop {
+        tokio::select! {
+            // Cancellation keeps what was read in `line`.
+            read = lines.read_until(b'\n', &mut line) => {
+                if !matches!(read, Ok(1..)) && line.is_empty() {
+                    return;
+                }
+                if write(&mut output, &line).await.is_err() {
+                    return;
+                }
+                line.clear();
+            }
+            answer = answers.recv(), if answering => match answer {
+                Some(answer) => {
+                    if write(&mut output, answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+                None => answering = false,
+            },
+        }
+    }
+}
+
+async fn write(output: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    output.write_all(bytes).await?;
+    output.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines_through(input: &'static [u8]) -> (String, Vec<String>) {
+        let (mut service, to_service) = duplex(PIPE_BYTES);
+        let (answers, mut answered) = mpsc::channel(16);
+        read_lines(input, to_service, answers).await;
+        let mut passed = String::new();
+        service.read_to_string(&mut passed).await.unwrap();
+        let mut problems = Vec::new();
+        while let Some(problem) = answered.recv().await {
+            problems.push(problem);
+        }
+        (passed, problems)
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_no_json_is_answered_and_the_next_one_passed_on() {
+        let (passed, problems) = lines_through(b"{bad\n\n{\"jsonrpc\":\"2.0\"}").await;
+        assert_eq!(passed, "{\"jsonrpc\":\"2.0\"}\n");
+        assert_eq!(
+            problems,
+            ["{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"Parse \
+              error: key must be a string at line 1 column 2\"}}\n"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_no_utf8_is_answered() {
+        let (passed, problems) = lines_through(b"{\"a\":\"\xff\"}\n").await;
+        assert_eq!(passed, "");
+        assert!(problems[0].contains("-32700"), "{problems:?}");
+    }
+
+    #[tokio::test]
+    async fn a_line_over_the_limit_is_answered_and_skipped() {
+        let line: Vec<u8> = [vec![b'1'; MAX_LINE_BYTES + 100_000], b"\n2\n".to_vec()].concat();
+        let (passed, problems) = lines_through(line.leak()).await;
+        assert_eq!(passed, "2\n");
+        assert!(problems[0].contains("longer than 16777216 bytes"), "{problems:?}");
+    }
+}

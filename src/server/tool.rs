@@ -1,0 +1,88 @@
+//! The tool as clients see it.
+
+use std::sync::Arc;
+
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+
+use super::arguments::RunDenoCode;
+use super::json::ExecutionJson;
+
+/// The tool's name, known to users of the original.
+pub(super) const RUN_DENO_CODE: &str = "run_deno_code";
+
+/// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
+const DESCRIPTION: &str = "\
+Run a TypeScript program in a sandbox and get its value back. Use it to compute, transform or \
+analyse data in one call instead of many: loops, regular expressions, dates, big JSON, CSV, \
+statistics, hashing. Only what the program returns and prints comes back.
+
+Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
+Promises are awaited, top-level await works. It is converted to JSON (Map, Set, Error, BigInt, \
+Date and circular references become readable); keep it small (256 KiB) and return a summary of \
+large data. console.log lines come back as `output`, also when the program fails.
+
+Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
+`rows`.
+
+There: the web platform (URL, crypto.subtle, streams, TextEncoder, Blob, FormData, \
+CompressionStream, structuredClone, Intl, Temporal, WebAssembly, timers) and the safe part of \
+Deno. Types are stripped, not checked. Not there: files, network, environment variables, \
+processes, npm and remote imports; they fail with NotCapable or TypeError, so do not retry them.
+
+Each call runs in a fresh process: no state is kept between calls. Limits: 30 s wall time (raise \
+with `timeout` in ms), 10 s CPU, 256 MiB memory.
+
+A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
+(line, column, code frame in your code), correct the code and call again.";
+
+/// The tool's definition.
+pub(super) fn run_deno_code() -> Tool {
+    Tool::new(RUN_DENO_CODE, DESCRIPTION, schema::<RunDenoCode>())
+        .with_title("Run TypeScript")
+        .with_raw_output_schema(schema::<ExecutionJson>())
+        .with_annotations(
+            ToolAnnotations::with_title("Run TypeScript")
+                .read_only(true)
+                .destructive(false)
+                .idempotent(false)
+                .open_world(false),
+        )
+}
+
+/// A JSON Schema without `$ref`: some clients do not follow them.
+fn schema<T: JsonSchema>() -> Arc<JsonObject> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let serde_json::Value::Object(object) = schema.to_value() else {
+        unreachable!("a struct's schema is an object");
+    };
+    Arc::new(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_is_within_what_clients_show() {
+        assert!((800..=1800).contains(&DESCRIPTION.len()), "{} bytes", DESCRIPTION.len());
+    }
+
+    #[test]
+    fn every_property_of_both_schemas_is_described() {
+        for schema in [schema::<RunDenoCode>(), schema::<ExecutionJson>()] {
+            assert_eq!(schema["type"], "object");
+            for (name, property) in schema["properties"].as_object().unwrap() {
+                assert!(property["description"].is_string(), "{name}: {property}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_schemas_have_no_references() {
+        let text = serde_json::to_string(&run_deno_code()).unwrap();
+        assert!(!text.contains("$ref"), "{text}");
+    }
+}
