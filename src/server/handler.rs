@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -20,6 +21,9 @@ const INSTRUCTIONS: &str = "\
 run_deno_code runs a TypeScript program in a sandbox and returns its value: write one program \
 instead of many steps, pass data in `globals`, return only what you need. Each run is a fresh \
 process without files, network or packages.";
+
+/// How long a result waits for the progress notifications before it.
+const LAST_PROGRESS: Duration = Duration::from_millis(500);
 
 /// The server's side of every connection.
 #[derive(Clone)]
@@ -46,9 +50,21 @@ impl Handler {
         let token = context.meta.get_progress_token();
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
-        let both = async { tokio::join!(execution, forwarded).0 };
+        tokio::pin!(forwarded);
+        let ended = async {
+            tokio::pin!(execution);
+            tokio::select! {
+                execution = &mut execution => {
+                    // Notifications precede the result, unless they cannot be
+                    // sent any more: the client closed its end.
+                    let _ = tokio::time::timeout(LAST_PROGRESS, &mut forwarded).await;
+                    execution
+                }
+                () = &mut forwarded => execution.await,
+            }
+        };
         tokio::select! {
-            execution = both => Some(execution),
+            execution = ended => Some(execution),
             // Dropping the execution kills the program.
             () = context.ct.cancelled() => None,
         }

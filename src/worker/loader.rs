@@ -2,7 +2,7 @@
 //! fetched and no file is read, whatever the specifier.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use deno_core::{
@@ -16,9 +16,13 @@ use super::transpile::{Transpiled, transpile_import};
 /// The program's own URL: virtual, it tells nothing about the machine.
 pub(super) const MAIN: &str = "file:///main.ts";
 
+/// The URL of the zygote's own program.
+pub(super) const WARM_UP: &str = "file:///warm-up.ts";
+
 /// Loads data: modules and keeps the source maps of everything transpiled.
 #[derive(Default)]
 pub(super) struct Loader {
+    warming_up: Cell<bool>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -26,6 +30,11 @@ impl Loader {
     /// Remembers how a transpiled module maps to its source.
     pub(super) fn add_source_map(&self, specifier: &str, map: Vec<u8>) {
         self.source_maps.borrow_mut().insert(specifier.to_owned(), map);
+    }
+
+    /// Lets [`WARM_UP`] be loaded, or not. No program can import it.
+    pub(super) fn set_warming_up(&self, warming_up: bool) {
+        self.warming_up.set(warming_up);
     }
 
     fn source(&self, url: &ModuleSpecifier) -> Result<(ModuleType, String), JsErrorBox> {
@@ -55,6 +64,9 @@ impl ModuleLoader for Loader {
         referrer: &str,
         _kind: ResolutionKind,
     ) -> ModuleResolveResponse {
+        if specifier == WARM_UP && self.warming_up.get() {
+            return Ok(ModuleSpecifier::parse(WARM_UP).expect("a valid URL"));
+        }
         resolve(specifier, referrer)
     }
 

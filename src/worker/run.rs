@@ -11,7 +11,7 @@ use super::connection::{Connection, Lost};
 use super::errors::{self, Stage};
 use super::host::{Ended, WorkerHost};
 use super::isolate::Isolate;
-use super::loader::MAIN;
+use super::loader::{self, MAIN};
 use super::stop;
 use super::transpile::{Transpiled, transpile_program};
 use crate::protocol::{Limit, Outcome, Program, WorkerMessage};
@@ -59,58 +59,11 @@ impl Run {
         self.isolate.loader.add_source_map(MAIN, source_map);
         self.connection.send(&WorkerMessage::Started)?;
         let stage = Cell::new(Stage::Loading);
-        let result = self.evaluate(program, &main, code, &stage).await;
+        let result = evaluate(&mut self.isolate, program, &main, code, &stage).await;
         Ok(match result {
             Ok(json) => Outcome::Value(json),
             Err(error) => errors::outcome(&program.source, &error, stage.get()),
         })
-    }
-
-    async fn evaluate(
-        &mut self,
-        program: &Program,
-        main: &ModuleSpecifier,
-        code: String,
-        stage: &Cell<Stage>,
-    ) -> Result<String, CoreError> {
-        self.prepare(program)?;
-        let runtime = &mut self.isolate.runtime;
-        let id = runtime.load_main_es_module_from_code(main, code).await?;
-        stage.set(Stage::Running);
-        let evaluated = runtime.mod_evaluate(id);
-        let options = PollEventLoopOptions::default();
-        runtime.with_event_loop_promise(Box::pin(evaluated), options).await?;
-        let function = main_function(runtime, id)?;
-        let call = runtime.call(&function);
-        let value = runtime.with_event_loop_promise(Box::pin(call), options).await?;
-        let json = self.to_json(program, value)?;
-        // Timers and promises that the program left behind are part of the run.
-        self.isolate.runtime.run_event_loop(options).await?;
-        Ok(json)
-    }
-
-    /// The clock starts now, and the caller's globals appear.
-    fn prepare(&mut self, program: &Program) -> Result<(), CoreError> {
-        let runtime = &mut self.isolate.runtime;
-        runtime.op_state().borrow_mut().put(StartTime::default());
-        deno_core::scope!(scope, runtime);
-        let workspace = string(scope, &program.workspace)?;
-        let globals = string(scope, &program.globals)?;
-        call(scope, &self.isolate.prepare, &[workspace, globals]).map(drop)
-    }
-
-    fn to_json(
-        &mut self,
-        program: &Program,
-        value: v8::Global<v8::Value>,
-    ) -> Result<String, CoreError> {
-        let runtime = &mut self.isolate.runtime;
-        deno_core::scope!(scope, runtime);
-        let value = v8::Local::new(scope, value);
-        let max_bytes = v8::Integer::new_from_unsigned(scope, program.max_value).into();
-        let max_depth = v8::Integer::new_from_unsigned(scope, program.max_depth).into();
-        let json = call(scope, &self.isolate.to_json, &[value, max_bytes, max_depth])?;
-        Ok(json.to_rust_string_lossy(scope))
     }
 
     /// What ended the run, whatever error it looked like from JavaScript.
@@ -148,6 +101,100 @@ impl Run {
             }
         })
     }
+}
+
+/// A program of our own that takes the way of every program, in the zygote:
+/// what V8 and the transpiler set up on first use, they set up before the fork.
+/// It touches no source of randomness.
+const WARM_UP: &str = "\
+interface Row { name: string; n: number }
+enum Kind { A, B }
+class Sum<T extends Row> {
+  #rows: T[] = [];
+  add(row: T) { this.#rows.push(row); return this; }
+  get total(): number { return this.#rows.reduce((sum, { n }) => sum + n, 0); }
+}
+const sum = new Sum<Row>().add({ name: `a${Kind.B}`, n: 1 }).add({ name: 'b', n: 2 });
+const later = await Promise.all([1, 2].map(async (n) => n * sum.total));
+const text = JSON.stringify({ later, map: Object.fromEntries(new Map([['a', 1]])) });
+if (text.length > 5) { ({ text, later, total: sum.total, kind: Kind[0] as string }) }
+";
+
+/// Runs [`WARM_UP`].
+pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
+    let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
+    let program = Program {
+        source: WARM_UP.to_owned(),
+        globals: "{\"a\":1}".to_owned(),
+        workspace: "/".to_owned(),
+        max_output: 0,
+        max_flood: 0,
+        max_value: 1000,
+        max_depth: 10,
+    };
+    let transpiled = transpile_program(&specifier, &program.source)
+        .map_err(|error| deno_error::JsErrorBox::generic(error.message))?;
+    prepare(isolate, &program)?;
+    isolate.loader.set_warming_up(true);
+    let id = isolate.runtime.load_side_es_module_from_code(&specifier, transpiled.code).await?;
+    isolate.loader.set_warming_up(false);
+    value_of(isolate, &program, id).await.map(drop)
+}
+
+async fn evaluate(
+    isolate: &mut Isolate,
+    program: &Program,
+    main: &ModuleSpecifier,
+    code: String,
+    stage: &Cell<Stage>,
+) -> Result<String, CoreError> {
+    prepare(isolate, program)?;
+    let id = isolate.runtime.load_main_es_module_from_code(main, code).await?;
+    stage.set(Stage::Running);
+    value_of(isolate, program, id).await
+}
+
+/// Evaluates a loaded program, awaits its value, and lets its timers and
+/// promises finish: what a program left behind is part of the run.
+async fn value_of(
+    isolate: &mut Isolate,
+    program: &Program,
+    id: deno_core::ModuleId,
+) -> Result<String, CoreError> {
+    let options = PollEventLoopOptions::default();
+    let runtime = &mut isolate.runtime;
+    let evaluated = runtime.mod_evaluate(id);
+    runtime.with_event_loop_promise(Box::pin(evaluated), options).await?;
+    let function = main_function(runtime, id)?;
+    let call = runtime.call(&function);
+    let value = runtime.with_event_loop_promise(Box::pin(call), options).await?;
+    let json = to_json(isolate, program, value)?;
+    isolate.runtime.run_event_loop(options).await?;
+    Ok(json)
+}
+
+/// The clock starts now, and the caller's globals appear.
+fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), CoreError> {
+    let runtime = &mut isolate.runtime;
+    runtime.op_state().borrow_mut().put(StartTime::default());
+    deno_core::scope!(scope, runtime);
+    let workspace = string(scope, &program.workspace)?;
+    let globals = string(scope, &program.globals)?;
+    call(scope, &isolate.prepare, &[workspace, globals]).map(drop)
+}
+
+fn to_json(
+    isolate: &mut Isolate,
+    program: &Program,
+    value: v8::Global<v8::Value>,
+) -> Result<String, CoreError> {
+    let runtime = &mut isolate.runtime;
+    deno_core::scope!(scope, runtime);
+    let value = v8::Local::new(scope, value);
+    let max_bytes = v8::Integer::new_from_unsigned(scope, program.max_value).into();
+    let max_depth = v8::Integer::new_from_unsigned(scope, program.max_depth).into();
+    let json = call(scope, &isolate.to_json, &[value, max_bytes, max_depth])?;
+    Ok(json.to_rust_string_lossy(scope))
 }
 
 fn string<'s>(

@@ -17,7 +17,7 @@ use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_UNSEALED};
 use super::connection::Connection;
 use super::host::WorkerHost;
 use super::isolate::{self, Isolate};
-use super::run::Run;
+use super::run::{Run, warm_up};
 use super::stop;
 use crate::pool::{receive_control, send_control};
 use crate::protocol::{
@@ -133,6 +133,7 @@ impl Zygote {
         };
         let maps = std::fs::read_to_string("/proc/self/maps")?;
         sys::keep_mappings_across_fork(&maps);
+        sys::share_file_pages_across_fork(&maps);
         let status = std::fs::read_to_string("/proc/self/status")?;
         let base_data = status_bytes(&status, "VmData:");
         // A fresh isolate reserves its code range after the fork.
@@ -226,10 +227,11 @@ fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
     // share. V8's delayed tasks land in it and are never run: they belong to
     // the zygote, which runs no JavaScript.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let isolate = {
+    let mut isolate = {
         let _guard = runtime.enter();
         Isolate::new(max_memory)
     };
+    runtime.block_on(warm_up(&mut isolate)).map_err(|error| io::Error::other(error.to_string()))?;
     std::mem::forget(runtime);
     Ok(isolate)
 }

@@ -1,0 +1,16 @@
+//! What programs do and what becomes of them, through the library: values,
+//! errors, output, the platform, and programs that mean harm.
+
+mod behaviour;
+mod capture;
+mod common;
+mod errors;
+mod globals;
+mod hostile;
+mod internals;
+mod json;
+mod limits;
+mod output;
+mod platform;
+mod random;
+mod typescript;

@@ -1,0 +1,140 @@
+//! TypeScript's own syntax, and imports.
+
+use serde_json::json;
+
+use super::common::{error, output, run, value, value_of};
+
+#[test]
+fn enums_work() {
+    assert_eq!(
+        value("enum E { A, B = 'x', C = 3 } const enum F { A = 7 } [E.A, E[0], E.B, E.C, F.A]"),
+        json!([0, "A", "x", 3, 7])
+    );
+}
+
+#[test]
+fn namespaces_work() {
+    let source = "namespace N { export const a = 1; export namespace M { export const b = 2 } }\n\
+        N.a + N.M.b";
+    assert_eq!(value(source), 3);
+}
+
+#[test]
+fn generics_work() {
+    let source = "function id<T extends unknown>(x: T): T { return x }\n\
+        const first = <T,>(xs: readonly T[]) => xs[0];\n\
+        class Box<out T> { constructor(readonly value: T) {} }\n\
+        [id<number>(5), first<string>(['s']), new Box<boolean>(true).value]";
+    assert_eq!(value(source), json!([5, "s", true]));
+}
+
+#[test]
+fn satisfies_and_assertions_are_erased() {
+    let source = "const c = { a: 1 } as const satisfies Record<string, number>;\n\
+        const d = (c as unknown as { a: number | null })!.a!;\n\
+        [c.a, <any>d]";
+    assert_eq!(value(source), json!([1, 1]));
+}
+
+#[test]
+fn parameter_properties_and_abstract_classes_work() {
+    let source = "abstract class S { constructor(protected a: number, readonly b = 2) {}\n\
+          abstract scale(): number; sum() { return this.scale() * (this.a + this.b) } }\n\
+        class T extends S { override scale() { return 10 } }\n\
+        new T(1).sum()";
+    assert_eq!(value(source), 30);
+}
+
+#[test]
+fn overloads_and_declared_variables_are_erased() {
+    let source = "function f(a: number): number; function f(a: string): string;\n\
+        function f(a: any) { return a }\n\
+        declare const nowhere: number; declare global { interface Window { a: 1 } }\n\
+        [f(1), typeof nowhere]";
+    assert_eq!(value(source), json!([1, "undefined"]));
+}
+
+#[test]
+fn standard_decorators_work() {
+    let source = "const seen: string[] = [];\n\
+        const note = (value: any, context: any) => { seen.push(`${context.kind} ${context.name}`) };\n\
+        const twice = (method: any, _: any) =>\n\
+          function (this: any, ...a: any[]) { return 2 * method.apply(this, a) };\n\
+        @note class A { @note field = 1; @twice times(x: number) { return x + this.field } }\n\
+        [new A().times(4), seen]";
+    assert_eq!(value(source), json!([10, ["field field", "class A"]]));
+}
+
+#[test]
+fn imports_of_types_are_erased() {
+    assert_eq!(value("import type { A } from './nope.ts'; 5"), 5);
+    assert_eq!(value("import { type A } from './nope.ts'; let a: A; 5"), 5);
+    assert_eq!(value("export type { A } from './nope.ts'; 5"), 5);
+}
+
+#[test]
+fn data_urls_can_be_imported_as_javascript_typescript_and_json() {
+    let source = "import one from 'data:text/javascript,export default 1';\n\
+        import two from 'data:application/typescript,const x: number = 2; export default x';\n\
+        import three from 'data:application/json,{\"a\":3}' with { type: 'json' };\n\
+        import * as all from 'data:text/javascript;base64,ZXhwb3J0IGNvbnN0IGEgPSA0';\n\
+        [one, two, three, { ...all }]";
+    assert_eq!(value(source), json!([1, 2, { "a": 3 }, { "a": 4 }]));
+}
+
+#[test]
+fn a_reexport_still_runs_what_it_names() {
+    let execution = run("export * from \"data:text/javascript,console.log('side')\"; 5");
+    assert_eq!(execution.output, ["side"]);
+    assert_eq!(value_of(execution), 5);
+}
+
+#[test]
+fn the_module_url_is_virtual() {
+    assert_eq!(
+        value("({ ...import.meta, resolve: import.meta.resolve('data:text/javascript,1') })"),
+        json!({
+            "url": "file:///main.ts",
+            "main": true,
+            "resolve": "data:text/javascript,1",
+            "filename": "/main.ts",
+            "dirname": "/",
+        })
+    );
+}
+
+#[test]
+fn an_import_that_is_not_available_says_what_is() {
+    for (specifier, message) in [
+        (
+            "./x.ts",
+            "TypeError: Import \"./x.ts\" is not available: a program is one file. Put the code \
+             into it, or import a data: URL",
+        ),
+        (
+            "https://example.com/x.js",
+            "TypeError: Requires import access to \"example.com:443\", run again with the \
+             --allow-import flag. This server does not load remote modules",
+        ),
+        (
+            "npm:lodash",
+            "TypeError: Import \"npm:lodash\" is not available: there are no packages here. Use \
+             the web platform's APIs (fetch, crypto.subtle, URL, streams, Intl)",
+        ),
+    ] {
+        assert_eq!(error(format!("await import('{specifier}')")).message, message);
+        assert_eq!(error(format!("import '{specifier}'; 5")).message, message);
+    }
+}
+
+#[test]
+fn comments_that_name_modules_load_nothing() {
+    assert_eq!(
+        output(
+            "/** @jsxImportSource http://127.0.0.1:1 */\n\
+             /// <reference types=\"http://127.0.0.1:1/t.d.ts\" />\n\
+             // @deno-types=\"file:///t.d.ts\"\nconsole.log('ran')"
+        ),
+        ["ran"]
+    );
+}
