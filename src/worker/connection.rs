@@ -23,7 +23,8 @@ const MAX_FRAME: usize = 16 << 20;
 /// The socket is never waited for inside of a call.
 const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
 
-const READ_BYTES: usize = 64 << 10;
+/// On the stack of a process whose every touched page costs a fault.
+const READ_BYTES: usize = 8 << 10;
 
 type Answer = Result<(), Refusal>;
 

@@ -39,7 +39,7 @@ impl Run {
     }
 
     /// Runs the program to its end, or until the server says stop.
-    pub(super) async fn execute(mut self, program: Program) -> Result<Outcome, Lost> {
+    pub(super) async fn execute(&mut self, program: Program) -> Result<Outcome, Lost> {
         let connection = self.connection.clone();
         let outcome = tokio::select! {
             biased;

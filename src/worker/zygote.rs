@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -274,7 +275,8 @@ fn run_worker(
         Err(_) => sys::exit_now(EXIT_LOST),
     };
     let host = Rc::new(WorkerHost::new(connection.clone(), handle, cpus));
-    let run = Run::new(isolate, connection.clone(), host);
+    // Never dropped: V8 would take the isolate apart, page by page.
+    let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
     match runtime.block_on(run.execute(*program)) {
         Ok(outcome) => {
             connection.send(&WorkerMessage::Outcome(Box::new(outcome))).unwrap_or_else(lost);

@@ -58,10 +58,7 @@ fn falsy_values_survive() {
 
 #[test]
 fn types_are_stripped_and_not_checked() {
-    assert_eq!(
-        value("const x: number = 's' as any; enum A { X = 3 }; [x, A.X]"),
-        json!(["s", 3])
-    );
+    assert_eq!(value("const x: number = 's' as any; enum A { X = 3 }; [x, A.X]"), json!(["s", 3]));
 }
 
 #[test]
@@ -72,8 +69,7 @@ fn a_data_url_can_be_imported() {
 
 #[test]
 fn no_state_passes_from_one_run_to_the_next() {
-    let source =
-        "const seen = typeof (globalThis as any).zz; (globalThis as any).zz = 1; seen";
+    let source = "const seen = typeof (globalThis as any).zz; (globalThis as any).zz = 1; seen";
     assert_eq!([value(source), value(source)], ["undefined", "undefined"]);
 }
 
@@ -160,8 +156,7 @@ fn a_permission_is_never_asked_for() {
 
 #[test]
 fn a_try_block_that_throws_gives_the_value_of_its_catch() {
-    let source =
-        "const x = 1; try { throw new Error('boom') } catch (e) { (e as Error).message }";
+    let source = "const x = 1; try { throw new Error('boom') } catch (e) { (e as Error).message }";
     assert_eq!(value(source), "boom");
 }
 
@@ -235,9 +230,8 @@ fn a_timer_that_outlives_the_default_timeout_ends_the_run() {
 
 #[test]
 fn globals_are_visible() {
-    let request = ExecuteRequest::new("x + y")
-        .with_global("x", json!(10))
-        .with_global("y", json!(20));
+    let request =
+        ExecuteRequest::new("x + y").with_global("x", json!(10)).with_global("y", json!(20));
     assert_eq!(value_of(run_request(request)), 30);
 }
 

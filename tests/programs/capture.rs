@@ -199,7 +199,10 @@ fn names_that_the_capture_uses_stay_free() {
 
 #[test]
 fn functions_are_hoisted_and_this_is_undefined() {
-    assert_eq!(value("const r = h(); function h() { return 7 } [r, this === undefined]"), json!([7, true]));
+    assert_eq!(
+        value("const r = h(); function h() { return 7 } [r, this === undefined]"),
+        json!([7, true])
+    );
 }
 
 #[test]

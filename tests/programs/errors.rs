@@ -121,7 +121,10 @@ fn columns_count_utf_16_units_and_lines_may_end_with_carriage_returns() {
     assert_eq!(report("const s = '😀'; throw new Error('x');").place, Some((1, 23)));
     let crlf = report("1;\r\nthrow new Error('x');\r\n");
     assert_eq!(crlf.place, Some((2, 7)));
-    assert_eq!(crlf.frame, lines(&["  1 | 1;", "> 2 | throw new Error('x');", "    |       ^", "  3 |"]));
+    assert_eq!(
+        crlf.frame,
+        lines(&["  1 | 1;", "> 2 | throw new Error('x');", "    |       ^", "  3 |"])
+    );
 }
 
 #[test]
@@ -141,7 +144,8 @@ fn a_rejected_promise_is_the_error() {
 
 #[test]
 fn an_error_in_a_timer_after_the_value_is_the_outcome() {
-    let source = "interface X { a: 1 }\nsetTimeout(() => {\n  throw new Error('late');\n}, 5);\n'value'";
+    let source =
+        "interface X { a: 1 }\nsetTimeout(() => {\n  throw new Error('late');\n}, 5);\n'value'";
     let report = report(source);
     assert_eq!(report.message, "Error: late");
     assert_eq!(report.place, Some((3, 9)));
@@ -149,7 +153,10 @@ fn an_error_in_a_timer_after_the_value_is_the_outcome() {
 
 #[test]
 fn an_error_in_a_microtask_is_the_outcome() {
-    assert_eq!(report("queueMicrotask(() => { throw new Error('micro') }); 5").message, "Error: micro");
+    assert_eq!(
+        report("queueMicrotask(() => { throw new Error('micro') }); 5").message,
+        "Error: micro"
+    );
 }
 
 #[test]
@@ -217,7 +224,8 @@ fn what_is_thrown_and_is_no_error_is_shown() {
 
 #[test]
 fn an_error_class_of_the_program_is_named() {
-    let error = error("class MyError extends Error { name = 'MyError' }\nthrow new MyError('mine')");
+    let error =
+        error("class MyError extends Error { name = 'MyError' }\nthrow new MyError('mine')");
     assert_eq!(error.message, "MyError: mine");
     assert_eq!(error.detail.name, "MyError");
     assert_eq!(error.detail.message, "mine");
@@ -268,7 +276,10 @@ fn exit_with_a_code_is_a_failure_with_that_code() {
     let execution = run("console.log('a'); Deno.exit(3);");
     assert_eq!(execution.output, ["a"]);
     let error = error_of(execution);
-    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Runtime, "Process exited with code 3"));
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::Runtime, "Process exited with code 3")
+    );
 }
 
 #[test]

@@ -92,10 +92,7 @@ fn a_global_named_proto_sets_no_prototype() {
 #[test]
 fn a_large_global_arrives_whole() {
     let globals = json!({ "rows": vec![json!({ "id": 1, "name": "x".repeat(100) }); 20_000] });
-    assert_eq!(
-        value_with(globals, "[rows.length, rows.at(-1).name.length]"),
-        json!([20_000, 100])
-    );
+    assert_eq!(value_with(globals, "[rows.length, rows.at(-1).name.length]"), json!([20_000, 100]));
 }
 
 #[test]

@@ -31,7 +31,9 @@ fn numbers_that_json_lacks_are_null_and_negative_zero_is_zero() {
 #[test]
 fn a_map_with_string_keys_is_an_object_and_another_one_a_list_of_pairs() {
     assert_eq!(
-        value("[new Map([['a', 1], ['b', new Map()]]), new Map<any, any>([['a', 1], [2, { c: 3 }]])]"),
+        value(
+            "[new Map([['a', 1], ['b', new Map()]]), new Map<any, any>([['a', 1], [2, { c: 3 }]])]"
+        ),
         json!([{ "a": 1, "b": {} }, [["a", 1], [2, { "c": 3 }]]])
     );
 }
@@ -88,10 +90,7 @@ fn a_bigint_is_its_digits() {
 
 #[test]
 fn a_date_is_iso_8601_and_an_invalid_one_null() {
-    assert_eq!(
-        value("[new Date(0), new Date(NaN)]"),
-        json!(["1970-01-01T00:00:00.000Z", null])
-    );
+    assert_eq!(value("[new Date(0), new Date(NaN)]"), json!(["1970-01-01T00:00:00.000Z", null]));
 }
 
 #[test]
@@ -134,7 +133,9 @@ fn a_getter_that_throws_is_shown_in_its_place() {
 #[test]
 fn to_json_replaces_a_value() {
     assert_eq!(
-        value("({ a: { toJSON(key: string) { return ['from', key] } }, u: new URL('https://a.b') })"),
+        value(
+            "({ a: { toJSON(key: string) { return ['from', key] } }, u: new URL('https://a.b') })"
+        ),
         json!({ "a": ["from", "a"], "u": "https://a.b/" })
     );
 }

@@ -17,8 +17,9 @@ fn error_with(config: Config, source: &str) -> (ErrorKind, String) {
 
 #[test]
 fn wall_time_is_limited_while_the_program_sleeps() {
-    let request = ExecuteRequest::new("console.log('a'); await new Promise((r) => setTimeout(r, 9000))")
-        .with_timeout(Duration::from_millis(200));
+    let request =
+        ExecuteRequest::new("console.log('a'); await new Promise((r) => setTimeout(r, 9000))")
+            .with_timeout(Duration::from_millis(200));
     let started = Instant::now();
     let execution = run_request(request);
     assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
@@ -93,7 +94,8 @@ fn memory_off_the_heap_is_limited() {
 
 #[test]
 fn memory_that_is_given_back_can_be_used_again() {
-    let source = "let n = 0; for (let i = 0; i < 40; i++) n += new Uint8Array(8 << 20).fill(1)[i]; n";
+    let source =
+        "let n = 0; for (let i = 0; i < 40; i++) n += new Uint8Array(8 << 20).fill(1)[i]; n";
     let config = config().with_max_memory(64 << 20);
     let execution = run_with(config, ExecuteRequest::new(source));
     assert_eq!(execution.error, None);

@@ -4,6 +4,7 @@
 mod behaviour;
 mod capture;
 mod common;
+mod crypto;
 mod errors;
 mod globals;
 mod hostile;

@@ -63,7 +63,10 @@ fn an_error_is_printed_with_its_place_in_the_program() {
 
 #[test]
 fn lines_are_split_and_empty_ones_kept() {
-    assert_eq!(output("console.log('two\\nlines'); console.log(); console.log('')"), ["two", "lines", "", ""]);
+    assert_eq!(
+        output("console.log('two\\nlines'); console.log(); console.log('')"),
+        ["two", "lines", "", ""]
+    );
 }
 
 #[test]
@@ -102,7 +105,8 @@ fn only_bytes_can_be_written() {
 
 #[test]
 fn control_characters_stay_data() {
-    let source = r"console.log('\x1b]0;owned\x07\x1b[2J'); console.log('\u0000\u0000\u0000\u0005HELLO')";
+    let source =
+        r"console.log('\x1b]0;owned\x07\x1b[2J'); console.log('\u0000\u0000\u0000\u0005HELLO')";
     assert_eq!(output(source), ["\u{1b}]0;owned\u{7}\u{1b}[2J", "\0\0\0\u{5}HELLO"]);
 }
 
@@ -121,8 +125,10 @@ fn output_beyond_the_limit_is_cut_off_and_the_value_kept() {
 
 #[test]
 fn lines_arrive_while_the_program_runs_each_with_its_stream() {
-    let (execution, events) = stream("console.log('one'); console.error('two');
-        await new Promise((r) => setTimeout(r, 20)); console.log('three'); 3");
+    let (execution, events) = stream(
+        "console.log('one'); console.error('two');
+        await new Promise((r) => setTimeout(r, 20)); console.log('three'); 3",
+    );
     let events: Vec<_> = events.iter().map(|e| (e.stream, e.line.as_str())).collect();
     assert_eq!(
         events,

@@ -87,7 +87,9 @@ fn urls_are_parsed() {
 #[test]
 fn url_patterns_match() {
     assert_eq!(
-        value("new URLPattern({ pathname: '/users/:id' }).exec('https://a.b/users/7')!.pathname.groups"),
+        value(
+            "new URLPattern({ pathname: '/users/:id' }).exec('https://a.b/users/7')!.pathname.groups"
+        ),
         json!({ "id": "7" })
     );
 }

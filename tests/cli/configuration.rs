@@ -1,0 +1,153 @@
+//! Settings from the environment: used, or refused in one line.
+
+use super::common::{Done, TemporaryFile, binary, conductor, done};
+
+fn run_with(variables: &[(&str, &str)], source: &str) -> Done {
+    let program = TemporaryFile::new(source);
+    done(binary(&["run", program.path()]).envs(variables.iter().copied()))
+}
+
+#[test]
+fn a_value_that_cannot_be_used_stops_with_one_line() {
+    for (variable, value, line) in [
+        (
+            "MCP_CONDUCTOR_MAX_CPU_TIME",
+            "ten",
+            "MCP_CONDUCTOR_MAX_CPU_TIME: \"ten\" is no whole number from 1 to 86400000, for \
+             example MCP_CONDUCTOR_MAX_CPU_TIME=10000",
+        ),
+        (
+            "MCP_CONDUCTOR_DEFAULT_TIMEOUT",
+            "0",
+            "MCP_CONDUCTOR_DEFAULT_TIMEOUT: \"0\" is no whole number from 1 to 86400000, for \
+             example MCP_CONDUCTOR_DEFAULT_TIMEOUT=30000",
+        ),
+        (
+            "MCP_CONDUCTOR_MAX_MEMORY",
+            "1",
+            "MCP_CONDUCTOR_MAX_MEMORY: \"1\" is no whole number from 32 to 16384, for example \
+             MCP_CONDUCTOR_MAX_MEMORY=256",
+        ),
+        (
+            "MCP_CONDUCTOR_STANDBY",
+            "-1",
+            "MCP_CONDUCTOR_STANDBY: \"-1\" is no whole number from 0 to 1000, for example \
+             MCP_CONDUCTOR_STANDBY=4",
+        ),
+        (
+            "MCP_CONDUCTOR_ISOLATE",
+            "hot",
+            "MCP_CONDUCTOR_ISOLATE: \"hot\" is neither warm nor fresh, for example \
+             MCP_CONDUCTOR_ISOLATE=warm",
+        ),
+        (
+            "MCP_CONDUCTOR_WORKSPACE",
+            "relative/path",
+            "MCP_CONDUCTOR_WORKSPACE: \"relative/path\" is no absolute path, for example \
+             MCP_CONDUCTOR_WORKSPACE=/srv/workspace",
+        ),
+    ] {
+        assert_eq!(
+            run_with(&[(variable, value)], "1"),
+            Done::new(3, "", &format!("mcp-conductor: {line}\n"))
+        );
+    }
+}
+
+#[test]
+fn the_server_and_the_doctor_stop_with_the_same_line() {
+    for command in ["stdio", "doctor"] {
+        assert_eq!(
+            done(binary(&[command]).env("MCP_CONDUCTOR_MAX_QUEUE", "many")),
+            Done::new(
+                3,
+                "",
+                "mcp-conductor: MCP_CONDUCTOR_MAX_QUEUE: \"many\" is no whole number from 0 to \
+                 100000, for example MCP_CONDUCTOR_MAX_QUEUE=256\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_default_timeout_above_the_maximum_is_refused() {
+    let variables =
+        [("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "5000"), ("MCP_CONDUCTOR_MAX_TIMEOUT", "1000")];
+    assert_eq!(
+        run_with(&variables, "1"),
+        Done::new(
+            3,
+            "",
+            "mcp-conductor: MCP_CONDUCTOR_DEFAULT_TIMEOUT: 5000 ms is more than \
+             MCP_CONDUCTOR_MAX_TIMEOUT, which is 1000 ms, for example \
+             MCP_CONDUCTOR_DEFAULT_TIMEOUT=1000\n"
+        )
+    );
+}
+
+#[test]
+fn the_default_timeout_is_used() {
+    let done =
+        run_with(&[("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "200")], "setTimeout(() => {}, 5000); 1");
+    assert_eq!(done.code, Some(1));
+    assert_eq!(done.stderr.lines().next(), Some("error: Execution timed out after 200ms"));
+}
+
+#[test]
+fn both_kinds_of_isolate_run_programs() {
+    for isolate in ["warm", "fresh"] {
+        let variables = [("MCP_CONDUCTOR_ISOLATE", isolate)];
+        assert_eq!(
+            run_with(&variables, "[1, 2].map((n) => n * 2).join()"),
+            Done::new(0, "\"2,4\"\n", "")
+        );
+    }
+}
+
+#[test]
+fn the_workspace_is_the_working_directory() {
+    let variables = [("MCP_CONDUCTOR_WORKSPACE", "/srv/work")];
+    assert_eq!(run_with(&variables, "Deno.cwd()"), Done::new(0, "\"/srv/work\"\n", ""));
+}
+
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let done = run_with(variables, "1");
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "1\n"), "{}", done.stderr);
+    // Before the level stands the time.
+    let warning = |line: &str| Some(line.split_once(" WARN ")?.1.split_once(": ")?.1.to_owned());
+    done.stderr.lines().filter_map(warning).filter(|line| line.contains("MCP_CONDUCTOR")).collect()
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_warned_of() {
+    assert_eq!(
+        warnings(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5"), ("RUST_LOG", "warn")]),
+        ["MCP_CONDUCTOR_MAX_TIMOUT is set and means nothing to this version"]
+    );
+}
+
+#[test]
+fn grants_that_cannot_be_given_are_warned_of() {
+    assert_eq!(
+        warnings(&[("MCP_CONDUCTOR_RUN_ARGS", "allow-net"), ("RUST_LOG", "warn")]),
+        ["MCP_CONDUCTOR_RUN_ARGS: nothing can be granted yet; programs may do nothing"]
+    );
+    assert_eq!(warnings(&[("MCP_CONDUCTOR_RUN_ARGS", "none"), ("RUST_LOG", "warn")]), [""; 0]);
+}
+
+#[test]
+fn warnings_are_not_shown_unless_asked_for() {
+    assert_eq!(run_with(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5")], "1"), Done::new(0, "1\n", ""));
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let version = conductor(&["--version"]);
+    let expected = format!("mcp-conductor {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version, Done::new(0, &expected, ""));
+    let help = conductor(&["--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for command in ["stdio", "run", "doctor"] {
+        assert!(help.stdout.contains(&format!("\n  {command}")), "{}", help.stdout);
+    }
+}

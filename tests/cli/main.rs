@@ -1,0 +1,5 @@
+//! The command line, as a shell sees it.
+
+mod common;
+mod configuration;
+mod run;
