@@ -103,7 +103,8 @@ fn json_describes_a_failure_and_ends_with_one() {
                 "message": "bad",
                 "line": 1,
                 "column": 27,
-                "frame": "> 1 | console.log('out'); throw new TypeError('bad')\n    |                           ^",
+                "frame": "> 1 | console.log('out'); throw new TypeError('bad')\n    \
+                    |                           ^",
                 "stack": "TypeError: bad\n    at file:///main.ts:1:27",
             },
         })

@@ -10,7 +10,7 @@ use super::common::{config, error, error_of, run_with, value, value_of};
 fn json_values_stay_as_they_are() {
     assert_eq!(
         value("({ b: 1, a: [true, null, 'x', 1.5, -2e-7], 1: {}, 0: [] })").to_string(),
-        r#"{"0":[],"1":{},"b":1,"a":[true,null,"x",1.5,-2e-07]}"#
+        r#"{"0":[],"1":{},"b":1,"a":[true,null,"x",1.5,-2e-7]}"#
     );
 }
 
@@ -219,11 +219,17 @@ fn lone_surrogates_are_replaced() {
 
 #[test]
 fn programs_cannot_redefine_the_conversion() {
-    let source = "JSON.stringify = () => 'forged'; Array.prototype.join = () => 'forged';\n\
-        (Object.prototype as any).toJSON = undefined; Map.prototype.forEach = () => {};\n\
-        Object.keys = () => []; Array.prototype[Symbol.iterator] = function* () {} as any;\n\
-        ({ a: [1, 2], m: new Map([['k', 1]]) })";
-    assert_eq!(value(source), json!({ "a": [1, 2], "m": { "k": 1 } }));
+    let source = "const value = { a: [1, 2], m: new Map([['k', 1]]), s: new Set([new Date(0)]) };\n\
+        JSON.stringify = () => 'forged'; Object.keys = () => [];\n\
+        Array.prototype.join = () => 'forged'; Array.prototype.push = () => 0;\n\
+        Array.prototype[Symbol.iterator] = function* () {} as any;\n\
+        Map.prototype.forEach = Set.prototype.forEach = () => {};\n\
+        Date.prototype.toISOString = () => 'forged'; Function.prototype.call = () => 'forged';\n\
+        value";
+    assert_eq!(
+        value(source),
+        json!({ "a": [1, 2], "m": { "k": 1 }, "s": ["1970-01-01T00:00:00.000Z"] })
+    );
 }
 
 fn nested(levels: usize) -> String {

@@ -71,7 +71,8 @@ fn lines_are_split_and_empty_ones_kept() {
 
 #[test]
 fn parts_of_a_line_are_joined_until_it_ends() {
-    let source = "const write = (s: string) => Deno.stdout.writeSync(new TextEncoder().encode(s));\n\
+    let source = "const { stdout } = Deno;\n\
+        const write = (s: string) => stdout.writeSync(new TextEncoder().encode(s));\n\
         write('ab'); write('c\\nd'); console.error('between'); write('e')";
     assert_eq!(output(source), ["abc", "between", "de"]);
 }

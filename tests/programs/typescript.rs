@@ -56,11 +56,12 @@ fn overloads_and_declared_variables_are_erased() {
 
 #[test]
 fn standard_decorators_work() {
-    let source = "const seen: string[] = [];\n\
-        const note = (value: any, context: any) => { seen.push(`${context.kind} ${context.name}`) };\n\
-        const twice = (method: any, _: any) =>\n\
-          function (this: any, ...a: any[]) { return 2 * method.apply(this, a) };\n\
-        @note class A { @note field = 1; @twice times(x: number) { return x + this.field } }\n\
+    let source = "
+        const seen: string[] = [];
+        const note = (_: any, context: any) => { seen.push(`${context.kind} ${context.name}`) };
+        const twice = (method: any, _: any) =>
+          function (this: any, ...a: any[]) { return 2 * method.apply(this, a) };
+        @note class A { @note field = 1; @twice times(x: number) { return x + this.field } }
         [new A().times(4), seen]";
     assert_eq!(value(source), json!([10, ["field field", "class A"]]));
 }
