@@ -87,7 +87,7 @@ impl Pool {
         if let Some(layer) = status.missing_required().next() {
             return Err(PoolError::Sandbox(format!("{} ({})", layer.name, layer.detail)));
         }
-        let first = zygote.fork(config.max_frame).await.map_err(PoolError::Sandbox)?;
+        let first = zygote.fork(config.max_frame, config.standby > 0).await.map_err(PoolError::Sandbox)?;
         let current = Current { zygote, backoff: MIN_BACKOFF, retry_at: Instant::now() };
         let mut status = status;
         status.record_worker_layers();
@@ -117,7 +117,7 @@ impl Pool {
         self.0.wanted.notify_one();
         match ready {
             Some(worker) => Ok(worker),
-            None => self.0.fork().await,
+            None => self.0.fork(false).await,
         }
     }
 
@@ -142,11 +142,11 @@ impl Inner {
         }
     }
 
-    async fn fork(&self) -> Result<Worker, PoolError> {
+    async fn fork(&self, standby: bool) -> Result<Worker, PoolError> {
         let mut failure = String::new();
         for _ in 0..ACQUIRE_ATTEMPTS {
             let zygote = self.zygote().await?;
-            match zygote.fork(self.config.max_frame).await {
+            match zygote.fork(self.config.max_frame, standby).await {
                 Ok(worker) => return Ok(worker),
                 Err(error) => failure = error,
             }
@@ -193,11 +193,13 @@ impl Inner {
 async fn refill(pool: Weak<Inner>) {
     loop {
         let Some(pool) = pool.upgrade() else { return };
+        // The run that took a worker goes first.
+        sleep(REFILL_DELAY).await;
         if let Err(error) = pool.renew().await {
             tracing::warn!("the zygote could not be renewed: {error}");
         }
         while pool.ready().len() < pool.config.standby {
-            match pool.fork().await {
+            match pool.fork(true).await {
                 Ok(worker) => pool.ready().push_back(worker),
                 Err(error) => {
                     tracing::warn!("{error}");
@@ -215,6 +217,10 @@ async fn refill(pool: Weak<Inner>) {
         }
     }
 }
+
+/// From the use of a standby worker to the making of the next. A trivial run
+/// takes about as long.
+const REFILL_DELAY: Duration = Duration::from_millis(2);
 
 /// How often an idle pool looks at the age of its zygote.
 const IDLE_TURN: Duration = Duration::from_millis(500);

@@ -94,13 +94,17 @@ impl Zygote {
     }
 
     /// Forks a worker and waits until it is sealed, and verified to be.
-    pub(super) async fn fork(self: &Arc<Self>, max_frame: usize) -> Result<Worker, String> {
+    pub(super) async fn fork(
+        self: &Arc<Self>,
+        max_frame: usize,
+        standby: bool,
+    ) -> Result<Worker, String> {
         let (theirs, ours) = worker_pair().map_err(|error| format!("no socket: {error}"))?;
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let (forked, pidfd) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
         self.expected.add(token, Expectation { forked: Some(forked), exited });
-        let request = ZygoteRequest::Fork { token };
+        let request = ZygoteRequest::Fork { token, standby };
         let sent = send_control(self.control.get_ref().as_fd(), &request, Some(theirs.as_fd()));
         drop(theirs);
         if let Err(error) = sent {

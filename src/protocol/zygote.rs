@@ -38,7 +38,8 @@ pub(crate) struct ZygoteSetup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ZygoteRequest {
     /// Fork a worker. The worker's end of its socket comes with the message.
-    Fork { token: u64 },
+    /// One that stands by has time to copy the pages that every run writes.
+    Fork { token: u64, standby: bool },
 }
 
 /// From the zygote to the server.

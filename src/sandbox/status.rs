@@ -39,7 +39,6 @@ impl SandboxStatus {
     /// Adds the layers that are each worker's own, after one was verified.
     pub(crate) fn record_worker_layers(&mut self) {
         self.record(Layer::Rlimits, true, "CPU, memory, files, processes, core");
-        self.record(Layer::Seccomp, true, "system calls: listed ones only");
     }
 
     /// Whether a layer is in force.

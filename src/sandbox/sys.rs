@@ -100,16 +100,18 @@ pub(crate) fn keep_mappings_across_fork(maps: &str) -> usize {
     kept
 }
 
-/// All signals back to their default, none blocked.
+/// No signal is blocked.
+pub(crate) fn unblock_signals() {
+    nix::sys::signal::SigSet::empty().thread_set_mask().expect("an empty mask is valid");
+}
+
+/// All signals back to their default.
 pub(crate) fn default_signals() {
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: SIG_DFL is a valid disposition for every signal; SIGKILL,
         // SIGSTOP and libc's own are refused with an errno, which is fine.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    nix::sys::signal::SigSet::empty()
-        .thread_set_mask()
-        .expect("an empty mask is valid");
 }
 
 /// Installs a handler that runs on the thread that is interrupted.

@@ -60,7 +60,8 @@ pub(crate) fn seal_worker<T>(
     }
     // No terminal and no process group of the zygote's.
     setsid().map_err(SealError::Session)?;
-    sys::default_signals();
+    // The zygote has no handlers; it blocks SIGCHLD.
+    sys::unblock_signals();
 
     sys::place_descriptor(socket.as_raw_fd(), SOCKET).map_err(SealError::Socket)?;
     // close_from() closes the original, unless it was 3 already.
@@ -80,7 +81,7 @@ pub(crate) fn seal_worker<T>(
         prctl::set_dumpable(false).map_err(SealError::NonDumpable)?;
     }
     if plan.has(Layer::Seccomp) {
-        filters.install().map_err(SealError::Seccomp)?;
+        filters.install_in_worker().map_err(SealError::Seccomp)?;
     }
     Ok(prepared)
 }

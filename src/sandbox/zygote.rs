@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chdir, getgid, getuid, pivot_root, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
+use super::seccomp::Filters;
 use super::plan::{Layer, SandboxPlan};
 use super::status::SandboxStatus;
 use super::sys;
@@ -44,6 +45,8 @@ pub(crate) enum ConfineError {
     Capabilities(io::Error),
     #[error("the process cannot be made non-dumpable: {0}")]
     NonDumpable(Errno),
+    #[error("system call filter: {0}")]
+    Seccomp(seccompiler::Error),
     #[error("no_new_privs cannot be set: {0}")]
     NoNewPrivs(Errno),
 }
@@ -105,6 +108,7 @@ fn map_ids(uid: Uid, gid: Gid) -> io::Result<()> {
 pub(crate) fn confine_zygote(
     plan: &SandboxPlan,
     namespaces: &Namespaces,
+    filters: &Filters,
 ) -> Result<SandboxStatus, ConfineError> {
     let mut status = SandboxStatus::default();
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(ConfineError::ParentDeathSignal)?;
@@ -132,6 +136,11 @@ pub(crate) fn confine_zygote(
     status.record(Layer::NoNewPrivs, no_new_privs, "no setuid, no file capabilities");
 
     restrict_files_and_network(plan, &mut status);
+    let seccomp = plan.has(Layer::Seccomp);
+    if seccomp {
+        filters.install_in_zygote().map_err(ConfineError::Seccomp)?;
+    }
+    status.record(Layer::Seccomp, seccomp, "system calls: listed ones only");
     Ok(status)
 }
 

@@ -141,6 +141,22 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
     value_of(isolate, &program, id).await.map(drop)
 }
 
+/// Does what every run does first, so that the pages which that writes are this
+/// process's own before its program arrives: 1 ms that nobody waits for.
+pub(super) fn touch(isolate: &mut Isolate) {
+    let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
+    let Ok(transpiled) = transpile_program(&specifier, WARM_UP) else { return };
+    let runtime = &mut isolate.runtime;
+    deno_core::scope!(scope, runtime);
+    let Some(code) = v8::String::new(scope, &transpiled.code) else { return };
+    let name = code.into();
+    let origin =
+        v8::ScriptOrigin::new(scope, name, 0, 0, false, 0, None, false, false, true, None);
+    let mut source = v8::script_compiler::Source::new(code, Some(&origin));
+    // Compiled, not run: the module goes with the next collection.
+    let _ = v8::script_compiler::compile_module(scope, &mut source);
+}
+
 async fn evaluate(
     isolate: &mut Isolate,
     program: &Program,

@@ -18,7 +18,7 @@ use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_UNSEALED};
 use super::connection::Connection;
 use super::host::WorkerHost;
 use super::isolate::{self, Isolate};
-use super::run::{Run, warm_up};
+use super::run::{Run, touch, warm_up};
 use super::stop;
 use crate::pool::{receive_control, send_control};
 use crate::protocol::{
@@ -117,6 +117,7 @@ impl Zygote {
         setup: ZygoteSetup,
         namespaces: &crate::sandbox::Namespaces,
     ) -> Result<(Self, Hello), Box<dyn std::error::Error>> {
+        sys::default_signals();
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
         signals.thread_block()?;
@@ -145,7 +146,7 @@ impl Zygote {
             setup.without.clone(),
         );
         let status = Hello {
-            status: confine_zygote(&plan, namespaces)?,
+            status: confine_zygote(&plan, namespaces, &filters)?,
             base_memory: status_bytes(&status, "RssAnon:"),
         };
         let zygote = Self {
@@ -178,8 +179,8 @@ impl Zygote {
             }
             if requested {
                 match receive_control(control)? {
-                    Some((ZygoteRequest::Fork { token }, Some(socket))) => {
-                        self.fork(control, token, socket)?;
+                    Some((ZygoteRequest::Fork { token, standby }, Some(socket))) => {
+                        self.fork(control, token, standby, socket)?;
                     }
                     Some((ZygoteRequest::Fork { .. }, None)) => {}
                     None => return Ok(()),
@@ -188,12 +189,18 @@ impl Zygote {
         }
     }
 
-    fn fork(&mut self, control: BorrowedFd<'_>, token: u64, socket: OwnedFd) -> io::Result<()> {
+    fn fork(
+        &mut self,
+        control: BorrowedFd<'_>,
+        token: u64,
+        standby: bool,
+        socket: OwnedFd,
+    ) -> io::Result<()> {
         let zygote = nix::unistd::getpid();
         let forked = match sys::fork_single_threaded() {
             Ok(sys::Fork::Child) => {
                 let isolate = self.isolate.take();
-                run_worker(&self.setup, &self.plan, &self.filters, isolate, zygote, socket, self.cpus)
+                run_worker(self, isolate, zygote, socket, standby)
             }
             Ok(sys::Fork::Parent(pid)) => sys::pidfd_open(pid).map(|pidfd| (pid, pidfd)),
             Err(error) => Err(error),
@@ -239,27 +246,25 @@ fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
 
 /// The life of a worker: seal, receive, run, answer, exit.
 fn run_worker(
-    setup: &ZygoteSetup,
-    plan: &SandboxPlan,
-    filters: &Filters,
+    parent: &Zygote,
     isolate: Option<Isolate>,
     zygote: Pid,
     socket: OwnedFd,
-    cpus: u32,
+    standby: bool,
 ) -> ! {
     alloc::enter_worker();
-    let sealed = seal_worker(plan, filters, zygote, socket, || {
+    let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         isolate::reseed()?;
         let mut isolate = isolate.unwrap_or_else(|| {
             let _guard = runtime.enter();
-            Isolate::new(setup.max_memory)
+            Isolate::new(parent.setup.max_memory)
         });
         let handle = isolate.runtime.v8_isolate().thread_safe_handle();
         stop::install(handle.clone())?;
         Ok((runtime, isolate, handle))
     });
-    let Ok((runtime, isolate, handle)) = sealed else { sys::exit_now(EXIT_UNSEALED) };
+    let Ok((runtime, mut isolate, handle)) = sealed else { sys::exit_now(EXIT_UNSEALED) };
 
     // SAFETY: seal_worker put the socket there and closed everything above.
     let socket = unsafe { sys::inherited(CONTROL_FD) };
@@ -269,12 +274,16 @@ fn run_worker(
     };
     let Ok(connection) = connection else { sys::exit_now(EXIT_LOST) };
     let lost = |_| sys::exit_now(EXIT_LOST);
+    if standby {
+        // Nobody waits for this worker yet.
+        touch(&mut isolate);
+    }
     connection.send(&WorkerMessage::Ready).unwrap_or_else(lost);
     let program = match connection.receive_program() {
         Ok(program) => program,
         Err(_) => sys::exit_now(EXIT_LOST),
     };
-    let host = Rc::new(WorkerHost::new(connection.clone(), handle, cpus));
+    let host = Rc::new(WorkerHost::new(connection.clone(), handle, parent.cpus));
     // Never dropped: V8 would take the isolate apart, page by page.
     let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
     match runtime.block_on(run.execute(*program)) {

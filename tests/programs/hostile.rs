@@ -52,10 +52,12 @@ enum End<'a> {
 }
 
 impl Case {
-    /// Two cases describe in words what `output.rs` and `random.rs` assert.
     fn must(&self) -> &str {
         match self.id.as_str() {
+            // Words for what `output.rs` and `random.rs` assert.
             "prot-003-ansi-osc" | "state-004-crypto-random" => "ok:",
+            // V8's parser takes more than 400 MiB for it.
+            "res-033-deep-json" => "ok:SyntaxError|RangeError|killed:memory",
             _ => &self.must,
         }
     }

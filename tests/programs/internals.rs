@@ -64,7 +64,11 @@ while (queue.length && seen.size < MAX_OBJECTS) {
     visit(get, `get ${at}`);
     visit(set, `set ${at}`);
     if (!get) continue;
-    try { visit(Reflect.get(object, key), at); } catch { /* wants another receiver */ }
+    try {
+      const got = Reflect.get(object, key);
+      if (got instanceof Promise) got.catch(() => {});
+      visit(got, at);
+    } catch { /* wants another receiver */ }
   }
 }
 port1.close();

@@ -93,6 +93,12 @@ fn memory_off_the_heap_is_limited() {
 }
 
 #[test]
+fn an_allocation_of_v8_itself_that_fails_is_no_crash() {
+    let source = "const s = '['.repeat(5e6); try { JSON.parse(s) } catch (e) { (e as Error).name }";
+    assert_eq!(error_with(config(), source).0, ErrorKind::Memory);
+}
+
+#[test]
 fn memory_that_is_given_back_can_be_used_again() {
     let source =
         "let n = 0; for (let i = 0; i < 40; i++) n += new Uint8Array(8 << 20).fill(1)[i]; n";
@@ -151,7 +157,7 @@ fn a_deeply_nested_source_costs_one_worker() {
         format!("{}1", "-".repeat(200_001).replace("--", "- ")),
         format!("{}1{}", "{".repeat(200_000), "}".repeat(200_000)),
         format!("{}1", "a=>".repeat(200_000)),
-        format!("`{}`", "${`".repeat(100_000) + &"`}".repeat(100_000)),
+        format!("`{}{}`", "${`".repeat(100_000), "`}".repeat(100_000)),
     ] {
         let begin = source[..20].to_owned();
         let error = error_of(run_request(ExecuteRequest::new(source)));
