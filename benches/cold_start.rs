@@ -29,7 +29,9 @@ fn compare(_: &mut Criterion) {
         }
     });
     let base = (!deno.is_empty()).then(|| percentile(&mut deno, 0.5));
-    for (name, samples) in [("standby", &mut standby), ("on demand", &mut on_demand), ("deno run", &mut deno)] {
+    for (name, samples) in
+        [("standby", &mut standby), ("on demand", &mut on_demand), ("deno run", &mut deno)]
+    {
         if samples.is_empty() {
             continue;
         }

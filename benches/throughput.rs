@@ -48,7 +48,8 @@ async fn memory(runtime: &Runtime) {
     let sleeping = (0..WORKERS).map(|_| {
         let runtime = runtime.clone();
         tokio::spawn(async move {
-            let source = format!("{}; await new Promise(r => setTimeout(r, 3000))", common::PROGRAM);
+            let source =
+                format!("{}; await new Promise(r => setTimeout(r, 3000))", common::PROGRAM);
             runtime.execute(ExecuteRequest::new(source)).await
         })
     });
@@ -76,7 +77,8 @@ fn workers() -> Vec<u32> {
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let ppid = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        let ppid =
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
         parents.insert(pid, ppid.unwrap_or(0));
     }
     let below = |mut pid: u32| loop {

@@ -3,7 +3,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_conductor_access, op_conductor_access_sync } from "ext:core/ops";
-const { ObjectPrototypeIsPrototypeOf, String, TypeError } = primordials;
+const { ObjectPrototypeIsPrototypeOf, String, SymbolAsyncIterator, TypeError } = primordials;
 
 const { URL, URLPrototype } = core.loadExtScript("ext:deno_web/00_url.js");
 const { pathFromURL } = core.loadExtScript("ext:deno_web/00_infra.js");
@@ -30,17 +30,32 @@ function synchronous(api, access, target) {
   };
 }
 
-const READ = ["readFile", "readTextFile", "open", "readDir", "stat", "lstat", "realPath", "readLink"];
+const READ = [
+  "copyFile",
+  "lstat",
+  "open",
+  "readFile",
+  "readLink",
+  "readTextFile",
+  "realPath",
+  "stat",
+];
 const WRITE = [
-  "writeFile",
-  "writeTextFile",
+  "chmod",
   "create",
+  "link",
   "mkdir",
   "remove",
+  "rename",
+  "symlink",
   "truncate",
-  "chmod",
   "utime",
+  "writeFile",
+  "writeTextFile",
 ];
+// These choose their own path.
+const MAKE_TEMP = ["makeTempDir", "makeTempFile"];
+const nothing = () => undefined;
 
 const files = {};
 for (let i = 0; i < READ.length; i++) {
@@ -53,6 +68,21 @@ for (let i = 0; i < WRITE.length; i++) {
   files[name] = asynchronous(`Deno.${name}()`, "write", path);
   files[`${name}Sync`] = synchronous(`Deno.${name}Sync()`, "write", path);
 }
+
+for (let i = 0; i < MAKE_TEMP.length; i++) {
+  const name = MAKE_TEMP[i];
+  files[name] = asynchronous(`Deno.${name}()`, "write", nothing);
+  files[`${name}Sync`] = synchronous(`Deno.${name}Sync()`, "write", nothing);
+}
+files.readDirSync = synchronous("Deno.readDirSync()", "read", path);
+files.readDir = function readDir(target) {
+  const directory = path(target);
+  return {
+    async *[SymbolAsyncIterator]() {
+      await op_conductor_access("read", directory, "Deno.readDir()");
+    },
+  };
+};
 
 class Command {
   #command;
@@ -81,7 +111,7 @@ const env = {
   has: variable("Deno.env.has()"),
   set: variable("Deno.env.set()"),
   delete: variable("Deno.env.delete()"),
-  toObject: synchronous("Deno.env.toObject()", "env", () => undefined),
+  toObject: synchronous("Deno.env.toObject()", "env", nothing),
 };
 
 // The target of a net access is host:port, as in Deno's messages.

@@ -109,6 +109,8 @@ class Writer {
     SetPrototypeAdd(this.open, value);
     try {
       return this.contents(value, key, depth + 1);
+    } catch (error) {
+      return this.string(new Thrown(error).text);
     } finally {
       SetPrototypeDelete(this.open, value);
     }

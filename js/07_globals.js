@@ -18,6 +18,7 @@ const file = load("ext:deno_web/09_file.js");
 const fileReader = load("ext:deno_web/10_filereader.js");
 const { FormData } = load("ext:deno_fetch/21_formdata.js");
 const { Headers } = load("ext:deno_fetch/20_headers.js");
+const { Window } = load("ext:deno_web/04_global_interfaces.js");
 const { SymbolMetadata } = load("ext:deno_web/00_infra.js");
 const messagePort = load("ext:deno_web/13_message_port.js");
 const performance = load("ext:deno_web/15_performance.js");
@@ -106,6 +107,7 @@ const globals = {
   URL: hidden(url.URL),
   URLPattern: hidden(urlPattern.URLPattern),
   URLSearchParams: hidden(url.URLSearchParams),
+  Window: hidden(Window),
   WritableStream: hidden(streams.WritableStream),
   WritableStreamDefaultController: hidden(streams.WritableStreamDefaultController),
   WritableStreamDefaultWriter: hidden(streams.WritableStreamDefaultWriter),
@@ -150,4 +152,4 @@ function installGlobals() {
   event.defineEventHandler(globalThis, "unhandledrejection");
 }
 
-export { event, installGlobals, performance, userAgentVersion };
+export { event, installGlobals, performance, userAgentVersion, Window };

@@ -11,6 +11,7 @@ import {
   installGlobals,
   performance,
   userAgentVersion,
+  Window,
 } from "ext:conductor/07_globals.js";
 const {
   ErrorPrototype,
@@ -18,6 +19,9 @@ const {
   ObjectDefineProperty,
   ObjectKeys,
   ObjectPrototypeIsPrototypeOf,
+  ObjectSetPrototypeOf,
+  TypeError,
+  uncurryThis,
 } = primordials;
 
 const { inspectArgs, quoteString, setNoColorFns, getDefaultInspectOptions } = core
@@ -34,23 +38,44 @@ core.setUnhandledPromiseRejectionHandler((promise, reason) => {
     promise,
     reason,
   });
-  globalThis_.dispatchEvent(rejection);
+  dispatchEvent(globalThis_, rejection);
   return rejection.defaultPrevented;
 });
 core.setHandledPromiseRejectionHandler((promise, reason) => {
-  globalThis_.dispatchEvent(
+  dispatchEvent(
+    globalThis_,
     new event.PromiseRejectionEvent("rejectionhandled", { promise, reason }),
   );
 });
 core.setReportExceptionCallback(event.reportException);
 
 const globalThis_ = globalThis;
+const dispatchEvent = uncurryThis(event.EventTarget.prototype.dispatchEvent);
 
 // Called once in each zygote, after the snapshot was loaded.
 function start(versions, target) {
   setVersions(versions, target);
   op_set_format_exception_callback(describe);
   userAgentVersion.value = versions.deno;
+  ObjectSetPrototypeOf(globalThis, Window.prototype);
+  // V8 installs its own after the snapshot, which swallows what a callback throws.
+  const enqueue = globalThis.queueMicrotask;
+  ObjectDefineProperty(
+    globalThis,
+    "queueMicrotask",
+    core.propWritable(function queueMicrotask(callback) {
+      if (typeof callback !== "function") {
+        throw new TypeError("queueMicrotask takes a function");
+      }
+      enqueue(() => {
+        try {
+          callback();
+        } catch (error) {
+          event.reportException(error);
+        }
+      });
+    }),
+  );
   delete globalThis.__bootstrap;
   delete globalThis.bootstrap;
   delete globalThis.__conductor;

@@ -164,7 +164,6 @@ const DISABLED: &[&str] = &[
     "op_eval_context",
     "op_get_proxy_details",
     "op_memory_usage",
-    "op_dispatch_exception",
 ];
 
 fn disable_builtin(op: OpDecl) -> OpDecl {

@@ -2,7 +2,7 @@
 //! refusal, through tracing under the target `audit`. Code appears as its
 //! length only, and nothing that a program printed or returned appears at all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::policy::Denied;
 
@@ -18,6 +18,31 @@ pub(crate) fn refused(execution: u64, denied: &Denied) {
         api = ?denied.api,
         "refused"
     );
+}
+
+/// Says that a run was cancelled, unless told that it was not.
+pub(crate) struct Cancelled {
+    execution: u64,
+    code_bytes: usize,
+    start: Instant,
+}
+
+impl Cancelled {
+    pub(crate) fn new(execution: u64, code_bytes: usize) -> Self {
+        Self { execution, code_bytes, start: Instant::now() }
+    }
+
+    /// The run came to its end.
+    pub(crate) fn no(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        let duration = self.start.elapsed();
+        executed(self.execution, "cancelled", self.code_bytes, duration, Duration::ZERO);
+    }
 }
 
 /// A program has ended.

@@ -1,5 +1,6 @@
 //! `mcp-conductor doctor`: what is enforced here, and the configuration.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,20 +15,25 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     };
     let started = start.elapsed();
-    println!("Sandbox:\n{}", runtime.sandbox());
+    print(&format!("Sandbox:\n{}\n", runtime.sandbox()));
 
     let start = Instant::now();
     match runtime.execute(ExecuteRequest::new("1 + 1")).await {
-        Ok(execution) if execution.return_value == 2 => println!(
-            "Runtime:\n  started in {:.1} ms, first program in {:.1} ms\n",
+        Ok(execution) if execution.return_value == 2 => print(&format!(
+            "Runtime:\n  started in {:.1} ms, first program in {:.1} ms\n\n",
             started.as_secs_f64() * 1e3,
             start.elapsed().as_secs_f64() * 1e3
-        ),
+        )),
         Ok(execution) => return unusable(&format!("A trivial program failed: {execution:?}")),
         Err(error) => return unusable(&error.to_string()),
     }
-    println!("Configuration:\n{}", describe(&config));
+    print(&format!("Configuration:\n{}", describe(&config)));
     ExitCode::SUCCESS
+}
+
+/// To a reader that may have gone away, which is not ours to report.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn describe(config: &Config) -> String {
@@ -43,6 +49,7 @@ fn describe(config: &Config) -> String {
         ("return depth", config.max_return_depth().to_string()),
         ("concurrent runs", config.max_concurrent().to_string()),
         ("queue", config.max_queue().to_string()),
+        ("queue wait", millis(config.max_queue_wait())),
         ("standby workers", config.standby().to_string()),
         ("isolate", format!("{:?}", config.isolate()).to_lowercase()),
         ("workspace", config.workspace().display().to_string()),

@@ -71,7 +71,8 @@ async fn dispatch(command: Command, config: Config) -> ExitCode {
 fn start_logging(command: &Command) {
     let default = match command {
         Command::Stdio => "info,rmcp=warn",
-        Command::Run(_) | Command::Doctor => "error",
+        // What was refused is in the result; settings that are ignored are not.
+        Command::Run(_) | Command::Doctor => "warn,audit=error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -86,7 +87,9 @@ fn warn_of_ignored_settings(config: &Config) {
         tracing::warn!("{name} is set and means nothing to this version");
     }
     if config.grants_ignored() {
-        tracing::warn!("MCP_CONDUCTOR_RUN_ARGS: nothing can be granted yet; programs may do nothing");
+        tracing::warn!(
+            "MCP_CONDUCTOR_RUN_ARGS: nothing can be granted yet; programs may do nothing"
+        );
     }
 }
 

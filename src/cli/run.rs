@@ -79,6 +79,9 @@ fn read(path: &Path, limit: usize) -> Result<String, String> {
         let file = std::fs::File::open(path).map_err(describe)?;
         file.take(limit).read_to_end(&mut bytes).map_err(describe)?;
     }
+    if bytes.len() as u64 == limit {
+        return Err(format!("{} has more than {} bytes", path.display(), limit - 1));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         format!("{} is no UTF-8 text: invalid byte at offset {offset}", path.display())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, MAX_DEPTH};
 use crate::protocol::Isolate;
 
 /// One environment variable.
@@ -37,7 +37,7 @@ pub(crate) const RUN_ARGS: &str = "MCP_CONDUCTOR_RUN_ARGS";
 pub(crate) const MAX_QUEUE_WAIT: &str = "MCP_CONDUCTOR_MAX_QUEUE_WAIT";
 
 /// Smallest memory limit: a program that does nothing needs about 10 MiB.
-const MIN_MEMORY_MIB: u64 = 32;
+pub(super) const MIN_MEMORY_MIB: u64 = 32;
 
 /// In the order of the README's table.
 pub(super) const VARIABLES: &[Variable] = &[
@@ -84,7 +84,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         name: MAX_RETURN_DEPTH,
         meaning: "Levels of nesting in a value",
         example: "100",
-        apply: |config, text| Ok(config.with_max_return_depth(number(text, 1, 100)?)),
+        apply: |config, text| Ok(config.with_max_return_depth(number(text, 1, MAX_DEPTH)?)),
     },
     Variable {
         name: MAX_CONCURRENT,

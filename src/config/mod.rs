@@ -55,6 +55,9 @@ pub struct ConfigError {
     pub example: String,
 }
 
+/// Deepest value: serde_json, in which most clients' JSON is parsed, stops at 128.
+const MAX_DEPTH: u32 = 100;
+
 /// Standby workers for each core. One is used while the next is made.
 const STANDBY_PER_CORE: usize = 2;
 
@@ -71,7 +74,7 @@ impl Default for Config {
             max_memory: 256 << 20,
             max_output: 1 << 20,
             max_return_size: 256 << 10,
-            max_return_depth: 100,
+            max_return_depth: MAX_DEPTH,
             max_concurrent: CONCURRENT_PER_CORE * cores,
             max_queue: 256,
             max_queue_wait: Duration::from_secs(60),
@@ -191,6 +194,31 @@ impl Config {
     /// The first variable whose value cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
         environment::read(|name| std::env::var_os(name))
+    }
+
+    /// Whether the settings can work together; setters take any value.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let error = |variable, problem: &str, example: &str| {
+            let (problem, example) = (problem.to_owned(), example.to_owned());
+            Err(ConfigError { variable, problem, example })
+        };
+        use environment::{
+            DEFAULT_TIMEOUT, MAX_CONCURRENT, MAX_CPU_TIME, MAX_MEMORY, MAX_RETURN_DEPTH,
+            MIN_MEMORY_MIB,
+        };
+        if self.default_timeout.is_zero() || self.default_timeout > self.max_timeout {
+            error(DEFAULT_TIMEOUT, "zero, or more than the maximum", "30000")
+        } else if self.max_cpu_time.is_zero() {
+            error(MAX_CPU_TIME, "zero", "10000")
+        } else if self.max_memory < MIN_MEMORY_MIB << 20 {
+            error(MAX_MEMORY, "less than 32 MiB", "256")
+        } else if !(1..=MAX_DEPTH).contains(&self.max_return_depth) {
+            error(MAX_RETURN_DEPTH, "not from 1 to 100", "100")
+        } else if self.max_concurrent == 0 {
+            error(MAX_CONCURRENT, "zero", "32")
+        } else {
+            Ok(())
+        }
     }
 
     /// Every environment variable, for documentation.

@@ -34,7 +34,11 @@ pub(super) fn spawn(executable: &Path, setup: &ZygoteSetup) -> io::Result<Zygote
         .kill_on_drop(true);
     sys::before_exec(&mut command, move || {
         sys::set_stack_limit(STACK_BYTES)?;
-        sys::place_descriptor(descriptor, CONTROL_FD)
+        sys::place_descriptor(descriptor, CONTROL_FD)?;
+        // What the server itself was started with is nothing for a zygote. Older
+        // kernels leave it to the workers, which close everything.
+        let _ = sys::close_from_at_exec(CONTROL_FD + 1);
+        Ok(())
     });
     let child = command.spawn()?;
     drop(theirs);

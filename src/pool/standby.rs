@@ -87,7 +87,8 @@ impl Pool {
         if let Some(layer) = status.missing_required().next() {
             return Err(PoolError::Sandbox(format!("{} ({})", layer.name, layer.detail)));
         }
-        let first = zygote.fork(config.max_frame, config.standby > 0).await.map_err(PoolError::Sandbox)?;
+        let first =
+            zygote.fork(config.max_frame, config.standby > 0).await.map_err(PoolError::Sandbox)?;
         let current = Current { zygote, backoff: MIN_BACKOFF, retry_at: Instant::now() };
         let mut status = status;
         status.record_worker_layers();
@@ -98,9 +99,7 @@ impl Pool {
             wanted: Notify::new(),
             config,
         }));
-        if pool.0.config.standby > 0 {
-            pool.0.ready().push_back(first);
-        }
+        pool.0.ready().push_back(first);
         tokio::spawn(refill(Arc::downgrade(&pool.0)));
         pool.0.wanted.notify_one();
         Ok(pool)

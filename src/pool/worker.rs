@@ -27,6 +27,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// page fault storm.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of answers that may wait for a worker to read them.
+const MAX_OUTBOX: usize = 256 << 10;
+
 const READ_BYTES: usize = 64 << 10;
 
 /// A sealed process that waits for a program, runs one, or is about to end.
@@ -101,11 +104,6 @@ impl Worker {
             .map_err(|(layer, found)| format!("{} is not enforced: {found}", layer.name()))
     }
 
-    /// The process, as this process's /proc knows it.
-    pub(crate) fn pid(&self) -> Pid {
-        self.pid
-    }
-
     /// Whether the process has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
@@ -126,14 +124,39 @@ impl Worker {
         }
     }
 
+    /// The next frame's body; meanwhile sends what is in `outbox`. While that
+    /// holds more than a worker should leave unread, nothing is received.
+    pub(crate) async fn exchange(&mut self, outbox: &mut Vec<u8>) -> Result<Vec<u8>, ReceiveError> {
+        loop {
+            let room = outbox.len() < MAX_OUTBOX;
+            if room && let Some(body) = self.reader.next_body()? {
+                return Ok(body.to_vec());
+            }
+            tokio::select! {
+                readable = self.stream.readable(), if room => {
+                    readable.map_err(ReceiveError::Io)?;
+                    match self.stream.try_read_buf(self.reader.spare(READ_BYTES)) {
+                        Ok(0) => return Err(ReceiveError::Closed),
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(ReceiveError::Io(error)),
+                    }
+                }
+                writable = self.stream.writable(), if !outbox.is_empty() => {
+                    writable.map_err(ReceiveError::Io)?;
+                    match self.stream.try_write(outbox) {
+                        Ok(written) => drop(outbox.drain(..written)),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(ReceiveError::Io(error)),
+                    }
+                }
+            }
+        }
+    }
+
     /// Sends a whole frame. Waits while the worker does not read.
     pub(crate) async fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         self.stream.write_all(frame).await
-    }
-
-    /// Sends a small frame if there is room for it.
-    pub(crate) fn try_send(&self, frame: &[u8]) {
-        let _ = self.stream.try_write(frame);
     }
 
     /// Asks the program to stop where it is.

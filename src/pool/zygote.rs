@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use super::control::{receive_control, send_control, worker_pair};
 use super::process;
 use super::worker::Worker;
-use crate::sandbox::sys;
 use crate::protocol::{ExitReport, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
+use crate::sandbox::sys;
 
 /// A zygote says hello after about 40 ms; a loaded machine may take much longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,8 +55,7 @@ impl Zygote {
         let process = process::spawn(executable, setup)
             .map_err(|error| format!("{} cannot be started: {error}", executable.display()))?;
         set_nonblocking(&process.control).map_err(|error| error.to_string())?;
-        let control = sys::watch_readable(process.control)
-            .map_err(|error| error.to_string())?;
+        let control = sys::watch_readable(process.control).map_err(|error| error.to_string())?;
         let hello = match timeout(HELLO_TIMEOUT, receive(&control)).await {
             Ok(Ok(Some((ZygoteMessage::Hello(hello), _)))) => *hello,
             Ok(Ok(Some(_))) => Err("its first message is no hello".to_owned()),

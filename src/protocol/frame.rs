@@ -22,8 +22,8 @@ pub(crate) enum FrameError {
 /// # Panics
 /// If a message is larger than 4 GiB; the senders' own limits are far below.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    let mut frame = postcard::to_extend(message, vec![0; HEADER_BYTES])
-        .expect("a Vec takes every message");
+    let mut frame =
+        postcard::to_extend(message, vec![0; HEADER_BYTES]).expect("a Vec takes every message");
     let length = u32::try_from(frame.len() - HEADER_BYTES).expect("limits are below 4 GiB");
     frame[..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
     frame

@@ -73,8 +73,6 @@ pub enum ErrorKind {
     Value,
     /// The worker died.
     Crash,
-    /// The caller gave up.
-    Cancelled,
 }
 
 impl ErrorKind {
@@ -90,7 +88,6 @@ impl ErrorKind {
             Self::Output => "output",
             Self::Value => "value",
             Self::Crash => "crash",
-            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -21,7 +21,7 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 
 use crate::audit;
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::policy::Policy;
 use crate::pool::{Pool, PoolConfig, PoolError};
 use crate::protocol::{Kind, ZygoteSetup, encode};
@@ -42,6 +42,9 @@ pub enum StartError {
          mcp-conductor in PATH, or set Config::with_executable"
     )]
     NoExecutable,
+    /// The settings do not work together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A required layer of the sandbox is missing, or the zygote does not start.
     #[error("{0}")]
     Sandbox(String),
@@ -96,6 +99,7 @@ impl Runtime {
     /// # Errors
     /// [`StartError`] if this machine cannot enforce a required layer.
     pub async fn new(config: Config) -> Result<Self, StartError> {
+        config.validate()?;
         let pool = Pool::start(pool_config(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -149,9 +153,11 @@ impl Runtime {
         while worker.send(&frame).await.is_err() {
             worker = inner.pool.acquire().await.map_err(unavailable)?;
         }
+        let cancelled = audit::Cancelled::new(number, code_bytes);
         let broker = Broker::new(inner.policy.clone(), number);
         let session = Session::new(worker, broker, &inner.config, timeout, events);
         let (execution, usage) = session.run(place).await;
+        cancelled.no();
         let outcome = execution.outcome_name();
         audit::executed(number, outcome, code_bytes, execution.execution_time, usage.cpu);
         Ok(execution)

@@ -51,7 +51,9 @@ pub(super) enum Cause {
     /// As above, with the place where the program was.
     Stopped(Box<Cause>, String),
     /// The worker's process ended by itself.
-    Died { running: bool },
+    Died {
+        running: bool,
+    },
 }
 
 impl Cause {
@@ -72,9 +74,9 @@ pub(super) fn execution(
     collector: Collector,
     execution_time: Duration,
 ) -> Execution {
-    let truncated = collector.is_truncated().then(|| Truncated {
-        output: format!("after {} bytes ({MAX_OUTPUT})", limits.output),
-    });
+    let truncated = collector
+        .is_truncated()
+        .then(|| Truncated { output: format!("after {} bytes ({MAX_OUTPUT})", limits.output) });
     let result = result(cause, report, limits);
     let (status, return_value, error) = match result {
         Ok(value) => (Status::Success, value, None),
@@ -110,11 +112,9 @@ fn worker_outcome(outcome: Outcome, limits: &Limits) -> Result<Value, ExecutionE
     match outcome {
         Outcome::Value(json) => value(&json, limits),
         Outcome::Exit(0) => Ok(Value::Null),
-        Outcome::Exit(code) => Err(simple(
-            ErrorKind::Runtime,
-            "Exit",
-            format!("Process exited with code {code}"),
-        )),
+        Outcome::Exit(code) => {
+            Err(simple(ErrorKind::Runtime, "Exit", format!("Process exited with code {code}")))
+        }
         Outcome::Error(error) => Err(program_error(*error)),
         Outcome::Exceeded { limit, stack } => {
             let mut error = match limit {
@@ -277,10 +277,10 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
     }
 }
 
-/// Most of the memory that a worker may have is in use. Its resident set has
-/// some 60 MiB of program text and shared zygote memory as well.
+/// The worker had used so much that a failed allocation explains its end: a
+/// growing array asks for twice of what it has.
 fn nearly_full(report: &ExitReport, limits: &Limits) -> bool {
-    report.max_rss > limits.memory / 10 * 8
+    report.max_rss > limits.memory / 2
 }
 
 fn crash(message: String) -> ExecutionError {
@@ -288,7 +288,6 @@ fn crash(message: String) -> ExecutionError {
 }
 
 fn simple(kind: ErrorKind, name: &str, message: String) -> ExecutionError {
-    let detail =
-        ErrorDetail { name: name.into(), message: message.clone(), ..Default::default() };
+    let detail = ErrorDetail { name: name.into(), message: message.clone(), ..Default::default() };
     ExecutionError { kind, message, detail }
 }

@@ -21,11 +21,53 @@ const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
 
 /// ECMA-262's reserved words, strict mode's and `await` included.
 const RESERVED: [&str; 47] = [
-    "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger",
-    "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally",
-    "for", "function", "if", "implements", "import", "in", "instanceof", "interface", "let", "new",
-    "null", "package", "private", "protected", "public", "return", "static", "super", "switch",
-    "this", "throw", "true", "try", "typeof", "var", "void", "while", "with",
+    "arguments",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "eval",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "interface",
+    "let",
+    "new",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "public",
+    "return",
+    "static",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+    "while",
+    "with",
 ];
 
 /// A program and how to run it.
@@ -56,9 +98,7 @@ pub enum InvalidRequest {
     #[error("The globals have {0} bytes of JSON; at most {MAX_GLOBALS_BYTES} are accepted")]
     GlobalsTooLarge(usize),
     /// The timeout is zero or above the administrator's maximum.
-    #[error(
-        "timeout must be from 1 to {max} ms, not {asked} ms (the maximum is {MAX_TIMEOUT})"
-    )]
+    #[error("timeout must be from 1 to {max} ms, not {asked} ms (the maximum is {MAX_TIMEOUT})")]
     Timeout { asked: u128, max: u128 },
     /// A global's name is no identifier, or one that cannot be defined.
     #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]

@@ -35,6 +35,8 @@ pub(super) struct Session {
     started: Instant,
     deadline: Instant,
     collector: Collector,
+    /// Answers on their way to the worker.
+    outbox: Vec<u8>,
     /// The program was parsed and runs.
     running: bool,
     stopping: Option<Stopping>,
@@ -70,6 +72,7 @@ impl Session {
             started,
             deadline: started + timeout,
             collector: Collector::new(config.max_output(), events),
+            outbox: Vec::new(),
             running: false,
             stopping: None,
             peak: Usage::default(),
@@ -118,10 +121,10 @@ impl Session {
         loop {
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
-                frame = self.worker.receive() => {
+                frame = self.worker.exchange(&mut self.outbox) => {
                     match frame.ok().and_then(|frame| decode(&frame).ok()) {
                         Some(message) => {
-                            if let Some(end) = self.take(message).await {
+                            if let Some(end) = self.take(message) {
                                 return end;
                             }
                         }
@@ -138,7 +141,7 @@ impl Session {
     }
 
     /// Acts on a message. Every message is the worker's to choose.
-    async fn take(&mut self, message: WorkerMessage) -> Option<End> {
+    fn take(&mut self, message: WorkerMessage) -> Option<End> {
         match message {
             WorkerMessage::Started => self.running = true,
             WorkerMessage::Output { stream, bytes } => {
@@ -151,12 +154,7 @@ impl Session {
             WorkerMessage::OutputFull => self.collector.truncate(),
             WorkerMessage::Request { id, access } => {
                 let result = self.broker.handle(access);
-                let reply = encode(&ServerMessage::Reply { id, result });
-                // A worker that asks and does not read waits for its deadline.
-                let sent = tokio::time::timeout_at(self.deadline, self.worker.send(&reply)).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    self.time_is_over();
-                }
+                self.outbox.extend(encode(&ServerMessage::Reply { id, result }));
             }
             WorkerMessage::Outcome(outcome) => return Some(End::Outcome(outcome)),
             // Said once, before the program; a second time is a broken worker.
@@ -188,7 +186,7 @@ impl Session {
         let kill_at = Instant::now() + STOP_GRACE;
         self.stopping = Some(Stopping { cause, kill_at, killed: false });
         // The message reaches a program that waits, the signal one that runs.
-        self.worker.try_send(&encode(&ServerMessage::Stop));
+        self.outbox.extend(encode(&ServerMessage::Stop));
         self.worker.interrupt();
     }
 
@@ -203,9 +201,6 @@ impl Session {
 
     fn measured(&self) -> Usage {
         let now = self.worker.usage();
-        Usage {
-            cpu: now.cpu.max(self.peak.cpu),
-            memory: now.memory.max(self.peak.memory),
-        }
+        Usage { cpu: now.cpu.max(self.peak.cpu), memory: now.memory.max(self.peak.memory) }
     }
 }

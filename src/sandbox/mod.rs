@@ -13,7 +13,7 @@ mod verify;
 mod worker;
 mod zygote;
 
-pub(crate) use plan::{SandboxPlan, STACK_BYTES};
+pub(crate) use plan::{STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
 pub use status::{LayerStatus, SandboxStatus};
 pub(crate) use verify::verify_worker;

@@ -49,6 +49,10 @@ impl Layer {
 /// (epoll, its duplicate, an eventfd): 7, and room for a few more.
 pub(crate) const WORKER_NOFILE: u64 = 16;
 
+/// Threads of all workers together: the kernel counts by user id. A worker needs
+/// two at most, for crypto.subtle; native code that makes more stops here.
+pub(crate) const MAX_THREADS: u64 = 4096;
+
 /// Main thread's stack, fixed at exec. swc recurses while it parses; 8 MiB
 /// overflow at about 6,000 nested parentheses. Pages are used on demand only.
 pub(crate) const STACK_BYTES: u64 = 64 << 20;
@@ -88,8 +92,7 @@ impl SandboxPlan {
             (Resource::RLIMIT_FSIZE, 0, 0),
             (Resource::RLIMIT_MEMLOCK, 0, 0),
             (Resource::RLIMIT_MSGQUEUE, 0, 0),
-            // clone is refused by seccomp as well.
-            (Resource::RLIMIT_NPROC, 0, 0),
+            (Resource::RLIMIT_NPROC, MAX_THREADS, MAX_THREADS),
             (Resource::RLIMIT_NOFILE, WORKER_NOFILE, WORKER_NOFILE),
             (Resource::RLIMIT_CPU, self.cpu_seconds, self.cpu_seconds + CPU_GRACE_SECONDS),
             // RLIMIT_AS cannot be used: V8 reserves gigabytes of address space.

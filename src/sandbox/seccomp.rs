@@ -10,13 +10,16 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 use thiserror::Error;
 
 /// What a single-threaded V8 and the worker's event loop use. Observed with
 /// JIT, GC, Wasm, Intl, Temporal, crypto, stack overflow and failed allocations.
 const ALLOWED: &[libc::c_long] = &[
-    // Memory: V8's heap and code, malloc.
+    // Memory: V8's heap and code, malloc. mmap makes private mappings only.
     libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,
@@ -62,6 +65,9 @@ const ALLOWED: &[libc::c_long] = &[
     // Facts about this process.
     libc::SYS_getpid,
     libc::SYS_gettid,
+    libc::SYS_sched_getaffinity,
+    // A thread announces itself.
+    libc::SYS_set_robust_list,
     libc::SYS_rseq,
     libc::SYS_exit,
     libc::SYS_exit_group,
@@ -70,10 +76,9 @@ const ALLOWED: &[libc::c_long] = &[
 /// What the zygote needs beside that, to fork workers and to let them seal
 /// themselves. Refused in a worker.
 const ZYGOTE_ONLY: &[libc::c_long] = &[
-    // fork, and who ended.
+    // fork, and who ended. A worker can make threads (see no_thread).
     libc::SYS_clone,
     libc::SYS_wait4,
-    libc::SYS_set_robust_list,
     // Sealing: signals, session, descriptors, limits, filters.
     libc::SYS_prctl,
     libc::SYS_getppid,
@@ -213,10 +218,55 @@ fn filter(
     matched: SeccompAction,
     otherwise: SeccompAction,
 ) -> Result<BpfProgram, FilterError> {
-    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+    let (private_mapping, no_thread) = (private_mapping()?, no_thread()?);
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         calls.iter().map(|&call| (call, Vec::new())).collect();
+    match matched {
+        SeccompAction::Allow => {
+            rules.entry(libc::SYS_mmap).and_modify(|rules| rules.push(private_mapping.clone()));
+        }
+        _ => {
+            rules.entry(libc::SYS_clone).and_modify(|rules| rules.push(no_thread.clone()));
+        }
+    }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
+}
+
+/// Private mappings only: RLIMIT_DATA does not count shared anonymous memory.
+fn private_mapping() -> Result<SeccompRule, FilterError> {
+    const FLAGS_ARGUMENT: u8 = 3;
+    let flags = SeccompCondition::new(
+        FLAGS_ARGUMENT,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(libc::MAP_TYPE as u64),
+        libc::MAP_PRIVATE as u64,
+    )?;
+    Ok(SeccompRule::new(vec![flags])?)
+}
+
+/// Anything but pthread_create's way to make a thread of this process. The
+/// digests and keys of crypto.subtle are computed in one, so that a deadline can
+/// interrupt them.
+fn no_thread() -> Result<SeccompRule, FilterError> {
+    const FLAGS_ARGUMENT: u8 = 0;
+    // glibc 2.36, sysdeps/nptl/create_thread: what every thread is made with.
+    let thread = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SETTLS
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID;
+    let flags = SeccompCondition::new(
+        FLAGS_ARGUMENT,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Ne,
+        u64::from(thread.cast_unsigned()),
+    )?;
+    Ok(SeccompRule::new(vec![flags])?)
 }
 
 #[cfg(test)]

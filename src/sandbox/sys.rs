@@ -47,6 +47,14 @@ pub(crate) fn drop_bounding_set() {
     }
 }
 
+/// Leaves every descriptor from `first` on to close at exec (Linux 5.11).
+pub(crate) fn close_from_at_exec(first: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers, and nothing is closed yet.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
 /// What `fork` returned.
 pub(crate) enum Fork {
     Child,
@@ -92,9 +100,8 @@ pub(crate) fn keep_mappings_across_fork(maps: &str) -> usize {
     for (start, end) in ranges {
         // SAFETY: the advice changes no content and no access right; ranges
         // that are gone or special (vvar, vsyscall) are refused with an errno.
-        let result = unsafe {
-            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DOFORK)
-        };
+        let result =
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DOFORK) };
         kept += usize::from(result == 0);
     }
     kept
@@ -114,6 +121,14 @@ pub(crate) fn default_signals() {
     }
 }
 
+/// Signals that ask a program to stop are ignored, also by children.
+pub(crate) fn ignore_stop_signals() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: SIG_IGN is a valid disposition for these four.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Installs a handler that runs on the thread that is interrupted.
 ///
 /// # Safety
@@ -125,12 +140,9 @@ pub(crate) unsafe fn handle_signal(
     handler: extern "C" fn(libc::c_int),
 ) -> io::Result<()> {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet};
-    let action =
-        SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the caller vouches for the handler.
-    unsafe { nix::sys::signal::sigaction(signal, &action) }
-        .map(drop)
-        .map_err(io::Error::from)
+    unsafe { nix::sys::signal::sigaction(signal, &action) }.map(drop).map_err(io::Error::from)
 }
 
 /// A pidfd for a child that has not been waited for, so that the pid is its own.
@@ -243,8 +255,7 @@ pub(crate) fn watch_readable(
 pub(crate) fn share_file_pages_across_fork(maps: &str) {
     for line in maps.lines() {
         let mut fields = line.split_ascii_whitespace();
-        let (Some(range), Some(access), Some(path)) =
-            (fields.next(), fields.next(), fields.nth(3))
+        let (Some(range), Some(access), Some(path)) = (fields.next(), fields.next(), fields.nth(3))
         else {
             continue;
         };

@@ -3,8 +3,8 @@
 use std::io;
 
 use landlock::{
-    RulesetCreatedAttr as _,    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -14,8 +14,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chdir, getgid, getuid, pivot_root, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
-use super::seccomp::Filters;
 use super::plan::{Layer, SandboxPlan};
+use super::seccomp::Filters;
 use super::status::SandboxStatus;
 use super::sys;
 
@@ -77,12 +77,15 @@ pub(crate) fn unshare_namespaces(plan: &SandboxPlan) -> Namespaces {
     if unshare(flags).is_ok() {
         return Namespaces { user: false, entered: true, detail: detail.into() };
     }
+    // A user namespace maps one id, and that must not be root's.
+    if getuid().is_root() && !single_id() && become_nobody().is_err() {
+        let detail = "unshare is refused here: no CAP_SYS_ADMIN";
+        return Namespaces { user: false, entered: false, detail: detail.into() };
+    }
     let (uid, gid) = (getuid(), getgid());
     match unshare(flags | CloneFlags::CLONE_NEWUSER) {
         Ok(()) => match map_ids(uid, gid) {
-            Ok(()) => {
-                Namespaces { user: true, entered: true, detail: format!("user, {detail}") }
-            }
+            Ok(()) => Namespaces { user: true, entered: true, detail: format!("user, {detail}") },
             Err(error) => Namespaces {
                 user: true,
                 entered: true,
@@ -177,19 +180,32 @@ fn pivot_to_empty_root() -> Result<(), Errno> {
 
 /// Nobody instead of root, and no capability for anyone.
 fn drop_privileges(namespaces: &Namespaces) -> Result<String, ConfineError> {
-    let was_root = getuid().is_root() && !namespaces.user;
-    if was_root {
-        setgroups(&[]).map_err(ConfineError::Groups)?;
-        let gid = Gid::from_raw(NOBODY);
-        setresgid(gid, gid, gid).map_err(ConfineError::GroupId)?;
-        // Capabilities go with the last root id, but for the bounding set,
-        // which only a capable process can empty.
-        sys::drop_bounding_set();
-        let uid = Uid::from_raw(NOBODY);
-        setresuid(uid, uid, uid).map_err(ConfineError::UserId)?;
+    if getuid().is_root() && !namespaces.user && !single_id() {
+        become_nobody()?;
     }
     sys::drop_capabilities().map_err(ConfineError::Capabilities)?;
     Ok(format!("user {}, no capabilities", getuid()))
+}
+
+/// Nobody's ids, for good. The process stays its own to configure.
+fn become_nobody() -> Result<(), ConfineError> {
+    setgroups(&[]).map_err(ConfineError::Groups)?;
+    let gid = Gid::from_raw(NOBODY);
+    setresgid(gid, gid, gid).map_err(ConfineError::GroupId)?;
+    // Capabilities go with the last root id, but for the bounding set, which
+    // only a capable process can empty.
+    sys::drop_bounding_set();
+    let uid = Uid::from_raw(NOBODY);
+    setresuid(uid, uid, uid).map_err(ConfineError::UserId)?;
+    // A change of id makes /proc/self root's; id maps are written there.
+    prctl::set_dumpable(true).map_err(ConfineError::NonDumpable)
+}
+
+/// Whether this process is in a user namespace that knows one id only, as
+/// `unshare -r` makes it: there, 0 is not root's and there is no other to take.
+pub(crate) fn single_id() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2) == Some("1")
 }
 
 /// Landlock without a single rule: every file, TCP and (newer kernels) scoped

@@ -15,7 +15,7 @@ use crate::runtime::ExecuteRequest;
 pub(super) struct RunDenoCode {
     /// The program: TypeScript, an ES module, at most 1 MiB. Top-level await and return work.
     deno_code: String,
-    /// Wall time limit in milliseconds. Default 30000, at most 300000 unless the administrator set others.
+    /// Wall time limit in milliseconds. The description names the default and the maximum.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1))]
     timeout: Option<Number>,
@@ -44,9 +44,9 @@ fn milliseconds(number: &Number) -> Result<Duration, String> {
         // Every integer up to 2^53 is exact in a double.
         (float >= 0.0 && float.fract() == 0.0 && float <= 2f64.powi(53)).then_some(float as u64)
     });
-    whole
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("timeout must be a whole number of milliseconds from 1, not {number}"))
+    whole.map(Duration::from_millis).ok_or_else(|| {
+        format!("timeout must be a whole number of milliseconds from 1, not {number}")
+    })
 }
 
 #[cfg(test)]
@@ -76,9 +76,13 @@ mod tests {
     #[test]
     fn a_timeout_is_a_whole_number() {
         for timeout in [json!(-5), json!(1.5), json!(-0.5), json!(1e300)] {
-            assert!(error(json!({"deno_code": "1", "timeout": timeout})).starts_with("timeout must be"));
+            assert!(
+                error(json!({"deno_code": "1", "timeout": timeout})).starts_with("timeout must be")
+            );
         }
-        assert!(error(json!({"deno_code": "1", "timeout": "5"})).contains("expected a JSON number"));
+        assert!(
+            error(json!({"deno_code": "1", "timeout": "5"})).contains("expected a JSON number")
+        );
         for timeout in [json!(5), json!(5.0), json!(null)] {
             let arguments = json!({"deno_code": "1", "timeout": timeout});
             assert!(parse(arguments.as_object().cloned()).is_ok());

@@ -85,7 +85,7 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(vec![run_deno_code()]))
+        Ok(ListToolsResult::with_all_items(vec![run_deno_code(self.runtime.config())]))
     }
 
     async fn call_tool(

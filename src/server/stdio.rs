@@ -80,7 +80,9 @@ pub async fn serve_stdio(runtime: Runtime) -> Result<(), ServeError> {
     // What is still in the pipe belongs to the client.
     let _ = tokio::time::timeout(DRAIN, writer).await;
     match reason {
-        Ok(QuitReason::JoinError(error)) | Err(error) => Err(ServeError::Service(error.to_string())),
+        Ok(QuitReason::JoinError(error)) | Err(error) => {
+            Err(ServeError::Service(error.to_string()))
+        }
         Ok(_) => Ok(()),
     }
 }

@@ -6,6 +6,8 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
+use crate::config::Config;
+
 use super::arguments::RunDenoCode;
 use super::json::ExecutionJson;
 
@@ -20,8 +22,8 @@ statistics, hashing. Only what the program returns and prints comes back.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
 Promises are awaited, top-level await works. It is converted to JSON (Map, Set, Error, BigInt, \
-Date and circular references become readable); keep it small (256 KiB) and return a summary of \
-large data. console.log lines come back as `output`, also when the program fails.
+Date and circular references become readable); keep it small ({RETURN} KiB) and return a summary \
+of large data. console.log lines come back as `output`, also when the program fails.
 
 Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
 `rows`.
@@ -31,15 +33,24 @@ CompressionStream, structuredClone, Intl, Temporal, WebAssembly, timers) and the
 Deno. Types are stripped, not checked. Not there: files, network, environment variables, \
 processes, npm and remote imports; they fail with NotCapable or TypeError, so do not retry them.
 
-Each call runs in a fresh process: no state is kept between calls. Limits: 30 s wall time (raise \
-with `timeout` in ms), 10 s CPU, 256 MiB memory.
+Each call runs in a fresh process: no state is kept between calls. Limits: {WALL} s wall time \
+(`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
 (line, column, code frame in your code), correct the code and call again.";
 
+fn description(config: &Config) -> String {
+    DESCRIPTION
+        .replace("{RETURN}", &(config.max_return_size() >> 10).to_string())
+        .replace("{WALL}", &config.default_timeout().as_secs_f64().to_string())
+        .replace("{MAX}", &config.max_timeout().as_secs_f64().to_string())
+        .replace("{CPU}", &config.max_cpu_time().as_secs_f64().to_string())
+        .replace("{MEMORY}", &(config.max_memory() >> 20).to_string())
+}
+
 /// The tool's definition.
-pub(super) fn run_deno_code() -> Tool {
-    Tool::new(RUN_DENO_CODE, DESCRIPTION, schema::<RunDenoCode>())
+pub(super) fn run_deno_code(config: &Config) -> Tool {
+    Tool::new(RUN_DENO_CODE, description(config), schema::<RunDenoCode>())
         .with_title("Run TypeScript")
         .with_raw_output_schema(schema::<ExecutionJson>())
         .with_annotations(
@@ -53,11 +64,18 @@ pub(super) fn run_deno_code() -> Tool {
 
 /// A JSON Schema without `$ref`: some clients do not follow them.
 fn schema<T: JsonSchema>() -> Arc<JsonObject> {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
-    let serde_json::Value::Object(object) = schema.to_value() else {
+    let serde_json::Value::Object(mut object) = schema.to_value() else {
         unreachable!("a struct's schema is an object");
     };
+    // An optional argument has no default; null would not be of its type.
+    for property in
+        object["properties"].as_object_mut().into_iter().flat_map(|all| all.values_mut())
+    {
+        property.as_object_mut().map(|property| property.remove("default"));
+    }
     Arc::new(object)
 }
 
@@ -67,7 +85,9 @@ mod tests {
 
     #[test]
     fn the_description_is_within_what_clients_show() {
-        assert!((800..=1800).contains(&DESCRIPTION.len()), "{} bytes", DESCRIPTION.len());
+        let description = description(&Config::default());
+        assert!((800..=1800).contains(&description.len()), "{} bytes", description.len());
+        assert!(!description.contains(['{', '}']) || description.contains("{\"rows\": [...]}"));
     }
 
     #[test]
@@ -82,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_schemas_have_no_references() {
-        let text = serde_json::to_string(&run_deno_code()).unwrap();
+        let text = serde_json::to_string(&run_deno_code(&Config::default())).unwrap();
         assert!(!text.contains("$ref"), "{text}");
     }
 }

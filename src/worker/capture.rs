@@ -11,7 +11,13 @@ use deno_ast::swc::ecma_visit::{Visit, VisitWith};
 
 /// Wraps the module. `name` is a variable that the program does not use.
 pub(super) fn wrap(module: Module, name: &str) -> Module {
-    let mut wrapper = Wrapper { name, items: Vec::new(), body: Vec::new(), has_default: false };
+    let mut wrapper = Wrapper {
+        name,
+        items: Vec::new(),
+        body: Vec::new(),
+        has_default: false,
+        late_default: None,
+    };
     for item in module.body {
         wrapper.add(item);
     }
@@ -23,6 +29,8 @@ struct Wrapper<'a> {
     items: Vec<ModuleItem>,
     body: Vec<Stmt>,
     has_default: bool,
+    /// `export { x as default }`: the value of `x` at the end.
+    late_default: Option<Ident>,
 }
 
 impl Wrapper<'_> {
@@ -41,6 +49,9 @@ impl Wrapper<'_> {
             }
             // Nobody imports the program, so of a re-export only the import is left.
             ModuleItem::ModuleDecl(Decl::ExportNamed(export)) => {
+                if let Some(local) = exported_as_default(&export) {
+                    self.late_default = Some(local);
+                }
                 if let Some(src) = export.src.filter(|_| !export.type_only) {
                     self.import(export.span, src, export.with);
                 }
@@ -81,7 +92,8 @@ impl Wrapper<'_> {
         match decl {
             DefaultDecl::Class(class) => match class.ident {
                 Some(ident) => {
-                    let named = ClassDecl { ident: ident.clone(), declare: false, class: class.class };
+                    let named =
+                        ClassDecl { ident: ident.clone(), declare: false, class: class.class };
                     self.body.push(Stmt::Decl(Decl::Class(named)));
                     self.default_value(Box::new(Expr::Ident(ident)));
                 }
@@ -89,8 +101,11 @@ impl Wrapper<'_> {
             },
             DefaultDecl::Fn(function) => match function.ident {
                 Some(ident) => {
-                    let named =
-                        FnDecl { ident: ident.clone(), declare: false, function: function.function };
+                    let named = FnDecl {
+                        ident: ident.clone(),
+                        declare: false,
+                        function: function.function,
+                    };
                     self.body.push(Stmt::Decl(Decl::Fn(named)));
                     self.default_value(Box::new(Expr::Ident(ident)));
                 }
@@ -102,7 +117,14 @@ impl Wrapper<'_> {
         }
     }
 
-    fn finish(mut self, span: deno_ast::swc::common::Span, shebang: Option<deno_ast::swc::atoms::Atom>) -> Module {
+    fn finish(
+        mut self,
+        span: deno_ast::swc::common::Span,
+        shebang: Option<deno_ast::swc::atoms::Atom>,
+    ) -> Module {
+        if let Some(local) = self.late_default.take() {
+            self.default_value(Box::new(Expr::Ident(local)));
+        }
         if !self.has_default {
             let mut body = std::mem::take(&mut self.body);
             self.capture_list(&mut body, false);
@@ -116,14 +138,10 @@ impl Wrapper<'_> {
             is_async: true,
             ..Default::default()
         };
-        // Inside a comma expression the function gets no name, so that stacks
-        // show top-level code as such, not as a function called "default".
-        let zero = Expr::Lit(Lit::Num(0.0.into()));
-        let unnamed = SeqExpr {
-            span: DUMMY_SP,
-            exprs: vec![Box::new(zero), Box::new(Expr::Arrow(main))],
-        };
-        let export = ExportDefaultExpr { span: DUMMY_SP, expr: Box::new(Expr::Seq(unnamed)) };
+        // Without a name, stacks show top-level code as such, not as a function
+        // called "default".
+        let export =
+            ExportDefaultExpr { span: DUMMY_SP, expr: unnamed(Box::new(Expr::Arrow(main))) };
         self.items.push(ModuleItem::ModuleDecl(ModuleDecl::ExportDefaultExpr(export)));
         Module { span, body: self.items, shebang }
     }
@@ -151,10 +169,14 @@ impl Wrapper<'_> {
 
     fn assignment(&self, value: Box<Expr>) -> Stmt {
         let span = value.span();
+        let value = unnamed(value);
         let assign = AssignExpr {
             span,
             op: AssignOp::Assign,
-            left: AssignTarget::Simple(SimpleAssignTarget::Ident(self.ident().into())),
+            // The source map gets its entry where the statement begins.
+            left: AssignTarget::Simple(SimpleAssignTarget::Ident(
+                Ident { span: span.shrink_to_lo(), ..self.ident() }.into(),
+            )),
             right: value,
         };
         Stmt::Expr(ExprStmt { span, expr: Box::new(Expr::Assign(assign)) })
@@ -163,15 +185,33 @@ impl Wrapper<'_> {
     /// Captures the last statement that has a value; `all` of them where a
     /// `break` or `continue` decides at run time which one is the last.
     /// Returns whether there is one.
-    fn capture_list(&self, stmts: &mut [Stmt], all: bool) -> bool {
+    fn capture_list(&self, stmts: &mut Vec<Stmt>, all: bool) -> bool {
+        if all {
+            return self.capture_all(stmts);
+        }
+        stmts.iter_mut().rev().any(|stmt| self.capture(stmt, false))
+    }
+
+    /// A compound statement without a value has the value undefined, whatever
+    /// came before it.
+    fn capture_all(&self, stmts: &mut Vec<Stmt>) -> bool {
         let mut found = false;
-        for stmt in stmts.iter_mut().rev() {
-            found |= self.capture(stmt, all);
-            if found && !all {
-                break;
+        for mut stmt in std::mem::take(stmts) {
+            if is_compound(&stmt) {
+                stmts.push(self.reset());
             }
+            found |= self.capture(&mut stmt, true);
+            stmts.push(stmt);
         }
         found
+    }
+
+    fn reset(&self) -> Stmt {
+        {
+        let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
+        let void = UnaryExpr { span: DUMMY_SP, op: UnaryOp::Void, arg: zero };
+        self.assignment(Box::new(Expr::Unary(void)))
+    }
     }
 
     /// Captures a statement's completion value. False for statements that have
@@ -213,6 +253,7 @@ impl Wrapper<'_> {
                 self.capture_list(&mut attempt.block.stmts, all);
                 if let Some(handler) = &mut attempt.handler {
                     self.capture_list(&mut handler.body.stmts, all);
+                    handler.body.stmts.insert(0, self.reset());
                 }
                 true
             }
@@ -225,6 +266,52 @@ impl Wrapper<'_> {
         self.capture(body, all);
         true
     }
+}
+
+fn is_compound(stmt: &Stmt) -> bool {
+    matches!(
+        stmt,
+        Stmt::If(_)
+            | Stmt::While(_)
+            | Stmt::DoWhile(_)
+            | Stmt::For(_)
+            | Stmt::ForIn(_)
+            | Stmt::ForOf(_)
+            | Stmt::Labeled(_)
+            | Stmt::Switch(_)
+            | Stmt::Try(_)
+    )
+}
+
+/// Keeps an anonymous function or class anonymous where an assignment would name
+/// it: a comma expression is no function definition, ECMA-262 section 8.4.
+fn unnamed(value: Box<Expr>) -> Box<Expr> {
+    let anonymous = match &*value {
+        Expr::Arrow(_) => true,
+        Expr::Fn(function) => function.ident.is_none(),
+        Expr::Class(class) => class.ident.is_none(),
+        _ => false,
+    };
+    if !anonymous {
+        return value;
+    }
+    let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
+    Box::new(Expr::Seq(SeqExpr { span: DUMMY_SP, exprs: vec![zero, value] }))
+}
+
+fn exported_as_default(export: &NamedExport) -> Option<Ident> {
+    if export.src.is_some() || export.type_only {
+        return None;
+    }
+    export.specifiers.iter().find_map(|specifier| match specifier {
+        ExportSpecifier::Named(ExportNamedSpecifier {
+            orig: ModuleExportName::Ident(local),
+            exported: Some(ModuleExportName::Ident(name)),
+            is_type_only: false,
+            ..
+        }) if name.sym == "default" => Some(local.clone()),
+        _ => None,
+    })
 }
 
 /// Whether a loop's body leaves early, other than through a function.

@@ -12,10 +12,10 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use crate::sandbox::sys;
 use crate::protocol::{
     Access, FrameReader, Program, Refusal, ServerMessage, WorkerMessage, decode, encode,
 };
+use crate::sandbox::sys;
 
 /// Largest frame that the server sends: a program of 1 MiB and its globals.
 const MAX_FRAME: usize = 16 << 20;

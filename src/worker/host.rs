@@ -127,9 +127,9 @@ impl snapshots::Host for WorkerHost {
     }
 
     fn access(&self, access: snapshots::Access) -> AccessFuture {
-        let sent = self.request(access).and_then(|access| {
-            self.connection.request(access).map_err(|_| self.lost())
-        });
+        let sent = self
+            .request(access)
+            .and_then(|access| self.connection.request(access).map_err(|_| self.lost()));
         Box::pin(async move {
             let answer = sent?.await.map_err(|_| JsErrorBox::generic("the run is over"))?;
             answer.map_err(refused)

@@ -69,6 +69,9 @@ impl Isolate {
             module_loader: Some(loader.clone()),
             extensions: snapshots::extensions(),
             startup_snapshot: Some(SNAPSHOT),
+            // structuredClone and message ports hand buffers over through it.
+            shared_array_buffer_store: Some(deno_core::SharedArrayBufferStore::default()),
+            compiled_wasm_module_store: Some(deno_core::CompiledWasmModuleStore::default()),
             create_params: Some(v8::CreateParams::default().heap_limits(0, max_heap)),
             ..Default::default()
         });

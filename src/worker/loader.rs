@@ -116,9 +116,11 @@ fn refusal(specifier: &str, url: &ModuleSpecifier) -> JsErrorBox {
         ),
         "npm" | "jsr" | "node" => format!(
             "Import \"{specifier}\" is not available: there are no packages here. Use the web \
-             platform's APIs (fetch, crypto.subtle, URL, streams, Intl)"
+             platform's APIs (URL, crypto.subtle, streams, Intl) or put the code into the program"
         ),
-        scheme => format!("Import \"{specifier}\" is not available: unsupported scheme \"{scheme}\""),
+        scheme => {
+            format!("Import \"{specifier}\" is not available: unsupported scheme \"{scheme}\"")
+        }
     };
     JsErrorBox::type_error(message)
 }
@@ -144,8 +146,19 @@ mod tests {
     #[test]
     fn only_data_urls_resolve() {
         assert!(resolve("data:text/javascript,1", MAIN).is_ok());
-        for specifier in ["ext:core/ops", "node:fs", "npm:x", "jsr:@a/b", "./x.js", "__proto__", "x",
-            "file:///etc/passwd", "https://example.com/x.js", "blob:null/1", MAIN] {
+        for specifier in [
+            "ext:core/ops",
+            "node:fs",
+            "npm:x",
+            "jsr:@a/b",
+            "./x.js",
+            "__proto__",
+            "x",
+            "file:///etc/passwd",
+            "https://example.com/x.js",
+            "blob:null/1",
+            MAIN,
+        ] {
             assert!(resolve(specifier, MAIN).is_err(), "{specifier}");
         }
     }

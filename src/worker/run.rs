@@ -61,6 +61,9 @@ impl Run {
         let stage = Cell::new(Stage::Loading);
         let result = evaluate(&mut self.isolate, program, &main, code, &stage).await;
         Ok(match result {
+            Ok(json) if json.len() > program.max_value as usize => {
+                Outcome::Exceeded { limit: Limit::ValueSize, stack: None }
+            }
             Ok(json) => Outcome::Value(json),
             Err(error) => errors::outcome(&program.source, &error, stage.get()),
         })
@@ -125,7 +128,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
     let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
     let program = Program {
         source: WARM_UP.to_owned(),
-        globals: "{\"a\":1}".to_owned(),
+        // None: a global would stay, and every program see it.
+        globals: "{}".to_owned(),
         workspace: "/".to_owned(),
         max_output: 0,
         max_flood: 0,
@@ -150,8 +154,7 @@ pub(super) fn touch(isolate: &mut Isolate) {
     deno_core::scope!(scope, runtime);
     let Some(code) = v8::String::new(scope, &transpiled.code) else { return };
     let name = code.into();
-    let origin =
-        v8::ScriptOrigin::new(scope, name, 0, 0, false, 0, None, false, false, true, None);
+    let origin = v8::ScriptOrigin::new(scope, name, 0, 0, false, 0, None, false, false, true, None);
     let mut source = v8::script_compiler::Source::new(code, Some(&origin));
     // Compiled, not run: the module goes with the next collection.
     let _ = v8::script_compiler::compile_module(scope, &mut source);

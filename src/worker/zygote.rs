@@ -25,9 +25,7 @@ use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
     ZygoteSetup,
 };
-use crate::sandbox::{
-    Filters, SandboxPlan, confine_zygote, seal_worker, sys, unshare_namespaces,
-};
+use crate::sandbox::{Filters, SandboxPlan, confine_zygote, seal_worker, sys, unshare_namespaces};
 
 /// The first argument of a zygote's command line.
 pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
@@ -64,6 +62,11 @@ fn run_zygote() -> i32 {
     // nothing has run before this line. If it was started by hand instead, the
     // first use of the descriptor fails and the process ends.
     let control = unsafe { sys::inherited(CONTROL_FD) };
+    // A signal to the server's process group or control group is the server's to
+    // answer; its zygote ends with its socket.
+    sys::default_signals();
+    sys::ignore_stop_signals();
+    let _ = nix::unistd::setsid();
     let setup: ZygoteSetup = match receive_control(control.as_fd()) {
         Ok(Some((setup, _))) => setup,
         _ => return EXIT_LOST,
@@ -84,7 +87,9 @@ fn run_zygote() -> i32 {
     }
     let mut zygote = match Zygote::prepare(setup, &namespaces) {
         Ok((zygote, hello)) => {
-            if send_control(control.as_fd(), &ZygoteMessage::Hello(Box::new(Ok(hello))), None).is_err() {
+            if send_control(control.as_fd(), &ZygoteMessage::Hello(Box::new(Ok(hello))), None)
+                .is_err()
+            {
                 return EXIT_LOST;
             }
             zygote
@@ -117,11 +122,11 @@ impl Zygote {
         setup: ZygoteSetup,
         namespaces: &crate::sandbox::Namespaces,
     ) -> Result<(Self, Hello), Box<dyn std::error::Error>> {
-        sys::default_signals();
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
         signals.thread_block()?;
-        let children = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let children =
+            SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let filters = Filters::compile()?;
 
@@ -232,8 +237,7 @@ const CODE_RANGE_BYTES: u64 = 512 << 20;
 
 fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
     // Without an I/O driver the runtime owns no descriptor that a fork would
-    // share. V8's delayed tasks land in it and are never run: they belong to
-    // the zygote, which runs no JavaScript.
+    // share. V8's delayed tasks land in it and are never run after this.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut isolate = {
         let _guard = runtime.enter();
@@ -254,7 +258,9 @@ fn run_worker(
 ) -> ! {
     alloc::enter_worker();
     let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
         isolate::reseed()?;
         let mut isolate = isolate.unwrap_or_else(|| {
             let _guard = runtime.enter();
@@ -295,10 +301,12 @@ fn run_worker(
     }
 }
 
+/// Threads for crypto.subtle, made when they are needed.
+const BLOCKING_THREADS: usize = 2;
+
 fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {
-    let micros = |time: libc::timeval| {
-        u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap_or(0)
-    };
+    let micros =
+        |time: libc::timeval| u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap_or(0);
     ExitReport {
         code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
         signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),

@@ -30,6 +30,8 @@ pub fn run_on(runtime: &Runtime, request: ExecuteRequest) -> Execution {
 
 /// Runs a request on a runtime of its own.
 pub fn run_with(config: Config, request: ExecuteRequest) -> Execution {
+    // The runtime is dropped in the event loop that it was made in.
+    let _guard = EVENT_LOOP.enter();
     run_on(&start(config), request)
 }
 
