@@ -55,7 +55,7 @@ async fn memory(runtime: &Runtime) {
     });
     let sleeping: Vec<_> = sleeping.collect();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let mut sizes: Vec<(u64, u64)> = workers().into_iter().filter_map(|pid| pss(pid)).collect();
+    let mut sizes: Vec<(u64, u64)> = workers().into_iter().filter_map(pss).collect();
     sizes.sort_unstable();
     match sizes.get(sizes.len() / 2) {
         Some((pss, private)) => println!(

@@ -143,7 +143,7 @@ deno_core::extension!(
         "07_globals.js",
         "99_main.js",
     ],
-    middleware = |op| disable_builtin(op),
+    middleware = disable_builtin,
 );
 
 /// Ops of deno_core that would let a program out of its interpreter, off even

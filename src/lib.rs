@@ -31,6 +31,8 @@ pub use runtime::{
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
     Runtime, StartError, Status, Truncated,
 };
+#[doc(hidden)]
+pub use sandbox::seal_this_thread;
 pub use sandbox::{LayerStatus, SandboxStatus};
 pub use server::{ExecutionJson, ServeError, serve_stdio};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -71,7 +71,11 @@ impl Peer {
         let start = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..in_flight {
-                scope.spawn(|| (0..total / in_flight).for_each(|_| drop(self.run())));
+                scope.spawn(|| {
+                    for _ in 0..total / in_flight {
+                        self.run();
+                    }
+                });
             }
         });
         (total / in_flight * in_flight) as f64 / start.elapsed().as_secs_f64()

@@ -75,8 +75,9 @@ pub(crate) fn receive_control<T: DeserializeOwned>(
                         // SAFETY: the kernel just made these descriptors for
                         // this process and nobody else knows them. Dropping
                         // all but the last closes them.
-                        let owned = raw.into_iter().map(|fd| unsafe { sys::inherited(fd) });
-                        descriptor = owned.last();
+                        let mut owned: Vec<_> =
+                            raw.into_iter().map(|fd| unsafe { sys::inherited(fd) }).collect();
+                        descriptor = owned.pop();
                     }
                 }
                 break (message.bytes, descriptor);

@@ -42,6 +42,7 @@ pub(super) fn spawn(executable: &Path, setup: &ZygoteSetup) -> io::Result<Zygote
     });
     let child = command.spawn()?;
     drop(theirs);
-    send_control(control.as_fd(), setup, None)?;
+    // If it has ended already, that shows when its answer is awaited.
+    let _ = send_control(control.as_fd(), setup, None);
     Ok(ZygoteProcess { child, control })
 }

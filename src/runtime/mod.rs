@@ -23,11 +23,11 @@ use crate::audit;
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError};
 use crate::policy::Policy;
-use crate::pool::{Pool, PoolConfig, PoolError};
+use crate::pool::{Pool, PoolConfig, PoolError, Worker};
 use crate::protocol::{Kind, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use queue::Queue;
-use session::Session;
+use session::{Ran, Session};
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -139,24 +139,33 @@ impl Runtime {
     async fn run(
         &self,
         request: ExecuteRequest,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        mut events: Option<mpsc::UnboundedSender<OutputEvent>>,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
         let code_bytes = request.source().len();
         let request = request.validate(&inner.config)?;
         let number = inner.executions.fetch_add(1, Ordering::Relaxed);
-        let place = inner.queue.enter().await?;
+        let mut place = inner.queue.enter().await?;
         let timeout = request.timeout;
         let frame = encode(&request.message(&inner.config));
-        let mut worker = inner.pool.acquire().await.map_err(unavailable)?;
-        // A worker that died while it stood by costs a second one, not the call.
-        while worker.send(&frame).await.is_err() {
-            worker = inner.pool.acquire().await.map_err(unavailable)?;
-        }
         let cancelled = audit::Cancelled::new(number, code_bytes);
         let broker = Broker::new(inner.policy.clone(), number);
-        let session = Session::new(worker, broker, &inner.config, timeout, events);
-        let (execution, usage) = session.run(place).await;
+        let mut attempts = 0;
+        let (execution, usage) = loop {
+            let worker = inner.acquire(&frame).await?;
+            let session =
+                Session::new(worker, broker.clone(), &inner.config, timeout, events.take());
+            match session.run(place).await {
+                Ran::ToItsEnd { execution, usage } => break (*execution, usage),
+                // A worker that died while it stood by costs a second one.
+                Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
+            }
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
+                let message = "Workers are killed before they start the program".to_owned();
+                return Err(ExecuteError::Unavailable(message));
+            }
+        };
         cancelled.no();
         let outcome = execution.outcome_name();
         audit::executed(number, outcome, code_bytes, execution.execution_time, usage.cpu);
@@ -183,6 +192,23 @@ impl Runtime {
         self.0.pool.standing_by()
     }
 }
+
+impl Inner {
+    /// A worker that has been sent the program.
+    async fn acquire(&self, frame: &[u8]) -> Result<Worker, ExecuteError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let mut worker = self.pool.acquire().await.map_err(unavailable)?;
+            if worker.send(frame).await.is_ok() {
+                return Ok(worker);
+            }
+        }
+        Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
+    }
+}
+
+/// Workers that may die under one call before it is given up: more than stand by
+/// on a small machine, all of which one kill may hit.
+const MAX_ATTEMPTS: usize = 32;
 
 fn unavailable(error: PoolError) -> ExecuteError {
     tracing::error!("{error}");

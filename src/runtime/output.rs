@@ -91,6 +91,11 @@ impl Collector {
         self.truncated
     }
 
+    /// The receiver of the events, when there were none.
+    pub(super) fn into_events(self) -> Option<mpsc::UnboundedSender<OutputEvent>> {
+        self.events
+    }
+
     /// All lines, those without a line break at their end included.
     pub(super) fn finish(mut self) -> Vec<String> {
         for stream in [Stream::Stdout, Stream::Stderr] {

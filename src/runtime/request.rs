@@ -99,7 +99,12 @@ pub enum InvalidRequest {
     GlobalsTooLarge(usize),
     /// The timeout is zero or above the administrator's maximum.
     #[error("timeout must be from 1 to {max} ms, not {asked} ms (the maximum is {MAX_TIMEOUT})")]
-    Timeout { asked: u128, max: u128 },
+    Timeout {
+        /// What was asked for, in ms.
+        asked: u128,
+        /// The administrator's maximum, in ms.
+        max: u128,
+    },
     /// A global's name is no identifier, or one that cannot be defined.
     #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]
     GlobalName(String),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -56,6 +57,24 @@ enum End {
     Gone,
 }
 
+/// What became of a run.
+pub(super) enum Ran {
+    ToItsEnd {
+        execution: Box<Execution>,
+        usage: Usage,
+    },
+    /// The worker was killed before it began with the program, while it stood by
+    /// or with its zygote. Another worker can take it.
+    NotAtAll {
+        place: Place,
+        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+    },
+}
+
+fn was_killed(report: Option<ExitReport>) -> bool {
+    report.is_none_or(|report| report.signal == Some(Signal::SIGKILL as i32))
+}
+
 impl Session {
     pub(super) fn new(
         worker: Worker,
@@ -81,7 +100,7 @@ impl Session {
 
     /// Watches the run to its end. The place is given back when the worker's
     /// process is gone.
-    pub(super) async fn run(mut self, place: Place) -> (Execution, Usage) {
+    pub(super) async fn run(mut self, place: Place) -> Ran {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
         let (cause, report) = match end {
@@ -99,11 +118,14 @@ impl Session {
             }
             End::Gone => {
                 let report = self.worker.ended(REPORT_GRACE).await;
-                drop(place);
                 let cause = match self.stopping {
                     Some(stopping) => stopping.cause,
+                    None if !self.running && was_killed(report) => {
+                        return Ran::NotAtAll { place, events: self.collector.into_events() };
+                    }
                     None => Cause::Died { running: self.running },
                 };
+                drop(place);
                 (cause, report)
             }
         };
@@ -112,7 +134,7 @@ impl Session {
         }
         let execution =
             outcome::execution(cause, report, &self.limits, self.collector, execution_time);
-        (execution, self.peak)
+        Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak }
     }
 
     async fn watch(&mut self) -> End {

@@ -19,3 +19,23 @@ pub use status::{LayerStatus, SandboxStatus};
 pub(crate) use verify::verify_worker;
 pub(crate) use worker::seal_worker;
 pub(crate) use zygote::{Namespaces, confine_zygote, unshare_namespaces};
+
+/// Confines and seals the calling thread as a worker, for tests that make
+/// forbidden system calls. There is no way back.
+///
+/// # Errors
+/// The layer that could not be applied.
+#[doc(hidden)]
+pub fn seal_this_thread(without: &[&str]) -> Result<SandboxStatus, Box<dyn std::error::Error>> {
+    // A process in a new PID namespace cannot make threads, only children.
+    let without = ["namespaces"].iter().chain(without).map(|&layer| layer.to_owned()).collect();
+    // Room for what a test harness has mapped already.
+    let plan = SandboxPlan::new(4 << 30, 10, without);
+    let filters = Filters::compile()?;
+    let (_other, socket) = std::os::unix::net::UnixStream::pair()?;
+    let namespaces = unshare_namespaces(&plan);
+    let status = confine_zygote(&plan, &namespaces, &filters)?;
+    seal_worker(&plan, &filters, nix::unistd::getppid(), socket.into(), || Ok(()))?;
+    std::mem::forget(_other);
+    Ok(status)
+}

@@ -139,8 +139,7 @@ async fn read_lines(
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            let parsed = serde_json::from_slice::<IgnoredAny>(&line);
-            parsed.err().map(|error| answer(-32700, &format!("Parse error: {error}")))
+            problem(&line).map(|problem| answer(-32700, &format!("Parse error: {problem}")))
         };
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
@@ -154,6 +153,14 @@ async fn read_lines(
         if !sent {
             return;
         }
+    }
+}
+
+/// Why a line is no JSON text.
+fn problem(line: &[u8]) -> Option<String> {
+    match std::str::from_utf8(line) {
+        Ok(text) => serde_json::from_str::<IgnoredAny>(text).err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -208,10 +208,10 @@ impl Wrapper<'_> {
 
     fn reset(&self) -> Stmt {
         {
-        let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
-        let void = UnaryExpr { span: DUMMY_SP, op: UnaryOp::Void, arg: zero };
-        self.assignment(Box::new(Expr::Unary(void)))
-    }
+            let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
+            let void = UnaryExpr { span: DUMMY_SP, op: UnaryOp::Void, arg: zero };
+            self.assignment(Box::new(Expr::Unary(void)))
+        }
     }
 
     /// Captures a statement's completion value. False for statements that have
@@ -286,7 +286,11 @@ fn is_compound(stmt: &Stmt) -> bool {
 /// Keeps an anonymous function or class anonymous where an assignment would name
 /// it: a comma expression is no function definition, ECMA-262 section 8.4.
 fn unnamed(value: Box<Expr>) -> Box<Expr> {
-    let anonymous = match &*value {
+    let mut inner = &*value;
+    while let Expr::Paren(paren) = inner {
+        inner = &paren.expr;
+    }
+    let anonymous = match inner {
         Expr::Arrow(_) => true,
         Expr::Fn(function) => function.ident.is_none(),
         Expr::Class(class) => class.ident.is_none(),

@@ -148,7 +148,7 @@ mod tests {
     fn a_loop_with_break_captures_every_statement() {
         assert_eq!(
             code("for (;;) { if (a) { 1; break; } 2 }"),
-            "export default (0, async ()=>{\n  let __value;\n  for(;;){\n    if (a) {\n      __value = 1;\n      break;\n    }\n    __value = 2;\n  }\n  return __value;\n});\n"
+            "export default (0, async ()=>{\n  let __value;\n  for(;;){\n    __value = void 0;\n    if (a) {\n      __value = 1;\n      break;\n    }\n    __value = 2;\n  }\n  return __value;\n});\n"
         );
     }
 

@@ -40,10 +40,8 @@ static HOOKED: AtomicBool = AtomicBool::new(false);
 /// it does not return.
 ///
 /// ```no_run
-/// fn main() {
-///     mcp_conductor::zygote_hook();
-///     // … the program
-/// }
+/// // The first line of main:
+/// mcp_conductor::zygote_hook();
 /// ```
 pub fn zygote_hook() {
     HOOKED.store(true, Ordering::Relaxed);
@@ -258,7 +256,8 @@ fn run_worker(
 ) -> ! {
     alloc::enter_worker();
     let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all()
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         isolate::reseed()?;

@@ -129,8 +129,9 @@ impl End<'_> {
                             error.kind,
                             ErrorKind::Runtime | ErrorKind::Syntax | ErrorKind::Permission
                         );
-                        thrown && error.message.starts_with(class)
-                            || thrown && error.detail.name.starts_with(class)
+                        thrown
+                            && (error.message.starts_with(class)
+                                || error.detail.name.starts_with(class))
                     })
             }
             Self::Killed("cpu") => matches!(kind, Some(ErrorKind::Cpu | ErrorKind::Timeout)),

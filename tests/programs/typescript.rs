@@ -120,7 +120,7 @@ fn an_import_that_is_not_available_says_what_is() {
         (
             "npm:lodash",
             "TypeError: Import \"npm:lodash\" is not available: there are no packages here. Use \
-             the web platform's APIs (fetch, crypto.subtle, URL, streams, Intl)",
+             the web platform's APIs (URL, crypto.subtle, streams, Intl) or put the code into the program",
         ),
     ] {
         assert_eq!(error(format!("await import('{specifier}')")).message, message);

@@ -1,0 +1,131 @@
+//! kill -9 of workers and zygotes, and what is left of the calls.
+
+use std::time::Duration;
+
+use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Runtime};
+
+use crate::processes::{alone, descendants, kill_9, until, workers, zygotes};
+
+const SLEEP: &str = "console.log('before'); await new Promise(r => setTimeout(r, 20000)); 1";
+
+pub fn config() -> Config {
+    Config::default().with_executable(env!("CARGO_BIN_EXE_mcp-conductor")).with_standby(0)
+}
+
+/// A runtime whose first, verified worker has been used.
+async fn runtime() -> Runtime {
+    let runtime = Runtime::new(config()).await.unwrap();
+    trivial(&runtime).await;
+    until("the first worker ends", || workers().is_empty()).await;
+    runtime
+}
+
+async fn trivial(runtime: &Runtime) {
+    let execution = runtime.execute(ExecuteRequest::new("1 + 1")).await.unwrap();
+    assert_eq!(execution.return_value, 2, "{execution:?}");
+}
+
+fn sleeping(runtime: &Runtime) -> tokio::task::JoinHandle<Execution> {
+    let runtime = runtime.clone();
+    tokio::spawn(async move { runtime.execute(ExecuteRequest::new(SLEEP)).await.unwrap() })
+}
+
+/// Waits until so many programs have printed their line and sleep.
+async fn until_sleeping(count: usize) {
+    until("workers start", || workers().len() == count).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+fn assert_crashed(execution: &Execution, message: &str) {
+    let error = execution.error.as_ref().unwrap();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Crash, message));
+    assert_eq!(execution.output, ["before"]);
+}
+
+#[tokio::test]
+async fn a_killed_worker_costs_its_own_call_only() {
+    let _turn = alone();
+    let runtime = runtime().await;
+    let run = sleeping(&runtime);
+    until_sleeping(1).await;
+    kill_9(&workers());
+    assert_crashed(&run.await.unwrap(), "The worker was ended by SIGKILL");
+    trivial(&runtime).await;
+}
+
+#[tokio::test]
+async fn ten_workers_killed_at_once_cost_their_ten_calls_only() {
+    let _turn = alone();
+    let runtime = runtime().await;
+    let runs: Vec<_> = (0..10).map(|_| sleeping(&runtime)).collect();
+    until_sleeping(10).await;
+    kill_9(&workers());
+    for run in runs {
+        assert_crashed(&run.await.unwrap(), "The worker was ended by SIGKILL");
+    }
+    trivial(&runtime).await;
+}
+
+#[tokio::test]
+async fn a_killed_zygote_takes_its_workers_along_and_is_replaced() {
+    let _turn = alone();
+    let runtime = runtime().await;
+    for _ in 0..3 {
+        let run = sleeping(&runtime);
+        until_sleeping(1).await;
+        kill_9(&zygotes());
+        assert_crashed(
+            &run.await.unwrap(),
+            "The worker ended, and how is not known: the zygote died",
+        );
+        trivial(&runtime).await;
+    }
+}
+
+#[tokio::test]
+async fn a_standby_worker_that_was_killed_costs_no_call() {
+    let _turn = alone();
+    let runtime = Runtime::new(config().with_standby(3)).await.unwrap();
+    until("three workers stand by", || runtime.standing_by() == 3 && workers().len() == 3).await;
+    kill_9(&workers());
+    trivial(&runtime).await;
+}
+
+#[tokio::test]
+async fn a_dropped_call_kills_its_program() {
+    let _turn = alone();
+    let runtime = runtime().await;
+    let source = "for (;;) {}";
+    let run = runtime.execute(ExecuteRequest::new(source));
+    assert!(tokio::time::timeout(Duration::from_millis(300), run).await.is_err());
+    until("the worker is killed", || workers().is_empty()).await;
+    until("its place is free", || runtime.active() == 0).await;
+    trivial(&runtime).await;
+}
+
+#[tokio::test]
+async fn a_dropped_runtime_leaves_no_process() {
+    let _turn = alone();
+    let runtime = Runtime::new(config().with_standby(4)).await.unwrap();
+    let run = sleeping(&runtime);
+    until("workers are there", || workers().len() >= 4).await;
+    run.abort();
+    drop(runtime);
+    until("nothing is left", || descendants().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_the_request_to_stop_is_killed_after_a_grace() {
+    let _turn = alone();
+    let runtime = runtime().await;
+    // One native call of several seconds, which V8 cannot interrupt.
+    let source = "console.log('before'); const a = new Array(2 ** 27).fill(1.5); \
+        for (;;) a.sort(() => 0).indexOf(-1)";
+    let request = ExecuteRequest::new(source).with_timeout(Duration::from_millis(500));
+    let start = std::time::Instant::now();
+    let execution = runtime.execute(request).await.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert_ne!(execution.error, None);
+    assert_eq!(execution.output, ["before"]);
+    until("the worker is gone", || workers().is_empty()).await;
+}

@@ -1,0 +1,156 @@
+//! Root, an ordinary user, and a container that refuses namespaces.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// nobody: owns nothing.
+const NOBODY: u32 = 65534;
+
+/// A copy of the binary where every user can execute it.
+struct Program(PathBuf);
+
+impl Program {
+    fn new(name: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("conductor-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let program = directory.join("mcp-conductor");
+        std::fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &program).unwrap();
+        for path in [&directory, &program] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self(program)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.0);
+        command.args(arguments).env_clear().env("HOME", "/nonexistent").current_dir("/");
+        command
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+fn is_root() -> bool {
+    nix::unistd::getuid().is_root()
+}
+
+fn text(output: &Output) -> String {
+    let both = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8(both).unwrap()
+}
+
+/// Whether doctor's line for a layer says that it is enforced.
+fn enforced(doctor: &str, layer: &str) -> bool {
+    let line = doctor.lines().find(|line| line.trim_start().starts_with(layer));
+    line.unwrap_or_else(|| panic!("no {layer} in {doctor}")).contains(" enforced ")
+}
+
+#[test]
+fn root_gets_every_layer() {
+    let doctor = text(&Program::new("root").command(&["doctor"]).output().unwrap());
+    for layer in ["namespaces", "empty_root", "unprivileged", "landlock", "seccomp", "rlimits"] {
+        assert!(enforced(&doctor, layer), "{layer}: {doctor}");
+    }
+}
+
+#[test]
+fn an_ordinary_user_gets_every_layer_where_user_namespaces_are_allowed() {
+    let program = Program::new("user");
+    let mut command = program.command(&["doctor"]);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    let doctor = text(&output);
+    assert!(output.status.success(), "{doctor}");
+    for layer in ["unprivileged", "landlock", "seccomp", "rlimits", "non_dumpable"] {
+        assert!(enforced(&doctor, layer), "{layer}: {doctor}");
+    }
+}
+
+/// As in Docker's default profile: unshare, mount and the like are refused.
+#[test]
+fn a_container_that_refuses_namespaces_runs_programs_without_them() {
+    for user in [None, Some(NOBODY)] {
+        if user.is_some() && !is_root() {
+            continue;
+        }
+        let program = Program::new(if user.is_some() { "container-user" } else { "container" });
+        let mut command = program.command(&["doctor"]);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        deny(
+            &mut command,
+            &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_pivot_root, libc::SYS_setns],
+        );
+        let output = command.output().unwrap();
+        let doctor = text(&output);
+        assert!(output.status.success(), "{doctor}");
+        assert!(!enforced(&doctor, "namespaces"), "{doctor}");
+        assert!(!enforced(&doctor, "empty_root"), "{doctor}");
+        for layer in ["unprivileged", "landlock", "seccomp", "rlimits", "non_dumpable"] {
+            assert!(enforced(&doctor, layer), "{layer}: {doctor}");
+        }
+    }
+}
+
+/// A container engine that lets root make user namespaces and nothing else, as
+/// when CAP_SYS_ADMIN is dropped.
+#[test]
+fn root_without_the_admin_capability_is_confined_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    let program = Program::new("no-admin");
+    let mut command = program.command(&["doctor"]);
+    // SAFETY: two prctl calls and capset, which neither allocate nor lock.
+    unsafe { command.pre_exec(drop_sys_admin) };
+    let output = command.output().unwrap();
+    let doctor = text(&output);
+    assert!(output.status.success(), "{doctor}");
+    for layer in ["unprivileged", "landlock", "seccomp", "rlimits", "non_dumpable"] {
+        assert!(enforced(&doctor, layer), "{layer}: {doctor}");
+    }
+}
+
+fn drop_sys_admin() -> std::io::Result<()> {
+    const CAP_SYS_ADMIN: libc::c_ulong = 21;
+    // SAFETY: no pointers.
+    let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) };
+    if dropped == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// A machine without seccomp for us stops the start with one line.
+#[test]
+fn a_machine_that_cannot_filter_system_calls_is_refused_with_one_line() {
+    let program = Program::new("no-seccomp");
+    let mut command = program.command(&["doctor"]);
+    deny(&mut command, &[libc::SYS_seccomp]);
+    let output = command.output().unwrap();
+    let message = text(&output);
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.contains("system call filter"), "{message}");
+}
+
+/// Refuses system calls with EPERM in the child and everything that it starts.
+fn deny(command: &mut Command, calls: &[libc::c_long]) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let rules = calls.iter().map(|&call| (call, vec![])).collect();
+    let deny = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, deny, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    let install =
+        move || seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error());
+    // SAFETY: prctl and seccomp, which neither allocate nor lock.
+    unsafe { command.pre_exec(install) };
+}
