@@ -136,8 +136,11 @@ fn grants_that_cannot_be_given_are_warned_of() {
 }
 
 #[test]
-fn warnings_are_not_shown_unless_asked_for() {
-    assert_eq!(run_with(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5")], "1"), Done::new(0, "1\n", ""));
+fn warnings_are_shown_without_being_asked_for() {
+    assert_eq!(
+        warnings(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5")]),
+        ["MCP_CONDUCTOR_MAX_TIMOUT is set and means nothing to this version"]
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use mcp_conductor::{Config, ExecuteRequest, Runtime, StartError};
 
+use crate::processes::alone;
+
 /// The example that embeds the library and calls the hook, built with the tests.
 fn embed() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
@@ -14,6 +16,7 @@ fn embed() -> PathBuf {
 
 #[test]
 fn a_program_that_calls_the_hook_is_its_own_zygote() {
+    let _turn = alone();
     let output = Command::new(embed()).env_clear().env("PATH", "").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -32,6 +35,7 @@ fn without_hook(path: &str) -> String {
 
 #[test]
 fn a_program_without_the_hook_uses_the_installed_binary() {
+    let _turn = alone();
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_mcp-conductor"));
     let found = without_hook(binary.parent().unwrap().to_str().unwrap());
     assert!(found.contains("value 42"), "{found}");
@@ -39,6 +43,7 @@ fn a_program_without_the_hook_uses_the_installed_binary() {
 
 #[test]
 fn a_program_without_hook_and_binary_is_told_what_to_do() {
+    let _turn = alone();
     let found = without_hook("/nonexistent");
     assert!(
         found.contains(
@@ -64,6 +69,7 @@ async fn child() {
 
 #[tokio::test]
 async fn an_executable_that_is_no_zygote_stops_the_start_with_the_reason() {
+    let _turn = alone();
     let error = Runtime::new(Config::default().with_executable("/bin/true")).await.err().unwrap();
     assert_eq!(
         error.to_string(),

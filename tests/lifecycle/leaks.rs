@@ -29,7 +29,7 @@ async fn two_thousand_runs_in_a_row_leave_nothing_behind() {
         run(&runtime, n).await;
     }
     until("the pool is at rest again", || descendants().len() == 4).await;
-    until("descriptors are back", || descriptors() == files).await;
+    until("descriptors are back", || descriptors() <= files).await;
     let grown = resident_anonymous().saturating_sub(memory);
     assert!(grown < MEMORY_SLACK, "{grown} bytes more than before");
 }
@@ -53,6 +53,6 @@ async fn sixty_four_runs_at_once_get_their_own_values_and_leave_nothing_behind()
         burst(round * 64).await.unwrap();
     }
     until("the pool is at rest again", || descendants().len() == 4).await;
-    until("descriptors are back", || descriptors() == files).await;
+    until("descriptors are back", || descriptors() <= files).await;
     assert_eq!(runtime.active(), 0);
 }
