@@ -80,7 +80,11 @@ fn read(path: &Path, limit: usize) -> Result<String, String> {
         file.take(limit).read_to_end(&mut bytes).map_err(describe)?;
     }
     if bytes.len() as u64 == limit {
-        return Err(format!("{} is too large: at most {} bytes are accepted", path.display(), limit - 1));
+        return Err(format!(
+            "{} is too large: at most {} bytes are accepted",
+            path.display(),
+            limit - 1
+        ));
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

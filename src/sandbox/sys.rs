@@ -264,10 +264,7 @@ pub(crate) fn share_file_pages_across_fork(maps: &str) {
             "r-xp" => libc::PROT_READ | libc::PROT_EXEC,
             _ => continue,
         };
-        let bounds = range.split_once('-').and_then(|(start, end)| {
-            Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
-        });
-        if let Some((start, end)) = bounds
+        if let Some((start, end)) = bounds(range)
             && path.starts_with('/')
         {
             // SAFETY: the range is a mapping of this process, of one thread,
@@ -291,4 +288,29 @@ unsafe fn own_first_page(start: usize, length: usize, protection: libc::c_int) {
             libc::mprotect(range, length, protection);
         }
     }
+}
+
+/// Drops program text from this process's page tables; what is executed next
+/// comes back by page faults, from the page cache.
+pub(crate) fn forget_text_pages(maps: &str) {
+    for line in maps.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp"), Some(path)) = (fields.next(), fields.next(), fields.nth(3))
+        else {
+            continue;
+        };
+        if let Some((start, end)) = bounds(range)
+            && path.starts_with('/')
+        {
+            // SAFETY: nobody has written to text: position-independent code has
+            // no relocations in it. Its pages are the file's.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+/// The bounds of a line's range in `/proc/self/maps`.
+fn bounds(range: &str) -> Option<(usize, usize)> {
+    let (start, end) = range.split_once('-')?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }

@@ -241,6 +241,9 @@ fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
         let _guard = runtime.enter();
         Isolate::new(max_memory)
     };
+    // What V8's start touched and a run does not need would be copied for every
+    // worker.
+    sys::forget_text_pages(&std::fs::read_to_string("/proc/self/maps")?);
     runtime.block_on(warm_up(&mut isolate)).map_err(|error| io::Error::other(error.to_string()))?;
     std::mem::forget(runtime);
     Ok(isolate)

@@ -1,0 +1,113 @@
+//! Calls at the same time, the queue before them, and cancellation.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::processes::{Busy, count, settled_count, within};
+use super::raw::{Server, TOOL, execution, refusal, sleeper, value};
+
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+
+#[test]
+fn calls_run_at_the_same_time() {
+    let mut server = Server::ready(&[]);
+    let start = Instant::now();
+    let ids: Vec<u64> =
+        (0..4).map(|_| server.start_call(TOOL, json!({ "deno_code": sleeper(500) }))).collect();
+    for id in ids {
+        assert_eq!(execution(&server.result(id)), value(json!("done")));
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(1500), "{took:?}");
+}
+
+#[test]
+fn a_quick_call_does_not_wait_for_a_busy_one() {
+    let mut server = Server::ready(&[]);
+    let busy = server.start_program("while (true) {}");
+    let start = Instant::now();
+    assert_eq!(server.run("1"), value(json!(1)));
+    assert!(start.elapsed() < TWO_SECONDS, "{:?}", start.elapsed());
+    server.notify("notifications/cancelled", json!({ "requestId": busy }));
+}
+
+#[test]
+fn the_queue_ends_and_says_so_at_once() {
+    let one = [("MCP_CONDUCTOR_MAX_CONCURRENT", "1"), ("MCP_CONDUCTOR_MAX_QUEUE", "1")];
+    let mut server = Server::ready(&one);
+    let runs = server.start_program(&sleeper(1000));
+    let start = Instant::now();
+    let mut others: Vec<u64> =
+        (0..2).map(|_| server.start_call(TOOL, json!({ "deno_code": sleeper(10) }))).collect();
+    // Which of two requests comes first is the server's to decide.
+    let answer = server.answer_where(|answer| answer["id"] != runs).expect("an answer");
+    assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
+    assert_eq!(
+        refusal(&answer["result"]),
+        "Busy: 1 programs run (MCP_CONDUCTOR_MAX_CONCURRENT) and 1 wait (MCP_CONDUCTOR_MAX_QUEUE). \
+         Try again later"
+    );
+    others.retain(|id| answer["id"] != *id);
+    assert_eq!(execution(&server.result(runs))["returnValue"], "done");
+    assert_eq!(execution(&server.result(others[0])), value(json!("done")));
+    assert_eq!(server.run("1"), value(json!(1)));
+}
+
+fn cancellation_kills(server: &mut Server) {
+    // With no worker standing by, an idle server has always the same number of
+    // processes.
+    assert_eq!(server.run("1"), value(json!(1)));
+    let idle = settled_count(server);
+
+    let id = server.start_program("while (true) {}");
+    let busy = Busy::below(server);
+    let start = Instant::now();
+    server.notify("notifications/cancelled", json!({ "requestId": id, "reason": "enough" }));
+    // The only place is free again.
+    assert_eq!(server.run("2"), value(json!(2)));
+    assert!(start.elapsed() < TWO_SECONDS, "{:?}", start.elapsed());
+    within(TWO_SECONDS, "the cancelled worker is gone", || busy.is_gone());
+    within(TWO_SECONDS, "no worker is left", || count(server) == idle);
+    // The specification: no answer to a cancelled request.
+    assert_eq!(server.other_answers().len(), 0);
+}
+
+const ONE_PLACE: [(&str, &str); 2] =
+    [("MCP_CONDUCTOR_MAX_CONCURRENT", "1"), ("MCP_CONDUCTOR_STANDBY", "0")];
+
+#[test]
+fn cancellation_kills_a_busy_run_at_once() {
+    cancellation_kills(&mut Server::ready(&ONE_PLACE));
+}
+
+#[test]
+fn cancellation_kills_in_the_stateless_protocol_too() {
+    let mut server = Server::start(&ONE_PLACE);
+    server.modern();
+    cancellation_kills(&mut server);
+}
+
+#[test]
+fn cancellation_of_a_waiting_call_frees_its_place_in_the_queue() {
+    let one = [("MCP_CONDUCTOR_MAX_CONCURRENT", "1"), ("MCP_CONDUCTOR_MAX_QUEUE", "1")];
+    let mut server = Server::ready(&one);
+    let runs = server.start_program(&sleeper(1000));
+    let waits = server.start_call(TOOL, json!({ "deno_code": "'cancelled'" }));
+    server.notify("notifications/cancelled", json!({ "requestId": waits }));
+    // Notifications have no answer that could be waited for.
+    std::thread::sleep(Duration::from_millis(300));
+    let next = server.start_call(TOOL, json!({ "deno_code": "'next'" }));
+    assert_eq!(execution(&server.result(next)), value(json!("next")));
+    assert_eq!(execution(&server.result(runs))["returnValue"], "done");
+    assert_eq!(server.other_answers().len(), 0);
+}
+
+#[test]
+fn cancellation_of_what_does_not_run_is_ignored() {
+    let mut server = Server::ready(&[]);
+    for id in [json!(999), json!("x"), json!(null), json!({})] {
+        server.notify("notifications/cancelled", json!({ "requestId": id }));
+    }
+    assert_eq!(server.run("1"), value(json!(1)));
+}

@@ -1,0 +1,110 @@
+//! Lines that are no messages, and what stdout carries.
+
+use serde_json::json;
+
+use super::raw::{Server, value};
+
+/// The next request is answered, and nothing else had an answer.
+fn goes_on(server: &mut Server) {
+    assert_eq!(server.run("1"), value(json!(1)));
+    assert_eq!(server.other_answers().len(), 0);
+    assert!(!server.has_ended());
+}
+
+#[test]
+fn a_line_that_is_no_json_is_a_parse_error() {
+    let mut server = Server::ready(&[]);
+    for line in ["{bad", "}", "hello", "{\"jsonrpc\":\"2.0\",\"id\":5,", "1 2"] {
+        server.send_line(line.as_bytes());
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!(answer.get("id"), Some(&json!(null)), "{line}: {answer}");
+        assert_eq!(answer["error"]["code"], -32700, "{line}: {answer}");
+        goes_on(&mut server);
+    }
+}
+
+#[test]
+fn a_line_that_is_no_utf8_is_a_parse_error() {
+    let mut server = Server::ready(&[]);
+    for line in [
+        &b"\xff\xfe"[..],
+        b"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"run_deno_code\",\
+          \"arguments\":{\"deno_code\":\"'\xff'\"}}}",
+        b"\x00",
+    ] {
+        server.send_line(line);
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!(answer.get("id"), Some(&json!(null)), "{answer}");
+        assert_eq!(answer["error"]["code"], -32700, "{answer}");
+        goes_on(&mut server);
+    }
+}
+
+#[test]
+fn json_that_is_no_message_is_an_invalid_request() {
+    let mut server = Server::ready(&[]);
+    for line in ["42", "null", "\"text\"", "{}", "[]", r#"{"id":77,"method":"ping"}"#] {
+        server.send_line(line.as_bytes());
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!(answer["error"]["code"], -32600, "{line}: {answer}");
+        goes_on(&mut server);
+    }
+}
+
+#[test]
+fn empty_lines_are_no_messages() {
+    let mut server = Server::ready(&[]);
+    for line in ["", "   ", "\r", "\t"] {
+        server.send_line(line.as_bytes());
+    }
+    goes_on(&mut server);
+}
+
+#[test]
+fn bad_lines_before_the_handshake_do_not_end_the_server() {
+    let mut server = Server::start(&[]);
+    for (line, code) in [("{bad", -32700), ("42", -32600), ("\"x\"", -32600)] {
+        server.send_line(line.as_bytes());
+        assert_eq!(server.error_without_request()["code"], code, "{line}");
+    }
+    server.initialize("2025-11-25");
+    goes_on(&mut server);
+}
+
+#[test]
+fn a_line_of_more_than_sixteen_mebibytes_is_answered_and_skipped() {
+    let mut server = Server::ready(&[]);
+    server.send_line(&vec![b'['; (16 << 20) + 100_000]);
+    let answer = server.answer_where(|_| true).expect("an answer");
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    goes_on(&mut server);
+}
+
+#[test]
+fn identifiers_come_back_as_they_were() {
+    let mut server = Server::ready(&[]);
+    for id in [json!("a"), json!("7"), json!(7_000_000_000_u64), json!(0)] {
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+        server.send_line(request.to_string().as_bytes());
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": id, "result": {} }));
+    }
+}
+
+#[test]
+fn stdout_carries_messages_only_whatever_is_logged() {
+    let mut server = Server::ready(&[("RUST_LOG", "trace")]);
+    assert_eq!(
+        server.run("console.log('{\"jsonrpc\":\"1.0\"}'); Deno.stdout.writeSync(new Uint8Array([104, 105]))")
+            ["output"],
+        json!(["{\"jsonrpc\":\"1.0\"}", "hi"])
+    );
+    server.send_line(b"{bad");
+    assert_eq!(server.error_without_request()["code"], -32700);
+    server.close_stdin();
+    // Panics at a line that is no message.
+    server.drain();
+    assert!(server.wait().success());
+    assert_eq!(server.other_answers().len(), 0);
+    assert!(server.log().contains(" TRACE "), "{}", server.log());
+}

@@ -1,0 +1,116 @@
+//! Output lines as progress notifications.
+
+use serde_json::{Value, json};
+
+use super::raw::{Server, TOOL, execution};
+
+const LINES: &str = "for (let i = 0; i < 6; i++) {\
+    console.log('line ' + i);\
+    if (i % 2) await new Promise((resolve) => setTimeout(resolve, 80));\
+} 'end'";
+
+fn lines() -> Vec<String> {
+    (0..6).map(|number| format!("line {number}")).collect()
+}
+
+/// The messages of a call's notifications, checked for what holds for all.
+fn messages(server: &Server, token: &Value) -> Vec<String> {
+    let mut last = -1.0;
+    let mut messages = Vec::new();
+    for notification in server.notifications() {
+        assert_eq!(notification["progressToken"], *token);
+        let progress = notification["progress"].as_f64().expect("a number");
+        // The specification: it MUST increase with each notification.
+        assert!(progress > last, "{progress} after {last}");
+        last = progress;
+        messages.push(notification["message"].as_str().expect("text").to_owned());
+    }
+    messages
+}
+
+fn lines_precede_the_result(server: &mut Server, token: Value) {
+    let id = server.start_call_with_token(json!({ "deno_code": LINES }), token.clone());
+    let result = server.result(id);
+    assert_eq!(
+        execution(&result),
+        json!({ "status": "success", "output": lines(), "returnValue": "end" })
+    );
+    let messages = messages(server, &token);
+    let (first, output) = messages.split_first().expect("one notification at once");
+    assert_eq!(first, "running");
+    assert!(output.len() > 1, "lines arrive while the program runs: {output:?}");
+    assert_eq!(output.join("\n").lines().collect::<Vec<_>>(), lines());
+    // And none follows.
+    let id = server.request("tools/list", json!({}));
+    server.result(id);
+    assert_eq!(server.notifications().len(), messages.len());
+}
+
+#[test]
+fn output_lines_precede_the_result_in_order() {
+    lines_precede_the_result(&mut Server::ready(&[]), json!("a token"));
+    lines_precede_the_result(&mut Server::ready(&[]), json!(17));
+}
+
+#[test]
+fn the_stateless_protocol_gets_the_same_notifications() {
+    let mut server = Server::start(&[]);
+    server.modern();
+    lines_precede_the_result(&mut server, json!(0));
+}
+
+#[test]
+fn without_a_token_there_are_none() {
+    let mut server = Server::ready(&[]);
+    assert_eq!(
+        execution(&server.call(TOOL, json!({ "deno_code": LINES })))["output"],
+        json!(lines())
+    );
+    assert_eq!(server.notifications().len(), 0);
+}
+
+#[test]
+fn a_program_that_prints_at_once_is_heard_before_its_result() {
+    let mut server = Server::ready(&[]);
+    let arguments = json!({ "deno_code": "console.log('a'); console.log('b')" });
+    let id = server.start_call_with_token(arguments, json!("t"));
+    server.result(id);
+    assert_eq!(messages(&server, &json!("t")).join("\n"), "running\na\nb");
+}
+
+#[test]
+fn a_program_that_prints_a_lot_does_not_drown_its_client() {
+    let mut server = Server::ready(&[]);
+    let arguments =
+        json!({ "deno_code": "for (let i = 0; i < 30000; i++) console.log('line ' + i)" });
+    let id = server.start_call_with_token(arguments, json!("t"));
+    let result = execution(&server.result(id));
+    assert_eq!(result["output"].as_array().map(Vec::len), Some(30_000));
+    let messages = messages(&server, &json!("t"));
+    let longest = messages.iter().map(String::len).max().expect("a message");
+    assert!(messages.len() < 200 && longest < 32 << 10, "{} of {longest}", messages.len());
+}
+
+#[test]
+fn notifications_of_calls_at_the_same_time_carry_their_own_tokens() {
+    let mut server = Server::ready(&[]);
+    let ids: Vec<u64> = (0..3)
+        .map(|call| {
+            let code =
+                format!("console.log('from {call}'); await new Promise((r) => setTimeout(r, 100))");
+            server.start_call_with_token(json!({ "deno_code": code }), json!(call))
+        })
+        .collect();
+    for id in ids {
+        server.result(id);
+    }
+    for call in 0..3 {
+        let messages: Vec<&Value> = server
+            .notifications()
+            .into_iter()
+            .filter(|notification| notification["progressToken"] == call)
+            .map(|notification| &notification["message"])
+            .collect();
+        assert_eq!(messages, ["running", &format!("from {call}")]);
+    }
+}

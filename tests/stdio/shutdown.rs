@@ -1,0 +1,136 @@
+//! Ends of the server: whichever it is, nothing stays behind.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use super::processes::{Family, within};
+use super::raw::{Server, TOOL, execution, refusal, sleeper, value};
+
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+
+/// Uses no CPU time, which other tests need, and never ends.
+const ENDLESS: &str = "await new Promise((resolve) => setTimeout(resolve, 600_000))";
+
+#[test]
+fn an_idle_server_ends_when_its_client_closes_stdin() {
+    let mut server = Server::ready(&[]);
+    assert_eq!(server.run("1"), value(json!(1)));
+    let family = Family::of(&server);
+    server.close_stdin();
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    within(TWO_SECONDS, "nothing is left", || family.is_gone());
+}
+
+#[test]
+fn a_client_that_never_said_anything_may_go() {
+    let mut server = Server::start(&[]);
+    server.close_stdin();
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.log(), "");
+}
+
+#[test]
+fn a_run_goes_on_when_stdin_is_closed_and_its_result_is_written() {
+    let mut server = Server::ready(&[]);
+    let id = server.start_program(&sleeper(500));
+    let family = Family::of(&server);
+    server.close_stdin();
+    assert_eq!(execution(&server.result(id))["returnValue"], "done");
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    within(TWO_SECONDS, "nothing is left", || family.is_gone());
+}
+
+/// Slow, about 5 s: the time that rmcp gives to answers in flight.
+#[test]
+fn slow_an_endless_run_does_not_outlive_the_clients_end_of_stdin() {
+    let mut server = Server::ready(&[]);
+    let endless = server.start_program(ENDLESS);
+    let short = server.start_program(&sleeper(300));
+    let family = Family::of(&server);
+    let start = Instant::now();
+    server.close_stdin();
+    assert_eq!(execution(&server.result(short))["returnValue"], "done");
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    within(TWO_SECONDS, "nothing is left", || family.is_gone());
+    for answer in server.other_answers() {
+        assert_eq!(answer["id"], endless);
+        refusal(&answer["result"]);
+    }
+}
+
+#[test]
+fn sigterm_and_sigint_end_an_idle_server_with_zero() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut server = Server::ready(&[]);
+        let family = Family::of(&server);
+        server.signal(signal);
+        server.drain();
+        assert_eq!(server.wait().code(), Some(0));
+        within(TWO_SECONDS, "nothing is left", || family.is_gone());
+    }
+}
+
+#[test]
+fn sigterm_lets_a_run_finish_and_ends_with_zero() {
+    let mut server = Server::ready(&[]);
+    let id = server.start_program(&sleeper(500));
+    let family = Family::of(&server);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(
+        execution(&server.result(id)),
+        json!({ "status": "success", "output": ["on"], "returnValue": "done" })
+    );
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    within(TWO_SECONDS, "nothing is left", || family.is_gone());
+}
+
+#[test]
+fn a_server_that_was_told_to_end_refuses_new_calls() {
+    let mut server = Server::ready(&[]);
+    let id = server.start_program(&sleeper(1500));
+    server.signal(Signal::SIGTERM);
+    // The signal and the pipe are two ways to the server.
+    std::thread::sleep(Duration::from_millis(300));
+    let next = server.start_call(TOOL, json!({ "deno_code": "1" }));
+    assert_eq!(refusal(&server.result(next)), "The server is shutting down");
+    assert_eq!(execution(&server.result(id))["returnValue"], "done");
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Slow, about 8 s: the time that runs have after SIGTERM.
+#[test]
+fn slow_sigterm_ends_an_endless_run_after_the_drain_time() {
+    let mut server = Server::ready(&[]);
+    let id = server.start_program(ENDLESS);
+    let family = Family::of(&server);
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(!server.has_ended(), "runs have some time");
+    refusal(&server.result(id));
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    within(TWO_SECONDS, "nothing is left", || family.is_gone());
+}
+
+#[test]
+fn sigkill_of_the_server_ends_its_zygote_and_every_worker() {
+    let mut server = Server::ready(&[]);
+    server.start_program("while (true) {}");
+    server.start_program(ENDLESS);
+    let family = Family::of(&server);
+    server.signal(Signal::SIGKILL);
+    assert_eq!(server.wait().signal(), Some(9));
+    within(TWO_SECONDS, "zygote and workers vanish", || family.is_gone());
+}
