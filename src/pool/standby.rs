@@ -197,6 +197,8 @@ async fn refill(pool: Weak<Inner>) {
         if let Err(error) = pool.renew().await {
             tracing::warn!("the zygote could not be renewed: {error}");
         }
+        // Workers go with their zygote, also while nobody asks for one.
+        pool.ready().retain(Worker::is_alive);
         while pool.ready().len() < pool.config.standby {
             match pool.fork(true).await {
                 Ok(worker) => pool.ready().push_back(worker),

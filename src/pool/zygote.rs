@@ -59,12 +59,12 @@ impl Zygote {
         let hello = match timeout(HELLO_TIMEOUT, receive(&control)).await {
             Ok(Ok(Some((ZygoteMessage::Hello(hello), _)))) => *hello,
             Ok(Ok(Some(_))) => Err("its first message is no hello".to_owned()),
-            Ok(Ok(None)) => Err(format!(
+            // Also when it never read its setup: ECONNRESET.
+            Ok(Ok(None) | Err(_)) => Err(format!(
                 "it ended before it was ready. Does {} call mcp_conductor::zygote_hook() first in \
                  main?",
                 executable.display()
             )),
-            Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("it was not ready after {} s", HELLO_TIMEOUT.as_secs())),
         };
         let control = Arc::new(control);
@@ -107,7 +107,8 @@ impl Zygote {
         let sent = send_control(self.control.get_ref().as_fd(), &request, Some(theirs.as_fd()));
         drop(theirs);
         if let Err(error) = sent {
-            self.expected.forget(token);
+            // Its end is known here before the listener sees it.
+            self.expected.end();
             return Err(format!("the zygote does not answer: {error}"));
         }
         let pidfd = match timeout(FORK_TIMEOUT, pidfd).await {

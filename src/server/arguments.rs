@@ -45,7 +45,7 @@ fn milliseconds(number: &Number) -> Result<Duration, String> {
         (float >= 0.0 && float.fract() == 0.0 && float <= 2f64.powi(53)).then_some(float as u64)
     });
     whole.map(Duration::from_millis).ok_or_else(|| {
-        format!("timeout must be a whole number of milliseconds from 1, not {number}")
+        format!("timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not {number}")
     })
 }
 

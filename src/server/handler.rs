@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+    CustomResult, ErrorData, Implementation, InitializeResult, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, model::ErrorCode};
@@ -24,6 +25,10 @@ process without files, network or packages.";
 
 /// How long a result waits for the progress notifications before it.
 const LAST_PROGRESS: Duration = Duration::from_millis(500);
+
+/// Methods that this server answers.
+const OWN_METHODS: [&str; 5] =
+    ["initialize", "ping", "server/discover", "tools/call", "tools/list"];
 
 /// The server's side of every connection.
 #[derive(Clone)]
@@ -78,6 +83,23 @@ impl ServerHandler for Handler {
         InitializeResult::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(implementation)
             .with_instructions(INSTRUCTIONS)
+    }
+
+    /// What rmcp could not read as a request that it knows: another method, or
+    /// one of ours with parameters of another shape.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if OWN_METHODS.contains(&method.as_str()) {
+            let message =
+                format!("Invalid params: {method} does not take parameters of this shape");
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        let message = format!("Method not found: {method}");
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
     }
 
     async fn list_tools(

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::service::QuitReason;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
@@ -135,11 +138,11 @@ async fn read_lines(
             if skip_line(&mut input).await.is_err() {
                 return;
             }
-            Some(answer(-32600, &format!("A message is longer than {MAX_LINE_BYTES} bytes")))
+            Some(answer(-32600, &format!("A message is longer than {MAX_LINE_BYTES} bytes"), None))
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            problem(&line).map(|problem| answer(-32700, &format!("Parse error: {problem}")))
+            problem(&line)
         };
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
@@ -156,12 +159,48 @@ async fn read_lines(
     }
 }
 
-/// Why a line is no JSON text.
+/// The parts of a message that tell whether it is one.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    jsonrpc: Option<Value>,
+    id: Option<Value>,
+    method: Option<Value>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// The answer to a line that is no message; `None` for one that rmcp can judge.
 fn problem(line: &[u8]) -> Option<String> {
-    match std::str::from_utf8(line) {
-        Ok(text) => serde_json::from_str::<IgnoredAny>(text).err().map(|error| error.to_string()),
-        Err(error) => Some(error.to_string()),
+    const PARSE_ERROR: i32 = -32700;
+    const INVALID_REQUEST: i32 = -32600;
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => return Some(answer(PARSE_ERROR, &format!("Parse error: {error}"), None)),
+    };
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        return Some(answer(PARSE_ERROR, &format!("Parse error: {error}"), None));
     }
+    let Ok(message) = serde_json::from_str::<Envelope<'_>>(text) else {
+        return Some(answer(INVALID_REQUEST, "Invalid request: no JSON-RPC object", None));
+    };
+    let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
+    let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
+        Some("jsonrpc must be \"2.0\"")
+    } else if message.result.is_some() || message.error.is_some() {
+        None
+    } else if !matches!(message.method, Some(Value::String(_))) {
+        Some("method must be a string")
+    } else if !message.params.is_none_or(structured) {
+        Some("params must be an object")
+    } else {
+        None
+    };
+    let id = message.id.filter(|id| id.is_string() || id.is_number());
+    invalid.map(|what| answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id))
 }
 
 async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<()> {
@@ -178,10 +217,10 @@ async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Resul
     }
 }
 
-fn answer(code: i32, message: &str) -> String {
+fn answer(code: i32, message: &str, id: Option<Value>) -> String {
     let error = serde_json::json!({
         "jsonrpc": "2.0",
-        "id": null,
+        "id": id,
         "error": {"code": code, "message": message},
     });
     format!("{error}\n")
@@ -244,8 +283,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_no_json_is_answered_and_the_next_one_passed_on() {
-        let (passed, problems) = lines_through(b"{bad\n\n{\"jsonrpc\":\"2.0\"}").await;
-        assert_eq!(passed, "{\"jsonrpc\":\"2.0\"}\n");
+        let (passed, problems) =
+            lines_through(b"{bad\n\n{\"jsonrpc\":\"2.0\",\"method\":\"m\"}").await;
+        assert_eq!(passed, "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}\n");
         assert_eq!(
             problems,
             ["{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"Parse \
@@ -262,9 +302,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_over_the_limit_is_answered_and_skipped() {
-        let line: Vec<u8> = [vec![b'1'; MAX_LINE_BYTES + 100_000], b"\n2\n".to_vec()].concat();
+        let line: Vec<u8> = [
+            vec![b'1'; MAX_LINE_BYTES + 100_000],
+            b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":2}\n".to_vec(),
+        ]
+        .concat();
         let (passed, problems) = lines_through(line.leak()).await;
-        assert_eq!(passed, "2\n");
+        assert_eq!(passed, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":2}\n");
         assert!(problems[0].contains("longer than 16777216 bytes"), "{problems:?}");
+    }
+
+    #[tokio::test]
+    async fn json_that_is_no_message_is_answered_with_its_id() {
+        let (passed, problems) =
+            lines_through(b"[1]\n{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"m\",\"params\":3}\n")
+                .await;
+        assert_eq!(passed, "");
+        assert_eq!(
+            problems,
+            [
+                "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"Invalid \
+                 request: no JSON-RPC object\"}}\n",
+                "{\"jsonrpc\":\"2.0\",\"id\":8,\"error\":{\"code\":-32600,\"message\":\"Invalid \
+                 request: params must be an object\"}}\n",
+            ]
+        );
     }
 }

@@ -50,9 +50,11 @@ fn description(config: &Config) -> String {
 
 /// The tool's definition.
 pub(super) fn run_deno_code(config: &Config) -> Tool {
-    Tool::new(RUN_DENO_CODE, description(config), schema::<RunDenoCode>())
+    let settings = SchemaSettings::draft2020_12();
+    let output = schema::<ExecutionJson>(settings.clone().for_serialize());
+    Tool::new(RUN_DENO_CODE, description(config), schema::<RunDenoCode>(settings))
         .with_title("Run TypeScript")
-        .with_raw_output_schema(schema::<ExecutionJson>())
+        .with_raw_output_schema(output)
         .with_annotations(
             ToolAnnotations::with_title("Run TypeScript")
                 .read_only(true)
@@ -63,9 +65,8 @@ pub(super) fn run_deno_code(config: &Config) -> Tool {
 }
 
 /// A JSON Schema without `$ref`: some clients do not follow them.
-fn schema<T: JsonSchema>() -> Arc<JsonObject> {
-    let settings =
-        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+fn schema<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
+    let settings = settings.with(|settings| settings.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let serde_json::Value::Object(mut object) = schema.to_value() else {
         unreachable!("a struct's schema is an object");
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn every_property_of_both_schemas_is_described() {
-        for schema in [schema::<RunDenoCode>(), schema::<ExecutionJson>()] {
+        let tool = run_deno_code(&Config::default());
+        for schema in [tool.input_schema, tool.output_schema.unwrap()] {
             assert_eq!(schema["type"], "object");
             for (name, property) in schema["properties"].as_object().unwrap() {
                 assert!(property["description"].is_string(), "{name}: {property}");

@@ -243,8 +243,10 @@ fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
     };
     // What V8's start touched and a run does not need would be copied for every
     // worker.
-    sys::forget_text_pages(&std::fs::read_to_string("/proc/self/maps")?);
-    runtime.block_on(warm_up(&mut isolate)).map_err(|error| io::Error::other(error.to_string()))?;
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    sys::forget_text_pages(&maps);
+    sys::with_single_text_pages(&maps, || runtime.block_on(warm_up(&mut isolate)))
+        .map_err(|error| io::Error::other(error.to_string()))?;
     std::mem::forget(runtime);
     Ok(isolate)
 }

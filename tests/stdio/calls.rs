@@ -79,8 +79,8 @@ fn globals_are_variables_of_the_program() {
     let result = server.call(
         TOOL,
         json!({
-            "deno_code": "[rows.length, rows[1].n, name, nothing, $_1]",
-            "globals": { "rows": [{ "n": 1 }, { "n": 2 }], "name": "é", "nothing": null, "$_1": 1.5 },
+            "deno_code": "[rows.length, rows[1].n, name, no, $_1]",
+            "globals": { "rows": [{ "n": 1 }, { "n": 2 }], "name": "é", "no": null, "$_1": 1.5 },
         }),
     );
     assert_eq!(execution(&result), value(json!([2, 2, "é", null, 1.5])));
@@ -156,8 +156,14 @@ fn timeouts_that_mean_nothing_are_refused() {
             "timeout must be from 1 to 300000 ms, not 0 ms (the maximum is \
              MCP_CONDUCTOR_MAX_TIMEOUT)",
         ),
-        (json!(-1), "timeout must be a whole number of milliseconds from 1, not -1"),
-        (json!(1.5), "timeout must be a whole number of milliseconds from 1, not 1.5"),
+        (
+            json!(-1),
+            "timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not -1",
+        ),
+        (
+            json!(1.5),
+            "timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not 1.5",
+        ),
         (
             json!(1_000_000_000),
             "timeout must be from 1 to 300000 ms, not 1000000000 ms (the maximum is \

@@ -26,12 +26,10 @@ fn a_line_that_is_no_json_is_a_parse_error() {
 #[test]
 fn a_line_that_is_no_utf8_is_a_parse_error() {
     let mut server = Server::ready(&[]);
-    for line in [
-        &b"\xff\xfe"[..],
-        b"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"run_deno_code\",\
-          \"arguments\":{\"deno_code\":\"'\xff'\"}}}",
-        b"\x00",
-    ] {
+    let in_a_string =
+        b"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\
+        \"run_deno_code\",\"arguments\":{\"deno_code\":\"'\xff'\"}}}";
+    for line in [&b"\xff\xfe"[..], in_a_string, b"\x00"] {
         server.send_line(line);
         let answer = server.answer_where(|_| true).expect("an answer");
         assert_eq!(answer.get("id"), Some(&json!(null)), "{answer}");
@@ -94,11 +92,9 @@ fn identifiers_come_back_as_they_were() {
 #[test]
 fn stdout_carries_messages_only_whatever_is_logged() {
     let mut server = Server::ready(&[("RUST_LOG", "trace")]);
-    assert_eq!(
-        server.run("console.log('{\"jsonrpc\":\"1.0\"}'); Deno.stdout.writeSync(new Uint8Array([104, 105]))")
-            ["output"],
-        json!(["{\"jsonrpc\":\"1.0\"}", "hi"])
-    );
+    let code = "console.log('{\"jsonrpc\":\"1.0\"}');\
+        Deno.stdout.writeSync(new TextEncoder().encode('hi'))";
+    assert_eq!(server.run(code)["output"], json!(["{\"jsonrpc\":\"1.0\"}", "hi"]));
     server.send_line(b"{bad");
     assert_eq!(server.error_without_request()["code"], -32700);
     server.close_stdin();

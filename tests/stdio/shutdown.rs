@@ -27,7 +27,7 @@ fn an_idle_server_ends_when_its_client_closes_stdin() {
 
 #[test]
 fn a_client_that_never_said_anything_may_go() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&[("RUST_LOG", "off")]);
     server.close_stdin();
     server.drain();
     assert_eq!(server.wait().code(), Some(0));
