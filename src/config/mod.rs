@@ -140,8 +140,6 @@ settings! {
     standby, with_standby: usize;
     /// Where isolates are made.
     isolate, with_isolate: Isolate;
-    /// Whether grants were asked for that this version cannot give.
-    grants_ignored, with_grants_ignored: bool;
 }
 
 /// A program that prints this many times [`Config::max_output`] is ended. Far
@@ -159,6 +157,16 @@ impl Config {
     #[must_use]
     pub fn with_workspace(mut self, workspace: impl Into<PathBuf>) -> Self {
         self.workspace = workspace.into();
+        self
+    }
+
+    /// Whether grants were asked for that this version cannot give.
+    pub fn grants_ignored(&self) -> bool {
+        self.grants_ignored
+    }
+
+    pub(crate) fn with_grants_ignored(mut self, grants_ignored: bool) -> Self {
+        self.grants_ignored = grants_ignored;
         self
     }
 

@@ -11,6 +11,7 @@ mod session;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -198,7 +199,8 @@ impl Inner {
     async fn acquire(&self, frame: &[u8]) -> Result<Worker, ExecuteError> {
         for _ in 0..MAX_ATTEMPTS {
             let mut worker = self.pool.acquire().await.map_err(unavailable)?;
-            if worker.send(frame).await.is_ok() {
+            let sent = tokio::time::timeout(SEND_TIMEOUT, worker.send(frame)).await;
+            if matches!(sent, Ok(Ok(()))) {
                 return Ok(worker);
             }
         }
@@ -209,6 +211,10 @@ impl Inner {
 /// Workers that may die under one call before it is given up: more than stand by
 /// on a small machine, all of which one kill may hit.
 const MAX_ATTEMPTS: usize = 32;
+
+/// A worker reads its program as fast as the socket gives it: 9 MiB in some
+/// milliseconds. One that was stopped from outside does not read at all.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn unavailable(error: PoolError) -> ExecuteError {
     tracing::error!("{error}");
