@@ -22,6 +22,8 @@ fn compare(_: &mut Criterion) {
         for _ in 0..SAMPLES {
             until_ready(&with, 2).await;
             standby.push(timed(&with).await);
+            // The next sample must not share the machine with the refill.
+            until_ready(&with, 2).await;
             on_demand.push(timed(&without).await);
             if let Some(peer) = &peer {
                 deno.push(peer.run());

@@ -331,9 +331,12 @@ fn bounds(range: &str) -> Option<(usize, usize)> {
 /// entries less, which is 0.5 ms of fork and exit for each.
 ///
 /// For a process of one thread. Without effect in debug builds, whose handler
-/// would call functions on inaccessible pages.
+/// would call functions on inaccessible pages, and where libc, which returns from
+/// the handler, is part of the executable.
 pub(crate) fn with_single_text_pages<T>(maps: &str, run: impl FnOnce() -> T) -> T {
-    let Some((start, end)) = own_text(maps).filter(|_| !cfg!(debug_assertions)) else {
+    let Some((start, end)) =
+        own_text(maps).filter(|_| !cfg!(debug_assertions) && cfg!(target_env = "gnu"))
+    else {
         return run();
     };
     TEXT_START.store(start, Ordering::Relaxed);
