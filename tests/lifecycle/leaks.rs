@@ -15,6 +15,12 @@ async fn run(runtime: &Runtime, n: usize) {
     assert_eq!(execution.output, [format!("run {n}")]);
 }
 
+/// Two zygote processes, and two workers that stand by and are complete here.
+async fn at_rest(runtime: &Runtime) {
+    until("the pool is at rest", || runtime.standing_by() == 2 && descendants().len() == 4).await;
+    until("no run is active", || runtime.active() == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_runs_in_a_row_leave_nothing_behind() {
     let _turn = alone();
@@ -22,13 +28,12 @@ async fn two_thousand_runs_in_a_row_leave_nothing_behind() {
     for n in 0..200 {
         run(&runtime, n).await;
     }
-    // Two zygote processes and two workers that stand by.
-    until("the pool is at rest", || descendants().len() == 4).await;
+    at_rest(&runtime).await;
     let (files, memory) = (descriptors(), resident_anonymous());
     for n in 0..2000 {
         run(&runtime, n).await;
     }
-    until("the pool is at rest again", || descendants().len() == 4).await;
+    at_rest(&runtime).await;
     until("descriptors are back", || descriptors() <= files).await;
     let grown = resident_anonymous().saturating_sub(memory);
     assert!(grown < MEMORY_SLACK, "{grown} bytes more than before");
@@ -47,12 +52,12 @@ async fn sixty_four_runs_at_once_get_their_own_values_and_leave_nothing_behind()
         futures::future::try_join_all(runs.collect::<Vec<_>>())
     };
     burst(0).await.unwrap();
-    until("the pool is at rest", || descendants().len() == 4).await;
+    at_rest(&runtime).await;
     let files = descriptors();
     for round in 1..4 {
         burst(round * 64).await.unwrap();
     }
-    until("the pool is at rest again", || descendants().len() == 4).await;
+    at_rest(&runtime).await;
     until("descriptors are back", || descriptors() <= files).await;
     assert_eq!(runtime.active(), 0);
 }

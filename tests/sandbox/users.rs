@@ -41,6 +41,20 @@ fn is_root() -> bool {
     nix::unistd::getuid().is_root()
 }
 
+/// Runs a copy that was just written. A fork of another test may still hold it
+/// open for writing, until its exec.
+fn output(mut command: Command) -> Output {
+    for _ in 0..200 {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            output => return output.unwrap(),
+        }
+    }
+    panic!("the copy stays busy");
+}
+
 fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8(both).unwrap()
@@ -57,7 +71,8 @@ fn root_gets_every_layer() {
     if !crate::gives_every_layer() {
         return;
     }
-    let doctor = text(&Program::new("root").command(&["doctor"]).output().unwrap());
+    let program = Program::new("root");
+    let doctor = text(&output(program.command(&["doctor"])));
     for layer in ["namespaces", "empty_root", "unprivileged", "landlock", "seccomp", "rlimits"] {
         assert!(enforced(&doctor, layer), "{layer}: {doctor}");
     }
@@ -70,7 +85,7 @@ fn an_ordinary_user_gets_every_layer_where_user_namespaces_are_allowed() {
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    let output = command.output().unwrap();
+    let output = output(command);
     let doctor = text(&output);
     assert!(output.status.success(), "{doctor}");
     for layer in ["unprivileged", "seccomp", "rlimits", "non_dumpable"] {
@@ -94,7 +109,7 @@ fn a_container_that_refuses_namespaces_runs_programs_without_them() {
             &mut command,
             &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_pivot_root, libc::SYS_setns],
         );
-        let output = command.output().unwrap();
+        let output = output(command);
         let doctor = text(&output);
         assert!(output.status.success(), "{doctor}");
         assert!(!enforced(&doctor, "namespaces"), "{doctor}");
@@ -116,7 +131,7 @@ fn root_without_the_admin_capability_is_confined_all_the_same() {
     let mut command = program.command(&["doctor"]);
     // SAFETY: two prctl calls and capset, which neither allocate nor lock.
     unsafe { command.pre_exec(drop_sys_admin) };
-    let output = command.output().unwrap();
+    let output = output(command);
     let doctor = text(&output);
     assert!(output.status.success(), "{doctor}");
     for layer in ["unprivileged", "seccomp", "rlimits", "non_dumpable"] {
@@ -137,7 +152,7 @@ fn a_machine_that_cannot_filter_system_calls_is_refused_with_one_line() {
     let program = Program::new("no-seccomp");
     let mut command = program.command(&["doctor"]);
     deny(&mut command, &[libc::SYS_seccomp]);
-    let output = command.output().unwrap();
+    let output = output(command);
     let message = text(&output);
     assert_eq!(output.status.code(), Some(3), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
