@@ -1,8 +1,8 @@
 //! From a program to its value through `Runtime::execute`, with and without a
 //! standby worker, and beside `deno run` when CONDUCTOR_BENCH_DENO names one.
 //!
-//! The samples are interleaved, so that noise of the machine meets all alike.
-//! The first lines printed are medians and ratios; criterion follows.
+//! The samples alternate, so that noise of the machine meets all alike. The first
+//! lines printed are medians and ratios; criterion follows.
 
 mod common;
 
@@ -13,20 +13,33 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 const SAMPLES: usize = 200;
 
+/// Both ways to alternate: single samples, each after the peer has had the caches,
+/// and blocks, most of whose samples come after one of their own kind.
 fn compare(_: &mut Criterion) {
+    for block in [1, 20] {
+        println!("cold_start, alternating every {block}:");
+        compare_in_blocks(block);
+    }
+}
+
+fn compare_in_blocks(block: usize) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let peer = Peer::from_env();
     let (mut standby, mut on_demand, mut deno) = (Vec::new(), Vec::new(), Vec::new());
     tokio.block_on(async {
         let (with, without) = (runtime(2).await, runtime(0).await);
-        for _ in 0..SAMPLES {
+        for _ in 0..SAMPLES / block {
+            for _ in 0..block {
+                until_ready(&with, 2).await;
+                standby.push(timed(&with).await);
+            }
+            // The next sample must not share the machine with a refill.
             until_ready(&with, 2).await;
-            standby.push(timed(&with).await);
-            // The next sample must not share the machine with the refill.
-            until_ready(&with, 2).await;
-            on_demand.push(timed(&without).await);
-            if let Some(peer) = &peer {
-                deno.push(peer.run());
+            for _ in 0..block {
+                on_demand.push(timed(&without).await);
+            }
+            for _ in 0..block {
+                deno.extend(peer.as_ref().map(Peer::run));
             }
         }
     });
