@@ -41,11 +41,7 @@ impl Broker {
 
 fn clip(text: &mut String) {
     if text.len() > MAX_TARGET_BYTES {
-        let mut end = MAX_TARGET_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_TARGET_BYTES));
     }
 }
 

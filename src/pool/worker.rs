@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -91,7 +91,7 @@ impl Worker {
     }
 
     async fn expect_ready(&mut self) -> Result<(), String> {
-        let frame = match timeout(READY_TIMEOUT, self.receive()).await {
+        let frame = match timeout(READY_TIMEOUT, self.exchange(&mut Vec::new())).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(_)) => return Err("a worker could not seal itself".into()),
             Err(_) => return Err("a worker was not ready in time".into()),
@@ -108,20 +108,6 @@ impl Worker {
     pub(crate) fn is_alive(&self) -> bool {
         let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0))
-    }
-
-    /// The next frame's body.
-    pub(crate) async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
-        loop {
-            if let Some(body) = self.reader.next_body()? {
-                return Ok(body.to_vec());
-            }
-            match self.stream.read_buf(self.reader.spare(READ_BYTES)).await {
-                Ok(0) => return Err(ReceiveError::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(ReceiveError::Io(error)),
-            }
-        }
     }
 
     /// The next frame's body; meanwhile sends what is in `outbox`. While that

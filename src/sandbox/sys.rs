@@ -91,21 +91,13 @@ pub(crate) fn exit_now(code: i32) -> ! {
 ///
 /// rusty_v8 is built with `v8_enable_private_mapping_fork_optimization`, which
 /// keeps V8's pages out of children; a forked isolate would fault on them.
-pub(crate) fn keep_mappings_across_fork(maps: &str) -> usize {
-    let ranges = maps.lines().filter_map(|line| {
-        let (start, rest) = line.split_once('-')?;
-        let end = rest.split_once(' ')?.0;
-        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
-    });
-    let mut kept = 0;
+pub(crate) fn keep_mappings_across_fork(maps: &str) {
+    let ranges = maps.lines().filter_map(|line| bounds(line.split_once(' ')?.0));
     for (start, end) in ranges {
         // SAFETY: the advice changes no content and no access right; ranges
         // that are gone or special (vvar, vsyscall) are refused with an errno.
-        let result =
-            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DOFORK) };
-        kept += usize::from(result == 0);
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DOFORK) };
     }
-    kept
 }
 
 /// No signal is blocked.

@@ -163,11 +163,7 @@ pub(super) struct ScriptName(pub v8::Global<v8::Function>);
 
 fn clipped(mut text: String) -> String {
     if text.len() > MAX_TEXT_BYTES {
-        let mut end = MAX_TEXT_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
         text.push('…');
     }
     text
