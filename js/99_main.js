@@ -4,15 +4,15 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
-import { Deno, setVersions, workspace } from "ext:conductor/05_deno.js";
-import { toJson } from "ext:conductor/06_value.js";
+import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
+import { toJson } from "ext:conductor/10_value.js";
 import {
   event,
   installGlobals,
   performance,
   userAgentVersion,
   Window,
-} from "ext:conductor/07_globals.js";
+} from "ext:conductor/11_globals.js";
 const {
   ErrorPrototype,
   JSONParse,
@@ -91,7 +91,7 @@ function start(versions, target) {
 // Called once in each worker, when its program has arrived.
 function prepare(workspacePath, globalsJson) {
   performance.setTimeOrigin();
-  workspace.path = workspacePath;
+  directory.path = workspacePath;
   const values = JSONParse(globalsJson);
   const names = ObjectKeys(values);
   for (let i = 0; i < names.length; i++) {

@@ -5,14 +5,20 @@
 //! The ops are thin: each hands its arguments to the [`Host`] that the worker
 //! put into the op state. While the snapshot is made there is none.
 
-use std::cell::RefCell;
-use std::future::Future;
-use std::pin::Pin;
+mod calls;
+mod fetch;
+mod resource;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
 use deno_core::{Extension, OpDecl, OpState, op2};
-use deno_error::JsErrorBox;
+
+pub use calls::{CallError, CallFuture};
+
+use crate::protocol::{Answer, Operation};
+use calls::*;
+use fetch::{op_conductor_fetch, op_conductor_fetch_send, op_utf8_to_byte_string};
 
 /// What an op asks of the process around the isolate.
 pub trait Host {
@@ -22,27 +28,19 @@ pub trait Host {
     fn exit(&self, code: i32);
     /// Ends the program because its value exceeds a limit, `size` or `depth`.
     fn exceeded(&self, limit: &str);
-    /// Asks the broker for an access and waits for the answer.
-    fn access_sync(&self, access: Access) -> Result<(), JsErrorBox>;
-    /// Asks the broker for an access.
-    fn access(&self, access: Access) -> AccessFuture;
-    /// Whether the administrator granted the access, for `Deno.permissions`.
-    fn granted(&self, name: &str, target: Option<&str>) -> bool;
+    /// Asks the broker for an operation and waits for the answer.
+    #[allow(private_interfaces)]
+    fn call_sync(&self, operation: Operation) -> Result<Answer, CallError>;
+    /// Asks the broker for an operation. Dropping the future cancels it.
+    #[allow(private_interfaces)]
+    fn call(&self, operation: Operation) -> CallFuture;
+    /// Asks the broker for an operation whose answer does not matter.
+    #[allow(private_interfaces)]
+    fn forget(&self, operation: Operation);
+    /// Where the program is as it makes its next call: script, line, column.
+    fn place(&self, place: Option<(String, u32, u32)>);
     /// `navigator.hardwareConcurrency`.
     fn cpus(&self) -> u32;
-}
-
-/// The answer to [`Host::access`].
-pub type AccessFuture = Pin<Box<dyn Future<Output = Result<(), JsErrorBox>>>>;
-
-/// An access that a call of Deno's API needs.
-pub struct Access {
-    /// `read`, `write`, `net`, `env` or `run`.
-    pub name: String,
-    /// The path, host, variable or command; `None` asks for all of them.
-    pub target: Option<String>,
-    /// The call, as it stands in an error: `Deno.readFile()`.
-    pub api: String,
 }
 
 fn host(state: &OpState) -> Rc<dyn Host> {
@@ -87,49 +85,24 @@ fn op_conductor_cpus(state: &mut OpState) -> u32 {
     host(state).cpus()
 }
 
-#[op2]
-fn op_conductor_access_sync(
-    state: &mut OpState,
-    #[string] name: String,
-    #[string] target: Option<String>,
-    #[string] api: String,
-) -> Result<(), JsErrorBox> {
-    host(state).access_sync(Access { name, target, api })
-}
-
-#[op2]
-async fn op_conductor_access(
-    state: Rc<RefCell<OpState>>,
-    #[string] name: String,
-    #[string] target: Option<String>,
-    #[string] api: String,
-) -> Result<(), JsErrorBox> {
-    let answer = host(&state.borrow()).access(Access { name, target, api });
-    answer.await
-}
-
-#[op2]
-fn op_conductor_query(
-    state: &mut OpState,
-    #[string] name: &str,
-    #[string] target: Option<String>,
-) -> bool {
-    host(state).granted(name, target.as_deref())
-}
-
 deno_core::extension!(
     conductor,
     deps = [deno_webidl, deno_web, deno_crypto],
     ops = [
-        op_conductor_access,
-        op_conductor_access_sync,
+        op_conductor_call,
+        op_conductor_call_sync,
         op_conductor_cpus,
         op_conductor_exceeded,
         op_conductor_exit,
+        op_conductor_fetch,
+        op_conductor_fetch_send,
         op_conductor_pid,
-        op_conductor_query,
+        op_conductor_place,
+        op_conductor_text,
+        op_conductor_text_sync,
         op_conductor_write,
         op_conductor_write_bytes,
+        op_utf8_to_byte_string,
     ],
     esm_entry_point = "ext:conductor/99_main.js",
     esm = [
@@ -137,30 +110,28 @@ deno_core::extension!(
         "01_errors.js",
         "02_io.js",
         "03_broker.js",
-        "04_permissions.js",
-        "05_deno.js",
-        "06_value.js",
-        "07_globals.js",
+        "04_files.js",
+        "05_fetch.js",
+        "06_command.js",
+        "07_env.js",
+        "08_permissions.js",
+        "09_deno.js",
+        "10_value.js",
+        "11_globals.js",
         "99_main.js",
     ],
+    lazy_loaded_js = [dir "js", "00_ops.js"],
     middleware = disable_builtin,
 );
 
 /// Ops of deno_core that would let a program out of its interpreter, off even
 /// if a reference to one were found: `op_panic` aborts the process, `op_print`
-/// and the IO ops write to descriptors, `op_eval_context` runs code under any
-/// name, `op_get_proxy_details` sees through proxies that guard objects.
+/// writes to a descriptor, `op_eval_context` runs code under any name,
+/// `op_get_proxy_details` sees through proxies that guard objects. The ops that
+/// read and write resources stay: what is in a worker's table is the broker's.
 const DISABLED: &[&str] = &[
     "op_panic",
     "op_print",
-    "op_read",
-    "op_read_all",
-    "op_read_sync",
-    "op_write",
-    "op_write_all",
-    "op_write_sync",
-    "op_write_type_error",
-    "op_shutdown",
     "op_eval_context",
     "op_get_proxy_details",
     "op_memory_usage",

@@ -27,7 +27,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Ok(execution) => return unusable(&format!("A trivial program failed: {execution:?}")),
         Err(error) => return unusable(&error.to_string()),
     }
-    print(&format!("Configuration:\n{}", describe(&config)));
+    print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     ExitCode::SUCCESS
 }
 
@@ -36,10 +36,10 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn describe(config: &Config) -> String {
+fn describe(config: &Config, runtime: &Runtime) -> String {
     let millis = |duration: std::time::Duration| format!("{} ms", duration.as_millis());
     let rows = [
-        ("grants", "none".to_owned()),
+        ("grants", runtime.grants().join(" ")),
         ("default timeout", millis(config.default_timeout())),
         ("maximum timeout", millis(config.max_timeout())),
         ("CPU time", millis(config.max_cpu_time())),

@@ -38,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return unusable(&error.to_string()),
     };
-    warn_of_ignored_settings(&config);
+    warn_of_ignored_settings();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -82,14 +82,9 @@ fn start_logging(command: &Command) {
         .init();
 }
 
-fn warn_of_ignored_settings(config: &Config) {
+fn warn_of_ignored_settings() {
     for name in Config::unknown_variables() {
         tracing::warn!("{name} is set and means nothing to this version");
-    }
-    if config.grants_ignored() {
-        tracing::warn!(
-            "MCP_CONDUCTOR_RUN_ARGS: nothing can be granted yet; programs may do nothing"
-        );
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Config, ConfigError, MAX_DEPTH};
+use crate::policy::Grants;
 use crate::protocol::Isolate;
 
 /// One environment variable.
@@ -35,6 +36,17 @@ pub(crate) const MAX_CONCURRENT: &str = "MCP_CONDUCTOR_MAX_CONCURRENT";
 pub(crate) const MAX_QUEUE: &str = "MCP_CONDUCTOR_MAX_QUEUE";
 pub(crate) const RUN_ARGS: &str = "MCP_CONDUCTOR_RUN_ARGS";
 pub(crate) const MAX_QUEUE_WAIT: &str = "MCP_CONDUCTOR_MAX_QUEUE_WAIT";
+pub(crate) const MAX_WRITE_SIZE: &str = "MCP_CONDUCTOR_MAX_WRITE_SIZE";
+pub(crate) const MAX_NEW_FILES: &str = "MCP_CONDUCTOR_MAX_NEW_FILES";
+pub(crate) const MAX_OPEN_FILES: &str = "MCP_CONDUCTOR_MAX_OPEN_FILES";
+pub(crate) const MAX_FETCH_SIZE: &str = "MCP_CONDUCTOR_MAX_FETCH_SIZE";
+pub(crate) const MAX_CONNECTIONS: &str = "MCP_CONDUCTOR_MAX_CONNECTIONS";
+pub(crate) const MAX_COMMAND_OUTPUT: &str = "MCP_CONDUCTOR_MAX_COMMAND_OUTPUT";
+pub(crate) const WORKSPACE: &str = "MCP_CONDUCTOR_WORKSPACE";
+pub(crate) const FETCH_HEADERS: &str = "MCP_CONDUCTOR_FETCH_HEADERS";
+pub(crate) const AUDIT_LOG: &str = "MCP_CONDUCTOR_AUDIT_LOG";
+pub(crate) const ALLOW_ALL: &str = "MCP_CONDUCTOR_UNSAFE_ALLOW_ALL";
+pub(crate) const WITHOUT_LANDLOCK: &str = "MCP_CONDUCTOR_UNSAFE_RUN_WITHOUT_LANDLOCK";
 
 /// Smallest memory limit: a program that does nothing needs about 10 MiB.
 pub(super) const MIN_MEMORY_MIB: u64 = 32;
@@ -121,23 +133,82 @@ pub(super) const VARIABLES: &[Variable] = &[
         },
     },
     Variable {
-        name: "MCP_CONDUCTOR_WORKSPACE",
-        meaning: "What Deno.cwd() answers",
+        name: WORKSPACE,
+        meaning: "The directory that programs work in; made if it does not exist",
         example: "/srv/workspace",
-        apply: |config, text| {
-            let path = PathBuf::from(text);
-            if path.is_absolute() {
-                Ok(config.with_workspace(path))
-            } else {
-                Err(format!("\"{text}\" is no absolute path"))
-            }
-        },
+        apply: |config, text| Ok(config.with_workspace(absolute(text)?)),
     },
     Variable {
         name: RUN_ARGS,
-        meaning: "Grants for programs. Accepted, but nothing can be granted yet: programs may do nothing",
-        example: "none",
-        apply: |config, text| Ok(config.with_grants_ignored(!matches!(text, "" | "none"))),
+        meaning: "What programs may do, as Deno's flags; none for nothing. \
+                  Unset: read and write the workspace",
+        example: "allow-read=/data,allow-net=api.example.com",
+        apply: |config, text| {
+            Grants::parse(text).map_err(|error| error.to_string())?;
+            Ok(config.with_run_args(text))
+        },
+    },
+    Variable {
+        name: FETCH_HEADERS,
+        meaning: "Headers that the server adds to requests to a host, JSON; programs do not \
+                  see them; env:NAME stands for a variable's value",
+        example: r#"{"api.example.com": {"authorization": "Bearer env:PATH"}}"#,
+        apply: |config, text| Ok(config.with_fetch_headers(text)),
+    },
+    Variable {
+        name: AUDIT_LOG,
+        meaning: "File that gets a line of JSON for each run and each refusal",
+        example: "/var/log/mcp-conductor.jsonl",
+        apply: |config, text| Ok(config.with_audit_log(absolute(text)?)),
+    },
+    Variable {
+        name: MAX_WRITE_SIZE,
+        meaning: "Bytes that a run may write to files",
+        example: "536870912",
+        apply: |config, text| Ok(config.with_max_write_size(number(text, 0, 1 << 50)?)),
+    },
+    Variable {
+        name: MAX_NEW_FILES,
+        meaning: "Files and directories that a run may make",
+        example: "10000",
+        apply: |config, text| Ok(config.with_max_new_files(number(text, 0, 1 << 32)?)),
+    },
+    Variable {
+        name: MAX_OPEN_FILES,
+        meaning: "Files, response bodies and pipes that a run may have open",
+        example: "256",
+        apply: |config, text| Ok(config.with_max_open_files(number(text, 1, 100_000)?)),
+    },
+    Variable {
+        name: MAX_FETCH_SIZE,
+        meaning: "Bytes of all bodies that a run may fetch, decoded, and of all that it may send",
+        example: "268435456",
+        apply: |config, text| Ok(config.with_max_fetch_size(number(text, 0, 1 << 50)?)),
+    },
+    Variable {
+        name: MAX_CONNECTIONS,
+        meaning: "Requests of a run at the same time",
+        example: "32",
+        apply: |config, text| Ok(config.with_max_connections(number(text, 1, 10_000)?)),
+    },
+    Variable {
+        name: MAX_COMMAND_OUTPUT,
+        meaning: "Bytes that a run may read from one pipe of a command",
+        example: "16777216",
+        // A worker takes both pipes of a command in one frame of 64 MiB.
+        apply: |config, text| Ok(config.with_max_command_output(number(text, 1, 24 << 20)?)),
+    },
+    Variable {
+        name: ALLOW_ALL,
+        meaning: "1 accepts allow-all, which gives programs all that the server's user may do",
+        example: "1",
+        apply: |config, text| Ok(config.with_unsafe_allow_all(flag(text)?)),
+    },
+    Variable {
+        name: WITHOUT_LANDLOCK,
+        meaning: "1 accepts allow-run where the kernel has no Landlock: commands are not confined",
+        example: "1",
+        apply: |config, text| Ok(config.with_unsafe_run_without_landlock(flag(text)?)),
     },
 ];
 
@@ -183,6 +254,19 @@ pub(super) fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Longest time that can be set: a day.
 const MAX_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err(format!("\"{text}\" is no absolute path")) }
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "1" => Ok(true),
+        "0" => Ok(false),
+        other => Err(format!("\"{other}\" is neither 0 nor 1")),
+    }
+}
 
 fn millis(text: &str) -> Result<Duration, String> {
     number(text, 1, MAX_MILLIS).map(Duration::from_millis)
@@ -246,9 +330,11 @@ mod tests {
     }
 
     #[test]
-    fn grants_that_cannot_be_given_are_known_to_be_ignored() {
-        assert!(with(&[(RUN_ARGS, "allow-net")]).unwrap().grants_ignored());
-        assert!(!with(&[(RUN_ARGS, "none")]).unwrap().grants_ignored());
+    fn grants_that_are_none_are_refused_with_an_example() {
+        assert!(with(&[(RUN_ARGS, "allow-read=/x;deny-net")]).is_ok());
+        let message = with(&[(RUN_ARGS, "allow-nte")]).unwrap_err();
+        assert!(message.starts_with("MCP_CONDUCTOR_RUN_ARGS: "), "{message}");
+        assert!(message.ends_with("MCP_CONDUCTOR_RUN_ARGS=allow-read=/data,allow-net=api.example.com"));
     }
 
     #[test]

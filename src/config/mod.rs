@@ -1,6 +1,7 @@
 //! Everything that an administrator can set, in one validated [`Config`].
 //! The environment's names stand in `environment.rs` and nowhere else.
 
+pub(crate) mod credentials;
 pub(crate) mod environment;
 
 use std::path::PathBuf;
@@ -37,9 +38,20 @@ pub struct Config {
     max_queue_wait: Duration,
     standby: usize,
     isolate: Isolate,
+    max_write_size: u64,
+    max_new_files: u64,
+    max_open_files: usize,
+    max_fetch_size: u64,
+    max_connections: usize,
+    max_command_output: u64,
+    unsafe_allow_all: bool,
+    unsafe_run_without_landlock: bool,
     workspace: PathBuf,
+    run_args: Option<String>,
+    fetch_headers: Option<String>,
+    audit_log: Option<PathBuf>,
+    environment: Option<Vec<(String, String)>>,
     executable: Option<PathBuf>,
-    grants_ignored: bool,
     without: Vec<String>,
 }
 
@@ -80,9 +92,20 @@ impl Default for Config {
             max_queue_wait: Duration::from_secs(60),
             standby: STANDBY_PER_CORE * cores,
             isolate: Isolate::default(),
+            max_write_size: 512 << 20,
+            max_new_files: 10_000,
+            max_open_files: 256,
+            max_fetch_size: 256 << 20,
+            max_connections: 32,
+            max_command_output: 16 << 20,
+            unsafe_allow_all: false,
+            unsafe_run_without_landlock: false,
             workspace: default_workspace(),
+            run_args: None,
+            fetch_headers: None,
+            audit_log: None,
+            environment: None,
             executable: None,
-            grants_ignored: false,
             without: Vec::new(),
         }
     }
@@ -140,6 +163,23 @@ settings! {
     standby, with_standby: usize;
     /// Where isolates are made.
     isolate, with_isolate: Isolate;
+    /// Bytes that a run may write, all files together. 512 MiB.
+    max_write_size, with_max_write_size: u64;
+    /// Files, directories and links that a run may make. 10,000.
+    max_new_files, with_max_new_files: u64;
+    /// Files, response bodies and pipes that a run has open. 256.
+    max_open_files, with_max_open_files: usize;
+    /// Bytes of all bodies that a run fetches, decoded, and of all that it sends.
+    /// 256 MiB.
+    max_fetch_size, with_max_fetch_size: u64;
+    /// Requests of a run that have a connection. 32.
+    max_connections, with_max_connections: usize;
+    /// Bytes that a run may read from one pipe of a command. 16 MiB.
+    max_command_output, with_max_command_output: u64;
+    /// Whether `allow-all` is accepted. No.
+    unsafe_allow_all, with_unsafe_allow_all: bool;
+    /// Whether commands run where the kernel has no Landlock to confine them. No.
+    unsafe_run_without_landlock, with_unsafe_run_without_landlock: bool;
 }
 
 /// A program that prints this many times [`Config::max_output`] is ended. Far
@@ -148,7 +188,8 @@ settings! {
 pub const FLOOD_FACTOR: u64 = 256;
 
 impl Config {
-    /// What `Deno.cwd()` answers: `~/.mcp-conductor/workspace`.
+    /// The directory that programs work in: `~/.mcp-conductor/workspace`. It is
+    /// made if it does not exist.
     pub fn workspace(&self) -> &std::path::Path {
         &self.workspace
     }
@@ -160,14 +201,73 @@ impl Config {
         self
     }
 
-    /// Whether grants were asked for that this version cannot give.
-    pub fn grants_ignored(&self) -> bool {
-        self.grants_ignored
+    /// What programs may do, as Deno's flags. Without it: read and write the
+    /// workspace.
+    pub fn run_args(&self) -> Option<&str> {
+        self.run_args.as_deref()
     }
 
-    pub(crate) fn with_grants_ignored(mut self, grants_ignored: bool) -> Self {
-        self.grants_ignored = grants_ignored;
+    /// Sets [`Self::run_args`], such as `allow-read=/data,allow-net=example.com`.
+    #[must_use]
+    pub fn with_run_args(mut self, run_args: impl Into<String>) -> Self {
+        self.run_args = Some(run_args.into());
         self
+    }
+
+    /// Headers that the server adds to requests of programs, which do not see
+    /// them: a JSON object of hosts, each with an object of headers, in whose
+    /// values `env:NAME` stands for a variable of the environment.
+    #[must_use]
+    pub fn with_fetch_headers(mut self, json: impl Into<String>) -> Self {
+        self.fetch_headers = Some(json.into());
+        self
+    }
+
+    pub(crate) fn fetch_headers(&self) -> Option<&str> {
+        self.fetch_headers.as_deref()
+    }
+
+    /// The file of the audit log, one JSON object a line. None by default.
+    pub fn audit_log(&self) -> Option<&std::path::Path> {
+        self.audit_log.as_deref()
+    }
+
+    /// Sets [`Self::audit_log`].
+    #[must_use]
+    pub fn with_audit_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit_log = Some(path.into());
+        self
+    }
+
+    /// Sets what programs and commands are given of, instead of the environment of
+    /// this process.
+    #[must_use]
+    pub fn with_environment<N: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let pairs = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.environment = Some(pairs.collect());
+        self
+    }
+
+    /// The environment that `allow-env` chooses from. What is no UTF-8 is left out.
+    pub(crate) fn environment(&self) -> std::collections::HashMap<String, String> {
+        match &self.environment {
+            Some(pairs) => pairs.iter().cloned().collect(),
+            None => std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        }
+    }
+
+    /// The directory that holds the workspace, if that has the usual name, and
+    /// playbooks; else the workspace.
+    pub(crate) fn root_directory(&self) -> &std::path::Path {
+        let parent = self.workspace.parent().filter(|_| self.workspace.ends_with("workspace"));
+        parent.unwrap_or(&self.workspace)
     }
 
     /// The executable that serves as the zygote: this one, if it calls

@@ -1,76 +1,297 @@
 //! The administrator's permission set. It decides and never acts; what it
-//! allows, it returns as a type that only it can make. Nothing can be granted
-//! yet, so there is no such type, and every access is denied.
+//! allows, it returns as a type that only it can make: [`AllowedPath`],
+//! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`].
+//!
+//! Why not `deno_permissions`, whose flags and words these are: it decides on the
+//! names of files, which can mean something else by the time they are opened; it
+//! grants loopback and metadata addresses with every `allow-net`; its answer to
+//! what it does not know is a prompt.
 
+mod env;
+mod grants;
+mod net;
+mod paths;
+mod run;
+
+use std::ffi::OsStr;
 use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
-use crate::protocol::{Access, AccessKind};
+pub(crate) use env::EnvRules;
+pub(crate) use grants::{Grants, expand_path, normalize};
+pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal};
+pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
+pub(crate) use run::{AllowedCommand, RunRules};
 
-/// What programs may do.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Policy(());
+use crate::protocol::PermissionState;
 
-/// A decision that is not in the program's favour, in Deno's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denied {
-    pub kind: AccessKind,
-    pub target: Option<String>,
-    pub api: String,
+/// Deno's permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permission {
+    Read,
+    Write,
+    Net,
+    Env,
+    Run,
 }
 
-/// The proof of an allowed access. There is no way to one yet.
-#[derive(Debug)]
-pub(crate) enum Allowed {}
+impl Permission {
+    /// Deno's name of it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Net => "net",
+            Self::Env => "env",
+            Self::Run => "run",
+        }
+    }
 
-impl Policy {
-    /// Decides one access.
-    pub(crate) fn check(&self, access: Access) -> Result<Allowed, Denied> {
-        let Access { kind, target, api } = access;
-        Err(Denied { kind, target, api })
+    /// The flag that grants it.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::Read => "--allow-read",
+            Self::Write => "--allow-write",
+            Self::Net => "--allow-net",
+            Self::Env => "--allow-env",
+            Self::Run => "--allow-run",
+        }
     }
 }
 
+/// A decision that is not in the program's favour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denied {
+    pub permission: Permission,
+    /// Path, host:port, variable or command; nothing for all of them.
+    pub target: Option<String>,
+    /// What the flag alone does not explain.
+    pub reason: Option<String>,
+    /// Whether the flag would help.
+    pub grantable: bool,
+}
+
 impl Denied {
-    /// Deno's name of the permission, and of the flag that grants it.
-    pub(crate) fn permission(&self) -> &'static str {
-        match self.kind {
-            AccessKind::Read => "read",
-            AccessKind::Write => "write",
-            AccessKind::Net => "net",
-            AccessKind::Env => "env",
-            AccessKind::Run => "run",
-        }
+    fn new(permission: Permission, target: Option<String>) -> Self {
+        Self { permission, target, reason: None, grantable: true }
+    }
+
+    fn never(permission: Permission, target: Option<String>, reason: &str) -> Self {
+        Self { permission, target, reason: Some(reason.to_owned()), grantable: false }
+    }
+
+    fn because(self, reason: String) -> Self {
+        Self { reason: Some(reason), ..self }
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let permission = self.permission();
-        write!(f, "Requires {permission} access")?;
+        write!(f, "Requires {} access", self.permission.name())?;
         if let Some(target) = &self.target {
-            write!(f, " to {target:?}")?;
+            // Deno quotes without escaping.
+            write!(f, " to \"{target}\"")?;
         }
-        write!(f, ", run again with the --allow-{permission} flag")
+        let flag = self.permission.flag();
+        match &self.reason {
+            None => write!(f, ", run again with the {flag} flag"),
+            Some(reason) if self.grantable => {
+                write!(f, ", run again with the {flag} flag ({reason})")
+            }
+            Some(reason) => write!(f, ", which no flag grants: {reason}"),
+        }
     }
+}
+
+/// A variable of the environment that a program may see and set.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowedVariable(String);
+
+impl AllowedVariable {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a policy is made of.
+pub(crate) struct Given<'a> {
+    pub grants: &'a Grants,
+    pub workspace: &'a Path,
+    pub home: Option<&'a Path>,
+    /// The server's PATH.
+    pub search_path: &'a OsStr,
+    /// Files of the server's own, closed to programs.
+    pub protected: &'a [PathBuf],
+    /// Variables that hold secrets of the server: visible only if named.
+    pub secrets: &'a [String],
+    /// The administrator granted everything and said that it is unsafe.
+    pub unconfined: bool,
+}
+
+/// What programs may do.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub read: PathRules,
+    pub write: PathRules,
+    net: NetRules,
+    env: EnvRules,
+    run: RunRules,
+    secrets: Vec<String>,
+    unconfined: bool,
+    flags: Vec<String>,
+}
+
+impl Policy {
+    /// Opens and looks up what the grants name.
+    ///
+    /// # Errors
+    /// What cannot be granted, as a sentence.
+    pub(crate) fn new(given: &Given<'_>) -> Result<Self, String> {
+        let Given { grants, workspace, home, .. } = *given;
+        let expand = |text: &str| expand_path(text, home, workspace);
+        let paths = |permission, rule| PathRules::new(permission, rule, given.protected, expand);
+        let read = paths(Permission::Read, &grants.read)?;
+        let mut write = paths(Permission::Write, &grants.write)?;
+        let run = RunRules::new(&grants.run, given.search_path, &write, given.unconfined)?;
+        // Whoever may write a command's file decides what it does.
+        run.programs().for_each(|program| write.close(program));
+        Ok(Self {
+            read,
+            write,
+            net: NetRules::new(&grants.net)?,
+            env: EnvRules::new(&grants.env)?,
+            run,
+            secrets: given.secrets.to_vec(),
+            unconfined: given.unconfined,
+            flags: grants.flags(),
+        })
+    }
+
+    /// The grants as flags; what programs see as `PERMISSIONS`.
+    pub(crate) fn flags(&self) -> &[String] {
+        &self.flags
+    }
+
+    /// Decides about a request's URL.
+    pub(crate) fn url(&self, url: &str) -> Result<AllowedUrl, UrlError> {
+        self.net.url(url).map_err(|refusal| match refusal {
+            UrlRefusal::Invalid(message) => UrlError::Invalid(message),
+            UrlRefusal::Denied { target, why } => {
+                UrlError::Denied(Denied { permission: Permission::Net, target: Some(target), reason: why, grantable: true })
+            }
+        })
+    }
+
+    /// Decides about an address that a URL's host has.
+    pub(crate) fn address(&self, url: &AllowedUrl, ip: IpAddr) -> Result<AllowedAddress, Denied> {
+        self.net.address(url, ip).map_err(|why| {
+            Denied::new(Permission::Net, Some(url.target().to_owned())).because(why)
+        })
+    }
+
+    /// Decides about a variable.
+    pub(crate) fn variable(&self, name: &str) -> Result<AllowedVariable, Denied> {
+        let hidden = self.secrets.iter().any(|secret| secret == name);
+        if self.env.allows(name) && (!hidden || self.env.names_literally(name)) {
+            Ok(AllowedVariable(name.to_owned()))
+        } else {
+            Err(Denied::new(Permission::Env, Some(name.to_owned())))
+        }
+    }
+
+    /// Decides about the environment as a whole: denied only if nothing of it is granted.
+    pub(crate) fn environment(&self) -> Result<(), Denied> {
+        if self.env.grants_something() {
+            Ok(())
+        } else {
+            Err(Denied::new(Permission::Env, None))
+        }
+    }
+
+    /// Decides about a command.
+    pub(crate) fn command(&self, command: &str) -> Result<AllowedCommand, Denied> {
+        self.run.check(command, &self.write, self.unconfined)
+    }
+
+    /// Whether a program may give a command this variable. The dynamic linker's
+    /// make it run other code, so that a grant must name them (as in Deno, which
+    /// asks for everything then).
+    pub(crate) fn allows_command_variable(&self, name: &str) -> bool {
+        let links = name.starts_with("LD_") && !self.env.names_literally(name);
+        !links && self.variable(name).is_ok()
+    }
+
+    /// The refusal of a variable for a command, which is code to most of them.
+    pub(crate) fn command_variable(&self, name: &str) -> Denied {
+        Denied::new(Permission::Env, Some(name.to_owned())).because(
+            "a command gets only the variables that allow-env names: others can make it run \
+             anything"
+                .to_owned(),
+        )
+    }
+
+    /// Whether the administrator granted everything.
+    pub(crate) fn is_unconfined(&self) -> bool {
+        self.unconfined
+    }
+
+    /// Whether a command can be started at all.
+    pub(crate) fn runs_commands(&self) -> bool {
+        self.run.grants_something()
+    }
+
+    /// Whether a started command may use the network: a list of hosts cannot be
+    /// enforced on it.
+    pub(crate) fn opens_network_to_commands(&self) -> bool {
+        self.net.allows_everything()
+    }
+
+    /// Granted commands that lie where programs may write.
+    pub(crate) fn replaceable_commands(&self) -> &[PathBuf] {
+        self.run.replaceable()
+    }
+
+    /// `Deno.permissions.query`.
+    pub(crate) fn query(&self, name: &str, target: Option<&str>, cwd: &Path) -> PermissionState {
+        let (granted, denied, partial) = match name {
+            "read" => self.read.query(target, cwd),
+            "write" => self.write.query(target, cwd),
+            "run" => self.run.query(target, &self.write),
+            "net" => return self.net.query(target),
+            "env" => match target {
+                None => (self.env.allows_all(), false, false),
+                Some(name) => (self.variable(name).is_ok(), self.env.is_denied(name), false),
+            },
+            _ => (false, false, false),
+        };
+        PermissionState { granted, denied, partial: granted && partial }
+    }
+}
+
+/// Why a URL cannot be fetched.
+#[derive(Debug)]
+pub(crate) enum UrlError {
+    Invalid(String),
+    Denied(Denied),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn denied(kind: AccessKind, target: Option<&str>) -> String {
-        let access = Access { kind, target: target.map(str::to_owned), api: "x()".into() };
-        Policy::default().check(access).unwrap_err().to_string()
-    }
-
     #[test]
     fn a_refusal_names_access_target_and_flag_as_deno_does() {
+        let denied = |permission, target: Option<&str>| {
+            Denied::new(permission, target.map(str::to_owned)).to_string()
+        };
         assert_eq!(
-            denied(AccessKind::Net, Some("google.com:443")),
+            denied(Permission::Net, Some("google.com:443")),
             "Requires net access to \"google.com:443\", run again with the --allow-net flag"
         );
         assert_eq!(
-            denied(AccessKind::Env, None),
+            denied(Permission::Env, None),
             "Requires env access, run again with the --allow-env flag"
         );
     }

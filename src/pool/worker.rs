@@ -27,9 +27,6 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// page fault storm.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of answers that may wait for a worker to read them.
-const MAX_OUTBOX: usize = 256 << 10;
-
 const READ_BYTES: usize = 64 << 10;
 
 /// A sealed process that waits for a program, runs one, or is about to end.
@@ -91,7 +88,7 @@ impl Worker {
     }
 
     async fn expect_ready(&mut self) -> Result<(), String> {
-        let frame = match timeout(READY_TIMEOUT, self.exchange(&mut Vec::new())).await {
+        let frame = match timeout(READY_TIMEOUT, self.exchange(&mut Vec::new(), true)).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(_)) => return Err("a worker could not seal itself".into()),
             Err(_) => return Err("a worker was not ready in time".into()),
@@ -110,16 +107,19 @@ impl Worker {
         matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0))
     }
 
-    /// The next frame's body; meanwhile sends what is in `outbox`. While that
-    /// holds more than a worker should leave unread, nothing is received.
-    pub(crate) async fn exchange(&mut self, outbox: &mut Vec<u8>) -> Result<Vec<u8>, ReceiveError> {
+    /// The next frame's body; meanwhile sends what is in `outbox`. Without
+    /// `receive`, nothing is received: only the sending goes on.
+    pub(crate) async fn exchange(
+        &mut self,
+        outbox: &mut Vec<u8>,
+        receive: bool,
+    ) -> Result<Vec<u8>, ReceiveError> {
         loop {
-            let room = outbox.len() < MAX_OUTBOX;
-            if room && let Some(body) = self.reader.next_body()? {
+            if receive && let Some(body) = self.reader.next_body()? {
                 return Ok(body.to_vec());
             }
             tokio::select! {
-                readable = self.stream.readable(), if room => {
+                readable = self.stream.readable(), if receive => {
                     readable.map_err(ReceiveError::Io)?;
                     match self.stream.try_read_buf(self.reader.spare(READ_BYTES)) {
                         Ok(0) => return Err(ReceiveError::Closed),
@@ -131,11 +131,13 @@ impl Worker {
                 writable = self.stream.writable(), if !outbox.is_empty() => {
                     writable.map_err(ReceiveError::Io)?;
                     match self.stream.try_write(outbox) {
+                        Ok(written) if written == outbox.len() => outbox.clear(),
                         Ok(written) => drop(outbox.drain(..written)),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) => return Err(ReceiveError::Io(error)),
                     }
                 }
+                else => std::future::pending().await,
             }
         }
     }

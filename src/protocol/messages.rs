@@ -1,14 +1,23 @@
 //! What a worker and the server say to each other about one run.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::operation::{Answer, Failure, Operation};
+
+/// Operations of one run that may wait for their answers. A worker keeps back
+/// what is beyond it; the one more is for a call that JavaScript waits for.
+pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
 /// From the server to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ServerMessage {
     /// The one program of this worker. The first message, and sent once.
     Run(Box<Program>),
+    /// A piece of the answer to the request with this id, in order.
+    Data { id: u32, bytes: ByteBuf },
     /// The answer to [`WorkerMessage::Request`] with the same id.
-    Reply { id: u32, result: Result<(), Refusal> },
+    Reply { id: u32, result: Result<Answer, Failure> },
     /// Stop now and say where; SIGKILL follows after a grace.
     Stop,
 }
@@ -41,11 +50,15 @@ pub(crate) enum WorkerMessage {
     /// The program was parsed and starts to run.
     Started,
     /// The program printed this.
-    Output { stream: Stream, bytes: Vec<u8> },
+    Output { stream: Stream, bytes: ByteBuf },
     /// From here on output is dropped, because it exceeds the limit.
     OutputFull,
-    /// An access that the broker decides and performs.
-    Request { id: u32, access: Access },
+    /// An operation that the broker decides and performs.
+    Request { id: u32, operation: Operation },
+    /// The program no longer waits for the answer to this request.
+    Cancel { id: u32 },
+    /// Where the program was when its request with this id was refused.
+    RefusedAt { id: u32, line: u32, column: u32 },
     /// The end of the run. Nothing follows.
     Outcome(Box<Outcome>),
 }
@@ -55,34 +68,6 @@ pub(crate) enum WorkerMessage {
 pub(crate) enum Stream {
     Stdout,
     Stderr,
-}
-
-/// A privileged operation that a program asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Access {
-    pub kind: AccessKind,
-    /// Path, host:port, variable or command as the program gave it.
-    pub target: Option<String>,
-    /// The call of Deno's API, for the error text: `Deno.readFile()`.
-    pub api: String,
-}
-
-/// Deno's permission that an access falls under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum AccessKind {
-    Read,
-    Write,
-    Net,
-    Env,
-    Run,
-}
-
-/// An access that was refused or failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Refusal {
-    /// The class of `Deno.errors` that the program sees, `NotCapable` first of all.
-    pub class: String,
-    pub message: String,
 }
 
 /// How a run ended, as the worker tells it.

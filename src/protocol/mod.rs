@@ -7,12 +7,13 @@
 
 mod frame;
 mod messages;
+mod operation;
 mod zygote;
 
 pub(crate) use frame::{FrameError, FrameReader, decode, encode};
 pub(crate) use messages::{
-    Access, AccessKind, Limit, Outcome, Program, ProgramError, ProgramErrorKind, Refusal,
-    ServerMessage, Stream, WorkerMessage,
+    Limit, MAX_IN_FLIGHT, Outcome, Program, ProgramError, ProgramErrorKind, ServerMessage, Stream, WorkerMessage,
 };
+pub(crate) use operation::*;
 pub use zygote::Isolate;
 pub(crate) use zygote::{ExitReport, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup};

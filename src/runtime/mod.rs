@@ -6,6 +6,7 @@ mod outcome;
 mod output;
 mod queue;
 mod request;
+mod services;
 mod session;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -20,11 +22,9 @@ pub use execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status, T
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
-use crate::audit;
-use crate::broker::Broker;
+use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError};
-use crate::policy::Policy;
-use crate::pool::{Pool, PoolConfig, PoolError, Worker};
+use crate::pool::{Pool, PoolConfig, PoolError, Usage, Worker};
 use crate::protocol::{Kind, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use queue::Queue;
@@ -90,7 +90,9 @@ struct Inner {
     config: Config,
     pool: Pool,
     queue: Queue,
-    policy: Policy,
+    services: Arc<Services>,
+    /// What every program has as globals.
+    globals: Map<String, Value>,
     executions: AtomicU64,
 }
 
@@ -101,6 +103,7 @@ impl Runtime {
     /// [`StartError`] if this machine cannot enforce a required layer.
     pub async fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
+        let services = services::services(&config)?;
         let pool = Pool::start(pool_config(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -110,7 +113,8 @@ impl Runtime {
         Ok(Self(Arc::new(Inner {
             queue: Queue::new(&config),
             pool,
-            policy: Policy::default(),
+            globals: services::globals(&config, &services),
+            services: Arc::new(services),
             executions: AtomicU64::new(1),
             config,
         })))
@@ -143,39 +147,53 @@ impl Runtime {
         mut events: Option<mpsc::UnboundedSender<OutputEvent>>,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
-        let code_bytes = request.source().len();
-        let request = request.validate(&inner.config)?;
+        let source = request.source().to_owned();
+        let request = request.validate(&inner.config, &inner.globals)?;
         let number = inner.executions.fetch_add(1, Ordering::Relaxed);
         let mut place = inner.queue.enter().await?;
         let timeout = request.timeout;
         let frame = encode(&request.message(&inner.config));
-        let cancelled = audit::Cancelled::new(number, code_bytes);
-        let broker = Broker::new(inner.policy.clone(), number);
+        let services = &inner.services;
+        let grants = services.policy.flags().join(" ");
+        let record = services.audit.execution(number, &source, &grants);
         let mut attempts = 0;
-        let (execution, usage) = loop {
-            let worker = inner.acquire(&frame).await?;
-            let session =
-                Session::new(worker, broker.clone(), &inner.config, timeout, events.take());
+        let (execution, usage, refusals) = loop {
+            let worker = match inner.acquire(&frame).await {
+                Ok(worker) => worker,
+                Err(error) => {
+                    record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
+                    return Err(error);
+                }
+            };
+            let broker = Broker::new(services.clone(), number);
+            let session = Session::new(worker, broker, &inner.config, timeout, events.take());
             match session.run(place).await {
-                Ran::ToItsEnd { execution, usage } => break (*execution, usage),
+                Ran::ToItsEnd { execution, usage, refusals } => {
+                    break (*execution, usage, refusals);
+                }
                 // A worker that died while it stood by costs a second one.
                 Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
             }
             attempts += 1;
             if attempts == MAX_ATTEMPTS {
                 let message = "Workers are killed before they start the program".to_owned();
+                record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
                 return Err(ExecuteError::Unavailable(message));
             }
         };
-        cancelled.no();
-        let outcome = execution.outcome_name();
-        audit::executed(number, outcome, code_bytes, execution.execution_time, usage.cpu);
+        let Usage { cpu, memory } = usage;
+        record.finish(execution.outcome_name(), execution.execution_time, cpu, memory, refusals);
         Ok(execution)
     }
 
     /// What of the sandbox is enforced on this machine.
     pub fn sandbox(&self) -> &SandboxStatus {
         self.0.pool.status()
+    }
+
+    /// What programs may do, as Deno's flags.
+    pub fn grants(&self) -> &[String] {
+        self.0.services.policy.flags()
     }
 
     /// The settings that the runtime was made with.

@@ -142,7 +142,12 @@ impl ExecuteRequest {
         &self.source
     }
 
-    pub(super) fn validate(self, config: &Config) -> Result<ValidRequest, InvalidRequest> {
+    /// Checks a request. `given` are globals under the request's own.
+    pub(super) fn validate(
+        self,
+        config: &Config,
+        given: &Map<String, Value>,
+    ) -> Result<ValidRequest, InvalidRequest> {
         if self.source.len() > MAX_SOURCE_BYTES {
             return Err(InvalidRequest::SourceTooLarge(self.source.len()));
         }
@@ -156,7 +161,9 @@ impl ExecuteRequest {
         if let Some(name) = self.globals.keys().find(|name| !is_definable(name)) {
             return Err(InvalidRequest::GlobalName(name.clone()));
         }
-        let globals = Value::Object(self.globals).to_string();
+        let mut globals = given.clone();
+        globals.extend(self.globals);
+        let globals = Value::Object(globals).to_string();
         if globals.len() > MAX_GLOBALS_BYTES {
             return Err(InvalidRequest::GlobalsTooLarge(globals.len()));
         }
@@ -203,7 +210,7 @@ mod tests {
     use super::*;
 
     fn invalid(request: ExecuteRequest) -> String {
-        request.validate(&Config::default()).err().map(|e| e.to_string()).unwrap_or_default()
+        request.validate(&Config::default(), &Map::new()).err().map(|e| e.to_string()).unwrap_or_default()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::execution::Execution;
 use super::outcome::{self, Cause, Limits};
 use super::output::{Collector, OutputEvent};
 use super::queue::Place;
-use crate::broker::Broker;
+use crate::broker::{Broker, Event};
 use crate::config::Config;
 use crate::pool::{Usage, Worker};
 use crate::protocol::{ExitReport, Outcome, ServerMessage, WorkerMessage, decode, encode};
@@ -25,6 +25,9 @@ const STOP_GRACE: Duration = Duration::from_millis(250);
 
 /// From a worker's outcome to SIGKILL: it has only to exit.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
+
+/// Bytes of answers that wait for a worker to read them; more stay with the broker.
+const MAX_OUTBOX: usize = 512 << 10;
 
 /// How long the end of a dead worker's story is waited for.
 const REPORT_GRACE: Duration = Duration::from_millis(500);
@@ -62,6 +65,7 @@ pub(super) enum Ran {
     ToItsEnd {
         execution: Box<Execution>,
         usage: Usage,
+        refusals: u32,
     },
     /// The worker was killed before it began with the program, while it stood by
     /// or with its zygote. Another worker can take it.
@@ -103,6 +107,7 @@ impl Session {
     pub(super) async fn run(mut self, place: Place) -> Ran {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
+        let refusals = self.broker.refusals();
         let (cause, report) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
@@ -110,6 +115,8 @@ impl Session {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
+                // What the broker still does for the run ends now.
+                drop(self.broker);
                 tokio::spawn(async move {
                     self.worker.ended(EXIT_GRACE).await;
                     drop(place);
@@ -134,7 +141,7 @@ impl Session {
         }
         let execution =
             outcome::execution(cause, report, &self.limits, self.collector, execution_time);
-        Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak }
+        Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak, refusals }
     }
 
     async fn watch(&mut self) -> End {
@@ -143,10 +150,12 @@ impl Session {
         loop {
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
-                frame = self.worker.exchange(&mut self.outbox) => {
-                    match frame.ok().and_then(|frame| decode(&frame).ok()) {
+                frame = self.worker.exchange(&mut self.outbox, self.broker.has_room()) => {
+                    let frame = frame.ok();
+                    let size = frame.as_ref().map_or(0, Vec::len);
+                    match frame.and_then(|frame| decode(&frame).ok()) {
                         Some(message) => {
-                            if let Some(end) = self.take(message) {
+                            if let Some(end) = self.take(message, size) {
                                 return end;
                             }
                         }
@@ -156,6 +165,9 @@ impl Session {
                         }
                     }
                 }
+                event = self.broker.next(), if self.outbox.len() < MAX_OUTBOX => {
+                    self.act_on(event);
+                }
                 () = sleep_until(next) => self.time_is_over(),
                 _ = measure.tick() => self.measure(),
             }
@@ -163,7 +175,7 @@ impl Session {
     }
 
     /// Acts on a message. Every message is the worker's to choose.
-    fn take(&mut self, message: WorkerMessage) -> Option<End> {
+    fn take(&mut self, message: WorkerMessage, size: usize) -> Option<End> {
         match message {
             WorkerMessage::Started => self.running = true,
             WorkerMessage::Output { stream, bytes } => {
@@ -174,9 +186,15 @@ impl Session {
                 }
             }
             WorkerMessage::OutputFull => self.collector.truncate(),
-            WorkerMessage::Request { id, access } => {
-                let result = self.broker.handle(access);
-                self.outbox.extend(encode(&ServerMessage::Reply { id, result }));
+            WorkerMessage::Request { id, operation } => {
+                if self.broker.begin(id, operation, size).is_err() {
+                    self.worker.kill();
+                    return Some(End::Gone);
+                }
+            }
+            WorkerMessage::Cancel { id } => self.broker.cancel(id),
+            WorkerMessage::RefusedAt { id, line, column } => {
+                self.broker.refused_at(id, line, column);
             }
             WorkerMessage::Outcome(outcome) => return Some(End::Outcome(outcome)),
             // Said once, before the program; a second time is a broken worker.
@@ -186,6 +204,23 @@ impl Session {
             }
         }
         None
+    }
+
+    /// Sends an answer on its way, or keeps what a command printed.
+    fn act_on(&mut self, event: Event) {
+        match event {
+            Event::Frame { bytes, refused, ends, .. } => {
+                if let (Some((denied, operation)), Some(id)) = (refused, ends) {
+                    self.broker.refuse(id, denied, operation);
+                }
+                if self.outbox.is_empty() { self.outbox = bytes } else { self.outbox.extend(bytes) }
+            }
+            Event::Output { stream, bytes, .. } => {
+                if !self.collector.add(stream, &bytes) {
+                    self.collector.truncate();
+                }
+            }
+        }
     }
 
     fn time_is_over(&mut self) {

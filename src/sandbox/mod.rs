@@ -5,6 +5,8 @@
 //! that are a worker's own, after the fork. The server believes neither: before
 //! a worker gets a program it reads from `/proc` what the kernel enforces.
 
+mod command;
+pub(crate) mod command_sys;
 mod plan;
 mod seccomp;
 mod status;
@@ -13,6 +15,7 @@ mod verify;
 mod worker;
 mod zygote;
 
+pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
 pub(crate) use plan::{STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
 pub use status::{LayerStatus, SandboxStatus};

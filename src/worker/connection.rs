@@ -5,20 +5,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::protocol::{
-    Access, FrameReader, Program, Refusal, ServerMessage, WorkerMessage, decode, encode,
+    Answer, Failure, FrameReader, MAX_IN_FLIGHT, Operation, Program, ServerMessage, WorkerMessage, decode, encode,
 };
 use crate::sandbox::sys;
 
-/// Largest frame that the server sends: a program of 1 MiB and its globals.
-const MAX_FRAME: usize = 16 << 20;
+/// Largest frame that the server sends: the output of a command, twice 16 MiB,
+/// or a program of 1 MiB and its globals of 8.
+const MAX_FRAME: usize = 64 << 20;
 
 /// The socket is never waited for inside of a call.
 const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
@@ -26,7 +28,15 @@ const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
 /// On the stack of a process whose every touched page costs a fault.
 const READ_BYTES: usize = 8 << 10;
 
-type Answer = Result<(), Refusal>;
+/// What became of an operation, with the id of its request.
+type Answered = Result<(u32, Result<Answer, Failure>), Lost>;
+
+/// A request whose answer is awaited.
+struct Waiting {
+    sender: oneshot::Sender<Result<Answer, Failure>>,
+    /// What has come of the answer so far.
+    data: Vec<u8>,
+}
 
 /// The server is gone or speaks nonsense. There is nothing left to do.
 #[derive(Debug)]
@@ -35,7 +45,9 @@ pub(super) struct Lost;
 pub(super) struct Connection {
     socket: AsyncFd<OwnedFd>,
     reader: RefCell<FrameReader>,
-    waiting: RefCell<HashMap<u32, oneshot::Sender<Answer>>>,
+    waiting: RefCell<HashMap<u32, Waiting>>,
+    /// Places for requests that JavaScript does not stand still for.
+    places: Semaphore,
     next_id: Cell<u32>,
     stopped: Cell<bool>,
 }
@@ -47,19 +59,24 @@ impl Connection {
             socket: sys::watch_readable(socket)?,
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
             waiting: RefCell::default(),
+            places: Semaphore::new(MAX_IN_FLIGHT),
             next_id: Cell::new(0),
             stopped: Cell::new(false),
         })
     }
 
-    /// Sends a message. Waits while the server does not read.
+    /// Sends a message. While the server does not read, what it sends is taken in:
+    /// it may wait for that itself.
     pub(super) fn send(&self, message: &WorkerMessage) -> Result<(), Lost> {
         let frame = encode(message);
         let mut rest = frame.as_slice();
         while !rest.is_empty() {
             match send(self.socket.as_raw_fd(), rest, FLAGS) {
                 Ok(sent) => rest = &rest[sent..],
-                Err(Errno::EAGAIN) => self.wait_for(PollFlags::POLLOUT)?,
+                Err(Errno::EAGAIN) => {
+                    self.wait_for(PollFlags::POLLOUT | PollFlags::POLLIN)?;
+                    self.fill()?;
+                }
                 Err(Errno::EINTR) => {}
                 Err(_) => return Err(Lost),
             }
@@ -86,30 +103,50 @@ impl Connection {
         self.stopped.get()
     }
 
-    /// Asks for an access; the answer comes when [`Self::serve`] runs.
-    pub(super) fn request(&self, access: Access) -> Result<oneshot::Receiver<Answer>, Lost> {
-        let id = self.next_id.get();
-        self.next_id.set(id.wrapping_add(1));
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().insert(id, sender);
-        self.send(&WorkerMessage::Request { id, access })?;
-        Ok(receiver)
+    /// Asks for an operation. The answer comes while [`Self::serve`] runs.
+    /// Dropping the future cancels the operation.
+    pub(super) async fn call(self: Rc<Self>, operation: Operation) -> Answered {
+        let _place = self.places.acquire().await.map_err(|_| Lost)?;
+        let (id, answer) = self.begin(operation)?;
+        let mut cancel = CancelOnDrop { connection: Some(&self), id };
+        let answer = answer.await;
+        cancel.connection = None;
+        Ok((id, answer.map_err(|_| Lost)?))
     }
 
-    /// Asks for an access and waits, while JavaScript stands still.
-    pub(super) fn request_and_wait(&self, access: Access) -> Result<Answer, Lost> {
-        let mut answer = self.request(access)?;
+    /// Asks for an operation and waits, while JavaScript stands still.
+    pub(super) fn call_and_wait(&self, operation: Operation) -> Answered {
+        let (id, mut answer) = self.begin(operation)?;
         loop {
+            // What a call before took in may be the answer.
+            self.deliver()?;
             match answer.try_recv() {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((id, answer)),
                 Err(oneshot::error::TryRecvError::Closed) => return Err(Lost),
                 Err(oneshot::error::TryRecvError::Empty) if self.stopped.get() => return Err(Lost),
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
             self.wait_for(PollFlags::POLLIN)?;
             self.fill()?;
-            self.deliver()?;
         }
+    }
+
+    /// Asks for an operation whose answer does not matter.
+    pub(super) fn forget(&self, operation: Operation) {
+        // A server that is gone has forgotten everything.
+        let _ = self.begin(operation);
+    }
+
+    fn begin(
+        &self,
+        operation: Operation,
+    ) -> Result<(u32, oneshot::Receiver<Result<Answer, Failure>>), Lost> {
+        let id = self.next_id.get();
+        self.next_id.set(id.wrapping_add(1));
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().insert(id, Waiting { sender, data: Vec::new() });
+        self.send(&WorkerMessage::Request { id, operation })?;
+        Ok((id, receiver))
     }
 
     /// Delivers answers as they arrive. Returns when the server says stop.
@@ -131,15 +168,30 @@ impl Connection {
             match message {
                 ServerMessage::Run(_) => return Err(Lost),
                 ServerMessage::Stop => self.stopped.set(true),
-                ServerMessage::Reply { id, result } => {
-                    if let Some(waiting) = self.waiting.borrow_mut().remove(&id) {
-                        // The program may have stopped waiting.
-                        let _ = waiting.send(result);
+                ServerMessage::Data { id, bytes } => {
+                    if let Some(waiting) = self.waiting.borrow_mut().get_mut(&id) {
+                        waiting.data.extend_from_slice(&bytes);
                     }
                 }
+                ServerMessage::Reply { id, result } => self.answered(id, result),
             }
         }
         Ok(())
+    }
+
+    fn answered(&self, id: u32, result: Result<Answer, Failure>) {
+        let Some(Waiting { sender, mut data }) = self.waiting.borrow_mut().remove(&id) else {
+            return;
+        };
+        let result = match result {
+            Ok(Answer::Bytes(last)) if !data.is_empty() => {
+                data.extend_from_slice(&last);
+                Ok(Answer::Bytes(data.into()))
+            }
+            other => other,
+        };
+        // The program may have stopped waiting.
+        let _ = sender.send(result);
     }
 
     fn next_message(&self) -> Result<Option<ServerMessage>, Lost> {
@@ -167,6 +219,21 @@ impl Connection {
         match poll(&mut descriptors, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(_) => Err(Lost),
+        }
+    }
+}
+
+/// Tells the server that nobody waits for an answer any more.
+struct CancelOnDrop<'a> {
+    connection: Option<&'a Connection>,
+    id: u32,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection else { return };
+        if connection.waiting.borrow_mut().remove(&self.id).is_some() {
+            let _ = connection.send(&WorkerMessage::Cancel { id: self.id });
         }
     }
 }

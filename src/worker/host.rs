@@ -3,12 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use deno_core::v8;
-use deno_error::JsErrorBox;
+use deno_core::{SourceMapApplication as Mapped, SourceMapper, v8};
 
-use super::connection::Connection;
-use crate::protocol::{Access, AccessKind, Limit, Refusal, Stream, WorkerMessage};
-use crate::snapshots::{self, AccessFuture};
+use super::connection::{Connection, Lost};
+use super::loader::MAIN;
+use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
+use crate::snapshots::{self, CallError, CallFuture};
 
 /// stdout's number in the ops; everything else is stderr.
 const STDOUT: u32 = 1;
@@ -27,7 +27,12 @@ pub(super) struct WorkerHost {
     max_flood: Cell<u64>,
     full: Cell<bool>,
     ended: RefCell<Option<Ended>>,
+    place: RefCell<Option<ScriptPlace>>,
+    mapper: Rc<RefCell<SourceMapper>>,
 }
+
+/// Script, line and column of what runs, before its source map is applied.
+type ScriptPlace = (String, u32, u32);
 
 /// How the program ended itself.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +42,12 @@ pub(super) enum Ended {
 }
 
 impl WorkerHost {
-    pub(super) fn new(connection: Rc<Connection>, isolate: v8::IsolateHandle, cpus: u32) -> Self {
+    pub(super) fn new(
+        connection: Rc<Connection>,
+        isolate: v8::IsolateHandle,
+        mapper: Rc<RefCell<SourceMapper>>,
+        cpus: u32,
+    ) -> Self {
         Self {
             connection,
             isolate,
@@ -47,6 +57,8 @@ impl WorkerHost {
             max_flood: Cell::new(0),
             full: Cell::new(false),
             ended: RefCell::new(None),
+            place: RefCell::new(None),
+            mapper,
         }
     }
 
@@ -65,26 +77,50 @@ impl WorkerHost {
         self.isolate.terminate_execution();
     }
 
-    fn request(&self, access: snapshots::Access) -> Result<Access, JsErrorBox> {
-        let kind = match access.name.as_str() {
-            "read" => AccessKind::Read,
-            "write" => AccessKind::Write,
-            "net" => AccessKind::Net,
-            "env" => AccessKind::Env,
-            "run" => AccessKind::Run,
-            other => return Err(JsErrorBox::type_error(format!("Unknown access: {other}"))),
-        };
-        Ok(Access { kind, target: access.target, api: access.api })
-    }
-
-    fn lost(&self) -> JsErrorBox {
+    fn lost(&self) -> CallError {
         self.isolate.terminate_execution();
-        JsErrorBox::generic("the run is over")
+        over()
     }
 }
 
-fn refused(refusal: Refusal) -> JsErrorBox {
-    JsErrorBox::new(refusal.class, refusal.message)
+fn over() -> CallError {
+    CallError::new("Interrupted", "the run is over")
+}
+
+/// Tells the server where a refused call stood in the program, and nothing else
+/// of an answer.
+fn settle(
+    answer: Result<Answer, Failure>,
+    id: u32,
+    place: Option<ScriptPlace>,
+    connection: &Connection,
+    mapper: &RefCell<SourceMapper>,
+) -> Result<Answer, CallError> {
+    answer.map_err(|failure| {
+        if failure.refused
+            && let Some((line, column)) = place.and_then(|place| in_source(mapper, place))
+        {
+            let _ = connection.send(&WorkerMessage::RefusedAt { id, line, column });
+        }
+        CallError(failure)
+    })
+}
+
+/// Line and column in the code that the user wrote.
+fn in_source(
+    mapper: &RefCell<SourceMapper>,
+    (script, line, column): ScriptPlace,
+) -> Option<(u32, u32)> {
+    if script != MAIN || line == 0 || column == 0 {
+        return None;
+    }
+    match mapper.borrow_mut().apply_source_map(&script, line, column) {
+        Mapped::Unchanged => Some((line, column)),
+        Mapped::LineAndColumn { line_number, column_number }
+        | Mapped::LineAndColumnAndFileName { line_number, column_number, .. } => {
+            Some((line_number, column_number))
+        }
+    }
 }
 
 impl snapshots::Host for WorkerHost {
@@ -99,7 +135,7 @@ impl snapshots::Host for WorkerHost {
         let room = self.max_output.get().saturating_sub(before);
         let kept = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
         for chunk in kept.chunks(OUTPUT_CHUNK) {
-            let message = WorkerMessage::Output { stream, bytes: chunk.to_vec() };
+            let message = WorkerMessage::Output { stream, bytes: chunk.to_vec().into() };
             if self.connection.send(&message).is_err() {
                 self.isolate.terminate_execution();
             }
@@ -118,27 +154,43 @@ impl snapshots::Host for WorkerHost {
         self.end(Ended::Exceeded(limit));
     }
 
-    fn access_sync(&self, access: snapshots::Access) -> Result<(), JsErrorBox> {
-        let access = self.request(access)?;
-        match self.connection.request_and_wait(access) {
-            Ok(answer) => answer.map_err(refused),
-            Err(_) => Err(self.lost()),
+    fn call_sync(&self, operation: Operation) -> Result<Answer, CallError> {
+        let place = self.place.take();
+        match self.connection.call_and_wait(operation) {
+            Ok((id, answer)) => settle(answer, id, place, &self.connection, &self.mapper),
+            Err(Lost) => Err(self.lost()),
         }
     }
 
-    fn access(&self, access: snapshots::Access) -> AccessFuture {
-        let sent = self
-            .request(access)
-            .and_then(|access| self.connection.request(access).map_err(|_| self.lost()));
+    fn call(&self, operation: Operation) -> CallFuture {
+        let place = self.place.take();
+        let connection = self.connection.clone();
+        let mapper = self.mapper.clone();
+        let isolate = self.isolate.clone();
+        // Begun here and not when it is polled: calls keep their order.
+        let mut call = Box::pin(connection.clone().call(operation));
+        let begun = futures::FutureExt::now_or_never(&mut call);
         Box::pin(async move {
-            let answer = sent?.await.map_err(|_| JsErrorBox::generic("the run is over"))?;
-            answer.map_err(refused)
+            let answered = match begun {
+                Some(answered) => answered,
+                None => call.await,
+            };
+            match answered {
+                Ok((id, answer)) => settle(answer, id, place, &connection, &mapper),
+                Err(Lost) => {
+                    isolate.terminate_execution();
+                    Err(over())
+                }
+            }
         })
     }
 
-    fn granted(&self, _name: &str, _target: Option<&str>) -> bool {
-        // Programs have no grant yet; the broker refuses every access.
-        false
+    fn forget(&self, operation: Operation) {
+        self.connection.forget(operation);
+    }
+
+    fn place(&self, place: Option<ScriptPlace>) {
+        self.place.replace(place);
     }
 
     fn cpus(&self) -> u32 {

@@ -293,7 +293,8 @@ fn run_worker(
         Ok(program) => program,
         Err(_) => sys::exit_now(EXIT_LOST),
     };
-    let host = Rc::new(WorkerHost::new(connection.clone(), handle, parent.cpus));
+    let mapper = isolate.runtime.source_mapper();
+    let host = Rc::new(WorkerHost::new(connection.clone(), handle, mapper, parent.cpus));
     // Never dropped: V8 would take the isolate apart, page by page.
     let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
     match runtime.block_on(run.execute(*program)) {

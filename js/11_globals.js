@@ -2,9 +2,9 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { console } from "ext:conductor/02_io.js";
-import { fetch } from "ext:conductor/03_broker.js";
+import { EventSource, fetch, Request, Response } from "ext:conductor/05_fetch.js";
 import { op_conductor_cpus } from "ext:core/ops";
-const { ObjectDefineProperties, Symbol, SymbolDispose, SymbolFor } = primordials;
+const { ObjectDefineProperties, Symbol, SymbolDispose, SymbolFor, TypeError } = primordials;
 
 const load = core.loadExtScript;
 const abortSignal = load("ext:deno_web/03_abort_signal.js");
@@ -52,6 +52,12 @@ class Navigator {
     return `Navigator ${inspect({ hardwareConcurrency, userAgent, language, platform }, options)}`;
   }
 }
+class WebSocket {
+  constructor() {
+    throw new TypeError("WebSocket is not available here: use fetch() or EventSource");
+  }
+}
+
 const navigator = webidl.createBranded(Navigator);
 const userAgentVersion = { value: "" };
 
@@ -73,6 +79,7 @@ const globals = {
   DOMException: hidden(DOMException),
   ErrorEvent: hidden(event.ErrorEvent),
   Event: hidden(event.Event),
+  EventSource: hidden(EventSource),
   EventTarget: hidden(event.EventTarget),
   File: hidden(file.File),
   FileReader: hidden(fileReader.FileReader),
@@ -97,6 +104,8 @@ const globals = {
   ReadableStreamBYOBRequest: hidden(streams.ReadableStreamBYOBRequest),
   ReadableStreamDefaultController: hidden(streams.ReadableStreamDefaultController),
   ReadableStreamDefaultReader: hidden(streams.ReadableStreamDefaultReader),
+  Request: hidden(Request),
+  Response: hidden(Response),
   SubtleCrypto: hidden(crypto.SubtleCrypto),
   TextDecoder: hidden(encoding.TextDecoder),
   TextDecoderStream: hidden(encoding.TextDecoderStream),
@@ -107,6 +116,7 @@ const globals = {
   URL: hidden(url.URL),
   URLPattern: hidden(urlPattern.URLPattern),
   URLSearchParams: hidden(url.URLSearchParams),
+  WebSocket: hidden(WebSocket),
   Window: hidden(Window),
   WritableStream: hidden(streams.WritableStream),
   WritableStreamDefaultController: hidden(streams.WritableStreamDefaultController),

@@ -2,7 +2,8 @@
 // prompts: what is not granted is denied.
 
 import { core, primordials } from "ext:core/mod.js";
-import { op_conductor_query } from "ext:core/ops";
+import { op_conductor_call_sync } from "ext:core/ops";
+import { path } from "ext:conductor/03_broker.js";
 const { ArrayPrototypeIncludes, PromiseReject, PromiseResolve, String, Symbol, TypeError } =
   primordials;
 
@@ -24,37 +25,51 @@ const key = Symbol("illegal constructor");
 
 class PermissionStatus extends EventTarget {
   #state;
+  #partial;
   onchange = null;
-  partial = false;
 
-  constructor(state, token) {
+  constructor(state, partial, token) {
     if (token !== key) throw new TypeError("Illegal constructor");
     super();
     this.#state = state;
+    this.#partial = partial;
   }
 
   get state() {
     return this.#state;
   }
+
+  get partial() {
+    return this.#partial;
+  }
 }
 
-function query(descriptor, denied) {
+// A deny rule makes the state "denied", a grant that is missing what `missing`
+// says.
+function query(descriptor, missing) {
   const name = descriptor?.name;
   if (!ArrayPrototypeIncludes(NAMES, name)) {
     throw new TypeError(
       `The provided value "${String(name)}" is not a valid permission name`,
     );
   }
-  const target = descriptor[TARGET[name]];
-  const granted = op_conductor_query(
-    name,
-    target === undefined ? null : String(target),
-  );
-  return new PermissionStatus(granted ? "granted" : denied, key);
+  const field = TARGET[name];
+  const value = descriptor[field];
+  const target = value === undefined || value === null
+    ? undefined
+    : field === "host"
+    ? String(value)
+    : path(value);
+  const { granted, denied, partial } = op_conductor_call_sync({
+    __proto__: null,
+    query: { __proto__: null, name, target },
+  });
+  const state = granted ? "granted" : denied ? "denied" : missing;
+  return new PermissionStatus(state, partial, key);
 }
 
-function both(denied) {
-  const sync = (descriptor) => query(descriptor, denied);
+function both(missing) {
+  const sync = (descriptor) => query(descriptor, missing);
   const promise = (descriptor) => {
     try {
       return PromiseResolve(sync(descriptor));

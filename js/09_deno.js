@@ -4,12 +4,14 @@ import { core, primordials } from "ext:core/mod.js";
 import { op_conductor_exit, op_conductor_pid } from "ext:core/ops";
 import { errors } from "ext:conductor/01_errors.js";
 import { stderr, stdin, stdout } from "ext:conductor/02_io.js";
-import { Command, env, files } from "ext:conductor/03_broker.js";
+import { directory, files } from "ext:conductor/04_files.js";
+import { ChildProcess, Command } from "ext:conductor/06_command.js";
+import { env } from "ext:conductor/07_env.js";
 import {
   permissions,
   Permissions,
   PermissionStatus,
-} from "ext:conductor/04_permissions.js";
+} from "ext:conductor/08_permissions.js";
 const { ObjectAssign, ObjectFreeze, TypeError } = primordials;
 
 const { inspect } = core.loadExtScript("ext:deno_web/01_console.js");
@@ -53,14 +55,37 @@ function setVersions(versions, target) {
   ObjectFreeze(ObjectAssign(build, core.build));
 }
 
-const workspace = { path: "/" };
+// What of Deno is not here, and what to use instead.
+const ABSENT = {
+  __proto__: null,
+  connect: "use fetch()",
+  connectTls: "use fetch()",
+  startTls: "use fetch()",
+  listen: "a run serves nobody",
+  listenTls: "a run serves nobody",
+  listenDatagram: "a run serves nobody",
+  serve: "a run serves nobody",
+  upgradeWebSocket: "a run serves nobody",
+  resolveDns: "fetch() resolves names itself",
+  createHttpClient: "fetch() has one client, the server's",
+  watchFs: "look at Deno.stat().mtime",
+  kill: "use kill() of what Deno.Command started",
+  dlopen: "native code cannot be loaded",
+  openKv: "write files to the workspace",
+};
+const absent = {};
+for (const name in ABSENT) {
+  absent[name] = () => {
+    throw new TypeError(`Deno.${name}() is not available here: ${ABSENT[name]}`);
+  };
+}
 
 const Deno = {
   __proto__: null,
   args: ObjectFreeze([]),
   build,
+  ChildProcess,
   Command,
-  cwd: () => workspace.path,
   env,
   errors,
   exit,
@@ -83,6 +108,6 @@ const Deno = {
   unrefTimer,
   version,
 };
-ObjectAssign(Deno, files);
+ObjectAssign(Deno, absent, files);
 
-export { Deno, setVersions, workspace };
+export { Deno, directory, setVersions };

@@ -1,0 +1,206 @@
+//! Privileged operations: from JavaScript to the broker and back.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use deno_core::{OpState, ToJsBuffer, op2, v8};
+use deno_error::{AdditionalProperties, JsErrorClass, PropertyValue};
+use serde::Serialize;
+
+use super::resource::RemoteHandle;
+use super::{Host, host};
+use crate::protocol::{
+    Answer, Child, DirEntry, Exit, Failure, Operation, Output, PermissionState, Stat,
+};
+
+/// The answer to [`Host::call`].
+pub type CallFuture = Pin<Box<dyn Future<Output = Result<Answer, CallError>>>>;
+
+/// What a program sees of an operation that did not work.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct CallError(pub(crate) Failure);
+
+impl CallError {
+    pub(crate) fn new(class: &str, message: &str) -> Self {
+        Self(Failure {
+            class: class.to_owned(),
+            message: message.to_owned(),
+            code: None,
+            refused: false,
+        })
+    }
+}
+
+impl JsErrorClass for CallError {
+    fn get_class(&self) -> Cow<'static, str> {
+        Cow::Owned(self.0.class.clone())
+    }
+
+    fn get_message(&self) -> Cow<'static, str> {
+        Cow::Owned(self.0.message.clone())
+    }
+
+    fn get_additional_properties(&self) -> AdditionalProperties {
+        let code = self.0.code.clone();
+        Box::new(code.into_iter().map(|code| {
+            (Cow::Borrowed("code"), PropertyValue::String(Cow::Owned(code)))
+        }))
+    }
+
+    fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+}
+
+/// An answer as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum JsAnswer {
+    Nothing(Option<()>),
+    Number(u64),
+    Text(String),
+    Bytes(ToJsBuffer),
+    Stat(Box<Stat>),
+    Entries(Vec<DirEntry>),
+    Variables(Vec<(String, String)>),
+    Child(JsChild),
+    Exit(Exit),
+    Output(JsOutput),
+    Permission(PermissionState),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsChild {
+    rid: u32,
+    pid: u32,
+    stdin_rid: Option<u32>,
+    stdout_rid: Option<u32>,
+    stderr_rid: Option<u32>,
+}
+
+#[derive(Serialize)]
+pub struct JsOutput {
+    status: Exit,
+    stdout: Option<ToJsBuffer>,
+    stderr: Option<ToJsBuffer>,
+}
+
+impl JsAnswer {
+    fn new(state: &mut OpState, answer: Answer) -> Self {
+        match answer {
+            Answer::Done | Answer::MaybeText(None) => Self::Nothing(None),
+            Answer::Handle(handle) => Self::Number(RemoteHandle::add(state, handle).into()),
+            Answer::Count(count) => Self::Number(count),
+            Answer::Text(text) | Answer::MaybeText(Some(text)) => Self::Text(text),
+            Answer::Bytes(bytes) => Self::Bytes(bytes.into_vec().into()),
+            Answer::Stat(stat) => Self::Stat(stat),
+            Answer::Entries(entries) => Self::Entries(entries),
+            Answer::Variables(variables) => Self::Variables(variables),
+            // Of a fetch, which has an op of its own.
+            Answer::Response(response) => Self::Number(response.status.into()),
+            Answer::Child(Child { handle, pid, stdin, stdout, stderr }) => {
+                let mut add = |handle| RemoteHandle::add(state, handle);
+                Self::Child(JsChild {
+                    rid: add(handle),
+                    pid,
+                    stdin_rid: stdin.map(&mut add),
+                    stdout_rid: stdout.map(&mut add),
+                    stderr_rid: stderr.map(&mut add),
+                })
+            }
+            Answer::Exit(exit) => Self::Exit(exit),
+            Answer::Output(output) => {
+                let Output { exit, stdout, stderr } = *output;
+                Self::Output(JsOutput {
+                    status: exit,
+                    stdout: stdout.map(|bytes| bytes.into_vec().into()),
+                    stderr: stderr.map(|bytes| bytes.into_vec().into()),
+                })
+            }
+            Answer::Permission(state) => Self::Permission(state),
+        }
+    }
+}
+
+/// JavaScript has numbers of resources, the broker has handles.
+fn resolve(state: &OpState, operation: &mut Operation) -> Result<(), CallError> {
+    let Some(handle) = operation.handle_mut() else { return Ok(()) };
+    let resource = state.resource_table.get::<RemoteHandle>(*handle);
+    *handle = resource.map_err(|_| CallError::new("BadResource", "Bad resource ID"))?.handle();
+    Ok(())
+}
+
+#[op2]
+#[serde]
+pub(super) fn op_conductor_call_sync(
+    state: &mut OpState,
+    #[serde] mut operation: Operation,
+) -> Result<JsAnswer, CallError> {
+    resolve(state, &mut operation)?;
+    let answer = host(state).call_sync(operation)?;
+    Ok(JsAnswer::new(state, answer))
+}
+
+#[op2]
+#[serde]
+pub(super) async fn op_conductor_call(
+    state: Rc<RefCell<OpState>>,
+    #[serde] mut operation: Operation,
+) -> Result<JsAnswer, CallError> {
+    let call = {
+        let state = state.borrow();
+        resolve(&state, &mut operation)?;
+        host(&state).call(operation)
+    };
+    let answer = call.await?;
+    Ok(JsAnswer::new(&mut state.borrow_mut(), answer))
+}
+
+/// The text of a file, decoded as Deno does: what is no UTF-8 becomes U+FFFD.
+#[op2]
+#[string]
+pub(super) fn op_conductor_text_sync(
+    state: &mut OpState,
+    #[string] path: String,
+) -> Result<String, CallError> {
+    host(state).call_sync(Operation::ReadFile { path }).map(text)
+}
+
+#[op2]
+#[string]
+pub(super) async fn op_conductor_text(
+    state: Rc<RefCell<OpState>>,
+    #[string] path: String,
+) -> Result<String, CallError> {
+    let call = host(&state.borrow()).call(Operation::ReadFile { path });
+    call.await.map(text)
+}
+
+fn text(answer: Answer) -> String {
+    let Answer::Bytes(bytes) = answer else { return String::new() };
+    let bytes = bytes.into_vec();
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Our own scripts on the stack above the program's code: six in a fetch.
+const MAX_FRAMES: usize = 12;
+
+/// Notes where the program is, for the audit log, if the next call is refused.
+#[op2(nofast)]
+pub(super) fn op_conductor_place<'s>(scope: &mut v8::PinScope<'s, '_>, state: &mut OpState) {
+    let host: Rc<dyn Host> = host(state);
+    let Some(trace) = v8::StackTrace::current_stack_trace(scope, MAX_FRAMES) else { return };
+    let place = (0..trace.get_frame_count()).find_map(|index| {
+        let frame = trace.get_frame(scope, index)?;
+        let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
+        let place = (frame.get_line_number() as u32, frame.get_column() as u32);
+        (!name.starts_with("ext:")).then_some((name, place.0, place.1))
+    });
+    host.place(place);
+}

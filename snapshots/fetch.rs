@@ -1,0 +1,196 @@
+//! The ops of Deno's fetch, over the broker. Deno's script follows redirects and
+//! asks for each hop anew.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use deno_core::{
+    ByteString, CancelFuture, CancelHandle, JsBuffer, OpState, Resource, ResourceId, op2,
+};
+use serde::Serialize;
+
+use super::calls::{CallError, CallFuture};
+use super::resource::{RemoteHandle, WRITE_PIECE};
+use super::{Host, host};
+use crate::protocol::{Answer, Operation, RequestBody, Response};
+
+/// A request that was started by `op_fetch` and is waited for by `op_fetch_send`.
+struct FetchRequest {
+    url: String,
+    response: RefCell<Option<CallFuture>>,
+    cancel: Rc<CancelHandle>,
+}
+
+impl Resource for FetchRequest {}
+
+/// Closing it aborts the request.
+struct FetchCancel(Rc<CancelHandle>);
+
+impl Resource for FetchCancel {
+    fn close(self: Rc<Self>) {
+        self.0.cancel();
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FetchReturn {
+    request_rid: ResourceId,
+    cancel_handle_rid: Option<ResourceId>,
+}
+
+#[op2]
+#[serde]
+pub(super) fn op_conductor_fetch(
+    state: &mut OpState,
+    #[serde] method: ByteString,
+    #[string] url: String,
+    #[serde] headers: Vec<(ByteString, ByteString)>,
+    #[buffer] data: Option<JsBuffer>,
+    #[smi] stream: Option<ResourceId>,
+) -> Result<FetchReturn, CallError> {
+    let host = host(state);
+    let bytes = |text: ByteString| serde_bytes::ByteBuf::from(text.to_vec());
+    let request = |body| Operation::Fetch {
+        method: String::from_utf8_lossy(&method).into_owned(),
+        url: url.clone(),
+        headers: headers.into_iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
+        body,
+    };
+    let cancel = CancelHandle::new_rc();
+    let response = match (data, stream) {
+        (Some(data), _) if data.len() <= WRITE_PIECE => {
+            host.call(request(RequestBody::Bytes(data.to_vec().into())))
+        }
+        (Some(data), _) => {
+            let started = host.call(request(RequestBody::Stream));
+            upload(host, started, Body::Bytes(data), cancel.clone())
+        }
+        (None, Some(stream)) => {
+            let body = state
+                .resource_table
+                .get_any(stream)
+                .map_err(|_| CallError::new("BadResource", "Bad resource ID"))?;
+            let started = host.call(request(RequestBody::Stream));
+            upload(host, started, Body::Stream(body), cancel.clone())
+        }
+        (None, None) => host.call(request(RequestBody::None)),
+    };
+    let response = RefCell::new(Some(response));
+    let request_rid =
+        state.resource_table.add(FetchRequest { url, response, cancel: cancel.clone() });
+    let cancel_handle_rid = Some(state.resource_table.add(FetchCancel(cancel)));
+    Ok(FetchReturn { request_rid, cancel_handle_rid })
+}
+
+enum Body {
+    Bytes(JsBuffer),
+    Stream(Rc<dyn Resource>),
+}
+
+/// Sends a body to a request that has begun, and waits for its response, which
+/// may come before the body's end.
+fn upload(
+    host: Rc<dyn Host>,
+    started: CallFuture,
+    body: Body,
+    cancel: Rc<CancelHandle>,
+) -> CallFuture {
+    Box::pin(async move {
+        let Answer::Handle(handle) = started.await? else {
+            return Err(CallError::new("Error", "the broker's answer holds no handle"));
+        };
+        let response = host.call(Operation::FetchResponse { handle });
+        let sender = host.clone();
+        let failed: Rc<RefCell<Option<CallError>>> = Rc::default();
+        let failure = failed.clone();
+        deno_core::unsync::spawn(async move {
+            let sent = send(&*sender, handle, body).or_cancel(cancel).await;
+            if let Ok(Err(error)) = sent {
+                *failure.borrow_mut() = Some(error);
+            }
+            sender.forget(Operation::Close { handle });
+        });
+        match response.await {
+            Ok(response) => Ok(response),
+            // The body's own error says more.
+            Err(error) => Err(failed.borrow_mut().take().unwrap_or(error)),
+        }
+    })
+}
+
+async fn send(host: &dyn Host, handle: u32, body: Body) -> Result<(), CallError> {
+    let write = |data: &[u8]| {
+        host.call(Operation::Write { handle, data: data.to_vec().into() })
+    };
+    match body {
+        Body::Bytes(data) => {
+            for piece in data.chunks(WRITE_PIECE) {
+                write(piece).await?;
+            }
+        }
+        Body::Stream(resource) => loop {
+            let read = resource.clone().read(WRITE_PIECE).await;
+            let piece = read.map_err(|error| CallError::new("TypeError", &error.to_string()))?;
+            if piece.is_empty() {
+                break;
+            }
+            for piece in piece.chunks(WRITE_PIECE) {
+                write(piece).await?;
+            }
+        },
+    }
+    // Nothing is the end of the body.
+    write(&[]).await.map(drop)
+}
+
+/// As Deno's script takes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FetchResponse {
+    status: u16,
+    status_text: String,
+    headers: Vec<(ByteString, ByteString)>,
+    url: String,
+    response_rid: ResourceId,
+    content_length: Option<u64>,
+    error: Option<(String, String)>,
+}
+
+#[op2]
+#[serde]
+pub(super) async fn op_conductor_fetch_send(
+    state: Rc<RefCell<OpState>>,
+    #[smi] rid: ResourceId,
+) -> Result<FetchResponse, CallError> {
+    let request = state
+        .borrow_mut()
+        .resource_table
+        .take::<FetchRequest>(rid)
+        .map_err(|_| CallError::new("BadResource", "Bad resource ID"))?;
+    let response = request.response.borrow_mut().take();
+    let response = response.ok_or_else(|| CallError::new("BadResource", "Bad resource ID"))?;
+    let cancelled = |_| CallError::new("Interrupted", "The request was aborted");
+    let answer = response.or_cancel(request.cancel.clone()).await.map_err(cancelled)??;
+    let Answer::Response(response) = answer else {
+        return Err(CallError::new("Error", "the broker's answer holds no response"));
+    };
+    let Response { status, status_text, headers, handle } = *response;
+    let text = |bytes: serde_bytes::ByteBuf| ByteString::from(bytes.into_vec());
+    Ok(FetchResponse {
+        status,
+        status_text,
+        headers: headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
+        url: request.url.clone(),
+        response_rid: RemoteHandle::add(&mut state.borrow_mut(), handle),
+        content_length: None,
+        error: None,
+    })
+}
+
+/// For EventSource's last event id (deno_fetch 0.284).
+#[op2]
+#[serde]
+pub(super) fn op_utf8_to_byte_string(#[string] text: String) -> ByteString {
+    text.into()
+}

@@ -1,0 +1,211 @@
+//! `Deno.Command`: from an operation to a confined process.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::JoinHandle;
+
+use super::failure::Problem;
+use super::handles::Resource;
+use super::open::{OpenError, Resolver};
+use super::process::{Launch, Pipes, Process};
+use super::reply::Event;
+use super::run::Run;
+use crate::config::environment::MAX_COMMAND_OUTPUT;
+use crate::policy::AllowedCommand;
+use crate::protocol::{Answer, Child, Exit, Failure, Output, SpawnOptions, Stdio, Stream};
+use crate::sandbox::Confinement;
+
+/// Where a command finds others, if the server itself has no PATH.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Bytes that are passed on from a command to the run's output at once.
+const INHERITED_PIECE: usize = 16 << 10;
+
+/// How long the rest of a command's output is waited for when it has ended: what
+/// it left behind may hold the pipe open.
+const REST_OF_OUTPUT: Duration = Duration::from_millis(500);
+
+/// A command that was started, with the tasks that pass its output on.
+pub(super) struct Started {
+    pub process: Process,
+    forwards: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Started {
+    /// Waits for the end, and for output that is on its way.
+    pub(super) async fn wait(&self) -> Exit {
+        let exit = self.process.wait().await;
+        for forward in self.forwards.lock().await.drain(..) {
+            let _ = tokio::time::timeout(REST_OF_OUTPUT, forward).await;
+        }
+        exit
+    }
+}
+
+impl Run {
+    /// Starts a command whose pipes become handles.
+    pub(super) async fn spawn(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+        let (started, mut pipes) = self.launch(&options).await?;
+        let pid = started.process.id();
+        let limit = self.services().max_command_output;
+        let add = |resource: Option<Resource>| resource.map(|r| self.handles.add(r)).transpose();
+        Ok(Answer::Child(Child {
+            pid,
+            stdin: add(pipes.stdin.take().map(Resource::Stdin))?,
+            stdout: add(pipes.stdout.take().map(|pipe| Resource::Stdout(pipe, limit)))?,
+            stderr: add(pipes.stderr.take().map(|pipe| Resource::Stderr(pipe, limit)))?,
+            handle: self.handles.add_process(started)?,
+        }))
+    }
+
+    /// Runs a command to its end.
+    pub(super) async fn output(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+        let (started, mut pipes) = self.launch(&options).await?;
+        drop(pipes.stdin.take());
+        let limit = self.services().max_command_output;
+        let (stdout, stderr) = (pipes.stdout.take(), pipes.stderr.take());
+        let (stdout, stderr) = tokio::try_join!(collect(stdout, limit), collect(stderr, limit))?;
+        let exit = started.wait().await;
+        Ok(Answer::Output(Box::new(Output {
+            exit,
+            stdout: stdout.map(Into::into),
+            stderr: stderr.map(Into::into),
+        })))
+    }
+
+    async fn launch(
+        self: &Arc<Self>,
+        options: &SpawnOptions,
+    ) -> Result<(Started, Pipes), Problem> {
+        let command = self.services().policy.command(&options.command)?;
+        let environment = self.command_environment(options)?;
+        let run = self.clone();
+        let cwd = options.cwd.clone();
+        let directory = tokio::task::spawn_blocking(move || run.command_directory(cwd.as_deref()))
+            .await
+            .map_err(|_| super::interrupted())??;
+        let confinement = self.confinement(&command);
+        let (process, mut pipes) = Process::start(Launch {
+            program: command.program(),
+            args: &options.args,
+            environment: &environment,
+            directory,
+            stdin: options.stdin,
+            stdout: options.stdout,
+            stderr: options.stderr,
+            confinement: &confinement,
+        })
+        .await?;
+        let mut forwards = Vec::new();
+        if options.stdout == Stdio::Inherit {
+            forwards.extend(pipes.stdout.take().map(|pipe| self.forward(pipe, Stream::Stdout)));
+        }
+        if options.stderr == Stdio::Inherit {
+            forwards.extend(pipes.stderr.take().map(|pipe| self.forward(pipe, Stream::Stderr)));
+        }
+        Ok((Started { process, forwards: forwards.into() }, pipes))
+    }
+
+    /// A minimal environment, what `allow-env` names, and what the program gives
+    /// of that.
+    fn command_environment(
+        &self,
+        options: &SpawnOptions,
+    ) -> Result<Vec<(String, String)>, Problem> {
+        let services = self.services();
+        let server = |name: &str| services.environment.get(name).cloned();
+        let mut all = std::collections::BTreeMap::new();
+        if !options.clear_env {
+            all.extend(self.environment.all(&services.policy, &services.environment));
+        }
+        let or = |value: Option<String>, other: &str| value.unwrap_or_else(|| other.to_owned());
+        let workspace = services.workspace.to_string_lossy().into_owned();
+        all.entry("PATH".into()).or_insert(or(server("PATH"), DEFAULT_PATH));
+        all.entry("LANG".into()).or_insert(or(server("LANG"), "C.UTF-8"));
+        all.insert("HOME".into(), workspace.clone());
+        all.entry("TMPDIR".into()).or_insert(workspace);
+        for (name, value) in &options.env {
+            if !services.policy.allows_command_variable(name) {
+                return Err(services.policy.command_variable(name).into());
+            }
+            all.insert(name.clone(), value.clone());
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    /// Opens the working directory. The workspace itself needs no grant: nothing
+    /// in it can be read without one.
+    fn command_directory(&self, cwd: Option<&str>) -> Result<OwnedFd, Problem> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let current = self.cwd();
+        let workspace = &self.services().workspace;
+        if cwd.is_none() && current == *workspace {
+            let opened = open(workspace, flags, Mode::empty()).map_err(std::io::Error::from);
+            return Ok(opened?);
+        }
+        let cwd = cwd.map_or_else(|| current.to_string_lossy().into_owned(), str::to_owned);
+        let resolver = Resolver { rules: &self.services().policy.read, cwd: &current };
+        let opened = || resolver.open(&resolver.allow(&cwd)?, flags);
+        opened().map_err(|error: OpenError| Problem::opening(error, &format!(": chdir '{cwd}'")))
+    }
+
+    fn confinement(&self, command: &AllowedCommand) -> Confinement {
+        let services = self.services();
+        let policy = &services.policy;
+        Confinement {
+            read: policy.read.granted(),
+            write: policy.write.granted(),
+            deny_read: policy.read.closed().to_vec(),
+            deny_write: policy.write.closed().to_vec(),
+            program: command.program().to_owned(),
+            network: policy.opens_network_to_commands(),
+            limits: services.command_limits.clone(),
+            unconfined: policy.is_unconfined(),
+            without_landlock: services.without_landlock,
+        }
+    }
+
+    /// Passes on what a command prints, as the run's own output.
+    fn forward(
+        self: &Arc<Self>,
+        mut pipe: impl AsyncRead + Unpin + Send + 'static,
+        stream: Stream,
+    ) -> JoinHandle<()> {
+        // Not the run itself: it ends the command when it is dropped.
+        let (events, pieces) = (self.events(), self.pieces());
+        tokio::spawn(async move {
+            let mut buffer = vec![0; INHERITED_PIECE];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+                let Ok(room) = pieces.clone().acquire_owned().await else { return };
+                let bytes = buffer[..read].to_vec();
+                if events.send(Event::Output { stream, bytes, _room: Some(room) }).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+/// Everything from a pipe, up to the limit.
+async fn collect(
+    pipe: Option<impl AsyncRead + Unpin>,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let Some(pipe) = pipe else { return Ok(None) };
+    let mut bytes = Vec::new();
+    pipe.take(limit + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 > limit { Err(too_much(limit).into()) } else { Ok(Some(bytes)) }
+}
+
+/// A command printed more than a program may take from it.
+pub(super) fn too_much(limit: u64) -> Failure {
+    Failure::limit(format!(
+        "The command printed more than {limit} bytes ({MAX_COMMAND_OUTPUT}). Let it print less, \
+         or let it write a file and read that"
+    ))
+}

@@ -1,0 +1,98 @@
+//! `Deno.env` of one run: what the server's environment was at its start, with
+//! what the program has set since on top.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use super::failure::Problem;
+use crate::policy::{AllowedVariable, Policy};
+use crate::protocol::Failure;
+
+/// Bytes that a program may set, names and values together: Linux takes 128 KiB
+/// for one variable (MAX_ARG_STRLEN), and a started command must take all.
+const MAX_SET: usize = 1 << 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    /// Nothing stands for a variable that was deleted.
+    set: Mutex<BTreeMap<String, Option<String>>>,
+}
+
+type Set = BTreeMap<String, Option<String>>;
+
+impl Environment {
+    fn with<T>(&self, then: impl FnOnce(&mut Set) -> T) -> T {
+        then(&mut self.set.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn get(
+        &self,
+        variable: &AllowedVariable,
+        server: &HashMap<String, String>,
+    ) -> Option<String> {
+        match self.with(|set| set.get(variable.name()).cloned()) {
+            Some(value) => value,
+            None => server.get(variable.name()).cloned(),
+        }
+    }
+
+    pub(super) fn set(&self, variable: &AllowedVariable, value: String) -> Result<(), Problem> {
+        check(variable.name())?;
+        if value.contains('\0') {
+            return Err(invalid("Value", &value));
+        }
+        self.put(variable, Some(value))
+    }
+
+    pub(super) fn delete(&self, variable: &AllowedVariable) -> Result<(), Problem> {
+        check(variable.name())?;
+        self.put(variable, None)
+    }
+
+    fn put(&self, variable: &AllowedVariable, value: Option<String>) -> Result<(), Problem> {
+        let size = |name: &String, value: &Option<String>| {
+            name.len() + value.as_ref().map_or(0, String::len)
+        };
+        let name = variable.name().to_owned();
+        let added = size(&name, &value);
+        self.with(|set| {
+            let used: usize = set.iter().map(|(name, value)| size(name, value)).sum();
+            if used + added > MAX_SET {
+                let message = format!("A run may set {MAX_SET} bytes of environment variables");
+                return Err(Failure::limit(message).into());
+            }
+            set.insert(name, value);
+            Ok(())
+        })
+    }
+
+    /// Every variable that the policy allows.
+    pub(super) fn all(
+        &self,
+        policy: &Policy,
+        server: &HashMap<String, String>,
+    ) -> Vec<(String, String)> {
+        let mut all: BTreeMap<_, _> = server
+            .iter()
+            .filter(|(name, _)| policy.variable(name).is_ok())
+            .map(|(name, value)| (name.clone(), Some(value.clone())))
+            .collect();
+        self.with(|set| all.extend(set.clone()));
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// As deno_os 0.77 says it.
+fn check(name: &str) -> Result<(), Problem> {
+    if name.is_empty() {
+        return Err(Failure::type_error("Key is an empty string.").into());
+    }
+    if name.contains(['=', '\0']) {
+        return Err(invalid("Key", name));
+    }
+    Ok(())
+}
+
+fn invalid(what: &str, text: &str) -> Problem {
+    Failure::type_error(format!("{what} contains invalid characters: {text:?}")).into()
+}

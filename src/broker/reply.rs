@@ -1,0 +1,95 @@
+//! Answers on their way to the worker.
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::failure::Problem;
+use super::interrupted;
+use crate::policy::Denied;
+use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
+
+/// What a run's broker hands to its session.
+pub(crate) enum Event {
+    /// A frame for the worker; the last one for a request carries its id.
+    Frame {
+        bytes: Vec<u8>,
+        ends: Option<u32>,
+        refused: Option<(Denied, &'static str)>,
+        /// Room for the next; given back when the frame was taken.
+        _room: Option<OwnedSemaphorePermit>,
+    },
+    /// Output of a command that was started with the run's own streams.
+    Output { stream: Stream, bytes: Vec<u8>, _room: Option<OwnedSemaphorePermit> },
+}
+
+impl Event {
+    /// The request that needs nothing more.
+    pub(super) fn ends(&self) -> Option<u32> {
+        match self {
+            Self::Frame { ends, .. } => *ends,
+            Self::Output { .. } => None,
+        }
+    }
+}
+
+/// The duty to answer one request. Dropped without an answer, it says so.
+pub(super) struct Responder {
+    id: u32,
+    operation: &'static str,
+    events: mpsc::UnboundedSender<Event>,
+    answered: bool,
+}
+
+impl Responder {
+    pub(super) fn new(
+        id: u32,
+        operation: &'static str,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self { id, operation, events, answered: false }
+    }
+
+    /// Sends a piece of the answer. False if nobody takes it any more.
+    pub(super) fn data(&self, bytes: Vec<u8>, room: OwnedSemaphorePermit) -> bool {
+        let message = ServerMessage::Data { id: self.id, bytes: bytes.into() };
+        let frame = encode(&message);
+        let event = Event::Frame { bytes: frame, ends: None, refused: None, _room: Some(room) };
+        self.events.send(event).is_ok()
+    }
+
+    /// Sends the answer, or what went wrong.
+    pub(super) fn answer(
+        mut self,
+        result: Result<Answer, Problem>,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        let (result, refused) = match result {
+            Ok(answer) => (Ok(answer), None),
+            Err(Problem::Failed(failure)) => (Err(failure), None),
+            Err(Problem::Denied(denied)) => {
+                (Err(Failure::denied(&denied)), Some((denied, self.operation)))
+            }
+        };
+        self.send(result, refused, room);
+    }
+
+    fn send(
+        &mut self,
+        result: Result<Answer, Failure>,
+        refused: Option<(Denied, &'static str)>,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        self.answered = true;
+        let bytes = encode(&ServerMessage::Reply { id: self.id, result });
+        let event = Event::Frame { bytes, ends: Some(self.id), refused, _room: room };
+        // Nobody is there to take it when the run has ended.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.send(Err(interrupted()), None, None);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Which paths programs may read or write. A grant is a directory (or file) that
+//! is opened when the server starts; a path is allowed beneath it, never by name
+//! alone: [`crate::broker`] opens it from the grant's descriptor and then asks
+//! again with the path that the kernel says it has opened.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use super::grants::{Rule, Scope, normalize};
+use super::{Denied, Permission};
+
+/// Longest path that the kernel takes, limits.h's PATH_MAX, its NUL included.
+pub(crate) const MAX_PATH_BYTES: usize = 4096;
+
+/// File systems of the kernel's own, whose files act when they are read or
+/// written: `/proc/self` is the server (CVE-2024-34346 is this, in Deno).
+const SPECIAL_TREES: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// A directory that was opened when the server started, and the grant beneath it.
+#[derive(Debug)]
+struct Root {
+    /// As the administrator wrote it.
+    lexical: PathBuf,
+    /// Where that was when the server started, without symbolic links.
+    real: PathBuf,
+    anchor: OwnedFd,
+    /// From the anchor to the grant: empty if the grant is a directory, its last
+    /// names if it is a file or did not exist.
+    prefix: PathBuf,
+    /// Everything: symbolic links may lead anywhere.
+    is_everything: bool,
+}
+
+/// The rules of one permission, read or write.
+#[derive(Debug)]
+pub(crate) struct PathRules {
+    permission: Permission,
+    roots: Vec<Arc<Root>>,
+    deny_all: bool,
+    /// As written and without symbolic links.
+    denied: Vec<PathBuf>,
+}
+
+/// A path that the rules allow as it is written. What it leads to is checked by
+/// [`PathRules::opened`], once it is open.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowedPath {
+    root: Arc<Root>,
+    relative: PathBuf,
+    absolute: PathBuf,
+    requested: String,
+}
+
+/// Why a path cannot be used.
+#[derive(Debug)]
+pub(crate) enum PathRefusal {
+    Denied(Denied),
+    /// Longer than [`MAX_PATH_BYTES`].
+    TooLong,
+    /// A path ends at its first NUL byte for the kernel, not for its reader.
+    Nul,
+    Empty,
+}
+
+impl From<Denied> for PathRefusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl AllowedPath {
+    /// The directory to open the path from.
+    pub(crate) fn anchor(&self) -> BorrowedFd<'_> {
+        self.root.anchor.as_fd()
+    }
+
+    /// From the anchor to the path; `.` for the anchor itself.
+    pub(crate) fn from_anchor(&self) -> PathBuf {
+        let path = self.root.prefix.join(&self.relative);
+        if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
+    }
+
+    /// Whether the path leads anywhere in the file system.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.root.is_everything
+    }
+
+    /// Absolute and lexically normal.
+    pub(crate) fn absolute(&self) -> &Path {
+        &self.absolute
+    }
+
+    /// The same permission under the name that the program used for another path,
+    /// which led here.
+    pub(crate) fn asked_for_as(self, other: &AllowedPath) -> Self {
+        Self { requested: other.requested.clone(), ..self }
+    }
+
+    /// As the program wrote it.
+    pub(crate) fn requested(&self) -> &str {
+        &self.requested
+    }
+}
+
+impl Root {
+    /// Opens the nearest directory that exists.
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut existing = path;
+        let mut prefix = PathBuf::new();
+        loop {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            match open(existing, flags, Mode::empty()) {
+                Ok(anchor) => {
+                    let real = existing.canonicalize()?.join(&prefix);
+                    let lexical = path.to_owned();
+                    let is_everything = path == Path::new("/");
+                    // Joining an empty prefix leaves a slash behind.
+                    let real = normalize(&real);
+                    return Ok(Self { lexical, real, anchor, prefix, is_everything });
+                }
+                Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {
+                    let name = existing.file_name().ok_or(io::ErrorKind::NotFound)?;
+                    prefix = Path::new(name).join(&prefix);
+                    if prefix.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                        prefix = prefix.components().collect();
+                    }
+                    existing = existing.parent().ok_or(io::ErrorKind::NotFound)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// From the grant to a path beneath it.
+    fn strip(&self, path: &Path) -> Option<PathBuf> {
+        let beneath = path.strip_prefix(&self.lexical).or_else(|_| path.strip_prefix(&self.real));
+        beneath.ok().map(Path::to_owned)
+    }
+}
+
+/// Where a path really is, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut rest = PathBuf::new();
+    for ancestor in path.ancestors() {
+        if let Ok(found) = ancestor.canonicalize() {
+            return normalize(&found.join(&rest));
+        }
+        let Some(name) = ancestor.file_name() else { break };
+        rest = if rest.as_os_str().is_empty() { name.into() } else { Path::new(name).join(rest) };
+    }
+    path.to_owned()
+}
+
+impl PathRules {
+    /// Opens what a rule grants. `protected` are files of the server's own.
+    ///
+    /// # Errors
+    /// A grant that cannot be opened, as a sentence.
+    pub(crate) fn new(
+        permission: Permission,
+        rule: &Rule,
+        protected: &[PathBuf],
+        expand: impl Fn(&str) -> Result<PathBuf, String>,
+    ) -> Result<Self, String> {
+        let list = |scope: &Scope| match scope {
+            Scope::Nothing => Ok(Vec::new()),
+            Scope::All => Ok(vec![PathBuf::from("/")]),
+            Scope::Only(paths) => paths.iter().map(|path| expand(path)).collect(),
+        };
+        let open = |path: PathBuf| {
+            Root::open(&path)
+                .map(Arc::new)
+                .map_err(|error| format!("{} cannot be opened: {error}", path.display()))
+        };
+        let roots: Result<Vec<_>, _> = list(&rule.allow)?.into_iter().map(open).collect();
+        let mut denied = Vec::new();
+        if rule.deny != Scope::All {
+            for path in list(&rule.deny)?.iter().chain(protected) {
+                denied.push(path.clone());
+                denied.push(real(path));
+            }
+        }
+        denied.dedup();
+        Ok(Self { permission, roots: roots?, deny_all: rule.deny == Scope::All, denied })
+    }
+
+    /// Decides about a path as it is written; relative ones start at `cwd`.
+    pub(crate) fn check(&self, path: &str, cwd: &Path) -> Result<AllowedPath, PathRefusal> {
+        if path.len() >= MAX_PATH_BYTES {
+            return Err(PathRefusal::TooLong);
+        }
+        if path.contains('\0') {
+            return Err(PathRefusal::Nul);
+        }
+        if path.is_empty() {
+            return Err(PathRefusal::Empty);
+        }
+        let absolute = normalize(&cwd.join(path));
+        let shown = if Path::new(path).is_absolute() {
+            absolute.to_string_lossy().into_owned()
+        } else {
+            path.to_owned()
+        };
+        if is_special(&absolute) {
+            return Err(self.special(&shown).into());
+        }
+        if self.is_denied(&absolute) {
+            return Err(self.refusal(&shown).into());
+        }
+        let beneath = self.roots.iter().filter_map(|root| Some((root, root.strip(&absolute)?)));
+        // The deepest grant: its anchor is nearest.
+        let Some((root, relative)) = beneath.max_by_key(|(root, _)| root.real.as_os_str().len())
+        else {
+            return Err(self.refusal(&shown).into());
+        };
+        Ok(AllowedPath { root: root.clone(), relative, absolute, requested: shown })
+    }
+
+    /// Decides about what a path led to: `real` is the kernel's name for what is
+    /// open, without symbolic links.
+    pub(crate) fn opened(&self, path: &AllowedPath, real: &Path) -> Result<(), Denied> {
+        let shown = &path.requested;
+        if is_special(real) {
+            return Err(self.special(shown));
+        }
+        let granted = self.roots.iter().any(|root| real.starts_with(&root.real));
+        if !granted || self.is_denied(real) { Err(self.refusal(shown)) } else { Ok(()) }
+    }
+
+    /// Whether moving or removing this directory would move or remove a grant,
+    /// or a place inside of it that is denied.
+    pub(crate) fn guards(&self, real: &Path) -> bool {
+        self.roots.iter().any(|root| root.real.starts_with(real) || root.lexical.starts_with(real))
+            || self.denied.iter().any(|denied| denied.starts_with(real))
+    }
+
+    /// The refusal of a path that is not allowed.
+    pub(crate) fn refusal(&self, shown: &str) -> Denied {
+        Denied::new(self.permission, Some(shown.to_owned()))
+    }
+
+    /// The refusal of a kernel's file.
+    pub(crate) fn special(&self, shown: &str) -> Denied {
+        let reason = "the kernel's own files (/proc, /sys, /dev) are closed to programs";
+        Denied::never(self.permission, Some(shown.to_owned()), reason)
+    }
+
+    /// `Deno.permissions.query`: granted, denied, partial.
+    pub(crate) fn query(&self, path: Option<&str>, cwd: &Path) -> (bool, bool, bool) {
+        let Some(path) = path else {
+            let everything = self.roots.iter().any(|root| root.is_everything);
+            let partial = !self.denied.is_empty();
+            return (everything && !self.deny_all, self.deny_all, everything && partial);
+        };
+        let absolute = normalize(&cwd.join(path));
+        let denied = self.is_denied(&absolute);
+        (self.check(path, cwd).is_ok(), denied, self.denied.iter().any(|d| d.starts_with(&absolute)))
+    }
+
+    /// The grants' real paths, for a started command.
+    pub(crate) fn granted(&self) -> Vec<PathBuf> {
+        if self.deny_all { Vec::new() } else { self.roots.iter().map(|r| r.real.clone()).collect() }
+    }
+
+    /// The real paths that stay closed, for a started command.
+    pub(crate) fn closed(&self) -> &[PathBuf] {
+        &self.denied
+    }
+
+    /// Whether a file lies beneath a grant.
+    pub(crate) fn covers(&self, real: &Path) -> bool {
+        self.roots.iter().any(|root| real.starts_with(&root.real))
+    }
+
+    /// Closes one more path.
+    pub(crate) fn close(&mut self, path: &Path) {
+        self.denied.push(path.to_owned());
+        self.denied.push(real(path));
+    }
+
+    fn is_denied(&self, path: &Path) -> bool {
+        self.deny_all || self.denied.iter().any(|denied| path.starts_with(denied))
+    }
+}
+
+fn is_special(path: &Path) -> bool {
+    SPECIAL_TREES.iter().any(|tree| path.starts_with(tree))
+}
+
+/// Whether a path is one name, for what is made inside of a directory.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+}

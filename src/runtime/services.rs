@@ -1,0 +1,188 @@
+//! From the configuration to what all runs share: the policy, its log, limits.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::StartError;
+use crate::audit::Audit;
+use crate::broker::{FetchLimits, FileLimits, Services};
+use crate::config::credentials::Credentials;
+use crate::config::environment::{
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
+};
+use crate::config::{Config, ConfigError};
+use crate::policy::{Given, Grants, Policy, normalize};
+use crate::sandbox::{CommandLimits, landlock_is_available};
+
+/// Looking a name up and connecting, TLS included: three SYN packets, the third
+/// after 3 s (RFC 6298), and a slow handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For the head of a response. A run has 30 s by default, 5 min at most.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Between two pieces of a body; event streams send a comment every 15 s (HTML
+/// standard, section 9.2.7).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Private memory of one process of a command, in times of a run's own memory.
+const COMMAND_MEMORY: u64 = 4;
+
+/// Descriptors of one process of a command.
+const COMMAND_FILES: u64 = 256;
+
+/// Processes of the server's user, commands included. A desktop user has some
+/// hundreds.
+const COMMAND_PROCESSES: u64 = 2048;
+
+fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> StartError {
+    let (problem, example) = (problem.into(), example.to_owned());
+    ConfigError { variable, problem, example }.into()
+}
+
+/// What all runs share, made once.
+pub(super) fn services(config: &Config) -> Result<Services, StartError> {
+    let workspace = workspace(config.workspace())?;
+    let environment = config.environment();
+    let variable = |name: &str| environment.get(name).cloned();
+    let credentials = match config.fetch_headers() {
+        Some(json) => Credentials::parse(json, &variable).map_err(|problem| {
+            let example = r#"{"api.example.com": {"authorization": "Bearer env:TOKEN"}}"#;
+            error(FETCH_HEADERS, problem, example)
+        })?,
+        None => Credentials::default(),
+    };
+    let policy = policy(config, &workspace, &credentials, variable("PATH"))?;
+    let audit = Audit::open(config.audit_log())
+        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
+    Ok(Services {
+        policy: Arc::new(policy),
+        audit,
+        credentials: Arc::new(credentials),
+        environment,
+        workspace,
+        file_limits: FileLimits {
+            write_size: config.max_write_size(),
+            new_files: config.max_new_files(),
+            open_files: config.max_open_files(),
+        },
+        fetch_limits: FetchLimits {
+            request_bytes: config.max_fetch_size(),
+            response_bytes: config.max_fetch_size(),
+            connections: config.max_connections(),
+            connect_timeout: CONNECT_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+        },
+        command_limits: CommandLimits {
+            cpu_seconds: config.max_cpu_time().as_secs() + 1,
+            file_size: config.max_write_size(),
+            data: config.max_memory().saturating_mul(COMMAND_MEMORY),
+            open_files: COMMAND_FILES,
+            processes: COMMAND_PROCESSES,
+        },
+        max_memory: config.max_memory(),
+        max_command_output: config.max_command_output(),
+        without_landlock: config.unsafe_run_without_landlock(),
+    })
+}
+
+/// Makes the workspace if it does not exist, for its owner only.
+fn workspace(path: &Path) -> Result<PathBuf, StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = normalize(path);
+    let problem = |text: String| error(WORKSPACE, text, "/srv/workspace");
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err(problem(format!("{} is no directory", path.display()))),
+        Err(_) => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|error| problem(format!("{} cannot be made: {error}", path.display())))?;
+            Ok(path)
+        }
+    }
+}
+
+fn policy(
+    config: &Config,
+    workspace: &Path,
+    credentials: &Credentials,
+    search_path: Option<String>,
+) -> Result<Policy, StartError> {
+    let example = "allow-read=/data,allow-net=api.example.com";
+    let problem = |text: String| error(RUN_ARGS, text, example);
+    let mut grants = match config.run_args() {
+        Some(text) => Grants::parse(text).map_err(|error| problem(error.to_string()))?,
+        None => Grants::workspace_only(&workspace.to_string_lossy()),
+    };
+    if grants.all {
+        if !config.unsafe_allow_all() {
+            return Err(problem(format!(
+                "allow-all gives programs everything that the server's user may do; name what \
+                 they need, or set {ALLOW_ALL}=1 as well"
+            )));
+        }
+        grants.grant_all();
+    }
+    for flag in &grants.ungrantable {
+        tracing::warn!("{RUN_ARGS}: {flag} grants nothing here: programs do without");
+    }
+    let home = std::env::home_dir();
+    let protected: Vec<_> = config.audit_log().map(Path::to_owned).into_iter().collect();
+    let policy = Policy::new(&Given {
+        grants: &grants,
+        workspace,
+        home: home.as_deref(),
+        search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
+        protected: &protected,
+        secrets: credentials.variables(),
+        unconfined: grants.all,
+    })
+    .map_err(problem)?;
+    check_commands(config, &policy)?;
+    Ok(policy)
+}
+
+fn check_commands(config: &Config, policy: &Policy) -> Result<(), StartError> {
+    for program in policy.replaceable_commands() {
+        tracing::warn!(
+            "{RUN_ARGS}: {} is not granted: it lies where programs may write, so that one could \
+             replace it",
+            program.display()
+        );
+    }
+    if policy.runs_commands()
+        && !policy.is_unconfined()
+        && !landlock_is_available()
+        && !config.unsafe_run_without_landlock()
+    {
+        return Err(error(
+            RUN_ARGS,
+            format!(
+                "allow-run needs Landlock (Linux 5.13 or later, with lsm=landlock) to hold \
+                 commands to the grants of programs; {WITHOUT_LANDLOCK}=1 runs them without"
+            ),
+            "allow-read=/data",
+        ));
+    }
+    Ok(())
+}
+
+/// Globals that every program has.
+pub(super) fn globals(config: &Config, services: &Services) -> Map<String, Value> {
+    let root = normalize(config.root_directory());
+    let given = json!({
+        "WORKSPACE_DIR": services.workspace.to_string_lossy(),
+        "ROOT_DIR": root.to_string_lossy(),
+        "PLAYBOOKS_DIR": root.join("playbooks").to_string_lossy(),
+        "PERMISSIONS": services.policy.flags(),
+    });
+    match given {
+        Value::Object(given) => given,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,224 @@
+//! `Deno.Command`: what is granted runs, as in Deno. Without Landlock no command
+//! can be granted, and these tests are skipped.
+
+use std::time::Duration;
+
+use mcp_conductor::ErrorKind;
+
+use crate::fixture::within;
+use crate::{Host, WORKSPACE, landlock};
+
+const RUN: &str = "allow-run=sh,cat,sleep,echo,true,env,pwd,ls,yes";
+
+/// A server that runs some commands, and reads and writes its workspace.
+pub fn host(more: &str) -> Option<Host> {
+    let variables = [
+        ("PATH", std::env::var("PATH").unwrap_or_default()),
+        ("FOO", "foo-value".to_owned()),
+        ("SECRET", "ENV-CANARY".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let grants = format!("{WORKSPACE},{RUN}{more}");
+    landlock().then(|| Host::with(&grants, |config| config.with_environment(variables.to_vec())))
+}
+
+/// A command of the shell, as `[code, stdout, stderr]`.
+pub const SHELL: &str = r#"
+    const sh = async (script: string, options: any = {}) => {
+      const o = await new Deno.Command("sh", { args: ["-c", script], ...options }).output();
+      return [o.code, text(o.stdout), text(o.stderr)];
+    };
+    const shows = (o: any) => [o.code, o.signal, o.success, text(o.stdout), text(o.stderr)];
+"#;
+
+/// Whether everything that a program started is gone.
+pub fn nothing_is_left(host: &Host) -> bool {
+    within(Duration::from_secs(5), || host.files.strays().is_empty())
+}
+
+#[test]
+fn a_command_runs_to_its_end_and_shows_what_it_printed() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        &format!(
+            r#"{SHELL}
+        const run = async (...args: string[]) => {{
+          const command = new Deno.Command("sh", {{ args: ["-c", ...args] }});
+          const a = shows(await command.output()), s = shows(command.outputSync());
+          return JSON.stringify(a) === JSON.stringify(s) ? a : [a, s];
+        }};
+        return [
+          await run("echo out; echo err >&2; exit 3"), await run("echo out; kill -9 $$"),
+          await run("printf '%s|' \"$@\"", "name", "a b", "", "$x", "ü"), await run("exit 0"),
+          (await new Deno.Command("cat", {{ args: ["hello.txt"] }}).output()).success,
+        ];"#
+        ),
+        r#"[
+            [3, null, false, "out\n", "err\n"],
+            [137, "SIGKILL", false, "out\n", ""],
+            [0, null, true, "a b||$x|ü|", ""],
+            [0, null, true, "", ""],
+            true
+        ]"#,
+    );
+}
+
+#[test]
+fn a_command_that_is_spawned_has_streams_and_a_status() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        &format!(
+            r#"{SHELL}
+        const start = (name: string, options: any = {{}}) => new Deno.Command(name, options).spawn();
+        const cat = start("cat", {{ stdin: "piped", stdout: "piped" }});
+        const writer = cat.stdin.getWriter();
+        await writer.write(bytes("in"));
+        await writer.close();
+        const got = await new Response(cat.stdout).text(), status = await cat.status;
+        const big = start("cat", {{ stdin: "piped", stdout: "piped" }});
+        const sent = new Blob(["0123456789".repeat(30_000)]).stream().pipeTo(big.stdin);
+        const back = (await big.output()).stdout.length;
+        await sent;
+        const plain = start("true");
+        const echo = start("echo", {{ args: ["x"], stdout: "piped" }});
+        return [
+          got, status, back, await t(() => plain.stdout), await t(() => plain.stdin),
+          await t(() => plain.stderr), typeof plain.pid, await plain.status,
+          text((await echo.output()).stdout),
+          await t(() => new Deno.Command("sh", {{ stdin: "piped" }}).outputSync()),
+        ];"#
+        ),
+        r#"[
+            "in",
+            {"success": true, "code": 0, "signal": null},
+            300000,
+            "TypeError: Cannot get 'stdout': 'stdout' is not piped",
+            "TypeError: Cannot get 'stdin': 'stdin' is not piped",
+            "TypeError: Cannot get 'stderr': 'stderr' is not piped",
+            "number",
+            {"success": true, "code": 0, "signal": null},
+            "x\n",
+            "TypeError: Piped stdin is not supported for this function, use 'Deno.Command.spawn()' instead"
+        ]"#,
+    );
+    assert!(nothing_is_left(&host));
+}
+
+#[test]
+fn a_command_can_be_killed() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        r#"
+        const sleep = (options = {}) => new Deno.Command("sleep", { args: ["100"], ...options }).spawn();
+        const killed = async (signal?: Deno.Signal) => {
+          const child = sleep();
+          child.kill(signal);
+          return [await child.status, await t(() => child.kill())];
+        };
+        const controller = new AbortController(), aborted = sleep({ signal: controller.signal });
+        controller.abort();
+        const odd = sleep(), wrong = await t(() => odd.kill("SIGNOPE" as any));
+        odd.kill("SIGINT");
+        return [await killed(), await killed("SIGKILL"), await aborted.status, wrong, (await odd.status).signal];"#,
+        r#"[
+            [{"success": false, "code": 143, "signal": "SIGTERM"}, "TypeError: Child process has already terminated"],
+            [{"success": false, "code": 137, "signal": "SIGKILL"}, "TypeError: Child process has already terminated"],
+            {"success": false, "code": 143, "signal": "SIGTERM"},
+            "TypeError: Invalid signal: SIGNOPE",
+            "SIGINT"
+        ]"#,
+    );
+}
+
+#[test]
+fn a_command_that_is_not_granted_is_refused_by_name() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        r#"
+        const refused = async (name: string, options?: any) => {
+          const command = new Deno.Command(name, options);
+          return [...new Set([await t(() => command.output()), await t(() => command.outputSync()),
+            await t(() => command.spawn())])].join(" | ");
+        };
+        return [
+          await refused("rm"), await refused("/bin/rm"), await refused("./ls"), await refused("../ls"),
+          await refused("@ROOT@/ws/tool.sh"), await refused("no-such-command"),
+          (await refused("ls", { env: { LD_PRELOAD: "x" } })).split(":")[0],
+          (await refused("ls", { env: { GIT_SSH_COMMAND: "x" } })).split(":")[0],
+          (await refused("ls", { cwd: "/etc" })).split(":")[0],
+          (await refused("ls", { cwd: "linkdir_out" })).split(":")[0],
+          (await refused("ls", { cwd: "nope" })).split(":")[0],
+          (await refused("ls", { args: ["a\0b"] })).split(":").slice(0, 1)[0],
+        ];"#,
+        r#"[
+            "NotCapable: Requires run access to \"rm\", run again with the --allow-run flag",
+            "NotCapable: Requires run access to \"/bin/rm\", run again with the --allow-run flag",
+            "NotCapable: Requires run access to \"./ls\", run again with the --allow-run flag",
+            "NotCapable: Requires run access to \"../ls\", run again with the --allow-run flag",
+            "NotCapable: Requires run access to \"@ROOT@/ws/tool.sh\", run again with the --allow-run flag",
+            "NotCapable: Requires run access to \"no-such-command\", run again with the --allow-run flag",
+            "NotCapable",
+            "NotCapable",
+            "NotCapable",
+            "NotCapable",
+            "NotFound",
+            "TypeError"
+        ]"#,
+    );
+}
+
+#[test]
+fn without_a_grant_no_command_runs() {
+    let program = "await new Deno.Command('echo', { args: ['x'] }).output()";
+    let (kind, message) = Host::new().error(program);
+    assert_eq!(kind, ErrorKind::Permission);
+    let expected = "NotCapable: Requires run access to \"echo\", run again with the --allow-run \
+        flag";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn the_environment_is_small_and_the_directory_is_granted() {
+    let Some(host) = host(",allow-env=FOO") else { return };
+    host.gives(
+        &format!(
+            r#"{SHELL}
+        const env = async (options: any = {{}}) => {{
+          const o = await new Deno.Command("env", options).output();
+          return Object.fromEntries(text(o.stdout).trim().split("\n").map((l) => l.split(/=(.*)/s)));
+        }};
+        const usual = await env();
+        const pwd = async (cwd?: any) => text((await new Deno.Command("pwd", {{ cwd }}).output()).stdout).trim();
+        return [
+          Object.keys(usual).sort(), usual.FOO, usual.HOME.startsWith("@ROOT@/ws"), JSON.stringify(usual).includes("CANARY"),
+          (await env({{ env: {{ FOO: "changed" }} }})).FOO, await pwd(), await pwd("x"),
+          await pwd("@ROOT@/ws/swap"), await pwd(new URL("file://@ROOT@/ws/x/")),
+        ];"#
+        ),
+        r#"[
+            ["FOO", "HOME", "LANG", "PATH"],
+            "foo-value",
+            true,
+            false,
+            "changed",
+            "@ROOT@/ws",
+            "@ROOT@/ws/x",
+            "@ROOT@/ws/swap",
+            "@ROOT@/ws/x"
+        ]"#,
+    );
+}
+
+#[test]
+fn inherited_output_is_the_runs_own() {
+    let Some(host) = host("") else { return };
+    let execution = host.run(
+        "const args = ['-c', 'echo to out; echo to err >&2'];
+        const options = { args, stdout: 'inherit', stderr: 'inherit' } as const;
+        await new Deno.Command('sh', options).spawn().status; console.log('after')",
+    );
+    assert_eq!(execution.error, None);
+    let mut output = execution.output;
+    output.sort();
+    assert_eq!(output, ["after", "to err", "to out"]);
+}

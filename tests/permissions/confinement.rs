@@ -1,0 +1,189 @@
+//! What a started command cannot do: leave the run's own grants, flood the server,
+//! or outlive the run. Skipped, like all commands, where there is no Landlock.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mcp_conductor::{ErrorKind, ExecuteRequest};
+use serde_json::json;
+
+use crate::commands::{SHELL, host, nothing_is_left};
+use crate::fixture::within;
+use crate::servers::Loopback;
+use crate::{EVENT_LOOP, Host, WORKSPACE, landlock};
+
+/// `true` for a script that fails, says that it may not, and prints nothing.
+const FAILS: &str = r#"
+    const fails = async (script: string) => {
+      const [code, out, error] = await sh(script);
+      const told = /denied|not permitted|cannot|failed/i.test(error as string);
+      return code !== 0 && out === "" && told || [code, out, error];
+    };"#;
+
+#[test]
+fn the_runs_grants_hold_for_what_it_starts() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        &format!(
+            r#"{SHELL}{FAILS}
+        return [
+          await sh("cat hello.txt"), await sh("echo new > made && cat made && mkdir d && rm -r d made"),
+          await fails("cat ../outside/canary.txt"), await fails("cat linkdir_out/canary.txt"),
+          await fails("cat link_out"), await fails("ls @ROOT@/outside"), await fails("cat /etc/shadow"),
+          await fails("cat /proc/1/environ"), await fails("cat /proc/$PPID/environ"),
+          await fails("echo x > ../outside/victim.txt"), await fails("echo x > /dev/shm/sbx"),
+          await fails("echo x > @ROOT@/sbx"), await fails("ln hello.txt ../outside/h"),
+          await fails("mv tool.sh ../outside/h"), await fails("rm ../outside/victim.txt"),
+          await fails("./tool.sh"), await fails("cp /bin/true mine && ./mine"),
+          await fails("mkfifo pipe"), await fails("ls @ROOT@"),
+        ];"#
+        ),
+        r#"[
+            [0, "hello", ""],
+            [0, "new\n", ""],
+            true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true
+        ]"#,
+    );
+}
+
+#[test]
+fn exceptions_hold_for_what_a_run_starts() {
+    let denied = ",deny-read=@ROOT@/ws/secret,deny-write=@ROOT@/ws/x";
+    let Some(host) = host(denied) else { return };
+    host.gives(
+        &format!(
+            r#"{SHELL}{FAILS}
+        return [
+          await sh("cat hello.txt"), await sh("echo new > swap/made && cat swap/made"),
+          await fails("cat secret/s.txt"), await fails("cat x/../secret/s.txt"),
+          await fails("ls secret"), await fails("echo x > x/f"), await fails("cat ../outside/canary.txt"),
+        ];"#
+        ),
+        r#"[[0, "hello", ""], [0, "new\n", ""], true, true, true, true, true]"#,
+    );
+}
+
+#[test]
+fn a_command_has_the_standard_streams_and_nothing_more() {
+    let Some(host) = host("") else { return };
+    host.gives(
+        r#"
+        const open = async (options: any) => {
+          const o = await new Deno.Command("ls", { args: ["/proc/self/fd"], ...options }).output();
+          return text(o.stdout).trim().split("\n");
+        };
+        const input = await new Deno.Command("cat", { stdin: "inherit" }).output();
+        // 3 is the directory that ls reads.
+        return [await open({}), await open({ stdin: "inherit" }), text(input.stdout), input.code];"#,
+        r#"[["0", "1", "2", "3"], ["0", "1", "2", "3"], "", 0]"#,
+    );
+}
+
+/// A connection through bash, which has the device /dev/tcp of its own.
+fn connects(grants: &str) -> Option<usize> {
+    if !landlock() || !Path::new("/bin/bash").exists() {
+        eprintln!("skipped: there is no /bin/bash");
+        return None;
+    }
+    let own = Loopback::start("P2");
+    let grants = format!("{WORKSPACE},allow-run=/bin/bash{grants}");
+    let host = Host::with_grants(&grants);
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} && echo connected", own.port);
+    let program = "const o = await new Deno.Command('/bin/bash', { args: ['-c', SCRIPT] }).output();
+        [o.success, new TextDecoder().decode(o.stdout)]";
+    let value = host.value(&program.replace("SCRIPT", &json!(script).to_string()));
+    let reached = own.connections();
+    assert_eq!(value, json!([reached == 1, if reached == 1 { "connected\n" } else { "" }]));
+    Some(reached)
+}
+
+#[test]
+fn a_command_reaches_the_network_only_where_all_of_it_is_granted() {
+    for (grants, expected) in
+        [("", 0), (",allow-net=127.0.0.1", 0), (",allow-net=example.com", 0), (",allow-net", 1)]
+    {
+        if let Some(reached) = connects(grants) {
+            assert_eq!(reached, expected, "{grants}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_output_is_bounded_and_its_command_ends() {
+    let Some(host) = host("") else { return };
+    let start = Instant::now();
+    for program in [
+        "await new Deno.Command('yes').output()",
+        "new Deno.Command('yes').outputSync()",
+        "await new Deno.Command('yes', { stdout: 'piped' }).spawn().output()",
+    ] {
+        let error = host.run(program).error.expect("it has no end");
+        assert_eq!(error.kind, ErrorKind::Runtime, "{error:#?}");
+        assert!(error.message.contains("MCP_CONDUCTOR_MAX_COMMAND_OUTPUT"), "{error:#?}");
+        assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+    }
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+    let some = "
+        const child = new Deno.Command('yes', { stdout: 'piped' }).spawn();
+        const reader = child.stdout.getReader();
+        const first = (await reader.read()).value!.length > 0;
+        await new Promise((done) => setTimeout(done, 300));
+        await reader.cancel();
+        child.kill('SIGKILL');
+        [first, (await child.status).success]";
+    assert_eq!(host.value(some), json!([true, false]));
+}
+
+#[test]
+fn nothing_that_a_program_started_outlives_its_run() {
+    let Some(host) = host("") else { return };
+    let daemon = |script: &str| {
+        format!("await new Deno.Command('sh', {{ args: ['-c', {script:?}] }}).output()")
+    };
+    for program in [
+        // Its output is not the command's, or the command would never end.
+        daemon("sleep 1000 >/dev/null 2>&1 &"),
+        daemon("setsid sleep 1000 >/dev/null 2>&1 &"),
+        daemon("nohup sh -c 'sleep 1000; true' >/dev/null 2>&1 &"),
+        daemon("(trap '' TERM HUP INT; sleep 1000 & sleep 1000) >/dev/null 2>&1 &"),
+        "new Deno.Command('sleep', { args: ['1000'] }).spawn().unref()".to_owned(),
+        "new Deno.Command('sleep', { args: ['1000'] }).spawn(); Deno.exit(0)".to_owned(),
+        "new Deno.Command('sleep', { args: ['1000'] }).spawn(); throw new Error('x')".to_owned(),
+    ] {
+        host.run(&program);
+        assert!(nothing_is_left(&host), "{program}: {:?}", host.files.strays());
+    }
+}
+
+#[test]
+fn a_command_ends_with_a_run_that_times_out_or_is_dropped() {
+    let Some(host) = host("") else { return };
+    let source = "
+        await new Deno.Command('sh', { args: ['-c', 'sleep 1000 & sleep 1000'] }).output()";
+    let limited = ExecuteRequest::new(source).with_timeout(Duration::from_millis(700));
+    let error = host.execute(limited).error.expect("it sleeps");
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+
+    let runtime = host.runtime().clone();
+    let run = EVENT_LOOP.spawn(async move { runtime.execute(ExecuteRequest::new(source)).await });
+    let started = || !host.files.strays().is_empty();
+    assert!(within(Duration::from_secs(5), started), "it never started");
+    run.abort();
+    assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+}
+
+#[test]
+fn a_command_that_programs_may_replace_is_not_run() {
+    if !landlock() {
+        return;
+    }
+    let grants = format!("{WORKSPACE},allow-run=@ROOT@/ws/tool.sh");
+    let host = Host::with_grants(&grants);
+    let (kind, message) = host.error("await new Deno.Command('@ROOT@/ws/tool.sh').output()");
+    assert_eq!(kind, ErrorKind::Permission, "{message}");
+    let (kind, message) = host.error("Deno.writeTextFileSync('tool.sh', 'x')");
+    assert_eq!(kind, ErrorKind::Permission, "{message}");
+    assert!(message.starts_with("NotCapable: Requires write access to \"tool.sh\""), "{message}");
+    assert_eq!(host.files.read("ws/tool.sh"), "#!/bin/sh\necho tool\n");
+}

@@ -1,0 +1,231 @@
+//! HTTP/1.1 servers on loopback, a thread for each connection. They do as they
+//! are asked and check nothing: what programs reach of them is what is tested.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Never granted, but in one case: whoever connects has got through.
+pub static P1: LazyLock<Loopback> = LazyLock::new(|| Loopback::start("P1-CANARY"));
+
+/// Granted in most cases.
+pub static P2: LazyLock<Loopback> = LazyLock::new(|| Loopback::start("P2"));
+
+/// Another origin, granted where a case needs two.
+pub static P3: LazyLock<Loopback> = LazyLock::new(|| Loopback::start("P3"));
+
+pub struct Loopback {
+    pub port: u16,
+    connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Loopback {
+    pub fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(AtomicUsize::new(0));
+        let server = Self { port, connections: Arc::clone(&connections), open: Arc::clone(&open) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                connections.fetch_add(1, Ordering::SeqCst);
+                open.fetch_add(1, Ordering::SeqCst);
+                let open = Arc::clone(&open);
+                std::thread::spawn(move || {
+                    // A client that goes away is none of the server's errors.
+                    let _ = serve(&stream, name);
+                    drop(stream);
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        server
+    }
+
+    /// Connections since the start.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are not closed yet.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+struct Request {
+    method: String,
+    target: String,
+    /// As they came, a line each.
+    headers: String,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(stream: &TcpStream) -> io::Result<Self> {
+        let mut reader = BufReader::new(stream);
+        let (mut line, mut headers) = (String::new(), String::new());
+        reader.read_line(&mut line)?;
+        let mut words = line.split_whitespace();
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        let (method, target) = (word(), word());
+        let (mut length, mut chunked) = (0, false);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let header = header.trim_end();
+            if header.is_empty() {
+                break;
+            }
+            let lower = header.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            chunked |= lower == "transfer-encoding: chunked";
+            headers += &format!("{header}\n");
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        while chunked {
+            // RFC 9112, 7.1: a size in hexadecimal, the bytes, a line end; 0 is the last.
+            let mut size = String::new();
+            reader.read_line(&mut size)?;
+            let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk)?;
+            body.extend_from_slice(&chunk[..size]);
+            chunked = size > 0;
+        }
+        Ok(Self { method, target, headers, body })
+    }
+
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        let url = url::Url::parse("http://x/").ok()?.join(&self.target).ok()?;
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    fn echo(&self) -> String {
+        let Self { method, target, headers, body } = self;
+        format!("{method} {target}\n{headers}\n{}", String::from_utf8_lossy(body))
+    }
+}
+
+fn serve(stream: &TcpStream, name: &str) -> io::Result<()> {
+    let request = Request::read(stream)?;
+    if name == "P1-CANARY" {
+        return text(stream, &format!("{name}\n{}", request.echo()));
+    }
+    match request.path() {
+        "/hello" => text(stream, &format!("{name}-HELLO")),
+        "/echo" => text(stream, &request.echo()),
+        "/json" => answer(stream, "200 OK", "content-type: application/json\r\n", b"{\"a\":[1,2]}"),
+        "/headers" => {
+            let headers = "x-one: 1\r\nx-two: a\r\nx-two: b\r\nset-cookie: a=1\r\n\
+                set-cookie: b=2\r\n";
+            answer(stream, "200 OK", headers, b"")
+        }
+        "/setcookie" => answer(stream, "200 OK", "set-cookie: jar=1\r\n", b"set"),
+        "/redirect" => {
+            let to = request.parameter("to").unwrap_or_default();
+            let code = request.parameter("code").unwrap_or_else(|| "302".to_owned());
+            redirect(stream, &code, &to)
+        }
+        "/loop" => redirect(stream, "302", "/loop"),
+        "/mod.js" => {
+            let headers = "content-type: text/javascript\r\n";
+            answer(stream, "200 OK", headers, format!("export default '{name}-MOD'").as_bytes())
+        }
+        "/gzip" => answer(stream, "200 OK", "content-encoding: gzip\r\n", &gzip(b"unpacked")),
+        "/gzipbomb" => gzip_bomb(stream),
+        "/chunks" => chunks(stream),
+        "/big" => big(stream),
+        "/slow" => slow(stream),
+        // Until the client has enough.
+        "/hang" => io::copy(&mut &*stream, &mut io::sink()).map(drop),
+        path => {
+            let code = path.strip_prefix("/status/").unwrap_or("404");
+            answer(stream, &format!("{code} Said So"), "", b"status")
+        }
+    }
+}
+
+fn head(mut stream: &TcpStream, status: &str, headers: &str) -> io::Result<()> {
+    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n")
+}
+
+fn answer(mut stream: &TcpStream, status: &str, headers: &str, body: &[u8]) -> io::Result<()> {
+    // RFC 9110, 8.6: none with 204, and 304 has no body.
+    let length = match status.split(' ').next() {
+        Some("204" | "304") => String::new(),
+        _ => format!("content-length: {}\r\n", body.len()),
+    };
+    head(stream, status, &format!("{headers}{length}"))?;
+    if length.is_empty() { Ok(()) } else { stream.write_all(body) }
+}
+
+fn text(stream: &TcpStream, body: &str) -> io::Result<()> {
+    answer(stream, "200 OK", "content-type: text/plain\r\n", body.as_bytes())
+}
+
+fn redirect(stream: &TcpStream, code: &str, to: &str) -> io::Result<()> {
+    answer(stream, &format!("{code} Over There"), &format!("location: {to}\r\n"), b"moved")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes it")
+}
+
+/// 1 GiB of zeros in about 5 MB.
+fn gzip_bomb(stream: &TcpStream) -> io::Result<()> {
+    head(stream, "200 OK", "content-encoding: gzip\r\n")?;
+    let mut encoder = GzEncoder::new(stream, Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..1024 {
+        encoder.write_all(&zeros)?;
+    }
+    encoder.finish().map(drop)
+}
+
+/// Three, each after the one before it has surely been read.
+fn chunks(mut stream: &TcpStream) -> io::Result<()> {
+    head(stream, "200 OK", "transfer-encoding: chunked\r\n")?;
+    stream.set_nodelay(true)?;
+    for chunk in ["one", "two", "six"] {
+        write!(stream, "3\r\n{chunk}\r\n")?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    write!(stream, "0\r\n\r\n")
+}
+
+fn big(mut stream: &TcpStream) -> io::Result<()> {
+    head(stream, "200 OK", "")?;
+    let chunk = vec![b'b'; 64 << 10];
+    loop {
+        stream.write_all(&chunk)?;
+    }
+}
+
+/// A byte a second, until the client goes away, which ends the read.
+fn slow(mut stream: &TcpStream) -> io::Result<()> {
+    head(stream, "200 OK", "content-type: text/plain\r\n")?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    loop {
+        stream.write_all(b"s")?;
+        match stream.read(&mut [0; 16]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(n) if n > 0 => {}
+            _ => return Ok(()),
+        }
+    }
+}
