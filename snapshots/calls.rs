@@ -46,9 +46,10 @@ impl JsErrorClass for CallError {
 
     fn get_additional_properties(&self) -> AdditionalProperties {
         let code = self.0.code.clone();
-        Box::new(code.into_iter().map(|code| {
-            (Cow::Borrowed("code"), PropertyValue::String(Cow::Owned(code)))
-        }))
+        Box::new(
+            code.into_iter()
+                .map(|code| (Cow::Borrowed("code"), PropertyValue::String(Cow::Owned(code)))),
+        )
     }
 
     fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {

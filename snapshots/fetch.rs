@@ -120,9 +120,7 @@ fn upload(
 }
 
 async fn send(host: &dyn Host, handle: u32, body: Body) -> Result<(), CallError> {
-    let write = |data: &[u8]| {
-        host.call(Operation::Write { handle, data: data.to_vec().into() })
-    };
+    let write = |data: &[u8]| host.call(Operation::Write { handle, data: data.to_vec().into() });
     match body {
         Body::Bytes(data) => {
             for piece in data.chunks(WRITE_PIECE) {

@@ -129,13 +129,8 @@ deno_core::extension!(
 /// writes to a descriptor, `op_eval_context` runs code under any name,
 /// `op_get_proxy_details` sees through proxies that guard objects. The ops that
 /// read and write resources stay: what is in a worker's table is the broker's.
-const DISABLED: &[&str] = &[
-    "op_panic",
-    "op_print",
-    "op_eval_context",
-    "op_get_proxy_details",
-    "op_memory_usage",
-];
+const DISABLED: &[&str] =
+    &["op_panic", "op_print", "op_eval_context", "op_get_proxy_details", "op_memory_usage"];
 
 fn disable_builtin(op: OpDecl) -> OpDecl {
     if DISABLED.contains(&op.name) { op.disable() } else { op }

@@ -78,10 +78,7 @@ impl Run {
         })))
     }
 
-    async fn launch(
-        self: &Arc<Self>,
-        options: &SpawnOptions,
-    ) -> Result<(Started, Pipes), Problem> {
+    async fn launch(self: &Arc<Self>, options: &SpawnOptions) -> Result<(Started, Pipes), Problem> {
         let command = self.services().policy.command(&options.command)?;
         let environment = self.command_environment(options)?;
         let run = self.clone();

@@ -32,12 +32,7 @@ impl Failure {
 
     /// A refusal in words that the program reads.
     pub(super) fn denied(denied: &Denied) -> Self {
-        Self {
-            class: "NotCapable".into(),
-            message: denied.to_string(),
-            code: None,
-            refused: true,
-        }
+        Self { class: "NotCapable".into(), message: denied.to_string(), code: None, refused: true }
     }
 
     /// An error of a system call, on nothing in particular.

@@ -402,7 +402,8 @@ impl Files<'_> {
                 }
             }
             let [_, from, _, to] = ends.as_slice() else { unreachable!("two ends, two rules") };
-            let stat = fstatat(&from.directory, from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            let stat =
+                fstatat(&from.directory, from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
             if kind(&stat) != SFlag::S_IFREG {
                 return Err(Errno::EPERM.into());
             }

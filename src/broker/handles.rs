@@ -140,8 +140,8 @@ impl Inner {
     fn next(&mut self) -> u32 {
         loop {
             self.last = self.last.wrapping_add(1);
-            let free = !self.open.contains_key(&self.last)
-                && !self.processes.contains_key(&self.last);
+            let free =
+                !self.open.contains_key(&self.last) && !self.processes.contains_key(&self.last);
             if self.last != 0 && free {
                 return self.last;
             }

@@ -27,9 +27,22 @@ const MAX_RACES: usize = 64;
 /// cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts, nsfs, configfs,
 /// binfmt_misc, selinuxfs, smackfs, efivarfs, pstore.
 const KERNEL_FILE_SYSTEMS: [i64; 16] = [
-    0x9fa0, 0x6265_6572, 0x27_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673,
-    0xcafe_4a11, 0x1cd1, 0x6e73_6673, 0x6265_6570, 0x4249_4e4d, 0xf97c_ff8c, 0x4341_5d53,
-    0xde5e_81e4, 0x6165_676c,
+    0x9fa0,
+    0x6265_6572,
+    0x27_e0eb,
+    0x6367_7270,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xcafe_4a11,
+    0x1cd1,
+    0x6e73_6673,
+    0x6265_6570,
+    0x4249_4e4d,
+    0xf97c_ff8c,
+    0x4341_5d53,
+    0xde5e_81e4,
+    0x6165_676c,
 ];
 
 /// Why a path was not opened.
@@ -80,9 +93,9 @@ impl OpenError {
                 ),
             ),
             Self::TooLong => Failure::with_context(&Errno::ENAMETOOLONG.into(), &cut(context)),
-            Self::Nul => Failure::type_error(format!(
-                "file name contained an unexpected NUL byte{context}"
-            )),
+            Self::Nul => {
+                Failure::type_error(format!("file name contained an unexpected NUL byte{context}"))
+            }
         })
     }
 }
@@ -199,7 +212,11 @@ impl Resolver<'_> {
 
     /// Opens a path beneath its grant. A link with an absolute target, which
     /// openat2 refuses whereever it leads, is followed as the path that it means.
-    fn follow(&self, path: &AllowedPath, flags: OFlag) -> Result<(OwnedFd, AllowedPath), OpenError> {
+    fn follow(
+        &self,
+        path: &AllowedPath,
+        flags: OFlag,
+    ) -> Result<(OwnedFd, AllowedPath), OpenError> {
         let mut path = path.clone();
         for _ in 0..MAX_LINKS {
             match beneath(&path, &path.from_anchor(), flags, Mode::empty()) {

@@ -369,6 +369,7 @@ mod tests {
             deny_read: Vec::new(),
             deny_write: Vec::new(),
             program: PathBuf::from(program),
+            unconfined: false,
             network: false,
             limits: CommandLimits {
                 cpu_seconds: 10,

@@ -10,6 +10,7 @@ use tokio::runtime::Handle as Tokio;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::Services;
 use super::environment::Environment;
 use super::failure::Problem;
 use super::fetch::Fetcher;
@@ -17,7 +18,6 @@ use super::files::Files;
 use super::handles::{Handles, MAX_READ, Resource, Turn, is_file, on_file, on_stream};
 use super::quota::Quota;
 use super::reply::{Event, Responder};
-use super::Services;
 use crate::config::environment::MAX_MEMORY;
 use crate::protocol::{Answer, Failure, Operation};
 
@@ -170,12 +170,10 @@ impl Run {
             | Op::FetchResponse { .. }
             | Op::Spawn(_)
             | Op::Output(_)
-            | Op::Wait { .. } => {
-                Some(tasks.spawn(async move {
-                    let result = self.in_time(operation).await;
-                    responder.answer(result, None);
-                }))
-            }
+            | Op::Wait { .. } => Some(tasks.spawn(async move {
+                let result = self.in_time(operation).await;
+                responder.answer(result, None);
+            })),
             Op::Open { .. }
             | Op::ReadFile { .. }
             | Op::WriteFile { .. }
@@ -318,9 +316,7 @@ impl Run {
                 let file = files.open(&path, options, "open")?;
                 Ok(Answer::Handle(self.handles.add(Resource::File(file))?))
             }
-            Operation::WriteFile { path, data, options } => {
-                files.write_file(&path, &data, options)
-            }
+            Operation::WriteFile { path, data, options } => files.write_file(&path, &data, options),
             Operation::Stat { path, follow } => files.stat(&path, follow),
             Operation::ReadDir { path } => files.read_dir(&path),
             Operation::Mkdir { path, recursive, mode } => files.mkdir(&path, recursive, mode),
@@ -361,7 +357,11 @@ impl Run {
             quota: &self.quota,
         };
         let opened = files.open_whole(path).and_then(|(file, size)| {
-            if size <= self.services.max_memory { Ok((file, size)) } else { Err(self.too_large(path, size)) }
+            if size <= self.services.max_memory {
+                Ok((file, size))
+            } else {
+                Err(self.too_large(path, size))
+            }
         });
         let result = opened.and_then(|(file, size)| {
             self.send_pieces(file, size, &responder)

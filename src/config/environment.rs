@@ -334,7 +334,9 @@ mod tests {
         assert!(with(&[(RUN_ARGS, "allow-read=/x;deny-net")]).is_ok());
         let message = with(&[(RUN_ARGS, "allow-nte")]).unwrap_err();
         assert!(message.starts_with("MCP_CONDUCTOR_RUN_ARGS: "), "{message}");
-        assert!(message.ends_with("MCP_CONDUCTOR_RUN_ARGS=allow-read=/data,allow-net=api.example.com"));
+        assert!(
+            message.ends_with("MCP_CONDUCTOR_RUN_ARGS=allow-read=/data,allow-net=api.example.com")
+        );
     }
 
     #[test]

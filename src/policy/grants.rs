@@ -141,9 +141,7 @@ impl Grants {
 
     /// What allow-all means: everything but what is denied.
     pub(crate) fn grant_all(&mut self) {
-        for rule in
-            [&mut self.read, &mut self.write, &mut self.net, &mut self.env, &mut self.run]
-        {
+        for rule in [&mut self.read, &mut self.write, &mut self.net, &mut self.env, &mut self.run] {
             rule.allow = Scope::All;
         }
     }

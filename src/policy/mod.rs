@@ -178,17 +178,20 @@ impl Policy {
     pub(crate) fn url(&self, url: &str) -> Result<AllowedUrl, UrlError> {
         self.net.url(url).map_err(|refusal| match refusal {
             UrlRefusal::Invalid(message) => UrlError::Invalid(message),
-            UrlRefusal::Denied { target, why } => {
-                UrlError::Denied(Denied { permission: Permission::Net, target: Some(target), reason: why, grantable: true })
-            }
+            UrlRefusal::Denied { target, why } => UrlError::Denied(Denied {
+                permission: Permission::Net,
+                target: Some(target),
+                reason: why,
+                grantable: true,
+            }),
         })
     }
 
     /// Decides about an address that a URL's host has.
     pub(crate) fn address(&self, url: &AllowedUrl, ip: IpAddr) -> Result<AllowedAddress, Denied> {
-        self.net.address(url, ip).map_err(|why| {
-            Denied::new(Permission::Net, Some(url.target().to_owned())).because(why)
-        })
+        self.net
+            .address(url, ip)
+            .map_err(|why| Denied::new(Permission::Net, Some(url.target().to_owned())).because(why))
     }
 
     /// Decides about a variable.
@@ -203,11 +206,7 @@ impl Policy {
 
     /// Decides about the environment as a whole: denied only if nothing of it is granted.
     pub(crate) fn environment(&self) -> Result<(), Denied> {
-        if self.env.grants_something() {
-            Ok(())
-        } else {
-            Err(Denied::new(Permission::Env, None))
-        }
+        if self.env.grants_something() { Ok(()) } else { Err(Denied::new(Permission::Env, None)) }
     }
 
     /// Decides about a command.

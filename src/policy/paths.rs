@@ -259,7 +259,11 @@ impl PathRules {
         };
         let absolute = normalize(&cwd.join(path));
         let denied = self.is_denied(&absolute);
-        (self.check(path, cwd).is_ok(), denied, self.denied.iter().any(|d| d.starts_with(&absolute)))
+        (
+            self.check(path, cwd).is_ok(),
+            denied,
+            self.denied.iter().any(|d| d.starts_with(&absolute)),
+        )
     }
 
     /// The grants' real paths, for a started command.

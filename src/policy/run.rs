@@ -91,9 +91,7 @@ impl RunRules {
         if self.deny_all || is(&self.denied) || self.denied.contains(&target) {
             return Err(refusal());
         }
-        if is(&self.replaceable)
-            || self.all && !unconfined && is_replaceable(&program, writable)
-        {
+        if is(&self.replaceable) || self.all && !unconfined && is_replaceable(&program, writable) {
             return Err(refusal().because(
                 "it lies where programs may write, so that a program could replace it".to_owned(),
             ));
@@ -119,11 +117,9 @@ impl RunRules {
     /// granted, denied, partial.
     pub(crate) fn query(&self, command: Option<&str>, writable: &PathRules) -> (bool, bool, bool) {
         match command {
-            None => (
-                self.all && !self.deny_all,
-                self.deny_all,
-                self.all && !self.denied.is_empty(),
-            ),
+            None => {
+                (self.all && !self.deny_all, self.deny_all, self.all && !self.denied.is_empty())
+            }
             Some(command) => {
                 let granted = self.check(command, writable, false).is_ok();
                 let denied = self.find(command).is_ok_and(|found| self.denied.contains(&found));

@@ -11,24 +11,71 @@ use serde_bytes::ByteBuf;
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Operation {
     /// Answered by [`Answer::Handle`].
-    Open { path: String, options: OpenOptions },
+    Open {
+        path: String,
+        options: OpenOptions,
+    },
     /// The bytes come before the answer, as data frames.
-    ReadFile { path: String },
-    WriteFile { path: String, data: ByteBuf, options: WriteOptions },
-    Stat { path: String, follow: bool },
-    ReadDir { path: String },
-    Mkdir { path: String, recursive: bool, mode: Option<u32> },
-    Remove { path: String, recursive: bool },
-    Rename { from: String, to: String },
-    CopyFile { from: String, to: String },
+    ReadFile {
+        path: String,
+    },
+    WriteFile {
+        path: String,
+        data: ByteBuf,
+        options: WriteOptions,
+    },
+    Stat {
+        path: String,
+        follow: bool,
+    },
+    ReadDir {
+        path: String,
+    },
+    Mkdir {
+        path: String,
+        recursive: bool,
+        mode: Option<u32>,
+    },
+    Remove {
+        path: String,
+        recursive: bool,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    CopyFile {
+        from: String,
+        to: String,
+    },
     /// A hard link.
-    Link { from: String, to: String },
-    Symlink { target: String, path: String },
-    ReadLink { path: String },
-    RealPath { path: String },
-    Truncate { path: String, length: u64 },
-    Chmod { path: String, mode: u32 },
-    Utime { path: String, accessed: Time, modified: Time },
+    Link {
+        from: String,
+        to: String,
+    },
+    Symlink {
+        target: String,
+        path: String,
+    },
+    ReadLink {
+        path: String,
+    },
+    RealPath {
+        path: String,
+    },
+    Truncate {
+        path: String,
+        length: u64,
+    },
+    Chmod {
+        path: String,
+        mode: u32,
+    },
+    Utime {
+        path: String,
+        accessed: Time,
+        modified: Time,
+    },
     /// Answered by [`Answer::Text`], the path of what was made.
     MakeTemp {
         directory: bool,
@@ -37,28 +84,68 @@ pub(crate) enum Operation {
         suffix: Option<String>,
     },
     /// Changes what relative paths start from, for this run.
-    Chdir { path: String },
+    Chdir {
+        path: String,
+    },
 
     /// At most `max` bytes; none is the end. For files, bodies and pipes.
-    Read { handle: u32, max: u32 },
+    Read {
+        handle: u32,
+        max: u32,
+    },
     /// For files, request bodies and pipes.
-    Write { handle: u32, data: ByteBuf },
-    Seek { handle: u32, offset: i64, whence: Whence },
-    FileStat { handle: u32 },
-    FileTruncate { handle: u32, length: u64 },
-    FileUtime { handle: u32, accessed: Time, modified: Time },
-    FileSync { handle: u32, data_only: bool },
-    Close { handle: u32 },
+    Write {
+        handle: u32,
+        data: ByteBuf,
+    },
+    Seek {
+        handle: u32,
+        offset: i64,
+        whence: Whence,
+    },
+    FileStat {
+        handle: u32,
+    },
+    FileTruncate {
+        handle: u32,
+        length: u64,
+    },
+    FileUtime {
+        handle: u32,
+        accessed: Time,
+        modified: Time,
+    },
+    FileSync {
+        handle: u32,
+        data_only: bool,
+    },
+    Close {
+        handle: u32,
+    },
 
     /// Answered by [`Answer::Response`].
-    Fetch { method: String, url: String, headers: Vec<(ByteBuf, ByteBuf)>, body: RequestBody },
+    Fetch {
+        method: String,
+        url: String,
+        headers: Vec<(ByteBuf, ByteBuf)>,
+        body: RequestBody,
+    },
     /// Waits for the response of a request whose body is streamed.
-    FetchResponse { handle: u32 },
+    FetchResponse {
+        handle: u32,
+    },
 
     /// Answered by [`Answer::MaybeText`].
-    EnvGet { name: String },
-    EnvSet { name: String, value: String },
-    EnvDelete { name: String },
+    EnvGet {
+        name: String,
+    },
+    EnvSet {
+        name: String,
+        value: String,
+    },
+    EnvDelete {
+        name: String,
+    },
     /// Answered by [`Answer::Variables`].
     EnvAll,
 
@@ -67,11 +154,19 @@ pub(crate) enum Operation {
     /// Runs a command to its end; answered by [`Answer::Output`].
     Output(Box<SpawnOptions>),
     /// Answered by [`Answer::Exit`].
-    Wait { handle: u32 },
-    Kill { handle: u32, signal: String },
+    Wait {
+        handle: u32,
+    },
+    Kill {
+        handle: u32,
+        signal: String,
+    },
 
     /// `Deno.permissions.query`; answered by [`Answer::Permission`].
-    Query { name: String, target: Option<String> },
+    Query {
+        name: String,
+        target: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

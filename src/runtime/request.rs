@@ -210,7 +210,11 @@ mod tests {
     use super::*;
 
     fn invalid(request: ExecuteRequest) -> String {
-        request.validate(&Config::default(), &Map::new()).err().map(|e| e.to_string()).unwrap_or_default()
+        request
+            .validate(&Config::default(), &Map::new())
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default()
     }
 
     #[test]

@@ -426,6 +426,7 @@ mod tests {
                 open_files: 64,
                 processes: 1 << 16,
             },
+            unconfined: false,
             without_landlock: true,
         }
     }

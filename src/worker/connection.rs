@@ -14,7 +14,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::protocol::{
-    Answer, Failure, FrameReader, MAX_IN_FLIGHT, Operation, Program, ServerMessage, WorkerMessage, decode, encode,
+    Answer, Failure, FrameReader, MAX_IN_FLIGHT, Operation, Program, ServerMessage, WorkerMessage,
+    decode, encode,
 };
 use crate::sandbox::sys;
 

@@ -16,9 +16,7 @@ fn host() -> Host {
     let files = Fixture::new();
     let log = files.path("audit.jsonl");
     let canary = ("SECRET".to_owned(), files.text("ENV-CANARY-@MARK@"));
-    Host::over(files, WORKSPACE, |config| {
-        config.with_audit_log(log).with_environment(vec![canary])
-    })
+    Host::over(files, WORKSPACE, |config| config.with_audit_log(log).with_environment(vec![canary]))
 }
 
 fn read(log: &Path) -> Vec<Value> {

@@ -89,7 +89,8 @@ fn connects(grants: &str) -> Option<usize> {
     let grants = format!("{WORKSPACE},allow-run=/bin/bash{grants}");
     let host = Host::with_grants(&grants);
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} && echo connected", own.port);
-    let program = "const o = await new Deno.Command('/bin/bash', { args: ['-c', SCRIPT] }).output();
+    let program =
+        "const o = await new Deno.Command('/bin/bash', { args: ['-c', SCRIPT] }).output();
         [o.success, new TextDecoder().decode(o.stdout)]";
     let value = host.value(&program.replace("SCRIPT", &json!(script).to_string()));
     let reached = own.connections();
