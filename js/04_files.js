@@ -40,6 +40,7 @@ function openOptions(options) {
     create: !!options?.create,
     createNew: !!options?.createNew,
     mode: options?.mode,
+    whole: !!options?.whole,
   };
 }
 
@@ -274,11 +275,13 @@ const writeFile = (name, data, options) => ({
 const writeOptions = (mode, append, create, createNew) => ({
   __proto__: null,
   mode: mode ?? undefined,
+  read: false,
   write: true,
   append: !!append,
   truncate: !append,
   create: !!create && !createNew,
   createNew: !!createNew,
+  whole: true,
 });
 ops.op_fs_write_file_sync = (name, mode, append, create, createNew, data) => {
   const target = path(name);

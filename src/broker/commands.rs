@@ -124,8 +124,7 @@ impl Run {
         let workspace = services.workspace.to_string_lossy().into_owned();
         all.entry("PATH".into()).or_insert(or(server("PATH"), DEFAULT_PATH));
         all.entry("LANG".into()).or_insert(or(server("LANG"), "C.UTF-8"));
-        all.insert("HOME".into(), workspace.clone());
-        all.entry("TMPDIR".into()).or_insert(workspace);
+        all.insert("HOME".into(), workspace);
         for (name, value) in &options.env {
             if !services.policy.allows_command_variable(name) {
                 return Err(services.policy.command_variable(name).into());

@@ -41,7 +41,7 @@ impl Failure {
     }
 
     /// An error of a system call on a path, with `: readfile 'x'` after it.
-    pub(super) fn with_context(error: &io::Error, context: &str) -> Self {
+    pub(crate) fn with_context(error: &io::Error, context: &str) -> Self {
         let code = error.raw_os_error().map(Errno::from_raw);
         Self {
             class: class_of(error).into(),

@@ -74,7 +74,7 @@ impl Files<'_> {
     }
 
     fn open_file(&self, path: &str, options: OpenOptions) -> Result<File, OpenError> {
-        let OpenOptions { read, write, append, truncate, create, create_new, mode } = options;
+        let OpenOptions { read, write, append, truncate, create, create_new, mode, .. } = options;
         let writes = write || append || truncate || create || create_new;
         let reads = read || !writes;
         if reads {
@@ -195,7 +195,7 @@ impl Files<'_> {
             create: create && !create_new,
             create_new,
             mode,
-            read: false,
+            ..OpenOptions::default()
         };
         let mut file = self.open(path, open, "writefile")?;
         self.quota.write(data.len() as u64).map_err(|error| at("writefile", path)(error.into()))?;
@@ -394,14 +394,12 @@ impl Files<'_> {
     /// `Deno.link`, a second name of a file.
     pub(super) fn link(&self, from: &str, to: &str) -> Result<Answer, Problem> {
         let link = || {
-            let mut ends = Vec::new();
-            for path in [from, to] {
-                for resolver in [self.reader(), self.writer()] {
-                    let allowed = resolver.allow(path)?;
-                    ends.push(resolver.parent(&allowed)?);
-                }
-            }
-            let [_, from, _, to] = ends.as_slice() else { unreachable!("two ends, two rules") };
+            let reader = self.reader();
+            reader.parent(&reader.allow(from)?)?;
+            let writer = self.writer();
+            let source = writer.parent(&writer.allow(from)?)?;
+            let target = writer.parent(&writer.allow(to)?)?;
+            let (from, to) = (&source, &target);
             let stat =
                 fstatat(&from.directory, from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
             if kind(&stat) != SFlag::S_IFREG {
@@ -421,17 +419,13 @@ impl Files<'_> {
             if target.contains('\0') {
                 return Err(OpenError::Nul);
             }
-            let mut parent = None;
-            for resolver in [self.reader(), self.writer()] {
-                let allowed = resolver.allow(path)?;
-                let found = resolver.parent(&allowed)?;
-                let base = found.real.parent().unwrap_or(Path::new("/"));
-                // Relative targets start at the link.
-                let meant = Resolver { rules: resolver.rules, cwd: base };
-                meant.allow(target)?;
-                parent = Some(found);
+            let writer = self.writer();
+            let Parent { directory, name, real } = writer.parent(&writer.allow(path)?)?;
+            // Relative targets start at the link.
+            let base = real.parent().unwrap_or(Path::new("/"));
+            for rules in [&self.policy.read, &self.policy.write] {
+                Resolver { rules, cwd: base }.allow(target)?;
             }
-            let Some(Parent { directory, name, .. }) = parent else { unreachable!("two rules") };
             self.quota.new_file()?;
             Ok(symlinkat(target, &directory, name.as_os_str())?)
         };

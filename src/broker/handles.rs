@@ -17,7 +17,9 @@ use super::commands::{Started, too_much};
 use super::failure::Problem;
 use super::fetch::{ResponseBody, fetch_problem};
 use super::files::{set_len, spec};
+use super::open::real_path;
 use super::quota::Quota;
+use super::run::Run;
 use super::stat::describe;
 use crate::protocol::{Answer, Failure, Operation, Response, Whence};
 
@@ -26,7 +28,11 @@ pub(super) const MAX_READ: usize = 256 << 10;
 
 /// Something open. Operations on it take turns, in the order in which they came.
 pub(super) enum Resource {
-    File(File),
+    /// With its path, if `Deno.writeFile` writes it in pieces.
+    File {
+        file: File,
+        whole: Option<String>,
+    },
     Body(Box<ResponseBody>),
     /// The body of a request that is being sent. Dropping it is its end.
     Upload(Option<mpsc::Sender<Vec<u8>>>),
@@ -163,21 +169,27 @@ async fn end_upload(request: AbortOnDropHandle<()>, body: Shared) {
 
 /// Whether operations on it block a thread.
 pub(super) fn is_file(resource: &Resource) -> bool {
-    matches!(resource, Resource::File(_))
+    matches!(resource, Resource::File { .. })
 }
 
 /// An operation on an open file. Blocks.
 pub(super) fn on_file(
     mut turn: Turn,
     operation: Operation,
-    quota: &Quota,
+    run: &Run,
 ) -> Result<Answer, Problem> {
-    let Resource::File(file) = &mut *turn else { return Err(Failure::bad_resource().into()) };
+    let Resource::File { file, whole } = &mut *turn else {
+        return Err(Failure::bad_resource().into());
+    };
     Ok(match operation {
         Operation::Read { max, .. } => Answer::Bytes(read(file, max)?.into()),
         Operation::Write { data, .. } => {
-            quota.write(data.len() as u64)?;
-            file.write_all(&data)?;
+            let written =
+                run.quota.write(data.len() as u64).and_then(|()| file.write_all(&data));
+            written.map_err(|error| match whole {
+                Some(path) => Failure::with_context(&error, &format!(": writefile '{path}'")),
+                None => Failure::io(&error),
+            })?;
             Answer::Count(data.len() as u64)
         }
         Operation::Seek { offset, whence, .. } => {
@@ -193,13 +205,15 @@ pub(super) fn on_file(
             Answer::Stat(Box::new(describe(&stat, Some(file.as_fd()))))
         }
         Operation::FileTruncate { length, .. } => {
-            set_len(file, length, quota)?;
+            set_len(file, length, &run.quota)?;
             Answer::Done
         }
         Operation::FileUtime { accessed, modified, .. } => {
-            // A descriptor for reading is enough for the kernel, not for the grant.
+            // A descriptor for reading is enough for the kernel, not for the grant
+            // (CVE-2025-61785 was this, in Deno).
             if !is_writable(file) {
-                return Err(io::Error::from(nix::errno::Errno::EBADF).into());
+                let path = real_path(file.as_fd())?;
+                return Err(run.services().policy.write.refusal(&path.to_string_lossy()).into());
             }
             futimens(&*file, &spec(accessed), &spec(modified)).map_err(io::Error::from)?;
             Answer::Done

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use tokio::runtime::Handle as Tokio;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, unconstrained};
 
 use super::Services;
 use super::environment::Environment;
@@ -39,7 +39,7 @@ pub(super) struct Run {
     services: Arc<Services>,
     execution: u64,
     cwd: Mutex<PathBuf>,
-    quota: Arc<Quota>,
+    pub(super) quota: Arc<Quota>,
     pub(super) handles: Handles,
     pub(super) environment: Environment,
     pub(super) fetcher: Fetcher,
@@ -141,7 +141,9 @@ impl Run {
                 Ok(resource) => {
                     // Polled once here, so that turns are taken in the order of
                     // the requests whichever task runs first (tokio's Mutex is fair).
-                    let mut turn = Box::pin(resource.lock_owned());
+                    // Unconstrained: a task that has used its budget up would not
+                    // even get in line.
+                    let mut turn = Box::pin(unconstrained(resource.lock_owned()));
                     let ready = futures::FutureExt::now_or_never(std::future::poll_fn(|context| {
                         Poll::Ready(match turn.as_mut().poll(context) {
                             Poll::Ready(turn) => Some(turn),
@@ -271,7 +273,7 @@ impl Run {
         tasks: &mut JoinSet<()>,
     ) -> Option<AbortHandle> {
         self.blocking(tasks, move |run, place| {
-            responder.answer(on_file(turn, operation, &run.quota), Some(place));
+            responder.answer(on_file(turn, operation, &run), Some(place));
         })
     }
 
@@ -286,7 +288,7 @@ impl Run {
             return self.stream_turn(turn, operation, responder).await;
         }
         let Ok(place) = self.file_operations.clone().acquire_owned().await else { return };
-        let work = move || responder.answer(on_file(turn, operation, &self.quota), Some(place));
+        let work = move || responder.answer(on_file(turn, operation, &self), Some(place));
         let _ = tokio::task::spawn_blocking(work).await;
     }
 
@@ -313,8 +315,10 @@ impl Run {
         };
         match operation {
             Operation::Open { path, options } => {
-                let file = files.open(&path, options, "open")?;
-                Ok(Answer::Handle(self.handles.add(Resource::File(file))?))
+                let call = if options.whole { "writefile" } else { "open" };
+                let file = files.open(&path, options, call)?;
+                let whole = options.whole.then_some(path);
+                Ok(Answer::Handle(self.handles.add(Resource::File { file, whole })?))
             }
             Operation::WriteFile { path, data, options } => files.write_file(&path, &data, options),
             Operation::Stat { path, follow } => files.stat(&path, follow),

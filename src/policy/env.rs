@@ -43,7 +43,12 @@ impl EnvRules {
     }
 
     pub(crate) fn allows_all(&self) -> bool {
-        self.allow == Names::All && self.deny == Names::Nothing
+        self.allow == Names::All && self.deny != Names::All
+    }
+
+    /// Whether something is denied that a grant would allow.
+    pub(crate) fn has_exceptions(&self) -> bool {
+        self.deny != Names::Nothing
     }
 
     /// Whether an allow entry is this very name, and no pattern.

@@ -260,7 +260,7 @@ impl Policy {
             "run" => self.run.query(target, &self.write),
             "net" => return self.net.query(target),
             "env" => match target {
-                None => (self.env.allows_all(), false, false),
+                None => (self.env.allows_all(), false, self.env.has_exceptions()),
                 Some(name) => (self.variable(name).is_ok(), self.env.is_denied(name), false),
             },
             _ => (false, false, false),

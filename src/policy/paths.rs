@@ -206,9 +206,6 @@ impl PathRules {
         } else {
             path.to_owned()
         };
-        if is_special(&absolute) {
-            return Err(self.special(&shown).into());
-        }
         if self.is_denied(&absolute) {
             return Err(self.refusal(&shown).into());
         }
@@ -218,6 +215,9 @@ impl PathRules {
         else {
             return Err(self.refusal(&shown).into());
         };
+        if is_special(&absolute) {
+            return Err(self.special(&shown).into());
+        }
         Ok(AllowedPath { root: root.clone(), relative, absolute, requested: shown })
     }
 

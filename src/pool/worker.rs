@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     cpu_clock: Option<ClockId>,
     statm: Option<std::fs::File>,
     exit: oneshot::Receiver<ExitReport>,
+    /// The worker no longer reads its socket.
+    takes_nothing: bool,
     // The zygote lives as long as its workers.
     zygote: Arc<Zygote>,
 }
@@ -81,6 +83,7 @@ impl Worker {
             cpu_clock: clock_getcpuclockid(pid).ok(),
             statm: std::fs::File::open(format!("/proc/{pid}/statm")).ok(),
             exit,
+            takes_nothing: false,
             zygote,
         };
         worker.expect_ready().await?;
@@ -115,6 +118,10 @@ impl Worker {
         receive: bool,
     ) -> Result<Vec<u8>, ReceiveError> {
         loop {
+            if self.takes_nothing {
+                outbox.clear();
+            }
+            let receive = receive || self.takes_nothing;
             if receive && let Some(body) = self.reader.next_body()? {
                 return Ok(body.to_vec());
             }
@@ -134,7 +141,8 @@ impl Worker {
                         Ok(written) if written == outbox.len() => outbox.clear(),
                         Ok(written) => drop(outbox.drain(..written)),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        Err(error) => return Err(ReceiveError::Io(error)),
+                        // It has closed its socket; what it said before is still to be read.
+                        Err(_) => self.takes_nothing = true,
                     }
                 }
                 else => std::future::pending().await,

@@ -9,6 +9,9 @@ use super::operation::{Answer, Failure, Operation};
 /// what is beyond it; the one more is for a call that JavaScript waits for.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
+/// Bytes of one request: the arguments of a command, 1 MiB, are the longest.
+pub(crate) const MAX_REQUEST: usize = (1 << 20) + (128 << 10);
+
 /// From the server to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ServerMessage {

@@ -179,6 +179,8 @@ pub(crate) struct OpenOptions {
     pub create: bool,
     pub create_new: bool,
     pub mode: Option<u32>,
+    /// For `Deno.writeFile`, whose errors name the path.
+    pub whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError};
 use crate::pool::{Pool, PoolConfig, PoolError, Usage, Worker};
-use crate::protocol::{Kind, ZygoteSetup, encode};
+use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use queue::Queue;
 use session::{Ran, Session};
@@ -253,7 +253,7 @@ fn pool_config(config: &Config) -> Result<PoolConfig, StartError> {
             without: config.without().to_vec(),
         },
         standby: config.standby(),
-        max_frame: config.max_return_size() as usize + FRAME_OVERHEAD,
+        max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
     })
 }
 

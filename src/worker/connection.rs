@@ -12,9 +12,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::unconstrained;
 
 use crate::protocol::{
-    Answer, Failure, FrameReader, MAX_IN_FLIGHT, Operation, Program, ServerMessage, WorkerMessage,
+    Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage, WorkerMessage,
     decode, encode,
 };
 use crate::sandbox::sys;
@@ -69,8 +70,11 @@ impl Connection {
     /// Sends a message. While the server does not read, what it sends is taken in:
     /// it may wait for that itself.
     pub(super) fn send(&self, message: &WorkerMessage) -> Result<(), Lost> {
-        let frame = encode(message);
-        let mut rest = frame.as_slice();
+        self.send_frame(&encode(message))
+    }
+
+    fn send_frame(&self, frame: &[u8]) -> Result<(), Lost> {
+        let mut rest = frame;
         while !rest.is_empty() {
             match send(self.socket.as_raw_fd(), rest, FLAGS) {
                 Ok(sent) => rest = &rest[sent..],
@@ -107,7 +111,9 @@ impl Connection {
     /// Asks for an operation. The answer comes while [`Self::serve`] runs.
     /// Dropping the future cancels the operation.
     pub(super) async fn call(self: Rc<Self>, operation: Operation) -> Answered {
-        let _place = self.places.acquire().await.map_err(|_| Lost)?;
+        // Unconstrained: a task that has used its budget up would not even get in
+        // line, and calls would lose their order.
+        let _place = unconstrained(self.places.acquire()).await.map_err(|_| Lost)?;
         let (id, answer) = self.begin(operation)?;
         let mut cancel = CancelOnDrop { connection: Some(&self), id };
         let answer = answer.await;
@@ -145,8 +151,19 @@ impl Connection {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
         let (sender, receiver) = oneshot::channel();
+        let frame = encode(&WorkerMessage::Request { id, operation });
+        if frame.len() > MAX_REQUEST {
+            let message = "The arguments of the call are too large: 1 MiB in all is accepted";
+            let _ = sender.send(Err(Failure {
+                class: "RangeError".into(),
+                message: message.into(),
+                code: None,
+                refused: false,
+            }));
+            return Ok((id, receiver));
+        }
         self.waiting.borrow_mut().insert(id, Waiting { sender, data: Vec::new() });
-        self.send(&WorkerMessage::Request { id, operation })?;
+        self.send_frame(&frame)?;
         Ok((id, receiver))
     }
 

