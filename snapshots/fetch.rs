@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use deno_core::{
-    ByteString, CancelFuture, CancelHandle, JsBuffer, OpState, Resource, ResourceId, op2,
+    AsyncResult, BufView, ByteString, CancelFuture, CancelHandle, JsBuffer, OpState, Resource,
+    ResourceId, op2,
 };
 use serde::Serialize;
 
@@ -17,6 +18,8 @@ use crate::protocol::{Answer, Operation, RequestBody, Response};
 /// A request that was started by `op_fetch` and is waited for by `op_fetch_send`.
 struct FetchRequest {
     url: String,
+    /// The response's handle is a resource already.
+    is_local: bool,
     response: RefCell<Option<CallFuture>>,
     cancel: Rc<CancelHandle>,
 }
@@ -50,6 +53,9 @@ pub(super) fn op_conductor_fetch(
     #[smi] stream: Option<ResourceId>,
 ) -> Result<FetchReturn, CallError> {
     let host = host(state);
+    if url.starts_with("data:") {
+        return data_url(state, &method, url);
+    }
     let bytes = |text: ByteString| serde_bytes::ByteBuf::from(text.to_vec());
     let request = |body| Operation::Fetch {
         method: String::from_utf8_lossy(&method).into_owned(),
@@ -69,23 +75,75 @@ pub(super) fn op_conductor_fetch(
         (None, Some(stream)) => {
             let body = state
                 .resource_table
-                .get_any(stream)
+                .take_any(stream)
                 .map_err(|_| CallError::new("BadResource", "Bad resource ID"))?;
             let started = host.call(request(RequestBody::Stream));
-            upload(host, started, Body::Stream(body), cancel.clone())
+            upload(host, started, Body::Stream(OpenStream(body)), cancel.clone())
         }
         (None, None) => host.call(request(RequestBody::None)),
     };
     let response = RefCell::new(Some(response));
     let request_rid =
-        state.resource_table.add(FetchRequest { url, response, cancel: cancel.clone() });
+        state.resource_table.add(FetchRequest { url, is_local: false, response, cancel: cancel.clone() });
     let cancel_handle_rid = Some(state.resource_table.add(FetchCancel(cancel)));
     Ok(FetchReturn { request_rid, cancel_handle_rid })
 }
 
+/// A data: URL is its own response (fetch standard, "scheme fetch").
+fn data_url(
+    state: &mut OpState,
+    method: &[u8],
+    url: String,
+) -> Result<FetchReturn, CallError> {
+    let invalid = || CallError::new("TypeError", "Invalid data URL");
+    let parsed = data_url::DataUrl::process(&url).map_err(|_| invalid())?;
+    let (body, _) = parsed.decode_to_vec().map_err(|_| invalid())?;
+    let media_type = parsed.mime_type().to_string();
+    let body = if method == b"HEAD" { Vec::new() } else { body };
+    let local = Response {
+        status: 200,
+        status_text: "OK".to_owned(),
+        headers: vec![(b"content-type".to_vec().into(), media_type.into_bytes().into())],
+        handle: state.resource_table.add(LocalBody(RefCell::new(body))),
+    };
+    let response: CallFuture = Box::pin(async { Ok(Answer::Response(Box::new(local))) });
+    let cancel = CancelHandle::new_rc();
+    let request = FetchRequest {
+        url,
+        is_local: true,
+        response: RefCell::new(Some(response)),
+        cancel,
+    };
+    let request_rid = state.resource_table.add(request);
+    Ok(FetchReturn { request_rid, cancel_handle_rid: None })
+}
+
+/// What a data: URL holds.
+struct LocalBody(RefCell<Vec<u8>>);
+
+impl Resource for LocalBody {
+    fn read(self: Rc<Self>, limit: usize) -> AsyncResult<BufView> {
+        let mut rest = self.0.borrow_mut();
+        let length = rest.len().min(limit);
+        let after = rest.split_off(length);
+        let piece = std::mem::replace(&mut *rest, after);
+        Box::pin(async move { Ok(BufView::from(piece)) })
+    }
+}
+
 enum Body {
     Bytes(JsBuffer),
-    Stream(Rc<dyn Resource>),
+    Stream(OpenStream),
+}
+
+/// A stream of the program's. It waits until it is closed, also when it was not
+/// read to its end.
+struct OpenStream(Rc<dyn Resource>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.clone().close();
+    }
 }
 
 /// Sends a body to a request that has begun, and waits for its response, which
@@ -127,8 +185,8 @@ async fn send(host: &dyn Host, handle: u32, body: Body) -> Result<(), CallError>
                 write(piece).await?;
             }
         }
-        Body::Stream(resource) => loop {
-            let read = resource.clone().read(WRITE_PIECE).await;
+        Body::Stream(stream) => loop {
+            let read = stream.0.clone().read(WRITE_PIECE).await;
             let piece = read.map_err(|error| CallError::new("TypeError", &error.to_string()))?;
             if piece.is_empty() {
                 break;
@@ -180,7 +238,11 @@ pub(super) async fn op_conductor_fetch_send(
         status_text,
         headers: headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
         url: request.url.clone(),
-        response_rid: RemoteHandle::add(&mut state.borrow_mut(), handle),
+        response_rid: if request.is_local {
+            handle
+        } else {
+            RemoteHandle::add(&mut state.borrow_mut(), handle)
+        },
         content_length: None,
         error: None,
     })

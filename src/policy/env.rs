@@ -149,9 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn only_all_without_a_deny_allows_all() {
+    fn all_with_exceptions_is_all_and_has_exceptions() {
         assert!(rules(Scope::All, Scope::Nothing).allows_all());
-        assert!(!rules(Scope::All, scope(&["A"])).allows_all());
+        let excepted = rules(Scope::All, scope(&["A"]));
+        assert!(excepted.allows_all() && excepted.has_exceptions());
+        assert!(!rules(Scope::All, Scope::All).allows_all());
         assert!(!rules(scope(&["*"]), Scope::Nothing).allows_all());
     }
 

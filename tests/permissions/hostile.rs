@@ -150,7 +150,9 @@ impl End<'_> {
                 Some(ErrorKind::Cpu | ErrorKind::Timeout | ErrorKind::Memory | ErrorKind::Output)
             ),
             Self::Killed(other) => panic!("unknown limit {other}"),
-            Self::Confined => printed("OUT:") || printed("DENIED:NotCapable"),
+            Self::Confined => {
+                printed("OUT:") || printed("DENIED:NotCapable") || printed(ONLY_THE_PATH)
+            }
             Self::StandardStreams => execution.output.iter().any(|line| {
                 let words: Vec<_> = line.split_whitespace().collect();
                 let mut named = words.windows(2).filter(|pair| pair[1] == "->");
@@ -160,6 +162,18 @@ impl End<'_> {
             }),
         }
     }
+}
+
+/// Cases of started commands take the word "canary" for the canary. The path of
+/// the file has it too, and stands in the command's complaint that it may not read
+/// the file: `LEAK:1 cat: …/outside/canary.txt: Permission denied`. What the file
+/// holds is looked for apart from that, in everything (see `leaks`).
+const ONLY_THE_PATH: &str = "LEAK:";
+
+fn only_names_the_path(case: &Case, line: &str) -> bool {
+    case.ends().iter().any(|end| matches!(end, End::Confined))
+        && line.contains("outside/canary.txt")
+        && line.contains("Permission denied")
 }
 
 /// What is wrong with how a case ended, and with what it left behind.
@@ -213,7 +227,10 @@ fn leaks(case: &Case, host: &Host, execution: &Execution) -> Vec<String> {
             }
         }
     }
-    let printed = execution.output.iter().any(|line| line.starts_with("LEAK"));
+    let printed = execution
+        .output
+        .iter()
+        .any(|line| line.starts_with("LEAK") && !only_names_the_path(case, line));
     if printed || execution.return_value.to_string().contains("LEAK:") {
         leaks.push(format!("{} printed LEAK", case.id));
     }
