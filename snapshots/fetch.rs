@@ -83,18 +83,18 @@ pub(super) fn op_conductor_fetch(
         (None, None) => host.call(request(RequestBody::None)),
     };
     let response = RefCell::new(Some(response));
-    let request_rid =
-        state.resource_table.add(FetchRequest { url, is_local: false, response, cancel: cancel.clone() });
+    let request_rid = state.resource_table.add(FetchRequest {
+        url,
+        is_local: false,
+        response,
+        cancel: cancel.clone(),
+    });
     let cancel_handle_rid = Some(state.resource_table.add(FetchCancel(cancel)));
     Ok(FetchReturn { request_rid, cancel_handle_rid })
 }
 
 /// A data: URL is its own response (fetch standard, "scheme fetch").
-fn data_url(
-    state: &mut OpState,
-    method: &[u8],
-    url: String,
-) -> Result<FetchReturn, CallError> {
+fn data_url(state: &mut OpState, method: &[u8], url: String) -> Result<FetchReturn, CallError> {
     let invalid = || CallError::new("TypeError", "Invalid data URL");
     let parsed = data_url::DataUrl::process(&url).map_err(|_| invalid())?;
     let (body, _) = parsed.decode_to_vec().map_err(|_| invalid())?;
@@ -108,12 +108,8 @@ fn data_url(
     };
     let response: CallFuture = Box::pin(async { Ok(Answer::Response(Box::new(local))) });
     let cancel = CancelHandle::new_rc();
-    let request = FetchRequest {
-        url,
-        is_local: true,
-        response: RefCell::new(Some(response)),
-        cancel,
-    };
+    let request =
+        FetchRequest { url, is_local: true, response: RefCell::new(Some(response)), cancel };
     let request_rid = state.resource_table.add(request);
     Ok(FetchReturn { request_rid, cancel_handle_rid: None })
 }

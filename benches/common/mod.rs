@@ -18,6 +18,7 @@ pub const PEER_VARIABLE: &str = "CONDUCTOR_BENCH_DENO";
 pub async fn runtime(standby: usize) -> Runtime {
     let config = Config::default()
         .with_executable(env!("CARGO_BIN_EXE_mcp-conductor"))
+        .with_workspace(concat!(env!("CARGO_TARGET_TMPDIR"), "/workspace"))
         .with_standby(standby);
     Runtime::new(config).await.expect("the runtime starts")
 }

@@ -37,7 +37,6 @@ impl Environment {
     }
 
     pub(super) fn set(&self, variable: &AllowedVariable, value: String) -> Result<(), Problem> {
-        check(variable.name())?;
         if value.contains('\0') {
             return Err(invalid("Value", &value));
         }
@@ -45,7 +44,6 @@ impl Environment {
     }
 
     pub(super) fn delete(&self, variable: &AllowedVariable) -> Result<(), Problem> {
-        check(variable.name())?;
         self.put(variable, None)
     }
 
@@ -82,8 +80,8 @@ impl Environment {
     }
 }
 
-/// As deno_os 0.77 says it.
-fn check(name: &str) -> Result<(), Problem> {
+/// Whether a name can be one; as deno_os 0.77 says it.
+pub(super) fn check(name: &str) -> Result<(), Problem> {
     if name.is_empty() {
         return Err(Failure::type_error("Key is an empty string.").into());
     }

@@ -424,7 +424,20 @@ impl Files<'_> {
             // Relative targets start at the link.
             let base = real.parent().unwrap_or(Path::new("/"));
             for rules in [&self.policy.read, &self.policy.write] {
-                Resolver { rules, cwd: base }.allow(target)?;
+                let meant = Resolver { rules, cwd: base };
+                let allowed = meant.allow(target)?;
+                // What does not exist yet leads nowhere; its directory may.
+                match meant.open(&allowed, OFlag::O_PATH) {
+                    Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                        match meant.parent(&allowed) {
+                            Err(OpenError::Denied(denied)) => {
+                                return Err(OpenError::Denied(denied));
+                            }
+                            _ => {}
+                        }
+                    }
+                    other => drop(other?),
+                }
             }
             self.quota.new_file()?;
             Ok(symlinkat(target, &directory, name.as_os_str())?)

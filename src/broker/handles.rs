@@ -173,19 +173,14 @@ pub(super) fn is_file(resource: &Resource) -> bool {
 }
 
 /// An operation on an open file. Blocks.
-pub(super) fn on_file(
-    mut turn: Turn,
-    operation: Operation,
-    run: &Run,
-) -> Result<Answer, Problem> {
+pub(super) fn on_file(mut turn: Turn, operation: Operation, run: &Run) -> Result<Answer, Problem> {
     let Resource::File { file, whole } = &mut *turn else {
         return Err(Failure::bad_resource().into());
     };
     Ok(match operation {
         Operation::Read { max, .. } => Answer::Bytes(read(file, max)?.into()),
         Operation::Write { data, .. } => {
-            let written =
-                run.quota.write(data.len() as u64).and_then(|()| file.write_all(&data));
+            let written = run.quota.write(data.len() as u64).and_then(|()| file.write_all(&data));
             written.map_err(|error| match whole {
                 Some(path) => Failure::with_context(&error, &format!(": writefile '{path}'")),
                 None => Failure::io(&error),

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet, unconstrained};
 
 use super::Services;
-use super::environment::Environment;
+use super::environment::{Environment, check};
 use super::failure::Problem;
 use super::fetch::Fetcher;
 use super::files::Files;
@@ -203,14 +203,17 @@ impl Run {
         let environment = &self.environment;
         Ok(match operation {
             Operation::EnvGet { name } => {
+                check(&name)?;
                 let variable = policy.variable(&name)?;
                 Answer::MaybeText(environment.get(&variable, &self.services.environment))
             }
             Operation::EnvSet { name, value } => {
+                check(&name)?;
                 environment.set(&policy.variable(&name)?, value)?;
                 Answer::Done
             }
             Operation::EnvDelete { name } => {
+                check(&name)?;
                 environment.delete(&policy.variable(&name)?)?;
                 Answer::Done
             }

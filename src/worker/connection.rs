@@ -15,8 +15,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::unconstrained;
 
 use crate::protocol::{
-    Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage, WorkerMessage,
-    decode, encode,
+    Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage,
+    WorkerMessage, decode, encode,
 };
 use crate::sandbox::sys;
 

@@ -33,7 +33,7 @@ impl From<Output> for Done {
 /// The binary with an environment of its own.
 pub fn binary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"));
-    command.args(arguments).env_clear().env("HOME", "/home/nobody");
+    command.args(arguments).env_clear().env("HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

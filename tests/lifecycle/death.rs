@@ -9,7 +9,10 @@ use crate::processes::{alone, descendants, kill_9, until, workers, zygotes};
 const SLEEP: &str = "console.log('before'); await new Promise(r => setTimeout(r, 20000)); 1";
 
 pub fn config() -> Config {
-    Config::default().with_executable(env!("CARGO_BIN_EXE_mcp-conductor")).with_standby(0)
+    Config::default()
+        .with_executable(env!("CARGO_BIN_EXE_mcp-conductor"))
+        .with_workspace(concat!(env!("CARGO_TARGET_TMPDIR"), "/workspace"))
+        .with_standby(0)
 }
 
 /// A runtime whose first, verified worker has been used.

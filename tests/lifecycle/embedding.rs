@@ -17,7 +17,12 @@ fn embed() -> PathBuf {
 #[test]
 fn a_program_that_calls_the_hook_is_its_own_zygote() {
     let _turn = alone();
-    let output = Command::new(embed()).env_clear().env("PATH", "").output().unwrap();
+    let output = Command::new(embed())
+        .env_clear()
+        .env("PATH", "")
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(!text.is_empty());
@@ -28,6 +33,7 @@ fn without_hook(path: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "embedding::child", "--ignored", "--nocapture"])
         .env("PATH", path)
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -70,7 +76,12 @@ async fn child() {
 #[tokio::test]
 async fn an_executable_that_is_no_zygote_stops_the_start_with_the_reason() {
     let _turn = alone();
-    let error = Runtime::new(Config::default().with_executable("/bin/true")).await.err().unwrap();
+    let error = Runtime::new(
+        Config::default().with_executable("/bin/true").with_workspace(env!("CARGO_TARGET_TMPDIR")),
+    )
+    .await
+    .err()
+    .unwrap();
     assert_eq!(
         error.to_string(),
         "The zygote does not start: it ended before it was ready. Does /bin/true call \

@@ -43,7 +43,7 @@ fn what_is_no_path_is_a_clear_error() {
             "TypeError: file name contained an unexpected NUL byte",
             "NotFound: No such file or directory (os error 2): stat '' [ENOENT]",
             "TypeError: Must be a file URL",
-            "NotCapable",
+            "TypeError",
             "NotFound: No such file or directory (os error 2)",
             "hello"
         ]"#,

@@ -120,10 +120,10 @@ fn fetch_is_denied() {
 #[test]
 fn fetch_of_this_machine_is_denied() {
     assert_eq!(
-        kind_and_message(error("await fetch('http://localhost:9/')")),
+        kind_and_message(error("await fetch('http://localhost:8080/')")),
         (
             ErrorKind::Permission,
-            "NotCapable: Requires net access to \"localhost:9\", run again with the --allow-net \
+            "NotCapable: Requires net access to \"localhost:8080\", run again with the --allow-net \
              flag"
                 .to_owned()
         )

@@ -14,9 +14,12 @@ static EVENT_LOOP: LazyLock<tokio::runtime::Runtime> =
 
 static STANDARD: LazyLock<Runtime> = LazyLock::new(|| start(config()));
 
-/// The default settings, and the built binary as the zygote.
+/// The default settings, the built binary as the zygote, and a workspace that is
+/// not the user's.
 pub fn config() -> Config {
-    Config::default().with_executable(Path::new(env!("CARGO_BIN_EXE_mcp-conductor")))
+    Config::default()
+        .with_executable(Path::new(env!("CARGO_BIN_EXE_mcp-conductor")))
+        .with_workspace(std::env::temp_dir().join("mcp-conductor-tests/workspace"))
 }
 
 pub fn start(config: Config) -> Runtime {

@@ -71,7 +71,7 @@ fn files_environment_and_commands_are_denied_in_denos_words() {
     let source = "
         const tries: Record<string, () => unknown> = {
           read: () => Deno.readTextFileSync('/etc/passwd'),
-          write: () => Deno.writeTextFileSync('x', 'y'),
+          write: () => Deno.writeTextFileSync('/x', 'y'),
           env: () => Deno.env.get('HOME'),
           all: () => Deno.env.toObject(),
           run: () => new Deno.Command('ls').outputSync(),
@@ -88,7 +88,7 @@ fn files_environment_and_commands_are_denied_in_denos_words() {
         value(source),
         json!({
             "read": denied("read access to \"/etc/passwd\"", "read"),
-            "write": denied("write access to \"x\"", "write"),
+            "write": denied("write access to \"/x\"", "write"),
             "env": denied("env access to \"HOME\"", "env"),
             "all": denied("env access", "env"),
             "run": denied("run access to \"ls\"", "run"),

@@ -105,9 +105,12 @@ fn globals_of_one_run_are_unknown_to_the_next() {
 }
 
 #[test]
-fn nothing_but_the_platform_is_global_without_them() {
+fn nothing_but_the_platform_and_the_directories_are_global_without_them() {
     let source = "const data = (name: string) =>
           !['object', 'function'].includes(typeof (globalThis as any)[name]);
         [Object.keys(globalThis).filter(data), performance.getEntries().length]";
-    assert_eq!(value_with(json!({}), source), json!([[], 0]));
+    assert_eq!(
+        value_with(json!({}), source),
+        json!([["WORKSPACE_DIR", "ROOT_DIR", "PLAYBOOKS_DIR"], 0])
+    );
 }

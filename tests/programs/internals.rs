@@ -88,10 +88,30 @@ fn well_known_doors_are_shut() {
           core: d.core, internal: d.internal, symbol: d[Symbol.for('Deno.internal')],
           __bootstrap: g.__bootstrap, bootstrap: g.bootstrap, __conductor: g.__conductor,
           ShadowRealm: g.ShadowRealm, process: g.process, require: g.require, Buffer: g.Buffer,
-          Worker: g.Worker, WebSocket: g.WebSocket, dlopen: d.dlopen, kill: d.kill, gc: g.gc,
+          Worker: g.Worker, gc: g.gc,
         };
         Object.entries(doors).filter(([_, door]) => door !== undefined).map(([name]) => name)";
     assert_eq!(value(source), json!([]));
+}
+
+#[test]
+fn what_is_not_there_says_so() {
+    let source = "
+        const tries = [
+          () => new WebSocket('ws://x'), () => Deno.dlopen('x', {}), () => Deno.kill(1, 'SIGKILL'),
+          () => Deno.connect({ port: 1 }), () => Deno.serve(() => new Response('x')),
+        ];
+        tries.map((attempt) => { try { attempt(); return 'done' } catch (e) { return `${e}` } })";
+    assert_eq!(
+        value(source),
+        json!([
+            "TypeError: WebSocket is not available here: use fetch() or EventSource",
+            "TypeError: Deno.dlopen() is not available here: native code cannot be loaded",
+            "TypeError: Deno.kill() is not available here: use kill() of what Deno.Command started",
+            "TypeError: Deno.connect() is not available here: use fetch()",
+            "TypeError: Deno.serve() is not available here: a run serves nobody"
+        ])
+    );
 }
 
 #[test]

@@ -4,7 +4,10 @@
 use mcp_conductor::{Config, ExecuteRequest, Runtime};
 
 fn config() -> Config {
-    Config::default().with_executable(env!("CARGO_BIN_EXE_mcp-conductor")).with_standby(0)
+    Config::default()
+        .with_executable(env!("CARGO_BIN_EXE_mcp-conductor"))
+        .with_workspace(concat!(env!("CARGO_TARGET_TMPDIR"), "/workspace"))
+        .with_standby(0)
 }
 
 async fn refusal(layer: &str) -> String {

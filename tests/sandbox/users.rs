@@ -18,15 +18,17 @@ impl Program {
         std::fs::create_dir_all(&directory).unwrap();
         let program = directory.join("mcp-conductor");
         std::fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &program).unwrap();
-        for path in [&directory, &program] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Every user makes a workspace in it.
+        for (path, mode) in [(&directory, 0o777), (&program, 0o755)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         Self(program)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.0);
-        command.args(arguments).env_clear().env("HOME", "/nonexistent").current_dir("/");
+        let home = self.0.parent().unwrap();
+        command.args(arguments).env_clear().env("HOME", home).current_dir("/");
         command
     }
 }

@@ -44,7 +44,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"))
             .arg("stdio")
             .env_clear()
-            .env("HOME", "/home/nobody")
+            .env("HOME", env!("CARGO_TARGET_TMPDIR"))
             .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

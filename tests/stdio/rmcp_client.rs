@@ -33,7 +33,11 @@ type Connection = RunningService<RoleClient, Client>;
 
 async fn connect(lifecycle: ClientLifecycleMode) -> Connection {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"));
-    command.arg("stdio").env_clear().env("HOME", "/home/nobody").env("RUST_LOG", "off");
+    command
+        .arg("stdio")
+        .env_clear()
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("RUST_LOG", "off");
     let transport = TokioChildProcess::new(command).expect("the binary starts");
     let connected = Client::default().serve_with_lifecycle(transport, lifecycle);
     bounded(connected).await.expect("a handshake")
