@@ -49,8 +49,8 @@ impl Responder {
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
-    pub(super) fn data(&self, bytes: Vec<u8>, room: OwnedSemaphorePermit) -> bool {
-        let message = ServerMessage::Data { id: self.id, bytes: bytes.into() };
+    pub(super) fn data(&self, bytes: Vec<u8>, left: u64, room: OwnedSemaphorePermit) -> bool {
+        let message = ServerMessage::Data { id: self.id, left, bytes: bytes.into() };
         let frame = encode(&message);
         let event = Event::Frame { bytes: frame, ends: None, refused: None, _room: Some(room) };
         self.events.send(event).is_ok()

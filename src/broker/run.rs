@@ -422,7 +422,7 @@ impl Run {
             let Some(room) = room.filter(|_| !self.quota.is_over()) else {
                 return Err(std::io::ErrorKind::Interrupted.into());
             };
-            if !responder.data(piece, room) {
+            if !responder.data(piece, size.saturating_sub(total), room) {
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
         }

@@ -92,7 +92,8 @@ impl Worker {
 
     async fn expect_ready(&mut self) -> Result<(), String> {
         let frame = match timeout(READY_TIMEOUT, self.exchange(&mut Vec::new(), true)).await {
-            Ok(Ok(frame)) => frame,
+            // Without an outbox, only a frame comes.
+            Ok(Ok(frame)) => frame.unwrap_or_default(),
             Ok(Err(_)) => return Err("a worker could not seal itself".into()),
             Err(_) => return Err("a worker was not ready in time".into()),
         };
@@ -110,20 +111,20 @@ impl Worker {
         matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0))
     }
 
-    /// The next frame's body; meanwhile sends what is in `outbox`. Without
-    /// `receive`, nothing is received: only the sending goes on.
+    /// The next frame's body, or nothing when some of `outbox` was sent: the caller
+    /// may have more for it. Without `receive`, only the sending goes on.
     pub(crate) async fn exchange(
         &mut self,
         outbox: &mut Vec<u8>,
         receive: bool,
-    ) -> Result<Vec<u8>, ReceiveError> {
+    ) -> Result<Option<Vec<u8>>, ReceiveError> {
         loop {
             if self.takes_nothing {
                 outbox.clear();
             }
             let receive = receive || self.takes_nothing;
             if receive && let Some(body) = self.reader.next_body()? {
-                return Ok(body.to_vec());
+                return Ok(Some(body.to_vec()));
             }
             tokio::select! {
                 readable = self.stream.readable(), if receive => {
@@ -138,8 +139,14 @@ impl Worker {
                 writable = self.stream.writable(), if !outbox.is_empty() => {
                     writable.map_err(ReceiveError::Io)?;
                     match self.stream.try_write(outbox) {
-                        Ok(written) if written == outbox.len() => outbox.clear(),
-                        Ok(written) => drop(outbox.drain(..written)),
+                        Ok(written) if written == outbox.len() => {
+                            outbox.clear();
+                            return Ok(None);
+                        }
+                        Ok(written) => {
+                            outbox.drain(..written);
+                            return Ok(None);
+                        }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         // It has closed its socket; what it said before is still to be read.
                         Err(_) => self.takes_nothing = true,

@@ -17,8 +17,9 @@ pub(crate) const MAX_REQUEST: usize = (1 << 20) + (128 << 10);
 pub(crate) enum ServerMessage {
     /// The one program of this worker. The first message, and sent once.
     Run(Box<Program>),
-    /// A piece of the answer to the request with this id, in order.
-    Data { id: u32, bytes: ByteBuf },
+    /// A piece of the answer to the request with this id, in order. About `left`
+    /// bytes will come after it.
+    Data { id: u32, left: u64, bytes: ByteBuf },
     /// The answer to [`WorkerMessage::Request`] with the same id.
     Reply { id: u32, result: Result<Answer, Failure> },
     /// Stop now and say where; SIGKILL follows after a grace.

@@ -151,7 +151,11 @@ impl Session {
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
                 frame = self.worker.exchange(&mut self.outbox, self.broker.has_room()) => {
-                    let frame = frame.ok();
+                    let frame = match frame {
+                        Ok(Some(frame)) => Some(frame),
+                        Ok(None) => continue,
+                        Err(_) => None,
+                    };
                     let size = frame.as_ref().map_or(0, Vec::len);
                     match frame.and_then(|frame| decode(&frame).ok()) {
                         Some(message) => {

@@ -30,6 +30,9 @@ const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
 /// On the stack of a process whose every touched page costs a fault.
 const READ_BYTES: usize = 8 << 10;
 
+/// For an answer that is long; a piece of one has 256 KiB.
+const LONG_READ_BYTES: usize = 256 << 10;
+
 /// What became of an operation, with the id of its request.
 type Answered = Result<(u32, Result<Answer, Failure>), Lost>;
 
@@ -47,6 +50,7 @@ pub(super) struct Lost;
 pub(super) struct Connection {
     socket: AsyncFd<OwnedFd>,
     reader: RefCell<FrameReader>,
+    long_buffer: RefCell<Vec<u8>>,
     waiting: RefCell<HashMap<u32, Waiting>>,
     /// Places for requests that JavaScript does not stand still for.
     places: Semaphore,
@@ -60,6 +64,7 @@ impl Connection {
         Ok(Self {
             socket: sys::watch_readable(socket)?,
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
+            long_buffer: RefCell::default(),
             waiting: RefCell::default(),
             places: Semaphore::new(MAX_IN_FLIGHT),
             next_id: Cell::new(0),
@@ -186,8 +191,13 @@ impl Connection {
             match message {
                 ServerMessage::Run(_) => return Err(Lost),
                 ServerMessage::Stop => self.stopped.set(true),
-                ServerMessage::Data { id, bytes } => {
+                ServerMessage::Data { id, left, bytes } => {
                     if let Some(waiting) = self.waiting.borrow_mut().get_mut(&id) {
+                        if waiting.data.is_empty() {
+                            // All of it at once: a buffer that grows is copied.
+                            let left = usize::try_from(left).unwrap_or(0);
+                            let _ = waiting.data.try_reserve_exact(bytes.len() + left);
+                        }
                         waiting.data.extend_from_slice(&bytes);
                     }
                 }
@@ -221,6 +231,25 @@ impl Connection {
     /// Reads until the socket has nothing more.
     fn fill(&self) -> Result<(), Lost> {
         let mut buffer = [0; READ_BYTES];
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return Err(Lost),
+                Ok(READ_BYTES) => {
+                    self.reader.borrow_mut().push(&buffer);
+                    return self.fill_long();
+                }
+                Ok(read) => self.reader.borrow_mut().push(&buffer[..read]),
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(_) => return Err(Lost),
+            }
+        }
+    }
+
+    /// As [`Self::fill`], when there is a lot.
+    fn fill_long(&self) -> Result<(), Lost> {
+        let mut buffer = self.long_buffer.borrow_mut();
+        buffer.resize(LONG_READ_BYTES, 0);
         loop {
             match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(0) => return Err(Lost),

@@ -130,7 +130,7 @@ fn a_variable_that_means_nothing_is_warned_of() {
 fn grants_that_cannot_be_given_are_warned_of() {
     assert_eq!(
         warnings(&[("MCP_CONDUCTOR_RUN_ARGS", "allow-ffi"), ("RUST_LOG", "warn")]),
-        ["MCP_CONDUCTOR_RUN_ARGS: --allow-ffi grants nothing here: programs do without"]
+        ["MCP_CONDUCTOR_RUN_ARGS: allow-ffi grants nothing here: programs do without"]
     );
     assert_eq!(warnings(&[("MCP_CONDUCTOR_RUN_ARGS", "none"), ("RUST_LOG", "warn")]), [""; 0]);
 }
