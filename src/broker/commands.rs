@@ -10,9 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
 
 use super::failure::Problem;
-use super::handles::Resource;
+use super::handles::{Allowance, Resource};
 use super::open::{OpenError, Resolver};
 use super::process::{Launch, Pipes, Process};
+use super::quota::Quota;
 use super::reply::Event;
 use super::run::Run;
 use crate::config::environment::MAX_COMMAND_OUTPUT;
@@ -50,9 +51,10 @@ impl Started {
 impl Run {
     /// Starts a command whose pipes become handles.
     pub(super) async fn spawn(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+        let _turn = self.commands.acquire().await.map_err(|_| super::interrupted())?;
         let (started, mut pipes) = self.launch(&options).await?;
         let pid = started.process.id();
-        let limit = self.services().max_command_output;
+        let limit = Allowance::new(self.services().max_command_output);
         let add = |resource: Option<Resource>| resource.map(|r| self.handles.add(r)).transpose();
         Ok(Answer::Child(Child {
             pid,
@@ -63,8 +65,9 @@ impl Run {
         }))
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end. It counts as open, with its pipes.
     pub(super) async fn output(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+        let _open = Open::new(&self.quota)?;
         let (started, mut pipes) = self.launch(&options).await?;
         drop(pipes.stdin.take());
         let limit = self.services().max_command_output;
@@ -118,7 +121,10 @@ impl Run {
         let server = |name: &str| services.environment.get(name).cloned();
         let mut all = std::collections::BTreeMap::new();
         if !options.clear_env {
-            all.extend(self.environment.all(&services.policy, &services.environment));
+            let granted = self.environment.all(&services.policy, &services.environment);
+            // A program may have set them.
+            let fit = |(name, _): &(String, String)| services.policy.allows_command_variable(name);
+            all.extend(granted.into_iter().filter(fit));
         }
         let or = |value: Option<String>, other: &str| value.unwrap_or_else(|| other.to_owned());
         let workspace = services.workspace.to_string_lossy().into_owned();
@@ -184,6 +190,26 @@ impl Run {
                 }
             }
         })
+    }
+}
+
+/// A command and two pipes that have no handles.
+struct Open<'a>(&'a Quota, usize);
+
+impl<'a> Open<'a> {
+    fn new(quota: &'a Quota) -> Result<Self, Problem> {
+        let mut open = Self(quota, 0);
+        for _ in 0..3 {
+            quota.open()?;
+            open.1 += 1;
+        }
+        Ok(open)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        (0..self.1).for_each(|_| self.0.close());
     }
 }
 

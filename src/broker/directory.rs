@@ -13,9 +13,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::open::{OpenError, kind};
 use crate::protocol::DirEntry;
 
-/// Bytes of names in one listing: the frame that carries it to a worker may have
-/// 16 MiB, and each entry takes a few bytes besides its name.
-const MAX_LISTING: usize = 8 << 20;
+/// Bytes of one listing: some 100,000 entries. A run can have 16 at the same time.
+const MAX_LISTING: usize = 4 << 20;
 
 /// Levels of directories in a tree to remove: each keeps a descriptor open.
 const MAX_DEPTH: usize = 256;
@@ -29,7 +28,7 @@ pub(super) fn list(directory: OwnedFd) -> Result<Vec<DirEntry>, OpenError> {
         bytes += name.len() + size_of::<u64>();
         if bytes > MAX_LISTING {
             return Err(OpenError::Io(std::io::Error::other(
-                "The directory has too many entries to be listed (8 MiB of names)",
+                "The directory has too many entries to be listed (4 MiB of names)",
             )));
         }
         entries.push(DirEntry {

@@ -12,17 +12,22 @@ use crate::protocol::Failure;
 /// for one variable (MAX_ARG_STRLEN), and a started command must take all.
 const MAX_SET: usize = 1 << 20;
 
-#[derive(Debug, Default)]
-pub(super) struct Environment {
-    /// Nothing stands for a variable that was deleted.
-    set: Mutex<BTreeMap<String, Option<String>>>,
-}
+/// What a variable takes besides its text.
+const ENTRY_BYTES: usize = 64;
 
-type Set = BTreeMap<String, Option<String>>;
+#[derive(Debug, Default)]
+pub(super) struct Environment(Mutex<Set>);
+
+#[derive(Debug, Default)]
+struct Set {
+    /// Nothing stands for a variable that was deleted.
+    variables: BTreeMap<String, Option<String>>,
+    bytes: usize,
+}
 
 impl Environment {
     fn with<T>(&self, then: impl FnOnce(&mut Set) -> T) -> T {
-        then(&mut self.set.lock().unwrap_or_else(PoisonError::into_inner))
+        then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn get(
@@ -30,7 +35,7 @@ impl Environment {
         variable: &AllowedVariable,
         server: &HashMap<String, String>,
     ) -> Option<String> {
-        match self.with(|set| set.get(variable.name()).cloned()) {
+        match self.with(|set| set.variables.get(variable.name()).cloned()) {
             Some(value) => value,
             None => server.get(variable.name()).cloned(),
         }
@@ -48,18 +53,18 @@ impl Environment {
     }
 
     fn put(&self, variable: &AllowedVariable, value: Option<String>) -> Result<(), Problem> {
-        let size = |name: &String, value: &Option<String>| {
-            name.len() + value.as_ref().map_or(0, String::len)
-        };
         let name = variable.name().to_owned();
-        let added = size(&name, &value);
+        let size = |value: &Option<String>| value.as_ref().map_or(0, String::len);
         self.with(|set| {
-            let used: usize = set.iter().map(|(name, value)| size(name, value)).sum();
-            if used + added > MAX_SET {
+            let before = set.variables.get(&name);
+            let freed = before.map_or(0, |value| name.len() + size(value) + ENTRY_BYTES);
+            let bytes = set.bytes - freed + name.len() + size(&value) + ENTRY_BYTES;
+            if bytes > MAX_SET {
                 let message = format!("A run may set {MAX_SET} bytes of environment variables");
                 return Err(Failure::limit(message).into());
             }
-            set.insert(name, value);
+            set.bytes = bytes;
+            set.variables.insert(name, value);
             Ok(())
         })
     }
@@ -75,7 +80,7 @@ impl Environment {
             .filter(|(name, _)| policy.variable(name).is_ok())
             .map(|(name, value)| (name.clone(), Some(value.clone())))
             .collect();
-        self.with(|set| all.extend(set.clone()));
+        self.with(|set| all.extend(set.variables.clone()));
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }

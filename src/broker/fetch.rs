@@ -48,6 +48,11 @@ const IDLE_CONNECTIONS: usize = 4;
 /// Servers close idle connections after 5 s (Node.js) to 75 s (nginx).
 const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(15);
 
+/// Names that are looked up at the same time, each on a thread. tokio has 512 of
+/// these, which file operations need too.
+const LOOKUPS_OF_A_RUN: usize = 4;
+const LOOKUPS_OF_ALL_RUNS: usize = 64;
+
 /// Addresses of a name that are tried. The connect timeout is shared by them.
 const MAX_ADDRESSES: usize = 16;
 
@@ -79,6 +84,7 @@ pub(crate) struct Fetcher {
     credentials: Arc<Credentials>,
     limits: FetchLimits,
     places: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     usage: Arc<Usage>,
     /// The one used last is last.
     origins: Mutex<Vec<(String, Arc<OnceCell<Client>>)>>,
@@ -96,6 +102,7 @@ impl Fetcher {
             credentials,
             limits,
             places: Arc::new(Semaphore::new(places)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_OF_A_RUN)),
             usage: Arc::new(Usage::new(limits.request_bytes, limits.response_bytes)),
             origins: Mutex::default(),
         }
@@ -240,9 +247,8 @@ impl Fetcher {
     async fn look_up(&self, name: &str, url: &AllowedUrl) -> Result<Vec<IpAddr>, FetchError> {
         let limit = self.limits.connect_timeout;
         let found: Vec<IpAddr> =
-            match timeout(limit, tokio::net::lookup_host((name, url.port()))).await {
-                Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
-                Ok(Err(_)) => Vec::new(),
+            match timeout(limit, resolve(self.lookups.clone(), name, url.port())).await {
+                Ok(found) => found,
                 Err(_) => {
                     let (url, seconds) = (shown(url.url()), limit.as_secs_f32());
                     return Err(failed(format!(
@@ -260,6 +266,22 @@ impl Fetcher {
         }
         Ok(found)
     }
+}
+
+/// Looks a name up with getaddrinfo(3), which cannot be interrupted: its thread is
+/// counted until it ends, whoever still waits for it.
+async fn resolve(own: Arc<Semaphore>, name: &str, port: u16) -> Vec<IpAddr> {
+    static OF_ALL_RUNS: Semaphore = Semaphore::const_new(LOOKUPS_OF_ALL_RUNS);
+    let (Ok(own), Ok(shared)) = (own.acquire_owned().await, OF_ALL_RUNS.acquire().await) else {
+        return Vec::new();
+    };
+    let name = name.to_owned();
+    let looked_up = tokio::task::spawn_blocking(move || {
+        let _threads = (own, shared);
+        let found = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
+        found.map_or_else(|_| Vec::new(), |found| found.map(|address| address.ip()).collect())
+    });
+    looked_up.await.unwrap_or_default()
 }
 
 /// What a program sees of a request that did not work.

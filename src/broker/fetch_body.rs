@@ -105,8 +105,9 @@ impl Progress {
 pub(crate) enum Upload {
     None,
     Bytes(Vec<u8>),
-    /// Ends when the channel is closed; its bound holds the program back.
-    Stream(mpsc::Receiver<Vec<u8>>),
+    /// Ends with nothing. A channel that is closed before is a body that was cut
+    /// off, and its request fails. The channel's bound holds the program back.
+    Stream(mpsc::Receiver<Option<Vec<u8>>>),
 }
 
 impl Upload {
@@ -133,8 +134,10 @@ impl Upload {
                 let state = (chunks, Arc::clone(usage), progress.clone());
                 let chunks =
                     stream::try_unfold(state, |(mut chunks, usage, progress)| async move {
-                        let Some(chunk) = chunks.recv().await else {
-                            return Ok::<_, FetchError>(None);
+                        let chunk = match chunks.recv().await {
+                            Some(Some(chunk)) => chunk,
+                            Some(None) => return Ok::<_, FetchError>(None),
+                            None => return Err(failed("the body was cut off".into())),
                         };
                         usage.send(chunk.len())?;
                         progress.now();

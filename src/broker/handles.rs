@@ -34,12 +34,24 @@ pub(super) enum Resource {
         whole: Option<String>,
     },
     Body(Box<ResponseBody>),
-    /// The body of a request that is being sent. Dropping it is its end.
-    Upload(Option<mpsc::Sender<Vec<u8>>>),
+    /// The body of a request that is being sent, until its end.
+    Upload(Option<mpsc::Sender<Option<Vec<u8>>>>),
     Stdin(ChildStdin),
-    /// With the bytes that may still be read.
-    Stdout(ChildStdout, u64),
-    Stderr(ChildStderr, u64),
+    Stdout(ChildStdout, Allowance),
+    Stderr(ChildStderr, Allowance),
+}
+
+/// Bytes that may be read from a pipe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    limit: u64,
+    left: u64,
+}
+
+impl Allowance {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, left: limit }
+    }
 }
 
 type Shared = Arc<Mutex<Resource>>;
@@ -86,7 +98,7 @@ impl Handles {
     /// A request whose body is streamed to the handle.
     pub(super) fn add_upload(
         &self,
-        body: mpsc::Sender<Vec<u8>>,
+        body: mpsc::Sender<Option<Vec<u8>>>,
         response: PendingResponse,
         request: AbortOnDropHandle<()>,
     ) -> io::Result<u32> {
@@ -259,11 +271,15 @@ pub(super) async fn on_stream(mut turn: Turn, operation: Operation) -> Result<An
             let length = data.len() as u64;
             match &mut *turn {
                 Resource::Stdin(pipe) => pipe.write_all(&data).await?,
-                // Nothing is the end.
-                Resource::Upload(body) if data.is_empty() => *body = None,
-                Resource::Upload(Some(body)) => {
-                    let gone = || Failure::new("BrokenPipe", "The request is over");
-                    body.send(data.into_vec()).await.map_err(|_| gone())?;
+                Resource::Upload(body @ Some(_)) => {
+                    // Nothing is the end.
+                    let (piece, is_end) = (data.into_vec(), length == 0);
+                    let sender = body.as_ref().ok_or_else(Failure::bad_resource)?;
+                    let gone = |_| Failure::new("BrokenPipe", "The request is over");
+                    sender.send((!is_end).then_some(piece)).await.map_err(gone)?;
+                    if is_end {
+                        *body = None;
+                    }
                 }
                 _ => return Err(unsupported()),
             }
@@ -275,14 +291,14 @@ pub(super) async fn on_stream(mut turn: Turn, operation: Operation) -> Result<An
 
 async fn read_pipe(
     pipe: &mut (impl AsyncRead + Unpin),
-    left: &mut u64,
+    allowance: &mut Allowance,
     max: usize,
 ) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(max);
     pipe.take(max as u64).read_buf(&mut bytes).await?;
-    match left.checked_sub(bytes.len() as u64) {
-        Some(rest) => *left = rest,
-        None => return Err(too_much(*left).into()),
+    match allowance.left.checked_sub(bytes.len() as u64) {
+        Some(rest) => allowance.left = rest,
+        None => return Err(too_much(allowance.limit).into()),
     }
     Ok(bytes)
 }

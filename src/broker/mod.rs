@@ -24,6 +24,7 @@ mod stat;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -116,7 +117,8 @@ impl Broker {
         if self.waiting.len() > MAX_IN_FLIGHT || self.waiting.contains_key(&id) {
             return Err(Violation);
         }
-        let responder = Responder::new(id, operation.name(), self.run.events());
+        let responder =
+            Responder::new(id, operation.name(), self.run.events(), self.run.queued.clone());
         let task = self.run.clone().start(operation, responder, &mut self.tasks);
         self.waiting.insert(id, Waiting { task, bytes });
         self.waiting_bytes += bytes;
@@ -125,12 +127,14 @@ impl Broker {
 
     /// Whether the worker may send more.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting_bytes < MAX_WAITING_BYTES
+        self.waiting_bytes + self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
     }
 
-    /// The program no longer waits for an answer.
+    /// The program no longer waits for an answer. There is one all the same, and
+    /// until it was taken the request counts: a worker that cancels what it asks
+    /// for gains nothing.
     pub(crate) fn cancel(&mut self, id: u32) {
-        if let Some(Waiting { task: Some(task), .. }) = self.finished(id) {
+        if let Some(Waiting { task: Some(task), .. }) = self.waiting.get(&id) {
             task.abort();
         }
     }
@@ -138,16 +142,13 @@ impl Broker {
     /// What is to be sent or kept next. Waits for ever while nothing is done.
     pub(crate) async fn next(&mut self) -> Event {
         let event = self.events.recv().await.expect("the run holds a sender");
-        if let Some(id) = event.ends() {
-            self.finished(id);
+        if let Some((id, bytes)) = event.ends() {
+            self.run.queued.fetch_sub(bytes, Ordering::Relaxed);
+            if let Some(waiting) = self.waiting.remove(&id) {
+                self.waiting_bytes -= waiting.bytes;
+            }
         }
         event
-    }
-
-    fn finished(&mut self, id: u32) -> Option<Waiting> {
-        let waiting = self.waiting.remove(&id)?;
-        self.waiting_bytes -= waiting.bytes;
-        Some(waiting)
     }
 
     /// Notes a refusal on its way to the worker, which will say where it was.

@@ -67,7 +67,7 @@ impl Quota {
         match self.open.try_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),
             Err(_) => Err(io::Error::other(format!(
-                "Too many open files: a run may have {limit}, response bodies and pipes included \
+                "Too many open files: a run may have {limit}, bodies, pipes and commands included \
                  ({MAX_OPEN_FILES}). Close what is no longer needed"
             ))),
         }

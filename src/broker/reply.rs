@@ -1,5 +1,8 @@
 //! Answers on their way to the worker.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::failure::Problem;
@@ -22,10 +25,10 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The request that needs nothing more.
-    pub(super) fn ends(&self) -> Option<u32> {
+    /// The request that needs nothing more, and the size of its answer.
+    pub(super) fn ends(&self) -> Option<(u32, usize)> {
         match self {
-            Self::Frame { ends, .. } => *ends,
+            Self::Frame { ends, bytes, .. } => ends.map(|id| (id, bytes.len())),
             Self::Output { .. } => None,
         }
     }
@@ -36,6 +39,7 @@ pub(super) struct Responder {
     id: u32,
     operation: &'static str,
     events: mpsc::UnboundedSender<Event>,
+    queued: Arc<AtomicUsize>,
     answered: bool,
 }
 
@@ -44,8 +48,9 @@ impl Responder {
         id: u32,
         operation: &'static str,
         events: mpsc::UnboundedSender<Event>,
+        queued: Arc<AtomicUsize>,
     ) -> Self {
-        Self { id, operation, events, answered: false }
+        Self { id, operation, events, queued, answered: false }
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
@@ -80,6 +85,7 @@ impl Responder {
     ) {
         self.answered = true;
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
+        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
         let event = Event::Frame { bytes, ends: Some(self.id), refused, _room: room };
         // Nobody is there to take it when the run has ended.
         let _ = self.events.send(event);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -29,6 +30,10 @@ pub(crate) const MAX_WAITING_BYTES: usize = 8 << 20;
 /// enough that 32 runs fit into tokio's 512 blocking threads.
 const FILE_OPERATIONS: usize = 16;
 
+/// Commands of one run that are being started, or run to their end for
+/// `outputSync`, at the same time.
+const COMMANDS: usize = 4;
+
 /// Pieces of whole files on their way to one worker, [`MAX_READ`] bytes each.
 const PIECES: usize = 8;
 
@@ -44,7 +49,10 @@ pub(super) struct Run {
     pub(super) environment: Environment,
     pub(super) fetcher: Fetcher,
     events: mpsc::UnboundedSender<Event>,
+    /// Bytes of answers that the session has yet to take.
+    pub(super) queued: Arc<AtomicUsize>,
     file_operations: Arc<Semaphore>,
+    pub(super) commands: Arc<Semaphore>,
     pieces: Arc<Semaphore>,
 }
 
@@ -68,7 +76,9 @@ impl Run {
             execution,
             quota,
             events,
+            queued: Arc::default(),
             file_operations: Arc::new(Semaphore::new(FILE_OPERATIONS)),
+            commands: Arc::new(Semaphore::new(COMMANDS)),
             pieces: Arc::new(Semaphore::new(PIECES)),
         }
     }
@@ -109,6 +119,7 @@ impl Run {
         self.quota.end();
         self.file_operations.close();
         self.pieces.close();
+        self.commands.close();
         self.handles.close_all();
     }
 
@@ -175,6 +186,12 @@ impl Run {
             | Op::Wait { .. } => Some(tasks.spawn(async move {
                 let result = self.in_time(operation).await;
                 responder.answer(result, None);
+            })),
+            Op::Output(options) => Some(tasks.spawn(async move {
+                let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
+                let result = self.output(*options).await;
+                // What it printed is kept until the session takes it.
+                responder.answer(result, Some(turn));
             })),
             Op::Open { .. }
             | Op::ReadFile { .. }
@@ -244,7 +261,6 @@ impl Run {
             }
             Operation::FetchResponse { handle } => self.fetch_response(handle).await,
             Operation::Spawn(options) => self.spawn(*options).await,
-            Operation::Output(options) => self.output(*options).await,
             Operation::Wait { handle } => {
                 let process = self.handles.process(handle)?;
                 Ok(Answer::Exit(process.wait().await))

@@ -52,6 +52,13 @@ fn describe(config: &Config, runtime: &Runtime) -> String {
         ("queue wait", millis(config.max_queue_wait())),
         ("standby workers", config.standby().to_string()),
         ("isolate", format!("{:?}", config.isolate()).to_lowercase()),
+        ("file writes", format!("{} MiB", config.max_write_size() >> 20)),
+        ("new files", config.max_new_files().to_string()),
+        ("open files", config.max_open_files().to_string()),
+        ("fetched", format!("{} MiB", config.max_fetch_size() >> 20)),
+        ("connections", config.max_connections().to_string()),
+        ("command output", format!("{} MiB", config.max_command_output() >> 20)),
+        ("audit log", config.audit_log().map_or("none".into(), |log| log.display().to_string())),
         ("workspace", config.workspace().display().to_string()),
     ];
     rows.map(|(name, value)| format!("  {name:<16} {value}\n")).concat()

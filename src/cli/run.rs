@@ -46,10 +46,29 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
             }
         }
     };
-    let (execution, ()) = tokio::join!(execution, printed);
+    let ran = async { tokio::join!(execution, printed).0 };
+    let execution = tokio::select! {
+        execution = ran => execution,
+        // Dropping it ends the program and what it has started.
+        code = stopped() => return code,
+    };
     match execution {
         Ok(execution) => report(execution, arguments.json),
         Err(error) => unusable(&error.to_string()),
+    }
+}
+
+/// Waits for a signal that ends the process; 128 and its number, as in a shell.
+async fn stopped() -> ExitCode {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => ExitCode::from(128 + 15),
+        _ = interrupt.recv() => ExitCode::from(128 + 2),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Variable {
 }
 
 /// Prefix of every variable.
-const PREFIX: &str = "MCP_CONDUCTOR_";
+pub(crate) const PREFIX: &str = "MCP_CONDUCTOR_";
 
 pub(crate) const MAX_TIMEOUT: &str = "MCP_CONDUCTOR_MAX_TIMEOUT";
 pub(crate) const DEFAULT_TIMEOUT: &str = "MCP_CONDUCTOR_DEFAULT_TIMEOUT";
@@ -175,7 +175,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: MAX_OPEN_FILES,
-        meaning: "Files, response bodies and pipes that a run may have open",
+        meaning: "Files, response bodies, pipes and commands that a run may have open",
         example: "256",
         apply: |config, text| Ok(config.with_max_open_files(number(text, 1, 100_000)?)),
     },

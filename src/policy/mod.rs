@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use env::EnvRules;
-pub(crate) use grants::{Grants, expand_path, normalize};
+pub(crate) use grants::{Grants, Scope, expand_path, normalize};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal};
 pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
@@ -74,16 +74,28 @@ pub(crate) struct Denied {
 
 impl Denied {
     fn new(permission: Permission, target: Option<String>) -> Self {
-        Self { permission, target, reason: None, grantable: true }
+        Self { permission, target: target.map(clipped), reason: None, grantable: true }
     }
 
     fn never(permission: Permission, target: Option<String>, reason: &str) -> Self {
-        Self { permission, target, reason: Some(reason.to_owned()), grantable: false }
+        let reason = Some(reason.to_owned());
+        Self { permission, target: target.map(clipped), reason, grantable: false }
     }
 
     fn because(self, reason: String) -> Self {
         Self { reason: Some(reason), ..self }
     }
+}
+
+/// Longest target in a refusal, in bytes: a path's. A program chooses it.
+const MAX_TARGET: usize = 4096;
+
+fn clipped(mut text: String) -> String {
+    if text.len() > MAX_TARGET {
+        text.truncate(text.floor_char_boundary(MAX_TARGET));
+        text.shrink_to_fit();
+    }
+    text
 }
 
 impl fmt::Display for Denied {
@@ -257,7 +269,7 @@ impl Policy {
         let (granted, denied, partial) = match name {
             "read" => self.read.query(target, cwd),
             "write" => self.write.query(target, cwd),
-            "run" => self.run.query(target, &self.write),
+            "run" => self.run.query(target, &self.write, self.unconfined),
             "net" => return self.net.query(target),
             "env" => match target {
                 None => (self.env.allows_all(), false, self.env.has_exceptions()),

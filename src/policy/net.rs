@@ -111,11 +111,6 @@ impl AllowedUrl {
     pub(crate) fn target(&self) -> &str {
         &self.target
     }
-
-    /// Whether the grant names this very host, or a network that holds it.
-    pub(crate) fn is_literal_grant(&self) -> bool {
-        self.literal
-    }
 }
 
 impl fmt::Debug for AllowedUrl {
@@ -158,9 +153,11 @@ impl NetRules {
         if self.deny.any(port, |pattern| pattern.denies_address(ip)) {
             return Err(DENIED.to_owned());
         }
-        let named = url.literal || self.allow.names(port, |pattern| pattern.holds(ip));
+        let named = self.allow.names(port, |rule| rule.is_literal() && rule.holds(ip));
         match special_kind(ip) {
-            Some(kind) if !named => Err(only_named(&host_of(ip), port, kind)),
+            Some(kind) if !named && !(url.literal && OPENED_BY_NAME.contains(&kind)) => {
+                Err(only_named(&host_of(ip), port, kind))
+            }
             _ => Ok(AllowedAddress(SocketAddr::new(ip, url.port))),
         }
     }
@@ -240,8 +237,14 @@ impl Hosts {
 }
 
 impl HostPattern {
+    /// Whether it opens special addresses: it names one, or a network of nothing
+    /// else. `0.0.0.0/0` means the internet, not this machine.
     fn is_literal(&self) -> bool {
-        !matches!(self, Self::Subdomains(_))
+        match self {
+            Self::Name(_) | Self::Address(_) => true,
+            Self::Subdomains(_) => false,
+            Self::Network(network) => is_special_network(*network),
+        }
     }
 
     fn grants(&self, host: &Host<String>) -> bool {
@@ -555,6 +558,11 @@ const fn v6(start: [u16; 6], length: u8, kind: &'static str) -> (Ipv6Net, &'stat
     (Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, 0, 0), length), kind)
 }
 
+/// Special addresses that a grant of a name opens, if the name has them. Whoever
+/// answers for a name must not lead programs to the platform's metadata.
+const OPENED_BY_NAME: [&str; 4] =
+    ["a private address", "a loopback address", "a shared address", "a site-local address"];
+
 /// IANA's IPv4 special-purpose address registry, multicast (RFC 5771), and what
 /// clouds answer their machines from.
 static SPECIAL_V4: [(Ipv4Net, &str); 19] = [
@@ -615,6 +623,14 @@ fn special_kind(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// Whether all of a network is special for one reason.
+fn is_special_network(network: IpNet) -> bool {
+    match network {
+        IpNet::V4(network) => SPECIAL_V4.iter().any(|(special, _)| special.contains(&network)),
+        IpNet::V6(network) => SPECIAL_V6.iter().any(|(special, _)| special.contains(&network)),
+    }
+}
+
 fn find_v4(ip: Ipv4Addr) -> Option<&'static str> {
     SPECIAL_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
 }
@@ -632,6 +648,18 @@ mod tests {
 
     fn opens(grants: &str, url: &str) -> bool {
         rules(grants).url(url).is_ok()
+    }
+
+    #[test]
+    fn a_network_opens_special_addresses_only_if_it_holds_nothing_else() {
+        assert!(opens("allow-net=10.0.0.0/8", "http://10.1.2.3/"));
+        assert!(opens("allow-net=127.0.0.0/8", "http://127.0.0.1/"));
+        assert!(opens("allow-net=0.0.0.0/0", "http://93.184.216.34/"));
+        for url in ["http://127.0.0.1/", "http://10.1.2.3/", "http://169.254.169.254/"] {
+            assert!(!opens("allow-net=0.0.0.0/0", url), "{url}");
+        }
+        assert!(!opens("allow-net=::/0", "http://[::1]/"));
+        assert!(opens("allow-net=fd00::/8", "http://[fd00::1]/"));
     }
 
     fn why(grants: &str, url: &str) -> Option<String> {
@@ -912,7 +940,7 @@ mod tests {
         let url = rules("allow-net=x.io").url("https://u:p@X.io.:8443/a").unwrap();
         assert_eq!(url.url().as_str(), "https://u:p@x.io:8443/a");
         assert_eq!((url.target(), url.port()), ("x.io:8443", 8443));
-        assert!(url.is_literal_grant());
+        assert!(url.literal);
         assert_eq!(format!("{url:?}"), "AllowedUrl(\"x.io:8443\")");
     }
 

@@ -81,7 +81,8 @@ impl AllowedPath {
 
     /// From the anchor to the path; `.` for the anchor itself.
     pub(crate) fn from_anchor(&self) -> PathBuf {
-        let path = self.root.prefix.join(&self.relative);
+        // Joining nothing would leave a slash behind, which asks for a directory.
+        let path: PathBuf = self.root.prefix.join(&self.relative).components().collect();
         if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
     }
 

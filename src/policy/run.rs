@@ -115,13 +115,18 @@ impl RunRules {
     }
 
     /// granted, denied, partial.
-    pub(crate) fn query(&self, command: Option<&str>, writable: &PathRules) -> (bool, bool, bool) {
+    pub(crate) fn query(
+        &self,
+        command: Option<&str>,
+        writable: &PathRules,
+        unconfined: bool,
+    ) -> (bool, bool, bool) {
         match command {
             None => {
                 (self.all && !self.deny_all, self.deny_all, self.all && !self.denied.is_empty())
             }
             Some(command) => {
-                let granted = self.check(command, writable, false).is_ok();
+                let granted = self.check(command, writable, unconfined).is_ok();
                 let denied = self.find(command).is_ok_and(|found| self.denied.contains(&found));
                 (granted, self.deny_all || denied, false)
             }

@@ -12,10 +12,10 @@ use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
-    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
 };
 use crate::config::{Config, ConfigError};
-use crate::policy::{Given, Grants, Policy, normalize};
+use crate::policy::{Given, Grants, Policy, Scope, normalize};
 use crate::sandbox::{CommandLimits, landlock_is_available};
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
@@ -133,14 +133,20 @@ fn policy(
     }
     let home = std::env::home_dir();
     let protected: Vec<_> = config.audit_log().map(Path::to_owned).into_iter().collect();
+    // A variable of the server's own may hold a token; a grant can name it.
+    let own = config.environment().into_keys().filter(|name| name.starts_with(PREFIX));
+    let secrets: Vec<_> = credentials.variables().iter().cloned().chain(own).collect();
+    // Landlock cannot deny what lies inside of everything.
+    let denies = [&grants.read, &grants.write, &grants.net];
+    let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
     let policy = Policy::new(&Given {
         grants: &grants,
         workspace,
         home: home.as_deref(),
         search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
         protected: &protected,
-        secrets: credentials.variables(),
-        unconfined: grants.all,
+        secrets: &secrets,
+        unconfined,
     })
     .map_err(problem)?;
     check_commands(config, &policy)?;

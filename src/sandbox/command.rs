@@ -171,7 +171,8 @@ impl Confinement {
         for root in &self.read {
             rules.allow(root, reading(), &unread)?;
         }
-        let unwritten = paths(&self.deny_write);
+        // Whoever may rename a file that cannot be read gives it a name that can.
+        let unwritten = [paths(&self.deny_write), unread.clone()].concat();
         for root in &self.write {
             rules.allow(root, writing(), &unwritten)?;
         }

@@ -21,7 +21,7 @@ use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 const INSTRUCTIONS: &str = "\
 run_deno_code runs a TypeScript program in a sandbox and returns its value: write one program \
 instead of many steps, pass data in `globals`, return only what you need. Each run is a fresh \
-process without files, network or packages.";
+process with what the administrator granted: files, hosts, variables, commands (see the tool).";
 
 /// How long a result waits for the progress notifications before it.
 const LAST_PROGRESS: Duration = Duration::from_millis(500);
@@ -107,7 +107,10 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(vec![run_deno_code(self.runtime.config())]))
+        Ok(ListToolsResult::with_all_items(vec![run_deno_code(
+            self.runtime.config(),
+            self.runtime.grants(),
+        )]))
     }
 
     async fn call_tool(

@@ -17,8 +17,12 @@ pub(super) const RUN_DENO_CODE: &str = "run_deno_code";
 /// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
 const DESCRIPTION: &str = "\
 Run a TypeScript program in a sandbox and get its value back. Use it to compute, transform or \
-analyse data in one call instead of many: loops, regular expressions, dates, big JSON, CSV, \
-statistics, hashing. Only what the program returns and prints comes back.
+analyse data in one call instead of many: loops, big JSON, CSV, statistics, files, HTTP. Only what \
+the program returns and prints comes back.
+
+Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not retry \
+it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
+Deno.writeTextFile, Deno.readDir, Deno.env, Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
 Promises are awaited, top-level await works. It is converted to JSON (Map, Set, Error, BigInt, \
@@ -28,19 +32,33 @@ of large data. console.log lines come back as `output`, also when the program fa
 Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
 `rows`.
 
-There: the web platform (URL, crypto.subtle, streams, TextEncoder, Blob, FormData, \
-CompressionStream, structuredClone, Intl, Temporal, WebAssembly, timers) and the safe part of \
-Deno. Types are stripped, not checked. Not there: files, network, environment variables, \
-processes, npm and remote imports; they fail with NotCapable or TypeError, so do not retry them.
+There: the web platform (URL, crypto.subtle, streams, Blob, Intl, Temporal, WebAssembly, timers). \
+Types are stripped, not checked. Not there: npm and remote imports, node:, WebSocket.
 
-Each call runs in a fresh process: no state is kept between calls. Limits: {WALL} s wall time \
+Each call runs in a fresh process: only files are kept between calls. Limits: {WALL} s wall time \
 (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
 (line, column, code frame in your code), correct the code and call again.";
 
-fn description(config: &Config) -> String {
+/// Bytes of the grants in the description; a program sees all in PERMISSIONS.
+const MAX_GRANTS: usize = 300;
+
+fn shown_grants(grants: &[String]) -> String {
+    if grants.is_empty() {
+        return "nothing".to_owned();
+    }
+    let mut text = grants.join(" ");
+    if text.len() > MAX_GRANTS {
+        text.truncate(text.floor_char_boundary(MAX_GRANTS));
+        text.push_str("… (all: PERMISSIONS)");
+    }
+    text
+}
+
+fn description(config: &Config, grants: &[String]) -> String {
     DESCRIPTION
+        .replace("{GRANTS}", &shown_grants(grants))
         .replace("{RETURN}", &(config.max_return_size() >> 10).to_string())
         .replace("{WALL}", &config.default_timeout().as_secs_f64().to_string())
         .replace("{MAX}", &config.max_timeout().as_secs_f64().to_string())
@@ -49,18 +67,23 @@ fn description(config: &Config) -> String {
 }
 
 /// The tool's definition.
-pub(super) fn run_deno_code(config: &Config) -> Tool {
+pub(super) fn run_deno_code(config: &Config, grants: &[String]) -> Tool {
+    let grants_any = |flags: &[&str]| {
+        grants.iter().any(|grant| flags.iter().any(|flag| grant.starts_with(flag)))
+    };
+    let changes = grants_any(&["--allow-write", "--allow-net", "--allow-run", "--allow-all"]);
+    let reaches_out = grants_any(&["--allow-net", "--allow-run", "--allow-all"]);
     let settings = SchemaSettings::draft2020_12();
     let output = schema::<ExecutionJson>(settings.clone().for_serialize());
-    Tool::new(RUN_DENO_CODE, description(config), schema::<RunDenoCode>(settings))
+    Tool::new(RUN_DENO_CODE, description(config, grants), schema::<RunDenoCode>(settings))
         .with_title("Run TypeScript")
         .with_raw_output_schema(output)
         .with_annotations(
             ToolAnnotations::with_title("Run TypeScript")
-                .read_only(true)
-                .destructive(false)
+                .read_only(!changes)
+                .destructive(changes)
                 .idempotent(false)
-                .open_world(false),
+                .open_world(reaches_out),
         )
 }
 
@@ -99,14 +122,14 @@ mod tests {
 
     #[test]
     fn the_description_is_within_what_clients_show() {
-        let description = description(&Config::default());
+        let description = description(&Config::default(), &["--allow-read=/".repeat(99)]);
         assert!((800..=1800).contains(&description.len()), "{} bytes", description.len());
         assert!(!description.contains(['{', '}']) || description.contains("{\"rows\": [...]}"));
     }
 
     #[test]
     fn every_property_of_both_schemas_is_described() {
-        let tool = run_deno_code(&Config::default());
+        let tool = run_deno_code(&Config::default(), &[]);
         for schema in [tool.input_schema, tool.output_schema.unwrap()] {
             assert_eq!(schema["type"], "object");
             for (name, property) in schema["properties"].as_object().unwrap() {
@@ -117,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_schemas_have_no_references() {
-        let text = serde_json::to_string(&run_deno_code(&Config::default())).unwrap();
+        let text = serde_json::to_string(&run_deno_code(&Config::default(), &[])).unwrap();
         assert!(!text.contains("$ref") && !text.contains("uint"), "{text}");
     }
 }

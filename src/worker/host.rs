@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use deno_core::{SourceMapApplication as Mapped, SourceMapper, v8};
 
+use tokio::sync::Notify;
+
 use super::connection::{Connection, Lost};
 use super::loader::MAIN;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
@@ -27,6 +29,7 @@ pub(super) struct WorkerHost {
     max_flood: Cell<u64>,
     full: Cell<bool>,
     ended: RefCell<Option<Ended>>,
+    over: Notify,
     place: RefCell<Option<ScriptPlace>>,
     mapper: Rc<RefCell<SourceMapper>>,
 }
@@ -57,6 +60,7 @@ impl WorkerHost {
             max_flood: Cell::new(0),
             full: Cell::new(false),
             ended: RefCell::new(None),
+            over: Notify::new(),
             place: RefCell::new(None),
             mapper,
         }
@@ -72,9 +76,15 @@ impl WorkerHost {
         *self.ended.borrow()
     }
 
+    /// Waits for that: operations of the program may still be under way.
+    pub(super) async fn until_ended(&self) {
+        self.over.notified().await;
+    }
+
     fn end(&self, ended: Ended) {
         self.ended.borrow_mut().get_or_insert(ended);
         self.isolate.terminate_execution();
+        self.over.notify_one();
     }
 
     fn lost(&self) -> CallError {

@@ -41,9 +41,11 @@ impl Run {
     /// Runs the program to its end, or until the server says stop.
     pub(super) async fn execute(&mut self, program: Program) -> Result<Outcome, Lost> {
         let connection = self.connection.clone();
+        let host = self.host.clone();
         let outcome = tokio::select! {
             biased;
             outcome = self.drive(&program) => Some(outcome?),
+            () = host.until_ended() => None,
             served = connection.serve() => served.map(|()| None)?,
         };
         Ok(self.final_outcome(outcome))

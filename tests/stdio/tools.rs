@@ -65,8 +65,8 @@ fn there_is_one_tool_with_title_and_annotations() {
             "title": "Run TypeScript",
             "annotations": {
                 "title": "Run TypeScript",
-                "readOnlyHint": true,
-                "destructiveHint": false,
+                "readOnlyHint": false,
+                "destructiveHint": true,
                 "idempotentHint": false,
                 "openWorldHint": false,
             },
