@@ -1,7 +1,7 @@
 //! Deno's file operations on paths. Each blocks, and runs on a thread for that.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -197,8 +197,9 @@ impl Files<'_> {
             mode,
             ..OpenOptions::default()
         };
-        let mut file = self.open(path, open, "writefile")?;
+        self.writer().allow(path).map_err(at("writefile", path))?;
         self.quota.write(data.len() as u64).map_err(|error| at("writefile", path)(error.into()))?;
+        let mut file = self.open(path, open, "writefile")?;
         file.write_all(data).map_err(|error| at("writefile", path)(error.into()))?;
         if let (Some(mode), false) = (mode, create_new) {
             // Deno sets the mode of a file that was there before.
@@ -235,8 +236,11 @@ impl Files<'_> {
         let resolver = self.reader();
         let list = || {
             let allowed = resolver.allow(path)?;
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-            directory::list(resolver.open(&allowed, flags)?)
+            let (directory, stat) = resolver.open_regular(&allowed, OFlag::O_RDONLY)?;
+            if kind(&stat) != SFlag::S_IFDIR {
+                return Err(Errno::ENOTDIR.into());
+            }
+            directory::list(directory)
         };
         Ok(Answer::Entries(list().map_err(at("readdir", path))?))
     }
@@ -315,6 +319,19 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// A relative link means something else in another directory.
+    fn stays_inside(&self, from: &Parent, to: &Parent) -> Result<(), OpenError> {
+        let Ok(target) = readlinkat(&from.directory, from.name.as_os_str()) else { return Ok(()) };
+        let base = to.real.parent().unwrap_or(Path::new("/"));
+        if from.real.parent() == Some(base) {
+            return Ok(());
+        }
+        for rules in [&self.policy.read, &self.policy.write] {
+            Resolver { rules, cwd: base }.allow(&target.to_string_lossy())?;
+        }
+        Ok(())
+    }
+
     /// `Deno.rename`.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<Answer, Problem> {
         let rename = || {
@@ -327,6 +344,7 @@ impl Files<'_> {
             self.unguarded(&source, &source_parent.real, &self.policy.write)?;
             self.unguarded(&source, &parent.real, &self.policy.write)?;
             self.unguarded(&target, &target_parent.real, &self.policy.write)?;
+            self.stays_inside(&parent, &target_parent)?;
             Ok(renameat(
                 &parent.directory,
                 parent.name.as_os_str(),
@@ -380,11 +398,14 @@ impl Files<'_> {
         let mode = Mode::from_bits_truncate(mode & PERMISSION_BITS);
         nix::sys::stat::fchmod(&target, mode)?;
         loop {
-            let copied = io::copy(&mut (&mut source).take(COPY_CHUNK), &mut target)?;
-            if copied == 0 {
+            let left = source.metadata()?.len().saturating_sub(source.stream_position()?);
+            let chunk = left.clamp(1, COPY_CHUNK);
+            self.quota.write(chunk)?;
+            let copied = io::copy(&mut (&mut source).take(chunk), &mut target);
+            self.quota.give_back(chunk - copied.as_ref().map_or(0, |copied| *copied));
+            if copied? == 0 {
                 return Ok(());
             }
-            self.quota.write(copied)?;
             if self.quota.is_over() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -420,9 +441,15 @@ impl Files<'_> {
                 return Err(OpenError::Nul);
             }
             let writer = self.writer();
-            let Parent { directory, name, real } = writer.parent(&writer.allow(path)?)?;
+            let allowed = writer.allow(path)?;
+            let Parent { directory, name, real } = writer.parent(&allowed)?;
+            // A link in the place of what is to be denied would give it another name.
+            self.unguarded(&allowed, &real, &self.policy.write)?;
             // Relative targets start at the link.
             let base = real.parent().unwrap_or(Path::new("/"));
+            if climbs_after_descending(target) {
+                return Err(OpenError::Denied(self.policy.read.refusal(target)));
+            }
             for rules in [&self.policy.read, &self.policy.write] {
                 let meant = Resolver { rules, cwd: base };
                 let allowed = meant.allow(target)?;
@@ -570,6 +597,15 @@ impl Files<'_> {
         let context = if is_directory { ": tmpdir" } else { ": tmpfile" };
         make().map(Answer::Text).map_err(|error| Problem::opening(error, context))
     }
+}
+
+/// Whether a link's target goes up from where it has gone down: what that means
+/// depends on what is a link there, now and later.
+fn climbs_after_descending(target: &str) -> bool {
+    use std::path::Component;
+    let mut components = Path::new(target).components();
+    components.any(|component| matches!(component, Component::Normal(_)))
+        && components.any(|component| component == Component::ParentDir)
 }
 
 /// Only for their owner, as Deno makes them.

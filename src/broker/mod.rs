@@ -17,6 +17,7 @@ mod network;
 mod open;
 mod process;
 mod quota;
+mod refusals;
 mod reply;
 mod run;
 mod stat;
@@ -34,18 +35,13 @@ pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;
 pub(crate) use run::MAX_WAITING_BYTES;
 
-use crate::audit::{Audit, Refusal};
+use crate::audit::Audit;
 use crate::config::credentials::Credentials;
-use crate::policy::{Denied, Policy};
+use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
 use crate::sandbox::CommandLimits;
 use reply::Responder;
 use run::Run;
-
-/// Refusals of one run that get a line of their own in the audit log; the line of
-/// the run has the number of all of them. A program that is refused more often
-/// searches, and must not fill the administrator's disk.
-const MAX_AUDITED: u32 = 1000;
 
 /// What all runs of a server share.
 pub(crate) struct Services {
@@ -77,19 +73,11 @@ pub(crate) struct Broker {
     waiting: HashMap<u32, Waiting>,
     waiting_bytes: usize,
     events: mpsc::UnboundedReceiver<Event>,
-    refused: HashMap<u32, Refused>,
-    refusals: u32,
 }
 
 struct Waiting {
     task: Option<AbortHandle>,
     bytes: usize,
-}
-
-/// A refusal that the worker has yet to say the place of.
-struct Refused {
-    denied: Denied,
-    operation: &'static str,
 }
 
 impl Broker {
@@ -101,8 +89,6 @@ impl Broker {
             waiting: HashMap::new(),
             waiting_bytes: 0,
             events,
-            refused: HashMap::new(),
-            refusals: 0,
         }
     }
 
@@ -114,20 +100,20 @@ impl Broker {
         bytes: usize,
     ) -> Result<(), Violation> {
         while self.tasks.try_join_next().is_some() {}
-        if self.waiting.len() > MAX_IN_FLIGHT || self.waiting.contains_key(&id) {
+        let many = self.waiting.len() > MAX_IN_FLIGHT || self.waiting_bytes > MAX_WAITING_BYTES;
+        if many || self.waiting.contains_key(&id) {
             return Err(Violation);
         }
-        let responder =
-            Responder::new(id, operation.name(), self.run.events(), self.run.queued.clone());
+        let responder = Responder::new(id, operation.name(), &self.run);
         let task = self.run.clone().start(operation, responder, &mut self.tasks);
         self.waiting.insert(id, Waiting { task, bytes });
         self.waiting_bytes += bytes;
         Ok(())
     }
 
-    /// Whether the worker may send more.
+    /// Whether the worker may ask for more: not while it leaves answers unread.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting_bytes + self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
+        self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
     }
 
     /// The program no longer waits for an answer. There is one all the same, and
@@ -151,51 +137,23 @@ impl Broker {
         event
     }
 
-    /// Notes a refusal on its way to the worker, which will say where it was.
-    pub(crate) fn refuse(&mut self, id: u32, denied: Denied, operation: &'static str) {
-        self.refusals = self.refusals.saturating_add(1);
-        if self.refusals > MAX_AUDITED {
-            return;
-        }
-        if let Some(earlier) = self.refused.insert(id, Refused { denied, operation }) {
-            self.audit(&earlier, None);
-        }
-    }
-
     /// Where the program was when it was refused, as the worker says.
-    pub(crate) fn refused_at(&mut self, id: u32, line: u32, column: u32) {
-        if let Some(refused) = self.refused.remove(&id) {
-            self.audit(&refused, Some((line, column)));
-        }
+    pub(crate) fn refused_at(&self, id: u32, line: u32, column: u32) {
+        self.run.refusals.place(id, line, column);
     }
 
-    /// How often the run was refused something.
-    pub(crate) fn refusals(&self) -> u32 {
-        self.refusals
-    }
-
-    fn audit(&self, refused: &Refused, place: Option<(u32, u32)>) {
-        let Refused { denied, operation } = refused;
-        self.run.services().audit.refused(&Refusal {
-            execution: self.run.execution(),
-            permission: denied.permission.name(),
-            target: denied.target.as_deref(),
-            flag: denied.permission.flag(),
-            api: operation,
-            reason: denied.reason.as_deref(),
-            line: place.map(|(line, _)| line),
-            column: place.map(|(_, column)| column),
-        });
+    /// Ends everything that is done for the run, and says how often it was refused
+    /// something.
+    pub(crate) fn end(&mut self) -> u32 {
+        self.tasks.abort_all();
+        self.run.end();
+        self.run.refusals.close()
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let left: Vec<_> = self.refused.drain().collect();
-        for (_, refused) in left {
-            self.audit(&refused, None);
-        }
-        self.run.end();
+        self.end();
     }
 }
 

@@ -146,21 +146,17 @@ impl Resolver<'_> {
         path: &AllowedPath,
         flags: OFlag,
     ) -> Result<(OwnedFd, FileStat), OpenError> {
-        // A FIFO without a writer does not hold the broker up, and a terminal
-        // does not become its own.
-        let file = self.open(path, flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY);
-        let file = match file {
-            // No reader at the other end of a FIFO, or a socket.
-            Err(OpenError::Io(error)) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
-                return Err(OpenError::NotRegular);
-            }
-            other => other?,
-        };
-        let stat = fstat(&file)?;
+        // Opening acts on pipes and devices, so nothing is open for reading or
+        // writing before it is known what it is.
+        let place = self.open(path, OFlag::O_PATH)?;
+        let stat = fstat(&place)?;
         match kind(&stat) {
-            SFlag::S_IFREG | SFlag::S_IFDIR => Ok((file, stat)),
-            _ => Err(OpenError::NotRegular),
+            SFlag::S_IFREG | SFlag::S_IFDIR => {}
+            _ => return Err(OpenError::NotRegular),
         }
+        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        let file = nix::fcntl::open(&own_path(place.as_fd()), flags, Mode::empty())?;
+        Ok((file, stat))
     }
 
     /// Opens the directory of a path's last name, which need not exist and is not
@@ -270,14 +266,15 @@ fn first_absolute_link(path: &AllowedPath) -> Option<PathBuf> {
     None
 }
 
-/// The kernel's name for what is open. A file that was removed is named as before.
+/// The kernel's name for what is open.
 pub(super) fn real_path(opened: BorrowedFd<'_>) -> io::Result<PathBuf> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::os::unix::ffi::OsStrExt;
     let path = std::fs::read_link(own_path(opened))?;
-    match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
-        Some(before) => Ok(PathBuf::from(OsString::from_vec(before.to_vec()))),
-        None => Ok(path),
+    // What was removed has no name (proc_pid_fd(5)); a file can be called so, too.
+    if path.as_os_str().as_bytes().ends_with(b" (deleted)") && fstat(opened)?.st_nlink == 0 {
+        return Err(Errno::ENOENT.into());
     }
+    Ok(path)
 }
 
 /// A path to one of the server's own descriptors, for the calls that take no

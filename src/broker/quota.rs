@@ -49,6 +49,11 @@ impl Quota {
         }
     }
 
+    /// Gives bytes back that were not written after all.
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.written.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Takes a file that is about to be made.
     pub(super) fn new_file(&self) -> io::Result<()> {
         let limit = self.limits.new_files;

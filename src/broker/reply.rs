@@ -7,7 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::failure::Problem;
 use super::interrupted;
-use crate::policy::Denied;
+use super::refusals::Refusals;
+use super::run::Run;
 use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
 
 /// What a run's broker hands to its session.
@@ -16,7 +17,6 @@ pub(crate) enum Event {
     Frame {
         bytes: Vec<u8>,
         ends: Option<u32>,
-        refused: Option<(Denied, &'static str)>,
         /// Room for the next; given back when the frame was taken.
         _room: Option<OwnedSemaphorePermit>,
     },
@@ -40,24 +40,21 @@ pub(super) struct Responder {
     operation: &'static str,
     events: mpsc::UnboundedSender<Event>,
     queued: Arc<AtomicUsize>,
+    refusals: Arc<Refusals>,
     answered: bool,
 }
 
 impl Responder {
-    pub(super) fn new(
-        id: u32,
-        operation: &'static str,
-        events: mpsc::UnboundedSender<Event>,
-        queued: Arc<AtomicUsize>,
-    ) -> Self {
-        Self { id, operation, events, queued, answered: false }
+    pub(super) fn new(id: u32, operation: &'static str, run: &Run) -> Self {
+        let (events, queued) = (run.events(), run.queued.clone());
+        Self { id, operation, events, queued, refusals: run.refusals.clone(), answered: false }
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
     pub(super) fn data(&self, bytes: Vec<u8>, left: u64, room: OwnedSemaphorePermit) -> bool {
         let message = ServerMessage::Data { id: self.id, left, bytes: bytes.into() };
         let frame = encode(&message);
-        let event = Event::Frame { bytes: frame, ends: None, refused: None, _room: Some(room) };
+        let event = Event::Frame { bytes: frame, ends: None, _room: Some(room) };
         self.events.send(event).is_ok()
     }
 
@@ -67,26 +64,21 @@ impl Responder {
         result: Result<Answer, Problem>,
         room: Option<OwnedSemaphorePermit>,
     ) {
-        let (result, refused) = match result {
-            Ok(answer) => (Ok(answer), None),
-            Err(Problem::Failed(failure)) => (Err(failure), None),
-            Err(Problem::Denied(denied)) => {
-                (Err(Failure::denied(&denied)), Some((denied, self.operation)))
+        let result = result.map_err(|problem| match problem {
+            Problem::Failed(failure) => failure,
+            Problem::Denied(denied) => {
+                self.refusals.note(self.id, &denied, self.operation);
+                Failure::denied(&denied)
             }
-        };
-        self.send(result, refused, room);
+        });
+        self.send(result, room);
     }
 
-    fn send(
-        &mut self,
-        result: Result<Answer, Failure>,
-        refused: Option<(Denied, &'static str)>,
-        room: Option<OwnedSemaphorePermit>,
-    ) {
+    fn send(&mut self, result: Result<Answer, Failure>, room: Option<OwnedSemaphorePermit>) {
         self.answered = true;
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
         self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
-        let event = Event::Frame { bytes, ends: Some(self.id), refused, _room: room };
+        let event = Event::Frame { bytes, ends: Some(self.id), _room: room };
         // Nobody is there to take it when the run has ended.
         let _ = self.events.send(event);
     }
@@ -95,7 +87,7 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         if !self.answered {
-            self.send(Err(interrupted()), None, None);
+            self.send(Err(interrupted()), None);
         }
     }
 }

@@ -18,6 +18,7 @@ use super::fetch::Fetcher;
 use super::files::Files;
 use super::handles::{Handles, MAX_READ, Resource, Turn, is_file, on_file, on_stream};
 use super::quota::Quota;
+use super::refusals::Refusals;
 use super::reply::{Event, Responder};
 use crate::config::environment::MAX_MEMORY;
 use crate::protocol::{Answer, Failure, Operation};
@@ -29,6 +30,8 @@ pub(crate) const MAX_WAITING_BYTES: usize = 8 << 20;
 /// File operations of one run at the same time: enough to keep a disk busy, few
 /// enough that 32 runs fit into tokio's 512 blocking threads.
 const FILE_OPERATIONS: usize = 16;
+
+const TOO_MANY_PARTS: &str = "Too many arguments, variables or headers: 4096 of each are accepted";
 
 /// Commands of one run that are being started, or run to their end for
 /// `outputSync`, at the same time.
@@ -42,13 +45,13 @@ const MIN_PIECE: usize = 4096;
 
 pub(super) struct Run {
     services: Arc<Services>,
-    execution: u64,
     cwd: Mutex<PathBuf>,
     pub(super) quota: Arc<Quota>,
     pub(super) handles: Handles,
     pub(super) environment: Environment,
     pub(super) fetcher: Fetcher,
     events: mpsc::UnboundedSender<Event>,
+    pub(super) refusals: Arc<Refusals>,
     /// Bytes of answers that the session has yet to take.
     pub(super) queued: Arc<AtomicUsize>,
     file_operations: Arc<Semaphore>,
@@ -72,8 +75,8 @@ impl Run {
                 services.credentials.clone(),
                 services.fetch_limits,
             ),
+            refusals: Arc::new(Refusals::new(services.audit.clone(), execution)),
             services,
-            execution,
             quota,
             events,
             queued: Arc::default(),
@@ -85,10 +88,6 @@ impl Run {
 
     pub(super) fn services(&self) -> &Services {
         &self.services
-    }
-
-    pub(super) fn execution(&self) -> u64 {
-        self.execution
     }
 
     pub(super) fn events(&self) -> mpsc::UnboundedSender<Event> {
@@ -131,12 +130,15 @@ impl Run {
         tasks: &mut JoinSet<()>,
     ) -> Option<AbortHandle> {
         use Operation as Op;
+        if operation.has_too_many_parts() {
+            responder.answer(Err(Failure::type_error(TOO_MANY_PARTS).into()), None);
+            return None;
+        }
         match operation {
             Op::EnvGet { .. }
             | Op::EnvSet { .. }
             | Op::EnvDelete { .. }
             | Op::EnvAll
-            | Op::Query { .. }
             | Op::Close { .. }
             | Op::Kill { .. } => {
                 responder.answer(self.at_once(operation), None);
@@ -179,14 +181,12 @@ impl Run {
                     None
                 }
             },
-            Op::Fetch { .. }
-            | Op::FetchResponse { .. }
-            | Op::Spawn(_)
-            | Op::Output(_)
-            | Op::Wait { .. } => Some(tasks.spawn(async move {
-                let result = self.in_time(operation).await;
-                responder.answer(result, None);
-            })),
+            Op::Fetch { .. } | Op::FetchResponse { .. } | Op::Spawn(_) | Op::Wait { .. } => {
+                Some(tasks.spawn(async move {
+                    let result = self.in_time(operation).await;
+                    responder.answer(result, None);
+                }))
+            }
             Op::Output(options) => Some(tasks.spawn(async move {
                 let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
                 let result = self.output(*options).await;
@@ -210,6 +210,7 @@ impl Run {
             | Op::Chmod { .. }
             | Op::Utime { .. }
             | Op::MakeTemp { .. }
+            | Op::Query { .. }
             | Op::Chdir { .. } => self.file_operation(operation, responder, tasks),
         }
     }
@@ -237,9 +238,6 @@ impl Run {
             Operation::EnvAll => {
                 policy.environment()?;
                 Answer::Variables(environment.all(policy, &self.services.environment))
-            }
-            Operation::Query { name, target } => {
-                Answer::Permission(policy.query(&name, target.as_deref(), &self.lock_cwd()))
             }
             Operation::Close { handle } => {
                 self.handles.close(handle)?;
@@ -325,6 +323,9 @@ impl Run {
 
     /// Operations on paths. Blocks.
     fn on_paths(&self, operation: Operation) -> Result<Answer, Problem> {
+        if self.quota.is_over() {
+            return Err(super::interrupted().into());
+        }
         let cwd = self.cwd();
         let files = Files {
             policy: &self.services.policy,
@@ -361,6 +362,11 @@ impl Run {
                 prefix.as_deref().unwrap_or_default(),
                 suffix.as_deref().unwrap_or_default(),
             ),
+            // Looks for commands in PATH.
+            Operation::Query { name, target } => {
+                let state = self.services.policy.query(&name, target.as_deref(), &cwd);
+                Ok(Answer::Permission(state))
+            }
             Operation::Chdir { path } => {
                 *self.lock_cwd() = files.directory(&path)?;
                 Ok(Answer::Done)

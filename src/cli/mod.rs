@@ -39,6 +39,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     };
     warn_of_ignored_settings();
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -85,6 +86,15 @@ fn start_logging(command: &Command) {
 fn warn_of_ignored_settings() {
     for name in Config::unknown_variables() {
         tracing::warn!("{name} is set and means nothing to this version");
+    }
+}
+
+/// Each run has descriptors here; 1024, the usual soft limit, is four runs' worth.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // As it was, if that is not allowed.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

@@ -111,7 +111,10 @@ impl AllowedPath {
 impl Root {
     /// Opens the nearest directory that exists.
     fn open(path: &Path) -> io::Result<Self> {
-        let mut existing = path;
+        // A link to a file is the file that it leads to when the server starts.
+        let is_link_to_file = path.is_file() && path.is_symlink();
+        let target = if is_link_to_file { path.canonicalize()? } else { path.to_owned() };
+        let mut existing = target.as_path();
         let mut prefix = PathBuf::new();
         loop {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

@@ -381,6 +381,19 @@ impl Operation {
         }
     }
 
+    /// Whether its lists are longer than any that is accepted. Each entry of an
+    /// empty text takes 24 bytes of memory and one of a frame.
+    pub(crate) fn has_too_many_parts(&self) -> bool {
+        const MAX_PARTS: usize = 4096;
+        match self {
+            Self::Spawn(options) | Self::Output(options) => {
+                options.args.len() > MAX_PARTS || options.env.len() > MAX_PARTS
+            }
+            Self::Fetch { headers, .. } => headers.len() > MAX_PARTS,
+            _ => false,
+        }
+    }
+
     /// Its name, for the audit log.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -13,7 +13,9 @@ use super::queue::Place;
 use crate::broker::{Broker, Event};
 use crate::config::Config;
 use crate::pool::{Usage, Worker};
-use crate::protocol::{ExitReport, Outcome, ServerMessage, WorkerMessage, decode, encode};
+use crate::protocol::{
+    ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
+};
 
 /// How often CPU time and memory of a run are measured. A run can exceed its
 /// CPU limit by this much.
@@ -43,6 +45,8 @@ pub(super) struct Session {
     outbox: Vec<u8>,
     /// The program was parsed and runs.
     running: bool,
+    /// The worker broke the protocol and was killed for it.
+    violated: bool,
     stopping: Option<Stopping>,
     peak: Usage,
 }
@@ -97,6 +101,7 @@ impl Session {
             collector: Collector::new(config.max_output(), events),
             outbox: Vec::new(),
             running: false,
+            violated: false,
             stopping: None,
             peak: Usage::default(),
         }
@@ -107,7 +112,8 @@ impl Session {
     pub(super) async fn run(mut self, place: Place) -> Ran {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
-        let refusals = self.broker.refusals();
+        // What the broker still does for the run ends now.
+        let refusals = self.broker.end();
         let (cause, report) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
@@ -115,8 +121,6 @@ impl Session {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
-                // What the broker still does for the run ends now.
-                drop(self.broker);
                 tokio::spawn(async move {
                     self.worker.ended(EXIT_GRACE).await;
                     drop(place);
@@ -127,7 +131,7 @@ impl Session {
                 let report = self.worker.ended(REPORT_GRACE).await;
                 let cause = match self.stopping {
                     Some(stopping) => stopping.cause,
-                    None if !self.running && was_killed(report) => {
+                    None if !self.running && !self.violated && was_killed(report) => {
                         return Ran::NotAtAll { place, events: self.collector.into_events() };
                     }
                     None => Cause::Died { running: self.running },
@@ -148,9 +152,13 @@ impl Session {
         let mut measure = interval_at(self.started + MEASURE_EVERY, MEASURE_EVERY);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // A worker that sends without end must not keep this thread to itself.
+            tokio::task::consume_budget().await;
+            // What a worker that is to stop says last is heard in any case.
+            let receive = self.stopping.is_some() || self.broker.has_room();
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
-                frame = self.worker.exchange(&mut self.outbox, self.broker.has_room()) => {
+                frame = self.worker.exchange(&mut self.outbox, receive) => {
                     let frame = match frame {
                         Ok(Some(frame)) => Some(frame),
                         Ok(None) => continue,
@@ -163,6 +171,7 @@ impl Session {
                                 return end;
                             }
                         }
+                        None if size > 0 => return self.violation(),
                         None => {
                             self.worker.kill();
                             return End::Gone;
@@ -173,7 +182,12 @@ impl Session {
                     self.act_on(event);
                 }
                 () = sleep_until(next) => self.time_is_over(),
-                _ = measure.tick() => self.measure(),
+                _ = measure.tick() => {
+                    self.measure();
+                    if !receive && !self.worker.is_alive() {
+                        return End::Gone;
+                    }
+                }
             }
         }
     }
@@ -190,10 +204,14 @@ impl Session {
                 }
             }
             WorkerMessage::OutputFull => self.collector.truncate(),
+            // Its operations would be lost, or done for nothing.
+            WorkerMessage::Request { .. } if self.stopping.is_some() => {}
+            WorkerMessage::Request { .. } if !self.running || size > MAX_REQUEST => {
+                return Some(self.violation());
+            }
             WorkerMessage::Request { id, operation } => {
                 if self.broker.begin(id, operation, size).is_err() {
-                    self.worker.kill();
-                    return Some(End::Gone);
+                    return Some(self.violation());
                 }
             }
             WorkerMessage::Cancel { id } => self.broker.cancel(id),
@@ -202,22 +220,28 @@ impl Session {
             }
             WorkerMessage::Outcome(outcome) => return Some(End::Outcome(outcome)),
             // Said once, before the program; a second time is a broken worker.
-            WorkerMessage::Ready => {
-                self.worker.kill();
-                return Some(End::Gone);
-            }
+            WorkerMessage::Ready => return Some(self.violation()),
         }
         None
+    }
+
+    /// The worker says what no worker of ours says.
+    fn violation(&mut self) -> End {
+        tracing::warn!("a worker broke the protocol and was killed");
+        self.violated = true;
+        self.worker.kill();
+        End::Gone
     }
 
     /// Sends an answer on its way, or keeps what a command printed.
     fn act_on(&mut self, event: Event) {
         match event {
-            Event::Frame { bytes, refused, ends, .. } => {
-                if let (Some((denied, operation)), Some(id)) = (refused, ends) {
-                    self.broker.refuse(id, denied, operation);
+            Event::Frame { bytes, .. } => {
+                if self.outbox.is_empty() {
+                    self.outbox = bytes
+                } else {
+                    self.outbox.extend(bytes)
                 }
-                if self.outbox.is_empty() { self.outbox = bytes } else { self.outbox.extend(bytes) }
             }
             Event::Output { stream, bytes, .. } => {
                 if !self.collector.add(stream, &bytes) {

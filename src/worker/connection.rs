@@ -27,6 +27,13 @@ const MAX_FRAME: usize = 64 << 20;
 /// The socket is never waited for inside of a call.
 const FLAGS: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
 
+/// Room for requests is counted in these: 4 KiB for each, or what it takes.
+const UNIT: usize = 64;
+const UNITS_OF_A_REQUEST: u32 = (4 << 10) / UNIT as u32;
+
+/// All of it, 4 MiB: half of what the server takes.
+const MAX_UNITS: u32 = MAX_IN_FLIGHT as u32 * UNITS_OF_A_REQUEST;
+
 /// On the stack of a process whose every touched page costs a fault.
 const READ_BYTES: usize = 8 << 10;
 
@@ -52,7 +59,8 @@ pub(super) struct Connection {
     reader: RefCell<FrameReader>,
     long_buffer: RefCell<Vec<u8>>,
     waiting: RefCell<HashMap<u32, Waiting>>,
-    /// Places for requests that JavaScript does not stand still for.
+    /// Room for requests that JavaScript does not stand still for, in units of
+    /// [`UNIT`] bytes: the server ends a worker that asks for more at once.
     places: Semaphore,
     next_id: Cell<u32>,
     stopped: Cell<bool>,
@@ -66,7 +74,7 @@ impl Connection {
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
             long_buffer: RefCell::default(),
             waiting: RefCell::default(),
-            places: Semaphore::new(MAX_IN_FLIGHT),
+            places: Semaphore::new(MAX_IN_FLIGHT * UNITS_OF_A_REQUEST as usize),
             next_id: Cell::new(0),
             stopped: Cell::new(false),
         })
@@ -116,10 +124,14 @@ impl Connection {
     /// Asks for an operation. The answer comes while [`Self::serve`] runs.
     /// Dropping the future cancels the operation.
     pub(super) async fn call(self: Rc<Self>, operation: Operation) -> Answered {
+        let (id, frame) = self.frame(operation);
+        let units = u32::try_from(frame.len() / UNIT).unwrap_or(u32::MAX);
+        let units = units.clamp(UNITS_OF_A_REQUEST, MAX_UNITS);
         // Unconstrained: a task that has used its budget up would not even get in
         // line, and calls would lose their order.
-        let _place = unconstrained(self.places.acquire()).await.map_err(|_| Lost)?;
-        let (id, answer) = self.begin(operation)?;
+        let place = unconstrained(self.places.acquire_many(units)).await;
+        let _place = place.map_err(|_| Lost)?;
+        let answer = self.begin(id, &frame)?;
         let mut cancel = CancelOnDrop { connection: Some(&self), id };
         let answer = answer.await;
         cancel.connection = None;
@@ -128,7 +140,8 @@ impl Connection {
 
     /// Asks for an operation and waits, while JavaScript stands still.
     pub(super) fn call_and_wait(&self, operation: Operation) -> Answered {
-        let (id, mut answer) = self.begin(operation)?;
+        let (id, frame) = self.frame(operation);
+        let mut answer = self.begin(id, &frame)?;
         loop {
             // What a call before took in may be the answer.
             self.deliver()?;
@@ -146,17 +159,22 @@ impl Connection {
     /// Asks for an operation whose answer does not matter.
     pub(super) fn forget(&self, operation: Operation) {
         // A server that is gone has forgotten everything.
-        let _ = self.begin(operation);
+        let (id, frame) = self.frame(operation);
+        let _ = self.begin(id, &frame);
+    }
+
+    fn frame(&self, operation: Operation) -> (u32, Vec<u8>) {
+        let id = self.next_id.get();
+        self.next_id.set(id.wrapping_add(1));
+        (id, encode(&WorkerMessage::Request { id, operation }))
     }
 
     fn begin(
         &self,
-        operation: Operation,
-    ) -> Result<(u32, oneshot::Receiver<Result<Answer, Failure>>), Lost> {
-        let id = self.next_id.get();
-        self.next_id.set(id.wrapping_add(1));
+        id: u32,
+        frame: &[u8],
+    ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Lost> {
         let (sender, receiver) = oneshot::channel();
-        let frame = encode(&WorkerMessage::Request { id, operation });
         if frame.len() > MAX_REQUEST {
             let message = "The arguments of the call are too large: 1 MiB in all is accepted";
             let _ = sender.send(Err(Failure {
@@ -165,11 +183,11 @@ impl Connection {
                 code: None,
                 refused: false,
             }));
-            return Ok((id, receiver));
+            return Ok(receiver);
         }
         self.waiting.borrow_mut().insert(id, Waiting { sender, data: Vec::new() });
-        self.send_frame(&frame)?;
-        Ok((id, receiver))
+        self.send_frame(frame)?;
+        Ok(receiver)
     }
 
     /// Delivers answers as they arrive. Returns when the server says stop.
