@@ -4,6 +4,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
+import { hideFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
 import { toJson } from "ext:conductor/10_value.js";
 import {
@@ -30,6 +31,7 @@ const { inspectArgs, quoteString, setNoColorFns, getDefaultInspectOptions } = co
 delete Intl.v8BreakIterator;
 setNoColorFns(() => true, () => true);
 installGlobals();
+installMcp();
 
 // A handler that calls preventDefault() keeps the run going, as in Deno.
 core.setUnhandledPromiseRejectionHandler((promise, reason) => {
@@ -89,9 +91,10 @@ function start(versions, target) {
 }
 
 // Called once in each worker, when its program has arrived.
-function prepare(workspacePath, globalsJson) {
+function prepare(workspacePath, globalsJson, hasServers) {
   performance.setTimeOrigin();
   directory.path = workspacePath;
+  if (!hasServers) hideFactory();
   const values = JSONParse(globalsJson);
   const names = ObjectKeys(values);
   for (let i = 0; i < names.length; i++) {

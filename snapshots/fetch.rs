@@ -160,7 +160,10 @@ fn upload(
         let failure = failed.clone();
         deno_core::unsync::spawn(async move {
             let sent = send(&*sender, handle, body).or_cancel(cancel).await;
-            if let Ok(Err(error)) = sent {
+            // Where nobody takes the body any more, the response says why.
+            if let Ok(Err(error)) = sent
+                && error.0.class != "BrokenPipe"
+            {
                 *failure.borrow_mut() = Some(error);
             }
             sender.forget(Operation::Close { handle });

@@ -118,6 +118,7 @@ deno_core::extension!(
         "09_deno.js",
         "10_value.js",
         "11_globals.js",
+        "12_mcp.js",
         "99_main.js",
     ],
     lazy_loaded_js = [dir "js", "00_ops.js"],

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use deno_core::{AsyncResult, BufMutView, BufView, OpState, Resource, WriteOutcome};
+use deno_core::{
+    AsyncResult, BufMutView, BufView, CancelFuture, CancelHandle, OpState, Resource, WriteOutcome,
+};
 use deno_error::JsErrorBox;
 
 use super::calls::CallError;
@@ -19,13 +21,20 @@ pub struct RemoteHandle {
     host: Rc<dyn Host>,
     handle: u32,
     closed: Cell<bool>,
+    /// Ends reads that wait, when this is closed.
+    cancel: Rc<CancelHandle>,
 }
 
 impl RemoteHandle {
     /// Makes a handle a resource, and returns its number in JavaScript.
     pub(super) fn add(state: &mut OpState, handle: u32) -> u32 {
         let host = host(state);
-        state.resource_table.add(Self { host, handle, closed: Cell::new(false) })
+        state.resource_table.add(Self {
+            host,
+            handle,
+            closed: Cell::new(false),
+            cancel: CancelHandle::new_rc(),
+        })
     }
 
     pub(super) fn handle(&self) -> u32 {
@@ -55,13 +64,19 @@ impl Resource for RemoteHandle {
 
     fn read(self: Rc<Self>, limit: usize) -> AsyncResult<BufView> {
         let call = self.host.call(self.read_operation(limit));
-        Box::pin(async move { Ok(BufView::from(bytes(call.await)?)) })
+        let cancel = self.cancel.clone();
+        Box::pin(async move {
+            let answer = call.or_cancel(cancel).await.map_err(JsErrorBox::from_err)?;
+            Ok(BufView::from(bytes(answer)?))
+        })
     }
 
     fn read_byob(self: Rc<Self>, mut buffer: BufMutView) -> AsyncResult<(usize, BufMutView)> {
         let call = self.host.call(self.read_operation(buffer.len()));
+        let cancel = self.cancel.clone();
         Box::pin(async move {
-            let read = bytes(call.await)?;
+            let answer = call.or_cancel(cancel).await.map_err(JsErrorBox::from_err)?;
+            let read = bytes(answer)?;
             // Never more than was asked for, unless the broker is broken.
             let length = read.len().min(buffer.len());
             buffer[..length].copy_from_slice(&read[..length]);
@@ -105,6 +120,7 @@ impl Resource for RemoteHandle {
 
     fn close(self: Rc<Self>) {
         if !self.closed.replace(true) {
+            self.cancel.cancel();
             self.host.forget(Operation::Close { handle: self.handle });
         }
     }

@@ -15,6 +15,7 @@
 mod audit;
 mod broker;
 mod config;
+mod playbooks;
 mod policy;
 mod pool;
 mod protocol;
@@ -23,16 +24,17 @@ mod sandbox;
 mod server;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
+mod upstream;
 mod worker;
 
 pub use config::{Config, ConfigError, FLOOD_FACTOR, Isolate, Variable};
 pub use runtime::{
     ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    Runtime, StartError, Status, Truncated,
+    Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_thread;
 pub use sandbox::{LayerStatus, SandboxStatus};
-pub use server::{ExecutionJson, ServeError, serve_stdio};
+pub use server::{ExecutionJson, ReturnMode, ServeError, serve_stdio};
 pub use worker::{WorkerAllocator, zygote_hook};

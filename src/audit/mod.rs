@@ -16,7 +16,7 @@ use thiserror::Error;
 use file::LogFile;
 use queue::Writer;
 
-pub(crate) use record::{ExecutionRecord, Refusal};
+pub(crate) use record::{ExecutionRecord, Refusal, timestamp};
 
 /// Of the events.
 const TARGET: &str = "audit";

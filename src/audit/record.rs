@@ -39,6 +39,7 @@ pub(crate) struct ExecutionRecord {
     code_sha256: String,
     code_bytes: usize,
     grants: String,
+    tools: Vec<String>,
     start: Instant,
     finished: bool,
 }
@@ -58,6 +59,7 @@ impl ExecutionRecord {
             code_sha256: format!("{:x}", Sha256::digest(source)),
             code_bytes: source.len(),
             grants: grants.to_owned(),
+            tools: Vec::new(),
             start: Instant::now(),
             finished: false,
         }
@@ -76,6 +78,11 @@ impl ExecutionRecord {
         self.write(outcome, duration, Some(Usage { cpu, peak_memory, refusals }));
     }
 
+    /// Which tools of other servers it called.
+    pub(crate) fn called(&mut self, tools: impl Iterator<Item = String>) {
+        self.tools = tools.collect();
+    }
+
     fn write(&self, outcome: &str, duration: Duration, usage: Option<Usage>) {
         let line = line(&ExecutionLine {
             timestamp: timestamp(SystemTime::now()),
@@ -84,7 +91,7 @@ impl ExecutionRecord {
             code_sha256: &self.code_sha256,
             code_bytes: self.code_bytes,
             grants: &self.grants,
-            tools: &[],
+            tools: &self.tools,
             duration_ms: milliseconds(duration),
             cpu_ms: usage.as_ref().map(|usage| milliseconds(usage.cpu)),
             peak_memory_bytes: usage.as_ref().map(|usage| usage.peak_memory),
@@ -114,7 +121,7 @@ struct ExecutionLine<'a> {
     code_sha256: &'a str,
     code_bytes: usize,
     grants: &'a str,
-    tools: &'a [&'a str],
+    tools: &'a [String],
     duration_ms: f64,
     cpu_ms: Option<f64>,
     peak_memory_bytes: Option<u64>,
@@ -210,7 +217,7 @@ fn milliseconds(duration: Duration) -> f64 {
 /// RFC 3339, UTC. From days to a date: Howard Hinnant, "chrono-Compatible
 /// Low-Level Date Algorithms", `civil_from_days`, for days after 1970; its years
 /// begin on March 1st.
-fn timestamp(time: SystemTime) -> String {
+pub(crate) fn timestamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let shifted = days + 719_468;

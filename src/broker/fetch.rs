@@ -402,6 +402,16 @@ async fn tls(encrypted: bool) -> Result<ClientConfig, FetchError> {
     WITH_ROOTS.get_or_try_init(load).await.cloned()
 }
 
+/// For clients of the server's own.
+///
+/// # Errors
+/// Why TLS cannot be used.
+pub(crate) async fn tls_with_roots() -> Result<ClientConfig, String> {
+    let mut config = tls(true).await.map_err(|_| "TLS cannot be used".to_owned())?;
+    config.resumption = Resumption::default();
+    Ok(config)
+}
+
 fn roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());

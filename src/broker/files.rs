@@ -199,7 +199,11 @@ impl Files<'_> {
         };
         self.writer().allow(path).map_err(at("writefile", path))?;
         self.quota.write(data.len() as u64).map_err(|error| at("writefile", path)(error.into()))?;
-        let mut file = self.open(path, open, "writefile")?;
+        let opened = self.open(path, open, "writefile");
+        if opened.is_err() {
+            self.quota.give_back(data.len() as u64);
+        }
+        let mut file = opened?;
         file.write_all(data).map_err(|error| at("writefile", path)(error.into()))?;
         if let (Some(mode), false) = (mode, create_new) {
             // Deno sets the mode of a file that was there before.
@@ -236,11 +240,13 @@ impl Files<'_> {
         let resolver = self.reader();
         let list = || {
             let allowed = resolver.allow(path)?;
-            let (directory, stat) = resolver.open_regular(&allowed, OFlag::O_RDONLY)?;
-            if kind(&stat) != SFlag::S_IFDIR {
-                return Err(Errno::ENOTDIR.into());
+            match resolver.open_regular(&allowed, OFlag::O_RDONLY) {
+                Ok((directory, stat)) if kind(&stat) == SFlag::S_IFDIR => {
+                    directory::list(directory)
+                }
+                Ok(_) | Err(OpenError::NotRegular) => Err(Errno::ENOTDIR.into()),
+                Err(error) => Err(error),
             }
-            directory::list(directory)
         };
         Ok(Answer::Entries(list().map_err(at("readdir", path))?))
     }
@@ -399,7 +405,10 @@ impl Files<'_> {
         nix::sys::stat::fchmod(&target, mode)?;
         loop {
             let left = source.metadata()?.len().saturating_sub(source.stream_position()?);
-            let chunk = left.clamp(1, COPY_CHUNK);
+            let chunk = left.min(COPY_CHUNK);
+            if chunk == 0 {
+                return Ok(());
+            }
             self.quota.write(chunk)?;
             let copied = io::copy(&mut (&mut source).take(chunk), &mut target);
             self.quota.give_back(chunk - copied.as_ref().map_or(0, |copied| *copied));

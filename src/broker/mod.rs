@@ -15,12 +15,15 @@ mod files;
 mod handles;
 mod network;
 mod open;
+#[cfg(test)]
+mod open_fuzz;
 mod process;
 mod quota;
 mod refusals;
 mod reply;
 mod run;
 mod stat;
+mod tools;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,16 +33,19 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-pub(crate) use fetch::FetchLimits;
+pub(crate) use fetch::{FetchLimits, tls_with_roots};
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;
 pub(crate) use run::MAX_WAITING_BYTES;
+pub(crate) use tools::{ForWhom, ToolCalls};
 
 use crate::audit::Audit;
 use crate::config::credentials::Credentials;
+use crate::playbooks::Playbooks;
 use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
 use crate::sandbox::CommandLimits;
+use crate::upstream::Upstreams;
 use reply::Responder;
 use run::Run;
 
@@ -58,8 +64,20 @@ pub(crate) struct Services {
     pub max_memory: u64,
     /// Bytes that a program may read from one pipe of a command.
     pub max_command_output: u64,
+    /// The MCP servers that programs may call.
+    pub upstreams: Upstreams,
+    pub playbooks: Playbooks,
+    /// Calls of tools that a run may make.
+    pub max_tool_calls: u32,
     /// Commands run where the kernel has no Landlock.
     pub without_landlock: bool,
+}
+
+/// What a run did through its broker.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub refusals: u32,
+    pub tool_calls: Vec<ToolCalls>,
 }
 
 /// The worker broke the protocol.
@@ -81,10 +99,10 @@ struct Waiting {
 }
 
 impl Broker {
-    pub(crate) fn new(services: Arc<Services>, execution: u64) -> Self {
+    pub(crate) fn new(services: Arc<Services>, execution: u64, for_whom: ForWhom) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self {
-            run: Arc::new(Run::new(services, execution, sender)),
+            run: Arc::new(Run::new(services, execution, for_whom, sender)),
             tasks: JoinSet::new(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
@@ -100,7 +118,10 @@ impl Broker {
         bytes: usize,
     ) -> Result<(), Violation> {
         while self.tasks.try_join_next().is_some() {}
-        let many = self.waiting.len() > MAX_IN_FLIGHT || self.waiting_bytes > MAX_WAITING_BYTES;
+        // A worker keeps back what is beyond its places, but not that something open
+        // is to be closed.
+        let most = MAX_IN_FLIGHT + self.run.services().file_limits.open_files;
+        let many = self.waiting.len() > most || self.waiting_bytes > MAX_WAITING_BYTES;
         if many || self.waiting.contains_key(&id) {
             return Err(Violation);
         }
@@ -142,12 +163,11 @@ impl Broker {
         self.run.refusals.place(id, line, column);
     }
 
-    /// Ends everything that is done for the run, and says how often it was refused
-    /// something.
-    pub(crate) fn end(&mut self) -> u32 {
+    /// Ends everything that is done for the run, and says what there was.
+    pub(crate) fn end(&mut self) -> Done {
         self.tasks.abort_all();
         self.run.end();
-        self.run.refusals.close()
+        Done { refusals: self.run.refusals.close(), tool_calls: self.run.tools.calls() }
     }
 }
 

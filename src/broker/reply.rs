@@ -22,6 +22,8 @@ pub(crate) enum Event {
     },
     /// Output of a command that was started with the run's own streams.
     Output { stream: Stream, bytes: Vec<u8>, _room: Option<OwnedSemaphorePermit> },
+    /// Progress of a call that the program waits for.
+    Progress(String),
 }
 
 impl Event {
@@ -29,7 +31,7 @@ impl Event {
     pub(super) fn ends(&self) -> Option<(u32, usize)> {
         match self {
             Self::Frame { ends, bytes, .. } => ends.map(|id| (id, bytes.len())),
-            Self::Output { .. } => None,
+            Self::Output { .. } | Self::Progress(_) => None,
         }
     }
 }

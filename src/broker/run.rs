@@ -20,6 +20,7 @@ use super::handles::{Handles, MAX_READ, Resource, Turn, is_file, on_file, on_str
 use super::quota::Quota;
 use super::refusals::Refusals;
 use super::reply::{Event, Responder};
+use super::tools::{ForWhom, Tools};
 use crate::config::environment::MAX_MEMORY;
 use crate::protocol::{Answer, Failure, Operation};
 
@@ -57,12 +58,14 @@ pub(super) struct Run {
     file_operations: Arc<Semaphore>,
     pub(super) commands: Arc<Semaphore>,
     pieces: Arc<Semaphore>,
+    pub(super) tools: Tools,
 }
 
 impl Run {
     pub(super) fn new(
         services: Arc<Services>,
         execution: u64,
+        for_whom: ForWhom,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let quota = Arc::new(Quota::new(services.file_limits));
@@ -76,6 +79,7 @@ impl Run {
                 services.fetch_limits,
             ),
             refusals: Arc::new(Refusals::new(services.audit.clone(), execution)),
+            tools: Tools::new(for_whom, services.max_tool_calls),
             services,
             quota,
             events,
@@ -119,6 +123,7 @@ impl Run {
         self.file_operations.close();
         self.pieces.close();
         self.commands.close();
+        self.tools.end();
         self.handles.close_all();
     }
 
@@ -187,6 +192,18 @@ impl Run {
                     responder.answer(result, None);
                 }))
             }
+            Op::CallTool { .. }
+            | Op::AskServer { .. }
+            | Op::Servers
+            | Op::SearchTools { .. }
+            | Op::ToolSchema { .. }
+            | Op::Module { .. } => Some(tasks.spawn(async move {
+                // One after the other beyond the limit; the answer counts until the
+                // session has taken it.
+                let Some(turn) = self.tools.turn().await else { return };
+                let result = self.upstream(operation).await;
+                responder.answer(result, Some(turn));
+            })),
             Op::Output(options) => Some(tasks.spawn(async move {
                 let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
                 let result = self.output(*options).await;

@@ -28,7 +28,24 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     }
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
+    print(&format!("MCP servers:\n{}", servers(&runtime).await));
     ExitCode::SUCCESS
+}
+
+async fn servers(runtime: &Runtime) -> String {
+    let servers = runtime.servers().await;
+    if servers.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let line = |server: &mcp_conductor::ServerStatus| {
+        let state = match (&server.error, server.tools) {
+            (Some(error), _) => error.clone(),
+            (None, Some(tools)) => format!("{tools} tools"),
+            (None, None) => "has not answered yet".to_owned(),
+        };
+        format!("  {:<16} {state}\n", server.name)
+    };
+    servers.iter().map(line).collect()
 }
 
 /// To a reader that may have gone away, which is not ours to report.
@@ -58,6 +75,12 @@ fn describe(config: &Config, runtime: &Runtime) -> String {
         ("fetched", format!("{} MiB", config.max_fetch_size() >> 20)),
         ("connections", config.max_connections().to_string()),
         ("command output", format!("{} MiB", config.max_command_output() >> 20)),
+        (
+            "MCP servers",
+            config.mcp_config().map_or("none".into(), |file| file.display().to_string()),
+        ),
+        ("tool calls", config.max_tool_calls().to_string()),
+        ("tool result", format!("{} KiB", config.max_tool_result() >> 10)),
         ("audit log", config.audit_log().map_or("none".into(), |log| log.display().to_string())),
         ("workspace", config.workspace().display().to_string()),
     ];

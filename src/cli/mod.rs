@@ -4,9 +4,10 @@ mod doctor;
 mod run;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use mcp_conductor::{Config, Runtime};
+use mcp_conductor::{Config, ReturnMode, Runtime};
 use tracing_subscriber::EnvFilter;
 
 /// Runs TypeScript programs for AI agents, each in a sandboxed process.
@@ -20,11 +21,50 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve MCP on standard input and output.
-    Stdio,
+    Stdio(ServeArguments),
     /// Run one program: its value on stdout, what it prints on stderr.
     Run(run::RunArguments),
     /// Show what of the sandbox is enforced here, and the configuration.
     Doctor,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArguments {
+    /// The form of results as text.
+    #[arg(long, value_enum, default_value = "json")]
+    return_mode: ReturnForm,
+    /// Wall time in ms of a run that asks for none; instead of MCP_CONDUCTOR_DEFAULT_TIMEOUT.
+    #[arg(long, value_name = "MS")]
+    timeout: Option<u64>,
+    /// Most wall time in ms that a run may ask for; instead of MCP_CONDUCTOR_MAX_TIMEOUT.
+    #[arg(long, value_name = "MS")]
+    max_timeout: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ReturnForm {
+    Json,
+    Yaml,
+}
+
+impl ServeArguments {
+    /// The configuration, with what the arguments say instead.
+    fn apply(&self, mut config: Config) -> Config {
+        if let Some(timeout) = self.max_timeout {
+            config = config.with_max_timeout(Duration::from_millis(timeout));
+        }
+        if let Some(timeout) = self.timeout {
+            config = config.with_default_timeout(Duration::from_millis(timeout));
+        }
+        config
+    }
+
+    fn return_mode(&self) -> ReturnMode {
+        match self.return_mode {
+            ReturnForm::Json => ReturnMode::Json,
+            ReturnForm::Yaml => ReturnMode::Yaml,
+        }
+    }
 }
 
 /// Exit code for a configuration or a machine that the server cannot work with.
@@ -55,12 +95,12 @@ async fn dispatch(command: Command, config: Config) -> ExitCode {
     match command {
         Command::Doctor => doctor::doctor(config).await,
         Command::Run(arguments) => run::run(config, arguments).await,
-        Command::Stdio => {
-            let runtime = match Runtime::new(config).await {
+        Command::Stdio(arguments) => {
+            let runtime = match Runtime::new(arguments.apply(config)).await {
                 Ok(runtime) => runtime,
                 Err(error) => return unusable(&error.to_string()),
             };
-            match mcp_conductor::serve_stdio(runtime).await {
+            match mcp_conductor::serve_stdio(runtime, arguments.return_mode()).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => unusable(&error.to_string()),
             }
@@ -71,7 +111,7 @@ async fn dispatch(command: Command, config: Config) -> ExitCode {
 /// Logs go to stderr: stdout of `stdio` carries protocol only.
 fn start_logging(command: &Command) {
     let default = match command {
-        Command::Stdio => "info,rmcp=warn",
+        Command::Stdio(_) => "info,rmcp=warn",
         // What was refused is in the result; settings that are ignored are not.
         Command::Run(_) | Command::Doctor => "warn,audit=error",
     };

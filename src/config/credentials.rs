@@ -228,7 +228,7 @@ pub(crate) fn belongs_to_the_connection(name: &HeaderName) -> bool {
     NAMES.contains(&name.as_str()) || name.as_str().starts_with("proxy-")
 }
 
-fn header_name(text: &str) -> Result<HeaderName, String> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let name = HeaderName::from_bytes(text.as_bytes())
         .map_err(|_| format!("{text:?} is not the name of a header"))?;
     if belongs_to_the_connection(&name) {
@@ -238,7 +238,7 @@ fn header_name(text: &str) -> Result<HeaderName, String> {
 }
 
 /// Bytes at the beginning that form a variable's name: `[A-Za-z_][A-Za-z0-9_]*`.
-fn name_length(text: &str) -> usize {
+pub(super) fn name_length(text: &str) -> usize {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return 0;
     }
@@ -267,7 +267,7 @@ fn is_this_machine(host: &Host<String>) -> bool {
 }
 
 /// A JSON object as it is written, repeated names and all.
-struct Pairs<V>(Vec<(String, V)>);
+pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

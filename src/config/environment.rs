@@ -42,6 +42,9 @@ pub(crate) const MAX_OPEN_FILES: &str = "MCP_CONDUCTOR_MAX_OPEN_FILES";
 pub(crate) const MAX_FETCH_SIZE: &str = "MCP_CONDUCTOR_MAX_FETCH_SIZE";
 pub(crate) const MAX_CONNECTIONS: &str = "MCP_CONDUCTOR_MAX_CONNECTIONS";
 pub(crate) const MAX_COMMAND_OUTPUT: &str = "MCP_CONDUCTOR_MAX_COMMAND_OUTPUT";
+pub(crate) const MCP_CONFIG: &str = "MCP_CONDUCTOR_MCP_CONFIG";
+pub(crate) const MAX_TOOL_CALLS: &str = "MCP_CONDUCTOR_MAX_TOOL_CALLS";
+pub(crate) const MAX_TOOL_RESULT: &str = "MCP_CONDUCTOR_MAX_TOOL_RESULT";
 pub(crate) const WORKSPACE: &str = "MCP_CONDUCTOR_WORKSPACE";
 pub(crate) const FETCH_HEADERS: &str = "MCP_CONDUCTOR_FETCH_HEADERS";
 pub(crate) const AUDIT_LOG: &str = "MCP_CONDUCTOR_AUDIT_LOG";
@@ -197,6 +200,32 @@ pub(super) const VARIABLES: &[Variable] = &[
         example: "16777216",
         // A worker takes both pipes of a command in one frame of 64 MiB.
         apply: |config, text| Ok(config.with_max_command_output(number(text, 1, 24 << 20)?)),
+    },
+    Variable {
+        name: "MCP_CONDUCTOR_PROXY_CONFIG",
+        meaning: "As MCP_CONDUCTOR_MCP_CONFIG, which wins",
+        example: "/etc/mcp-conductor/mcp.json",
+        apply: |config, text| Ok(config.with_mcp_config(absolute(text)?)),
+    },
+    Variable {
+        name: MCP_CONFIG,
+        meaning: "The file that lists the MCP servers that programs may call. Unset: \
+                  ~/.mcp-conductor/mcp.json, if there is one",
+        example: "/etc/mcp-conductor/mcp.json",
+        apply: |config, text| Ok(config.with_mcp_config(absolute(text)?)),
+    },
+    Variable {
+        name: MAX_TOOL_CALLS,
+        meaning: "Calls of tools of other servers that a run may make",
+        example: "1000",
+        apply: |config, text| Ok(config.with_max_tool_calls(number(text, 0, 1_000_000)?)),
+    },
+    Variable {
+        name: MAX_TOOL_RESULT,
+        meaning: "Bytes of one result of another server",
+        example: "8388608",
+        // A worker takes it in one frame of 64 MiB.
+        apply: |config, text| Ok(config.with_max_tool_result(number(text, 1 << 10, 32 << 20)?)),
     },
     Variable {
         name: ALLOW_ALL,

@@ -3,6 +3,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod environment;
+pub(crate) mod servers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub struct Config {
     max_fetch_size: u64,
     max_connections: usize,
     max_command_output: u64,
+    max_tool_calls: u32,
+    max_tool_result: u64,
+    mcp_config: Option<PathBuf>,
     unsafe_allow_all: bool,
     unsafe_run_without_landlock: bool,
     workspace: PathBuf,
@@ -98,6 +102,9 @@ impl Default for Config {
             max_fetch_size: 256 << 20,
             max_connections: 32,
             max_command_output: 16 << 20,
+            max_tool_calls: 1000,
+            max_tool_result: 8 << 20,
+            mcp_config: None,
             unsafe_allow_all: false,
             unsafe_run_without_landlock: false,
             workspace: default_workspace(),
@@ -176,6 +183,10 @@ settings! {
     max_connections, with_max_connections: usize;
     /// Bytes that a run may read from one pipe of a command. 16 MiB.
     max_command_output, with_max_command_output: u64;
+    /// Calls of tools of other servers that a run may make. 1000.
+    max_tool_calls, with_max_tool_calls: u32;
+    /// Bytes of one result of another server. 8 MiB.
+    max_tool_result, with_max_tool_result: u64;
     /// Whether `allow-all` is accepted. No.
     unsafe_allow_all, with_unsafe_allow_all: bool;
     /// Whether commands run where the kernel has no Landlock to confine them. No.
@@ -225,6 +236,19 @@ impl Config {
 
     pub(crate) fn fetch_headers(&self) -> Option<&str> {
         self.fetch_headers.as_deref()
+    }
+
+    /// The file that lists the MCP servers that programs may call. Without it there
+    /// are none; the command line looks for `~/.mcp-conductor/mcp.json`.
+    pub fn mcp_config(&self) -> Option<&std::path::Path> {
+        self.mcp_config.as_deref()
+    }
+
+    /// Sets [`Self::mcp_config`].
+    #[must_use]
+    pub fn with_mcp_config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.mcp_config = Some(path.into());
+        self
     }
 
     /// The file of the audit log, one JSON object a line. None by default.
@@ -301,7 +325,11 @@ impl Config {
     /// # Errors
     /// The first variable whose value cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
-        environment::read(|name| std::env::var_os(name))
+        let mut config = environment::read(|name| std::env::var_os(name))?;
+        if config.mcp_config.is_none() {
+            config.mcp_config = std::env::home_dir().and_then(|home| servers::default_file(&home));
+        }
+        Ok(config)
     }
 
     /// Whether the settings can work together; setters take any value.

@@ -212,6 +212,7 @@ impl Grants {
             Permission::Net => &mut self.net,
             Permission::Env => &mut self.env,
             Permission::Run => &mut self.run,
+            Permission::Tool => unreachable!("no flag is about tools"),
         }
     }
 }
@@ -333,7 +334,7 @@ fn unknown(head: &str) -> GrantsError {
 }
 
 /// Levenshtein's distance, one row at a time.
-fn edit_distance(from: &str, to: &str) -> usize {
+pub(crate) fn edit_distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.chars().enumerate() {

@@ -11,7 +11,10 @@ mod env;
 mod grants;
 mod net;
 mod paths;
+#[cfg(test)]
+mod paths_fuzz;
 mod run;
+mod tools;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -19,14 +22,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use env::EnvRules;
-pub(crate) use grants::{Grants, Scope, expand_path, normalize};
+pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal};
 pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
+pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
 use crate::protocol::PermissionState;
 
-/// Deno's permissions.
+/// Deno's permissions, and one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     Read,
@@ -34,6 +38,8 @@ pub(crate) enum Permission {
     Net,
     Env,
     Run,
+    /// Ours: a tool of an upstream server.
+    Tool,
 }
 
 impl Permission {
@@ -45,6 +51,7 @@ impl Permission {
             Self::Net => "net",
             Self::Env => "env",
             Self::Run => "run",
+            Self::Tool => "tool",
         }
     }
 
@@ -56,6 +63,7 @@ impl Permission {
             Self::Net => "--allow-net",
             Self::Env => "--allow-env",
             Self::Run => "--allow-run",
+            Self::Tool => "allowedTools",
         }
     }
 }
@@ -77,7 +85,7 @@ impl Denied {
         Self { permission, target: target.map(clipped), reason: None, grantable: true }
     }
 
-    fn never(permission: Permission, target: Option<String>, reason: &str) -> Self {
+    pub(crate) fn never(permission: Permission, target: Option<String>, reason: &str) -> Self {
         let reason = Some(reason.to_owned());
         Self { permission, target: target.map(clipped), reason, grantable: false }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Program {
     pub globals: String,
     /// What `Deno.cwd()` answers.
     pub workspace: String,
+    /// Whether MCP servers are configured.
+    pub has_servers: bool,
     /// Bytes of output that are kept; the rest is counted and dropped.
     pub max_output: u64,
     /// Bytes of output after which the program is ended.

@@ -6,6 +6,8 @@
 //! carries plain data only: what it means is decided by `runtime` and `broker`.
 
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod messages;
 mod operation;
 mod zygote;

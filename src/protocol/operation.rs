@@ -162,10 +162,57 @@ pub(crate) enum Operation {
         signal: String,
     },
 
+    /// Calls a tool of an upstream server; without one, `tool` is a qualified name
+    /// such as `mcp__server__tool`. Answered by [`Answer::Text`], the result as JSON.
+    CallTool {
+        server: Option<String>,
+        tool: String,
+        /// A JSON object.
+        arguments: String,
+    },
+    /// Asks an upstream server for something else; answered by [`Answer::Text`], JSON.
+    AskServer {
+        server: String,
+        question: Question,
+    },
+    /// Names of the upstream servers; answered by [`Answer::Text`], JSON.
+    Servers,
+    /// Tools for a query, the best first; answered by [`Answer::Text`], JSON.
+    SearchTools {
+        query: String,
+        limit: u32,
+    },
+    /// One tool by its qualified name; answered by [`Answer::MaybeText`], JSON.
+    ToolSchema {
+        name: String,
+    },
+    /// The source of a module of ours, `mcp:name` or `playbook:name`; answered by
+    /// [`Answer::Text`].
+    Module {
+        specifier: String,
+    },
+
     /// `Deno.permissions.query`; answered by [`Answer::Permission`].
     Query {
         name: String,
         target: Option<String>,
+    },
+}
+
+/// What a program can ask an upstream server beside calls of tools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Question {
+    ListTools,
+    ListResources,
+    ReadResource {
+        uri: String,
+    },
+    ListPrompts,
+    GetPrompt {
+        name: String,
+        /// A JSON object.
+        arguments: String,
     },
 }
 
@@ -433,6 +480,12 @@ impl Operation {
             Self::Output(_) => "output",
             Self::Wait { .. } => "wait",
             Self::Kill { .. } => "kill",
+            Self::CallTool { .. } => "callTool",
+            Self::AskServer { .. } => "askServer",
+            Self::Servers => "listServers",
+            Self::SearchTools { .. } => "searchTools",
+            Self::ToolSchema { .. } => "getToolSchema",
+            Self::Module { .. } => "import",
             Self::Query { .. } => "query",
         }
     }

@@ -29,6 +29,22 @@ pub struct Execution {
     pub error: Option<ExecutionError>,
     /// What was cut off.
     pub truncated: Option<Truncated>,
+    /// Calls of tools of other servers, in the order of the first of each tool.
+    pub tool_calls: Vec<ToolCallSummary>,
+}
+
+/// All calls that a run made of one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolCallSummary {
+    /// `server/tool`.
+    pub tool: String,
+    /// How many there were.
+    pub calls: u32,
+    /// How many of them failed.
+    pub errors: u32,
+    /// From call to answer, all together.
+    pub time: Duration,
 }
 
 /// What of a run's output was cut off.

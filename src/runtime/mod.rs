@@ -18,15 +18,19 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-pub use execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status, Truncated};
+pub use execution::{
+    ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+};
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError};
+use crate::playbooks::Playbooks;
 use crate::pool::{Pool, PoolConfig, PoolError, Usage, Worker};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
+use crate::upstream::Upstreams;
 use queue::Queue;
 use session::{Ran, Session};
 
@@ -63,6 +67,18 @@ pub enum ExecuteError {
     /// No worker could be had.
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// What is known of an MCP server that programs may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// How many tools it has. `None` if it has not answered.
+    pub tools: Option<usize>,
+    /// Why it cannot be used.
+    pub error: Option<String>,
 }
 
 /// Runs TypeScript programs, each in a sandboxed process of its own. Cheap to
@@ -110,6 +126,7 @@ impl Runtime {
         for layer in pool.status().missing_optional() {
             tracing::warn!("sandbox: no {}: {}", layer.name, layer.detail);
         }
+        services.upstreams.watch();
         Ok(Self(Arc::new(Inner {
             queue: Queue::new(&config),
             pool,
@@ -148,14 +165,15 @@ impl Runtime {
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
         let source = request.source().to_owned();
-        let request = request.validate(&inner.config, &inner.globals)?;
+        let (request, for_whom) = request.validate(&inner.config, &inner.globals)?;
         let number = inner.executions.fetch_add(1, Ordering::Relaxed);
         let mut place = inner.queue.enter().await?;
         let timeout = request.timeout;
-        let frame = encode(&request.message(&inner.config));
         let services = &inner.services;
+        let frame =
+            encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let grants = services.policy.flags().join(" ");
-        let record = services.audit.execution(number, &source, &grants);
+        let mut record = services.audit.execution(number, &source, &grants);
         let mut attempts = 0;
         let (execution, usage, refusals) = loop {
             let worker = match inner.acquire(&frame).await {
@@ -165,7 +183,7 @@ impl Runtime {
                     return Err(error);
                 }
             };
-            let broker = Broker::new(services.clone(), number);
+            let broker = Broker::new(services.clone(), number, for_whom.clone());
             let session = Session::new(worker, broker, &inner.config, timeout, events.take());
             match session.run(place).await {
                 Ran::ToItsEnd { execution, usage, refusals } => {
@@ -182,6 +200,7 @@ impl Runtime {
             }
         };
         let Usage { cpu, memory } = usage;
+        record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
         record.finish(execution.outcome_name(), execution.execution_time, cpu, memory, refusals);
         Ok(execution)
     }
@@ -194,6 +213,37 @@ impl Runtime {
     /// What programs may do, as Deno's flags.
     pub fn grants(&self) -> &[String] {
         self.0.services.policy.flags()
+    }
+
+    /// The MCP servers that programs may call, after trying to connect to each, for
+    /// some seconds.
+    pub async fn servers(&self) -> Vec<ServerStatus> {
+        let upstreams = self.upstreams();
+        upstreams.settled().await;
+        let servers = upstreams.servers();
+        let status = |server: &Arc<crate::upstream::Upstream>| {
+            let state = server.state();
+            ServerStatus {
+                name: server.name.to_string(),
+                tools: state.catalog.map(|catalog| catalog.tools.len()),
+                error: state.error,
+            }
+        };
+        servers.iter().map(status).collect()
+    }
+
+    /// The MCP servers that programs may call.
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.0.services.upstreams
+    }
+
+    pub(crate) fn playbooks(&self) -> &Playbooks {
+        &self.0.services.playbooks
+    }
+
+    /// Runs that wait for a place.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.queue.waiting()
     }
 
     /// The settings that the runtime was made with.

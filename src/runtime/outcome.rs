@@ -5,7 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status, Truncated};
+use super::execution::{
+    ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+};
 use super::output::Collector;
 use crate::config::environment::{
     MAX_CPU_TIME, MAX_MEMORY, MAX_OUTPUT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE, MAX_TIMEOUT,
@@ -73,6 +75,7 @@ pub(super) fn execution(
     limits: &Limits,
     collector: Collector,
     execution_time: Duration,
+    tool_calls: Vec<ToolCallSummary>,
 ) -> Execution {
     let truncated = collector
         .is_truncated()
@@ -83,7 +86,7 @@ pub(super) fn execution(
         Err(error) => (Status::Error, Value::Null, Some(error)),
     };
     let output = collector.finish();
-    Execution { status, output, return_value, execution_time, error, truncated }
+    Execution { status, output, return_value, execution_time, error, truncated, tool_calls }
 }
 
 fn result(

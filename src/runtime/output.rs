@@ -15,9 +15,12 @@ pub enum OutputStream {
     Stdout,
     /// `console.error`, `console.warn`, `Deno.stderr`.
     Stderr,
+    /// What a tool that the program called tells of its progress. Not part of
+    /// [`Execution::output`](super::Execution::output).
+    Progress,
 }
 
-/// One line that a program printed, without its line break.
+/// One line that a program printed, without its line break, or of progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputEvent {
@@ -80,6 +83,13 @@ impl Collector {
         }
         self.partial(stream).extend_from_slice(bytes);
         true
+    }
+
+    /// Hands on what is no output.
+    pub(super) fn progress(&self, line: String) {
+        if let Some(events) = &self.events {
+            let _ = events.send(OutputEvent { stream: OutputStream::Progress, line });
+        }
     }
 
     /// Marks that output was dropped.

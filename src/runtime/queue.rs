@@ -54,6 +54,10 @@ impl Queue {
         self.max_concurrent - self.places.available_permits()
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     fn wait_in_line(&self) -> Result<Waiting<'_>, ExecuteError> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting(&self.waiting);

@@ -1,13 +1,18 @@
 //! What is to be run, and whether it can be.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::broker::ForWhom;
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
+use crate::upstream::Caller;
 
 /// Largest program in bytes of UTF-8.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;
@@ -86,6 +91,18 @@ pub struct ExecuteRequest {
     source: String,
     timeout: Option<Duration>,
     globals: Map<String, Value>,
+    allowed_tools: Option<Vec<String>>,
+    caller: Option<CallerOf>,
+}
+
+/// Whom upstream servers may ask something.
+#[derive(Clone)]
+struct CallerOf(Arc<dyn Caller>);
+
+impl fmt::Debug for CallerOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Caller")
+    }
 }
 
 /// A request that cannot be run.
@@ -108,12 +125,21 @@ pub enum InvalidRequest {
     /// A global's name is no identifier, or one that cannot be defined.
     #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]
     GlobalName(String),
+    /// The patterns of tools are too many or too long.
+    #[error("allowedTools: {0}")]
+    AllowedTools(String),
 }
 
 impl ExecuteRequest {
     /// A request for a program in TypeScript.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), timeout: None, globals: Map::new() }
+        Self {
+            source: source.into(),
+            timeout: None,
+            globals: Map::new(),
+            allowed_tools: None,
+            caller: None,
+        }
     }
 
     /// Sets the wall time; without it the configuration's default holds.
@@ -137,6 +163,25 @@ impl ExecuteRequest {
         self
     }
 
+    /// Restricts the tools of other servers that the program may call, to those that
+    /// match a pattern such as `mcp__github__*`. Never more than the configuration
+    /// allows.
+    #[must_use]
+    pub fn with_allowed_tools<T: Into<String>>(
+        mut self,
+        patterns: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.allowed_tools = Some(patterns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Lets the servers that the program calls ask something back.
+    #[must_use]
+    pub(crate) fn with_caller(mut self, caller: Arc<dyn Caller>) -> Self {
+        self.caller = Some(CallerOf(caller));
+        self
+    }
+
     /// The program.
     pub fn source(&self) -> &str {
         &self.source
@@ -147,7 +192,7 @@ impl ExecuteRequest {
         self,
         config: &Config,
         given: &Map<String, Value>,
-    ) -> Result<ValidRequest, InvalidRequest> {
+    ) -> Result<(ValidRequest, ForWhom), InvalidRequest> {
         if self.source.len() > MAX_SOURCE_BYTES {
             return Err(InvalidRequest::SourceTooLarge(self.source.len()));
         }
@@ -167,7 +212,10 @@ impl ExecuteRequest {
         if globals.len() > MAX_GLOBALS_BYTES {
             return Err(InvalidRequest::GlobalsTooLarge(globals.len()));
         }
-        Ok(ValidRequest { source: self.source, globals, timeout })
+        let tools = RunTools::parse(self.allowed_tools).map_err(InvalidRequest::AllowedTools)?;
+        let caller = self.caller.map(|CallerOf(caller)| caller);
+        let request = ValidRequest { source: self.source, globals, timeout };
+        Ok((request, ForWhom { tools, caller }))
     }
 }
 
@@ -179,11 +227,12 @@ pub(super) struct ValidRequest {
 }
 
 impl ValidRequest {
-    pub(super) fn message(self, config: &Config) -> ServerMessage {
+    pub(super) fn message(self, config: &Config, has_servers: bool) -> ServerMessage {
         ServerMessage::Run(Box::new(Program {
             source: self.source,
             globals: self.globals,
             workspace: config.workspace().to_string_lossy().into_owned(),
+            has_servers,
             max_output: config.max_output(),
             max_flood: config.max_output().saturating_mul(FLOOD_FACTOR),
             max_value: config.max_return_size(),

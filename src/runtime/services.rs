@@ -12,11 +12,13 @@ use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
-    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
 };
 use crate::config::{Config, ConfigError};
+use crate::playbooks::Playbooks;
 use crate::policy::{Given, Grants, Policy, Scope, normalize};
 use crate::sandbox::{CommandLimits, landlock_is_available};
+use crate::upstream::Upstreams;
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
 /// after 3 s (RFC 6298), and a slow handshake.
@@ -56,7 +58,18 @@ pub(super) fn services(config: &Config) -> Result<Services, StartError> {
         })?,
         None => Credentials::default(),
     };
-    let policy = policy(config, &workspace, &credentials, variable("PATH"))?;
+    let limits = crate::upstream::Limits {
+        result_bytes: usize::try_from(config.max_tool_result()).unwrap_or(usize::MAX),
+    };
+    let file = config.mcp_config().map(Path::to_owned);
+    let upstreams = Upstreams::new(file, environment.clone(), limits)
+        .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
+    // A variable of the server's own may hold a token, and so may one that its
+    // configuration names; a grant can name it.
+    let own = environment.keys().filter(|name| name.starts_with(PREFIX)).cloned();
+    let named = credentials.variables().iter().cloned().chain(upstreams.variables());
+    let secrets: Vec<_> = named.chain(own).collect();
+    let policy = policy(config, &workspace, &secrets, variable("PATH"))?;
     let audit = Audit::open(config.audit_log())
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
     Ok(Services {
@@ -87,6 +100,9 @@ pub(super) fn services(config: &Config) -> Result<Services, StartError> {
         },
         max_memory: config.max_memory(),
         max_command_output: config.max_command_output(),
+        max_tool_calls: config.max_tool_calls(),
+        upstreams,
+        playbooks: Playbooks::new(normalize(config.root_directory()).join("playbooks")),
         without_landlock: config.unsafe_run_without_landlock(),
     })
 }
@@ -110,7 +126,7 @@ fn workspace(path: &Path) -> Result<PathBuf, StartError> {
 fn policy(
     config: &Config,
     workspace: &Path,
-    credentials: &Credentials,
+    secrets: &[String],
     search_path: Option<String>,
 ) -> Result<Policy, StartError> {
     let example = "allow-read=/data,allow-net=api.example.com";
@@ -133,9 +149,6 @@ fn policy(
     }
     let home = std::env::home_dir();
     let protected: Vec<_> = config.audit_log().map(Path::to_owned).into_iter().collect();
-    // A variable of the server's own may hold a token; a grant can name it.
-    let own = config.environment().into_keys().filter(|name| name.starts_with(PREFIX));
-    let secrets: Vec<_> = credentials.variables().iter().cloned().chain(own).collect();
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
@@ -145,7 +158,7 @@ fn policy(
         home: home.as_deref(),
         search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
         protected: &protected,
-        secrets: &secrets,
+        secrets,
         unconfined,
     })
     .map_err(problem)?;

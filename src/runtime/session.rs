@@ -6,11 +6,11 @@ use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-use super::execution::Execution;
+use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Limits};
 use super::output::{Collector, OutputEvent};
 use super::queue::Place;
-use crate::broker::{Broker, Event};
+use crate::broker::{Broker, Done, Event, ToolCalls};
 use crate::config::Config;
 use crate::pool::{Usage, Worker};
 use crate::protocol::{
@@ -83,6 +83,10 @@ fn was_killed(report: Option<ExitReport>) -> bool {
     report.is_none_or(|report| report.signal == Some(Signal::SIGKILL as i32))
 }
 
+fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummary {
+    ToolCallSummary { tool, calls, errors, time }
+}
+
 impl Session {
     pub(super) fn new(
         worker: Worker,
@@ -113,7 +117,8 @@ impl Session {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
-        let refusals = self.broker.end();
+        let Done { refusals, tool_calls } = self.broker.end();
+        let tool_calls = tool_calls.into_iter().map(summary).collect();
         let (cause, report) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
@@ -143,8 +148,14 @@ impl Session {
         if let Some(ExitReport { cpu_micros, .. }) = report {
             self.peak.cpu = Duration::from_micros(cpu_micros);
         }
-        let execution =
-            outcome::execution(cause, report, &self.limits, self.collector, execution_time);
+        let execution = outcome::execution(
+            cause,
+            report,
+            &self.limits,
+            self.collector,
+            execution_time,
+            tool_calls,
+        );
         Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak, refusals }
     }
 
@@ -248,6 +259,7 @@ impl Session {
                     self.collector.truncate();
                 }
             }
+            Event::Progress(message) => self.collector.progress(message),
         }
     }
 

@@ -23,14 +23,44 @@ pub(super) struct RunDenoCode {
     #[serde(default)]
     #[schemars(with = "Map<String, Value>")]
     globals: Option<Map<String, Value>>,
+    /// The only tools of MCP servers that the program may call, such as mcp__github__*. All that are configured without it.
+    #[serde(default, rename = "allowedTools")]
+    #[schemars(with = "Vec<String>")]
+    allowed_tools: Option<Vec<String>>,
+    /// Not available: programs cannot use npm or jsr packages here.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    dependencies: Option<Vec<String>>,
+}
+
+/// The original's packages, of which there are none here yet.
+fn refuse_packages(dependencies: &[String]) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "@/._-^~*+".contains(c);
+    for package in dependencies {
+        let name = package.strip_prefix("npm:").or(package.strip_prefix("jsr:"));
+        if !name.is_some_and(|name| !name.is_empty() && name.chars().all(fits)) {
+            return Err(format!("Invalid format: {package}"));
+        }
+    }
+    match dependencies.first() {
+        None => Ok(()),
+        Some(package) => Err(format!(
+            "{package} is not available: this server has no packages. Use the web platform's APIs, \
+             or put the code into the program"
+        )),
+    }
 }
 
 /// Parses the arguments; the error is a sentence for the model.
 pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, String> {
     let arguments = Value::Object(arguments.unwrap_or_default());
-    let RunDenoCode { deno_code, timeout, globals } =
+    let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
         serde_json::from_value(arguments).map_err(|error| error.to_string())?;
     let mut request = ExecuteRequest::new(deno_code).with_globals(globals.unwrap_or_default());
+    refuse_packages(&dependencies.unwrap_or_default())?;
+    if let Some(patterns) = allowed_tools {
+        request = request.with_allowed_tools(patterns);
+    }
     if let Some(timeout) = timeout {
         request = request.with_timeout(milliseconds(&timeout)?);
     }
@@ -69,7 +99,7 @@ mod tests {
     fn an_argument_that_does_not_exist_is_named() {
         assert_eq!(
             error(json!({"deno_code": "1", "code": "2"})),
-            "unknown field `code`, expected one of `deno_code`, `timeout`, `globals`"
+            "unknown field `code`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`"
         );
     }
 

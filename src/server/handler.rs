@@ -2,44 +2,57 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
-    CustomResult, ErrorData, Implementation, InitializeResult, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities,
+    CustomResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    Implementation, InitializeResult, JsonObject, ListPromptsResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, PromptMessage, ReadResourceRequestParams,
+    ReadResourceResponse, Role, ServerCapabilities,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, model::ErrorCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::caller::PeerCaller;
 use super::json::ExecutionJson;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
-use super::{arguments, progress};
+use super::tools::{self, CreatePlaybook, GetPlaybook};
+use super::{ReturnMode, yaml};
+use super::{arguments, content, discovery, instructions, playbooks, progress, prompts, resources};
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
-
-const INSTRUCTIONS: &str = "\
-run_deno_code runs a TypeScript program in a sandbox and returns its value: write one program \
-instead of many steps, pass data in `globals`, return only what you need. Each run is a fresh \
-process with what the administrator granted: files, hosts, variables, commands (see the tool).";
 
 /// How long a result waits for the progress notifications before it.
 const LAST_PROGRESS: Duration = Duration::from_millis(500);
 
 /// Methods that this server answers.
-const OWN_METHODS: [&str; 5] =
-    ["initialize", "ping", "server/discover", "tools/call", "tools/list"];
+const OWN_METHODS: [&str; 9] = [
+    "initialize",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "server/discover",
+    "tools/call",
+    "tools/list",
+];
 
 /// The server's side of every connection.
 #[derive(Clone)]
 pub(super) struct Handler {
     runtime: Runtime,
+    return_mode: ReturnMode,
+    started: Instant,
     draining: Arc<AtomicBool>,
 }
 
 impl Handler {
-    pub(super) fn new(runtime: Runtime) -> Self {
-        Self { runtime, draining: Arc::default() }
+    pub(super) fn new(runtime: Runtime, return_mode: ReturnMode) -> Self {
+        Self { runtime, return_mode, started: Instant::now(), draining: Arc::default() }
     }
 
     /// Answers new calls with a refusal from now on.
@@ -53,6 +66,7 @@ impl Handler {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Execution, ExecuteError>> {
         let token = context.meta.get_progress_token();
+        let request = request.with_caller(Arc::new(PeerCaller::new(context.peer.clone())));
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
         tokio::pin!(forwarded);
@@ -74,15 +88,151 @@ impl Handler {
             () = context.ct.cancelled() => None,
         }
     }
+
+    async fn run_deno_code(
+        &self,
+        given: Option<JsonObject>,
+        context: RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        if self.draining.load(Ordering::Relaxed) {
+            return failed("The server is shutting down");
+        }
+        let request = match arguments::parse(given) {
+            Ok(request) => request,
+            Err(problem) => return invalid_arguments(RUN_DENO_CODE, &problem),
+        };
+        match self.run(request, context).await {
+            Some(Ok(execution)) => self.succeeded(execution),
+            Some(Err(ExecuteError::Invalid(error))) => {
+                invalid_arguments(RUN_DENO_CODE, &error.to_string())
+            }
+            Some(Err(error)) => failed(&error.to_string()),
+            None => failed("Cancelled"),
+        }
+    }
+
+    /// The result as structure and as text: older clients read the text only.
+    fn succeeded(&self, mut execution: Execution) -> CallToolResult {
+        let blocks = content::take_blocks(&mut execution.return_value);
+        match serde_json::to_value(ExecutionJson::from(execution)) {
+            Ok(value) => {
+                let mut result = self.structured(value);
+                result.content.extend(blocks);
+                result
+            }
+            Err(error) => failed(&error.to_string()),
+        }
+    }
+
+    fn structured(&self, value: Value) -> CallToolResult {
+        let text = match self.return_mode {
+            ReturnMode::Json => value.to_string(),
+            ReturnMode::Yaml => yaml::to_yaml(&value),
+        };
+        let mut result = CallToolResult::structured(value);
+        result.content = vec![ContentBlock::text(text)];
+        result
+    }
+
+    async fn call(
+        &self,
+        name: &str,
+        given: Option<JsonObject>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let runtime = &self.runtime;
+        Ok(match name {
+            RUN_DENO_CODE => self.run_deno_code(given, context).await,
+            tools::LIST_MCP_SERVERS => match parsed::<discovery::Nothing>(name, given) {
+                Ok(_) => self.structured(discovery::list_mcp_servers(runtime).await),
+                Err(result) => result,
+            },
+            tools::GET_TOOLS => match parsed(name, given) {
+                Ok(given) => self.answered(discovery::get_tools(runtime, given).await),
+                Err(result) => result,
+            },
+            tools::SEARCH_TOOLS => match parsed(name, given) {
+                Ok(given) => self.answered(discovery::search_tools(runtime, given).await),
+                Err(result) => result,
+            },
+            tools::HEALTH => match parsed::<discovery::Nothing>(name, given) {
+                Ok(_) => self.structured(discovery::health(runtime, self.started.elapsed())),
+                Err(result) => result,
+            },
+            tools::LIST_PLAYBOOKS => match parsed::<discovery::Nothing>(name, given) {
+                Ok(_) => {
+                    let list = self.blocking(|all| playbooks::list_text(&all.list()));
+                    succeeded_with(list.await)
+                }
+                Err(result) => result,
+            },
+            tools::GET_PLAYBOOK => match parsed::<GetPlaybook>(name, given) {
+                Ok(given) => from_playbooks(
+                    self.blocking(move |all| {
+                        all.get(&given.folder_name)
+                            .map(|playbook| playbooks::get_text(&playbook))
+                            .map_err(|error| playbooks::error_text(&error))
+                    })
+                    .await,
+                ),
+                Err(result) => result,
+            },
+            tools::CREATE_PLAYBOOK => match parsed::<CreatePlaybook>(name, given) {
+                Ok(given) => from_playbooks(
+                    self.blocking(move |all| {
+                        let new = crate::playbooks::NewPlaybook::from(given);
+                        let (folder, name) = (new.folder.clone(), new.name.clone());
+                        all.create(new)
+                            .map(|path| playbooks::created_text(&folder, &name, &path))
+                            .map_err(|error| playbooks::error_text(&error))
+                    })
+                    .await,
+                ),
+                Err(result) => result,
+            },
+            _ => {
+                let names: Vec<_> = self.tools().iter().map(|tool| tool.name.to_string()).collect();
+                let message = format!("Unknown tool: {name}. There are {}", names.join(", "));
+                return Err(ErrorData::new(ErrorCode::INVALID_PARAMS, message, None));
+            }
+        })
+    }
+
+    /// Does something with files, on a thread for that.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&crate::playbooks::Playbooks) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let runtime = self.runtime.clone();
+        let done = tokio::task::spawn_blocking(move || work(runtime.playbooks())).await;
+        done.map_err(|error| error.to_string())
+    }
+
+    fn answered(&self, result: Result<Value, String>) -> CallToolResult {
+        match result {
+            Ok(value) => self.structured(value),
+            Err(problem) => failed(&problem),
+        }
+    }
+
+    fn tools(&self) -> Vec<rmcp::model::Tool> {
+        let run = run_deno_code(self.runtime.config(), self.runtime.grants());
+        std::iter::once(run).chain(tools::all()).collect()
+    }
 }
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> InitializeResult {
         let implementation = Implementation::new("mcp-conductor", env!("CARGO_PKG_VERSION"))
             .with_title("MCP Conductor");
-        InitializeResult::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .build();
+        InitializeResult::new(capabilities)
             .with_server_info(implementation)
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(instructions::text(self.runtime.upstreams()))
     }
 
     /// What rmcp could not read as a request that it knows: another method, or
@@ -107,10 +257,7 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(vec![run_deno_code(
-            self.runtime.config(),
-            self.runtime.grants(),
-        )]))
+        Ok(ListToolsResult::with_all_items(self.tools()))
     }
 
     async fn call_tool(
@@ -118,40 +265,70 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        if request.name != RUN_DENO_CODE {
-            let name = &request.name;
-            let message = format!("Unknown tool: {name}. There is one tool, {RUN_DENO_CODE}");
-            return Err(ErrorData::new(ErrorCode::INVALID_PARAMS, message, None));
-        }
-        if self.draining.load(Ordering::Relaxed) {
-            return Ok(failed("The server is shutting down").into());
-        }
-        let request = match arguments::parse(request.arguments) {
-            Ok(request) => request,
-            Err(problem) => return Ok(invalid_arguments(&problem).into()),
-        };
-        let result = match self.run(request, context).await {
-            Some(Ok(execution)) => succeeded(execution)?,
-            Some(Err(ExecuteError::Invalid(error))) => invalid_arguments(&error.to_string()),
-            Some(Err(error)) => failed(&error.to_string()),
-            None => failed("Cancelled"),
-        };
-        Ok(result.into())
+        Ok(self.call(&request.name, request.arguments, context).await?.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::all()))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let text = prompts::get(&request.name, &request.arguments.unwrap_or_default())
+            .map_err(|problem| ErrorData::invalid_params(problem, None))?;
+        let message = PromptMessage::new_text(Role::User, text);
+        Ok(GetPromptResult::new(vec![message]).into())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let listed = self.blocking(|all| resources::list(&all.list())).await;
+        let listed = listed.map_err(|error| ErrorData::internal_error(error, None))?;
+        Ok(ListResourcesResult::with_all_items(listed))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = self.blocking(move |all| resources::read(all, &request.uri)).await;
+        Ok(read.map_err(|error| ErrorData::internal_error(error, None))??.into())
     }
 }
 
-/// The result as structure and as text: older clients read the text only.
-fn succeeded(execution: Execution) -> Result<CallToolResult, ErrorData> {
-    let value = serde_json::to_value(ExecutionJson::from(execution))
-        .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
-    Ok(CallToolResult::structured(value))
+/// Arguments of a tool, or the result that says what is wrong with them.
+fn parsed<T: DeserializeOwned>(tool: &str, given: Option<JsonObject>) -> Result<T, CallToolResult> {
+    let given = Value::Object(given.unwrap_or_default());
+    serde_json::from_value(given).map_err(|error| invalid_arguments(tool, &error.to_string()))
+}
+
+fn succeeded_with(text: Result<String, String>) -> CallToolResult {
+    match text {
+        Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
+        Err(problem) => failed(&problem),
+    }
+}
+
+fn from_playbooks(result: Result<Result<String, String>, String>) -> CallToolResult {
+    succeeded_with(result.and_then(|result| result))
 }
 
 /// A tool error, which the model sees, with the code of invalid parameters,
 /// which users of the original know.
-fn invalid_arguments(problem: &str) -> CallToolResult {
+fn invalid_arguments(tool: &str, problem: &str) -> CallToolResult {
     let code = ErrorCode::INVALID_PARAMS.0;
-    failed(&format!("MCP error {code}: Invalid arguments for tool {RUN_DENO_CODE}: {problem}"))
+    failed(&format!("MCP error {code}: Invalid arguments for tool {tool}: {problem}"))
 }
 
 fn failed(message: &str) -> CallToolResult {

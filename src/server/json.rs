@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::runtime::{Execution, ExecutionError, Status};
+use crate::runtime::{Execution, ExecutionError, Status, ToolCallSummary};
 
 /// The result of a program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -31,6 +31,9 @@ pub struct ExecutionJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ErrorDetailJson")]
     error_detail: Option<ErrorDetailJson>,
+    /// Calls of tools of other MCP servers, a line for each tool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCallJson>,
     /// What was cut off, and by which limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TruncatedJson")]
@@ -62,6 +65,19 @@ struct ErrorDetailJson {
     stack: Option<String>,
 }
 
+/// All calls of one tool.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct ToolCallJson {
+    /// The tool, as server/tool.
+    tool: String,
+    /// How many calls there were.
+    calls: u32,
+    /// How many of them failed.
+    errors: u32,
+    /// Milliseconds that all of them took together.
+    ms: u64,
+}
+
 /// What was cut off.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct TruncatedJson {
@@ -89,8 +105,16 @@ impl From<Execution> for ExecutionJson {
             error,
             error_type,
             error_detail,
+            tool_calls: execution.tool_calls.into_iter().map(ToolCallJson::from).collect(),
             truncated: execution.truncated.map(|cut| TruncatedJson { output: cut.output }),
         }
+    }
+}
+
+impl From<ToolCallSummary> for ToolCallJson {
+    fn from(ToolCallSummary { tool, calls, errors, time, .. }: ToolCallSummary) -> Self {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self { tool, calls, errors, ms }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::io::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::ReturnMode;
 use super::handler::Handler;
 use crate::runtime::Runtime;
 
@@ -50,9 +51,10 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn serve_stdio(runtime: Runtime) -> Result<(), ServeError> {
+pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeError> {
     let mut stop = StopSignal::new().map_err(ServeError::Signals)?;
-    let handler = Handler::new(runtime.clone());
+    runtime.upstreams().connect_all();
+    let handler = Handler::new(runtime.clone(), return_mode);
     let (input, to_service) = duplex(PIPE_BYTES);
     let (from_service, output) = duplex(PIPE_BYTES);
     let (answers, answered) = mpsc::channel(16);

@@ -17,23 +17,25 @@ pub(super) const RUN_DENO_CODE: &str = "run_deno_code";
 /// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
 const DESCRIPTION: &str = "\
 Run a TypeScript program in a sandbox and get its value back. Use it to compute, transform or \
-analyse data in one call instead of many: loops, big JSON, CSV, statistics, files, HTTP. Only what \
-the program returns and prints comes back.
+analyse data, or to call many tools, in one call instead of many. Only what the program returns \
+and prints comes back.
 
 Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not retry \
 it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
 Deno.writeTextFile, Deno.readDir, Deno.env, Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
-Promises are awaited, top-level await works. It is converted to JSON (Map, Set, Error, BigInt, \
-Date and circular references become readable); keep it small ({RETURN} KiB) and return a summary \
-of large data. console.log lines come back as `output`, also when the program fails.
+Promises are awaited. It becomes JSON (Map, Set, Error, BigInt too); keep it small ({RETURN} KiB): \
+a summary of large data. console.log lines come back as `output`, also when the program fails.
 
 Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
 `rows`.
 
 There: the web platform (URL, crypto.subtle, streams, Blob, Intl, Temporal, WebAssembly, timers). \
 Types are stripped, not checked. Not there: npm and remote imports, node:, WebSocket.
+
+Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), many at once with \
+Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
 
 Each call runs in a fresh process: only files are kept between calls. Limits: {WALL} s wall time \
 (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
@@ -88,7 +90,7 @@ pub(super) fn run_deno_code(config: &Config, grants: &[String]) -> Tool {
 }
 
 /// A JSON Schema without `$ref`: some clients do not follow them.
-fn schema<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
+pub(super) fn schema<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
     let settings = settings.with(|settings| settings.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let serde_json::Value::Object(mut object) = schema.to_value() else {

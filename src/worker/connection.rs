@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::unconstrained;
 
 use crate::protocol::{
@@ -48,6 +49,9 @@ struct Waiting {
     sender: oneshot::Sender<Result<Answer, Failure>>,
     /// What has come of the answer so far.
     data: Vec<u8>,
+    /// Kept until the answer has come, also of a request that was cancelled: the
+    /// server counts it as long.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// The server is gone or speaks nonsense. There is nothing left to do.
@@ -61,7 +65,7 @@ pub(super) struct Connection {
     waiting: RefCell<HashMap<u32, Waiting>>,
     /// Room for requests that JavaScript does not stand still for, in units of
     /// [`UNIT`] bytes: the server ends a worker that asks for more at once.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     next_id: Cell<u32>,
     stopped: Cell<bool>,
 }
@@ -74,7 +78,7 @@ impl Connection {
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
             long_buffer: RefCell::default(),
             waiting: RefCell::default(),
-            places: Semaphore::new(MAX_IN_FLIGHT * UNITS_OF_A_REQUEST as usize),
+            places: Arc::new(Semaphore::new(MAX_IN_FLIGHT * UNITS_OF_A_REQUEST as usize)),
             next_id: Cell::new(0),
             stopped: Cell::new(false),
         })
@@ -129,9 +133,8 @@ impl Connection {
         let units = units.clamp(UNITS_OF_A_REQUEST, MAX_UNITS);
         // Unconstrained: a task that has used its budget up would not even get in
         // line, and calls would lose their order.
-        let place = unconstrained(self.places.acquire_many(units)).await;
-        let _place = place.map_err(|_| Lost)?;
-        let answer = self.begin(id, &frame)?;
+        let place = unconstrained(self.places.clone().acquire_many_owned(units)).await;
+        let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?))?;
         let mut cancel = CancelOnDrop { connection: Some(&self), id };
         let answer = answer.await;
         cancel.connection = None;
@@ -141,7 +144,7 @@ impl Connection {
     /// Asks for an operation and waits, while JavaScript stands still.
     pub(super) fn call_and_wait(&self, operation: Operation) -> Answered {
         let (id, frame) = self.frame(operation);
-        let mut answer = self.begin(id, &frame)?;
+        let mut answer = self.begin(id, &frame, None)?;
         loop {
             // What a call before took in may be the answer.
             self.deliver()?;
@@ -160,7 +163,7 @@ impl Connection {
     pub(super) fn forget(&self, operation: Operation) {
         // A server that is gone has forgotten everything.
         let (id, frame) = self.frame(operation);
-        let _ = self.begin(id, &frame);
+        let _ = self.begin(id, &frame, None);
     }
 
     fn frame(&self, operation: Operation) -> (u32, Vec<u8>) {
@@ -173,6 +176,7 @@ impl Connection {
         &self,
         id: u32,
         frame: &[u8],
+        place: Option<OwnedSemaphorePermit>,
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Lost> {
         let (sender, receiver) = oneshot::channel();
         if frame.len() > MAX_REQUEST {
@@ -185,7 +189,8 @@ impl Connection {
             }));
             return Ok(receiver);
         }
-        self.waiting.borrow_mut().insert(id, Waiting { sender, data: Vec::new() });
+        let waiting = Waiting { sender, data: Vec::new(), _place: place };
+        self.waiting.borrow_mut().insert(id, waiting);
         self.send_frame(frame)?;
         Ok(receiver)
     }
@@ -210,7 +215,9 @@ impl Connection {
                 ServerMessage::Run(_) => return Err(Lost),
                 ServerMessage::Stop => self.stopped.set(true),
                 ServerMessage::Data { id, left, bytes } => {
-                    if let Some(waiting) = self.waiting.borrow_mut().get_mut(&id) {
+                    if let Some(waiting) = self.waiting.borrow_mut().get_mut(&id)
+                        && !waiting.sender.is_closed()
+                    {
                         if waiting.data.is_empty() {
                             // All of it at once: a buffer that grows is copied.
                             let left = usize::try_from(left).unwrap_or(0);
@@ -226,7 +233,7 @@ impl Connection {
     }
 
     fn answered(&self, id: u32, result: Result<Answer, Failure>) {
-        let Some(Waiting { sender, mut data }) = self.waiting.borrow_mut().remove(&id) else {
+        let Some(Waiting { sender, mut data, .. }) = self.waiting.borrow_mut().remove(&id) else {
             return;
         };
         let result = match result {
@@ -297,7 +304,8 @@ struct CancelOnDrop<'a> {
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         let Some(connection) = self.connection else { return };
-        if connection.waiting.borrow_mut().remove(&self.id).is_some() {
+        // The answer still comes, and gives the place back.
+        if connection.waiting.borrow().contains_key(&self.id) {
             let _ = connection.send(&WorkerMessage::Cancel { id: self.id });
         }
     }

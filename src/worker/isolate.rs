@@ -9,7 +9,7 @@ use deno_core::{JsRuntime, RuntimeOptions, v8};
 
 use super::alloc::EXIT_MEMORY;
 use super::errors::{ScriptName, prepare_stack_trace};
-use super::loader::Loader;
+use super::loader::{Loader, SharedLoader};
 use super::stop::MainContext;
 use crate::sandbox::sys;
 use crate::snapshots;
@@ -66,7 +66,7 @@ impl Isolate {
         let max_heap = usize::try_from(max_memory).unwrap_or(usize::MAX);
         let loader = Rc::new(Loader::default());
         let mut runtime = JsRuntime::new(RuntimeOptions {
-            module_loader: Some(loader.clone()),
+            module_loader: Some(Rc::new(SharedLoader(loader.clone()))),
             extensions: snapshots::extensions(),
             startup_snapshot: Some(SNAPSHOT),
             // structuredClone and message ports hand buffers over through it.

@@ -1,20 +1,35 @@
-//! What a program may import: data: URLs, and nothing else yet. Nothing is
+//! What a program may import: data: URLs, and modules that the server makes: the
+//! tools of an MCP server (`mcp:name`) and playbooks (`playbook:name`). Nothing is
 //! fetched and no file is read, whatever the specifier.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use deno_core::{
     ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse, ModuleLoader, ModuleResolveResponse,
     ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType, ResolutionKind,
 };
 use deno_error::JsErrorBox;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::protocol::{Answer, Operation};
+use crate::snapshots::Host;
 
 use super::transpile::{Transpiled, transpile_import};
 
 /// The program's own URL: virtual, it tells nothing about the machine.
 pub(super) const MAIN: &str = "file:///main.ts";
+
+/// Modules of MCP servers, and of playbooks.
+const MCP: &str = "mcp";
+const PLAYBOOK: &str = "playbook";
+
+/// What the modules of MCP servers import. The symbol is that of js/12_mcp.js.
+const TOOLS: &str = "conductor:tools";
+const TOOLS_SOURCE: &str =
+    "export const callTool = globalThis[Symbol.for('mcp-conductor.callTool')];";
 
 /// The URL of the zygote's own program.
 pub(super) const WARM_UP: &str = "file:///warm-up.ts";
@@ -23,6 +38,7 @@ pub(super) const WARM_UP: &str = "file:///warm-up.ts";
 #[derive(Default)]
 pub(super) struct Loader {
     warming_up: Cell<bool>,
+    host: RefCell<Option<Rc<dyn Host>>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -35,6 +51,36 @@ impl Loader {
     /// Lets [`WARM_UP`] be loaded, or not. No program can import it.
     pub(super) fn set_warming_up(&self, warming_up: bool) {
         self.warming_up.set(warming_up);
+    }
+
+    /// Whom to ask for modules of the server.
+    pub(super) fn set_host(&self, host: Rc<dyn Host>) {
+        *self.host.borrow_mut() = Some(host);
+    }
+
+    /// Asks the server for a module.
+    fn from_server(self: Rc<Self>, url: ModuleSpecifier) -> ModuleLoadResponse {
+        let host = self.host.borrow().clone();
+        ModuleLoadResponse::Async(Box::pin(async move {
+            let over = || JsErrorBox::generic("there is no server to load modules");
+            let specifier = server_specifier(&url);
+            let answer = host.ok_or_else(over)?.call(Operation::Module { specifier }).await;
+            let text = match answer {
+                Ok(Answer::Text(text)) => text,
+                Ok(_) => return Err(over()),
+                Err(error) => return Err(JsErrorBox::from_err(error)),
+            };
+            let code = if url.scheme() == PLAYBOOK {
+                let Transpiled { code, source_map } = transpile_import(&url, &text)
+                    .map_err(|error| JsErrorBox::new("SyntaxError", error.message))?;
+                self.add_source_map(url.as_str(), source_map);
+                code
+            } else {
+                text
+            };
+            let code = ModuleSourceCode::String(code.into());
+            Ok(ModuleSource::new(ModuleType::JavaScript, code, &url, None))
+        }))
     }
 
     fn source(&self, url: &ModuleSpecifier) -> Result<(ModuleType, String), JsErrorBox> {
@@ -57,14 +103,17 @@ impl Loader {
     }
 }
 
-impl ModuleLoader for Loader {
+/// The loader as V8's callbacks hold it.
+pub(super) struct SharedLoader(pub Rc<Loader>);
+
+impl ModuleLoader for SharedLoader {
     fn resolve(
         &self,
         specifier: &str,
         referrer: &str,
         _kind: ResolutionKind,
     ) -> ModuleResolveResponse {
-        if specifier == WARM_UP && self.warming_up.get() {
+        if specifier == WARM_UP && self.0.warming_up.get() {
             return Ok(ModuleSpecifier::parse(WARM_UP).expect("a valid URL"));
         }
         resolve(specifier, referrer)
@@ -76,17 +125,35 @@ impl ModuleLoader for Loader {
         _referrer: Option<&ModuleLoadReferrer>,
         _options: ModuleLoadOptions,
     ) -> ModuleLoadResponse {
-        ModuleLoadResponse::Sync(self.source(specifier).map(|(module_type, code)| {
+        if specifier.as_str() == TOOLS {
+            let code = ModuleSourceCode::String(TOOLS_SOURCE.to_owned().into());
+            let source = ModuleSource::new(ModuleType::JavaScript, code, specifier, None);
+            return ModuleLoadResponse::Sync(Ok(source));
+        }
+        if matches!(specifier.scheme(), MCP | PLAYBOOK) {
+            return self.0.clone().from_server(specifier.clone());
+        }
+        ModuleLoadResponse::Sync(self.0.source(specifier).map(|(module_type, code)| {
             ModuleSource::new(module_type, ModuleSourceCode::String(code.into()), specifier, None)
         }))
     }
 
     fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
-        self.source_maps.borrow().get(file_name).cloned().map(Cow::Owned)
+        self.0.source_maps.borrow().get(file_name).cloned().map(Cow::Owned)
     }
 }
 
 fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBox> {
+    if specifier == TOOLS && referrer.starts_with("mcp:") {
+        return ModuleSpecifier::parse(TOOLS).map_err(JsErrorBox::from_err);
+    }
+    let of_server = match specifier.strip_prefix("./mcp/").or(specifier.strip_prefix("mcp/")) {
+        Some(name) => Some((MCP, name.strip_suffix(".ts").unwrap_or(name))),
+        None => specifier.split_once(':').filter(|(scheme, _)| [MCP, PLAYBOOK].contains(scheme)),
+    };
+    if let Some((scheme, name)) = of_server {
+        return server_url(scheme, name);
+    }
     if let Ok(url) = ModuleSpecifier::parse(specifier) {
         if url.scheme() == "data" || url.as_str() == MAIN && referrer == "." {
             return Ok(url);
@@ -95,8 +162,26 @@ fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBo
     }
     Err(JsErrorBox::type_error(format!(
         "Import \"{specifier}\" is not available: a program is one file. Put the code into it, \
-         or import a data: URL"
+         or import \"mcp:SERVER\", \"playbook:FOLDER\" or a data: URL"
     )))
+}
+
+/// A URL with any name in it: whatever is not a letter, digit, `-`, `_` or `.` is
+/// percent-encoded.
+fn server_url(scheme: &str, name: &str) -> Result<ModuleSpecifier, JsErrorBox> {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'/');
+    if name.is_empty() {
+        return Err(JsErrorBox::type_error(format!("\"{scheme}:\" is followed by a name")));
+    }
+    let decoded = percent_decode_str(name).decode_utf8_lossy();
+    let encoded = utf8_percent_encode(&decoded, KEPT);
+    ModuleSpecifier::parse(&format!("{scheme}:{encoded}")).map_err(JsErrorBox::from_err)
+}
+
+/// What the server is asked for.
+fn server_specifier(url: &ModuleSpecifier) -> String {
+    format!("{}:{}", url.scheme(), percent_decode_str(url.path()).decode_utf8_lossy())
 }
 
 fn refusal(specifier: &str, url: &ModuleSpecifier) -> JsErrorBox {

@@ -35,6 +35,7 @@ impl Run {
         isolate.watch_heap(move || flag.set(true));
         let state = isolate.runtime.op_state();
         state.borrow_mut().put::<Rc<dyn Host>>(host.clone());
+        isolate.loader.set_host(host.clone());
         Self { isolate, connection, host, heap_full }
     }
 
@@ -133,6 +134,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         // None: a global would stay, and every program see it.
         globals: "{}".to_owned(),
         workspace: "/".to_owned(),
+        // What is taken away here would be missing in every run.
+        has_servers: true,
         max_output: 0,
         max_flood: 0,
         max_value: 1000,
@@ -201,7 +204,8 @@ fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), CoreError> {
     deno_core::scope!(scope, runtime);
     let workspace = string(scope, &program.workspace)?;
     let globals = string(scope, &program.globals)?;
-    call(scope, &isolate.prepare, &[workspace, globals]).map(drop)
+    let has_servers = v8::Boolean::new(scope, program.has_servers).into();
+    call(scope, &isolate.prepare, &[workspace, globals, has_servers]).map(drop)
 }
 
 fn to_json(

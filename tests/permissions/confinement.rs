@@ -130,7 +130,8 @@ fn a_flood_of_output_is_bounded_and_its_command_ends() {
         const first = (await reader.read()).value!.length > 0;
         await new Promise((done) => setTimeout(done, 300));
         await reader.cancel();
-        child.kill('SIGKILL');
+        // It may have noticed that nobody reads.
+        try { child.kill('SIGKILL') } catch (e) { if (!(e instanceof TypeError)) throw e }
         [first, (await child.status).success]";
     assert_eq!(host.value(some), json!([true, false]));
 }

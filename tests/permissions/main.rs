@@ -9,6 +9,7 @@ mod commands;
 mod confinement;
 mod environment;
 mod fetch;
+mod file_grants;
 mod files;
 mod fixture;
 mod grants;
@@ -17,6 +18,7 @@ mod limits;
 mod oddities;
 mod paths;
 mod reach;
+mod regressions;
 mod servers;
 mod tree;
 

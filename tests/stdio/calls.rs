@@ -102,8 +102,14 @@ fn a_timeout_ends_the_program_and_keeps_its_output() {
 #[test]
 fn optional_arguments_may_be_null_and_whole_numbers_written_as_floats() {
     let mut server = Server::ready(&[]);
-    let result = server.call(TOOL, json!({ "deno_code": "1", "timeout": null, "globals": null }));
-    assert_eq!(execution(&result), value(json!(1)));
+    let absent = json!({
+        "deno_code": "1",
+        "timeout": null,
+        "globals": null,
+        "allowedTools": null,
+        "dependencies": null,
+    });
+    assert_eq!(execution(&server.call(TOOL, absent)), value(json!(1)));
     let result = server.call(TOOL, json!({ "deno_code": "2", "timeout": 5000.0 }));
     assert_eq!(execution(&result), value(json!(2)));
 }
@@ -140,6 +146,14 @@ fn arguments_of_the_wrong_type_are_refused() {
         (
             json!({ "deno_code": "1", "globals": "{}" }),
             "invalid type: string \"{}\", expected a map",
+        ),
+        (
+            json!({ "deno_code": "1", "allowedTools": "mcp__*" }),
+            "invalid type: string \"mcp__*\", expected a sequence",
+        ),
+        (
+            json!({ "deno_code": "1", "dependencies": [1] }),
+            "invalid type: integer `1`, expected a string",
         ),
     ] {
         assert_eq!(server.refusal(arguments), format!("{INVALID} {problem}"));
@@ -196,7 +210,8 @@ fn an_argument_that_does_not_exist_is_named() {
     assert_eq!(
         server.refusal(json!({ "deno_code": "1", "code": "2" })),
         format!(
-            "{INVALID} unknown field `code`, expected one of `deno_code`, `timeout`, `globals`"
+            "{INVALID} unknown field `code`, expected one of `deno_code`, `timeout`, `globals`, \
+             `allowedTools`, `dependencies`"
         )
     );
 }
@@ -216,7 +231,7 @@ fn globals_that_cannot_be_named_are_refused() {
 }
 
 #[test]
-fn a_tool_that_does_not_exist_is_an_error_that_names_the_one_that_does() {
+fn a_tool_that_does_not_exist_is_an_error_that_names_those_that_do() {
     let mut server = Server::ready(&[]);
     let id = server.start_call("run_python", json!({ "code": "1" }));
     assert_eq!(
@@ -226,7 +241,8 @@ fn a_tool_that_does_not_exist_is_an_error_that_names_the_one_that_does() {
             "id": id,
             "error": {
                 "code": -32602,
-                "message": "Unknown tool: run_python. There is one tool, run_deno_code",
+                "message": "Unknown tool: run_python. There are run_deno_code, list_mcp_servers, \
+                    get_tools, search_tools, list_playbooks, get_playbook, create_playbook, health",
             },
         })
     );

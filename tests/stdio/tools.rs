@@ -1,8 +1,8 @@
 //! The handshake of both eras and the list of tools.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::raw::{Server, TOOL};
+use super::raw::{Server, TOOL, refusal};
 use super::schema::{mismatches, properties};
 
 fn list(server: &mut Server) -> Value {
@@ -10,11 +10,23 @@ fn list(server: &mut Server) -> Value {
     server.result(id)["tools"].take()
 }
 
+fn all_tools() -> Vec<Value> {
+    let tools = list(&mut Server::ready(&[]));
+    tools.as_array().cloned().expect("an array")
+}
+
+/// The one that runs programs, which is the first.
 fn the_tool() -> Value {
-    let mut server = Server::ready(&[]);
-    let mut tools = list(&mut server);
-    assert_eq!(tools.as_array().map(Vec::len), Some(1));
-    tools[0].take()
+    let tool = all_tools().swap_remove(0);
+    assert_eq!(tool["name"], TOOL);
+    tool
+}
+
+/// The names of the arguments, and their types.
+fn arguments(tool: &Value) -> Value {
+    let properties = properties(&tool["inputSchema"]).into_iter();
+    let types = properties.map(|(name, property)| (name, property["type"].clone()));
+    types.collect::<Map<_, _>>().into()
 }
 
 #[test]
@@ -28,7 +40,7 @@ fn the_older_protocol_gets_the_version_that_it_asks_for() {
             result,
             json!({
                 "protocolVersion": version,
-                "capabilities": { "tools": {} },
+                "capabilities": { "tools": {}, "prompts": {}, "resources": {} },
                 "serverInfo": {
                     "name": "mcp-conductor",
                     "title": "MCP Conductor",
@@ -48,29 +60,48 @@ fn the_stateless_protocol_discovers_the_server() {
     for version in ["2025-06-18", "2025-11-25", "2026-07-28"] {
         assert!(versions.contains(&json!(version)), "{result}");
     }
-    assert_eq!(result["capabilities"], json!({ "tools": {} }));
+    let capabilities = json!({ "tools": {}, "prompts": {}, "resources": {} });
+    assert_eq!(result["capabilities"], capabilities);
     assert!(result["instructions"].as_str().is_some_and(|text| text.contains(TOOL)));
 }
 
+/// Under the default grant, which lets programs write to the workspace.
 #[test]
-fn there_is_one_tool_with_title_and_annotations() {
-    let mut tool = the_tool();
-    for member in ["description", "inputSchema", "outputSchema"] {
-        assert!(tool.as_object_mut().and_then(|tool| tool.remove(member)).is_some(), "{member}");
-    }
-    assert_eq!(
-        tool,
+fn the_tools_have_titles_and_annotations() {
+    let tool = |name: &str, title: &str, hints: [bool; 4]| {
+        let [read_only, destructive, idempotent, open_world] = hints;
         json!({
-            "name": "run_deno_code",
-            "title": "Run TypeScript",
+            "name": name,
+            "title": title,
             "annotations": {
-                "title": "Run TypeScript",
-                "readOnlyHint": false,
-                "destructiveHint": true,
-                "idempotentHint": false,
-                "openWorldHint": false,
+                "title": title,
+                "readOnlyHint": read_only,
+                "destructiveHint": destructive,
+                "idempotentHint": idempotent,
+                "openWorldHint": open_world,
             },
         })
+    };
+    let mut tools = all_tools();
+    for tool in &mut tools {
+        let tool = tool.as_object_mut().expect("an object");
+        for member in ["description", "inputSchema"] {
+            assert!(tool.remove(member).is_some(), "{member}: {tool:?}");
+        }
+    }
+    assert!(tools[0].as_object_mut().and_then(|tool| tool.remove("outputSchema")).is_some());
+    assert_eq!(
+        tools,
+        [
+            tool(TOOL, "Run TypeScript", [false, true, false, false]),
+            tool("list_mcp_servers", "List MCP servers", [true, false, true, true]),
+            tool("get_tools", "Get tools of an MCP server", [true, false, true, true]),
+            tool("search_tools", "Search tools", [true, false, true, true]),
+            tool("list_playbooks", "List playbooks", [true, false, true, false]),
+            tool("get_playbook", "Get a playbook", [true, false, true, false]),
+            tool("create_playbook", "Create a playbook", [false, false, false, false]),
+            tool("health", "Health", [true, false, true, false]),
+        ]
     );
 }
 
@@ -100,32 +131,49 @@ fn the_description_names_the_limits_that_are_set() {
 
 #[test]
 fn the_schemas_are_objects_that_every_client_reads() {
-    let tool = the_tool();
-    for schema in [&tool["inputSchema"], &tool["outputSchema"]] {
-        assert_eq!(schema["type"], "object");
-        let text = schema.to_string();
-        assert!(!text.contains("$ref") && !text.contains("$defs"), "{text}");
-        assert!(!text.contains("\"default\":null"), "{text}");
-        for (place, property) in properties(schema) {
-            // `true` is a schema that the TypeScript SDK refuses.
-            assert!(property.is_object(), "{place}: {property}");
-            let description = property["description"].as_str().unwrap_or_default();
-            assert!(!description.is_empty(), "{place}: {property}");
+    for tool in all_tools() {
+        let schemas = [tool.get("inputSchema"), tool.get("outputSchema")];
+        for schema in schemas.into_iter().flatten() {
+            assert_eq!(schema["type"], "object", "{tool}");
+            let text = schema.to_string();
+            assert!(!text.contains("$ref") && !text.contains("$defs"), "{text}");
+            assert!(!text.contains("\"default\":null"), "{text}");
+            for (place, property) in properties(schema) {
+                // `true` is a schema that the TypeScript SDK refuses.
+                assert!(property.is_object(), "{place}: {property}");
+                let description = property["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{place}: {property}");
+            }
         }
     }
 }
 
 #[test]
-fn the_arguments_are_code_timeout_and_globals() {
-    let schema = the_tool()["inputSchema"].take();
-    let types: Value = properties(&schema)
-        .into_iter()
-        .map(|(name, property)| (name, property["type"].clone()))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    assert_eq!(types, json!({ "deno_code": "string", "timeout": "integer", "globals": "object" }));
-    assert_eq!(schema["required"], json!(["deno_code"]));
-    assert_eq!(schema["additionalProperties"], false);
+fn only_the_code_of_a_program_is_required() {
+    let tool = the_tool();
+    assert_eq!(
+        arguments(&tool),
+        json!({
+            "deno_code": "string",
+            "timeout": "integer",
+            "globals": "object",
+            "allowedTools": "array",
+            "dependencies": "array",
+        })
+    );
+    assert_eq!(tool["inputSchema"]["required"], json!(["deno_code"]));
+}
+
+#[test]
+fn no_tool_takes_an_argument_that_its_schema_does_not_name() {
+    let mut server = Server::ready(&[]);
+    for tool in all_tools() {
+        let name = tool["name"].as_str().expect("a name");
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
+        let text = refusal(&server.call(name, json!({ "no_such_argument": 1 })));
+        let invalid = format!("MCP error -32602: Invalid arguments for tool {name}:");
+        assert!(text.starts_with(&invalid) && text.contains("`no_such_argument`"), "{text}");
+    }
 }
 
 /// The specification: a structured result MUST conform to the output schema.
@@ -166,5 +214,5 @@ fn both_eras_see_the_same_tools_and_results() {
 
 #[test]
 fn every_server_lists_the_same_tools() {
-    assert_eq!(the_tool(), the_tool());
+    assert_eq!(all_tools(), all_tools());
 }

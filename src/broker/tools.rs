@@ -1,0 +1,272 @@
+//! Tools of upstream servers, and modules of ours.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::failure::Problem;
+use super::reply::Event;
+use super::run::Run;
+use crate::config::environment::MAX_TOOL_CALLS;
+use crate::policy::RunTools;
+use crate::protocol::{Answer, Failure, Operation, Question};
+use crate::upstream::{Ask, CallContext, CallError, Caller, UpstreamError, visible};
+
+/// Requests of one run to upstream servers at the same time. With results of the
+/// default limit, 8 MiB, at most 256 MiB of memory.
+const IN_FLIGHT: usize = 32;
+
+/// Tools that a run's summary has a line for.
+const MAX_SUMMARY: usize = 256;
+
+/// Progress messages of a run that are passed on; the rest says nothing new.
+const MAX_PROGRESS: u32 = 1000;
+
+/// Tools that one search gives back.
+const MAX_FOUND: u32 = 100;
+
+/// Whom a run is for, and what that one may call.
+#[derive(Clone, Default)]
+pub(crate) struct ForWhom {
+    pub tools: RunTools,
+    pub caller: Option<Arc<dyn Caller>>,
+}
+
+/// Calls of one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ToolCalls {
+    /// `server/tool`.
+    pub tool: String,
+    pub calls: u32,
+    pub errors: u32,
+    /// All of them together.
+    pub time: Duration,
+}
+
+/// What one run calls.
+pub(super) struct Tools {
+    for_whom: ForWhom,
+    turns: Arc<Semaphore>,
+    made: AtomicU32,
+    limit: u32,
+    calls: Mutex<Vec<ToolCalls>>,
+    progress: Arc<AtomicU32>,
+}
+
+impl Tools {
+    pub(super) fn new(for_whom: ForWhom, limit: u32) -> Self {
+        Self {
+            for_whom,
+            turns: Arc::new(Semaphore::new(IN_FLIGHT)),
+            made: AtomicU32::new(0),
+            limit,
+            calls: Mutex::default(),
+            progress: Arc::default(),
+        }
+    }
+
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
+    pub(super) fn end(&self) {
+        self.turns.close();
+    }
+
+    pub(super) fn calls(&self) -> Vec<ToolCalls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self) -> Result<(), Problem> {
+        if self.made.fetch_add(1, Ordering::Relaxed) < self.limit {
+            return Ok(());
+        }
+        self.made.fetch_sub(1, Ordering::Relaxed);
+        let limit = self.limit;
+        Err(Failure::limit(format!("The run has made {limit} calls of tools ({MAX_TOOL_CALLS})"))
+            .into())
+    }
+
+    fn note(&self, server: &str, tool: &str, failed: bool, time: Duration) {
+        let tool = format!("{server}/{tool}");
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match calls.iter().position(|known| known.tool == tool) {
+            Some(found) => found,
+            None if calls.len() == MAX_SUMMARY => return,
+            None => {
+                calls.push(ToolCalls { tool, calls: 0, errors: 0, time: Duration::ZERO });
+                calls.len() - 1
+            }
+        };
+        let entry = &mut calls[found];
+        entry.calls += 1;
+        entry.errors += u32::from(failed);
+        entry.time += time;
+    }
+}
+
+/// A call under way. Dropped before its end, it counts as an error.
+struct Timed<'a> {
+    tools: &'a Tools,
+    server: String,
+    tool: String,
+    start: Instant,
+    failed: bool,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.tools.note(&self.server, &self.tool, self.failed, self.start.elapsed());
+    }
+}
+
+impl Run {
+    /// Operations on upstream servers and modules.
+    pub(super) async fn upstream(
+        self: &Arc<Self>,
+        operation: Operation,
+    ) -> Result<Answer, Problem> {
+        let upstreams = &self.services().upstreams;
+        let run = &self.tools.for_whom.tools;
+        match operation {
+            Operation::CallTool { server, tool, arguments } => {
+                self.call_tool(server, tool, &arguments).await
+            }
+            Operation::AskServer { server, question: Question::ListTools } => {
+                let upstream = upstreams.server(&server)?;
+                let catalog = upstreams.catalog(&upstream).await?;
+                let tools = visible(&upstream, &catalog, run).map(|tool| tool.info.to_json());
+                Ok(text(&json!({"tools": tools.collect::<Vec<_>>()})))
+            }
+            Operation::AskServer { server, question } => {
+                let ask = ask(question)?;
+                Ok(text(&upstreams.ask(run, &server, ask, Some(self.context())).await?))
+            }
+            Operation::Servers => {
+                let servers = upstreams.servers();
+                Ok(text(&servers.iter().map(|server| &*server.name).collect::<Vec<_>>().into()))
+            }
+            Operation::SearchTools { query, limit } => {
+                upstreams.settled().await;
+                let limit = limit.min(MAX_FOUND) as usize;
+                let run = self.clone();
+                // Patterns of the call against names of servers: both can be made to
+                // take long.
+                let searching = move || {
+                    let upstreams = &run.services().upstreams;
+                    let found = upstreams.search(&run.tools.for_whom.tools, &query, limit);
+                    let tools = found.iter().map(|(found, _)| found.info().to_discovered());
+                    text(&tools.collect::<Vec<_>>().into())
+                };
+                let found = tokio::task::spawn_blocking(searching).await;
+                Ok(found.map_err(|_| super::interrupted())?)
+            }
+            Operation::ToolSchema { name } => {
+                upstreams.settled().await;
+                let found = upstreams.find(run, &name);
+                let json = found.map(|found| found.info().to_discovered().to_string());
+                Ok(Answer::MaybeText(json))
+            }
+            Operation::Module { specifier } => self.module(&specifier).await,
+            _ => Err(super::interrupted().into()),
+        }
+    }
+
+    async fn call_tool(
+        self: &Arc<Self>,
+        server: Option<String>,
+        tool: String,
+        arguments: &str,
+    ) -> Result<Answer, Problem> {
+        let upstreams = &self.services().upstreams;
+        let (server, tool) = match server {
+            Some(server) => (server, tool),
+            None => upstreams.qualified(&tool)?,
+        };
+        let arguments = object(arguments)?;
+        self.tools.count()?;
+        let run = &self.tools.for_whom.tools;
+        let mut timed =
+            Timed { tools: &self.tools, server, tool, start: Instant::now(), failed: true };
+        let call = upstreams.call(run, &timed.server, &timed.tool, arguments, self.context());
+        let result = call.await?;
+        timed.failed = result.get("isError") == Some(&Value::Bool(true));
+        Ok(text(&result))
+    }
+
+    fn context(&self) -> CallContext {
+        let (events, passed) = (self.events(), self.tools.progress.clone());
+        CallContext {
+            progress: Arc::new(move |message| {
+                if passed.fetch_add(1, Ordering::Relaxed) < MAX_PROGRESS {
+                    // Nobody listens any more when the run has ended.
+                    let _ = events.send(Event::Progress(message));
+                }
+            }),
+            caller: self.tools.for_whom.caller.clone(),
+        }
+    }
+
+    async fn module(self: &Arc<Self>, specifier: &str) -> Result<Answer, Problem> {
+        let services = self.services();
+        if let Some(name) = specifier.strip_prefix("mcp:") {
+            let module = services.upstreams.module(&self.tools.for_whom.tools, name).await?;
+            return Ok(Answer::Text(module));
+        }
+        let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
+            return Err(Failure::type_error(format!("There is no module \"{specifier}\"")).into());
+        };
+        let run = self.clone();
+        let read = tokio::task::spawn_blocking(move || run.services().playbooks.code(&name)).await;
+        let read = read.map_err(|_| super::interrupted())?;
+        Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
+    }
+}
+
+fn text(value: &Value) -> Answer {
+    Answer::Text(value.to_string())
+}
+
+fn object(json: &str) -> Result<Map<String, Value>, Problem> {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Failure::type_error("The arguments of a tool are an object").into()),
+        Err(error) => {
+            Err(Failure::new("RangeError", format!("The arguments cannot be sent: {error}")).into())
+        }
+    }
+}
+
+fn ask(question: Question) -> Result<Ask, Problem> {
+    Ok(match question {
+        Question::ListTools => Ask::ListTools,
+        Question::ListResources => Ask::ListResources,
+        Question::ReadResource { uri } => Ask::ReadResource { uri },
+        Question::ListPrompts => Ask::ListPrompts,
+        Question::GetPrompt { name, arguments } => {
+            Ask::GetPrompt { name, arguments: object(&arguments)? }
+        }
+    })
+}
+
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        let class = match error {
+            UpstreamError::Invalid(_) | UpstreamError::NoTool { .. } => "TypeError",
+            _ => "Error",
+        };
+        Failure::new(class, error.to_string()).into()
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Denied(denied) => denied.into(),
+            CallError::Failed(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The tools that show what programs can call: `list_mcp_servers`, `get_tools`,
+//! `search_tools`, and `health`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::policy::RunTools;
+use crate::runtime::Runtime;
+use crate::upstream::{Ask, Tool, Upstream, UpstreamError, module_declaration, sample, visible};
+
+/// Samples of each server in a list (of the original).
+const SAMPLES: usize = 10;
+
+/// For the counts of resources and prompts of one server.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Tools that one search gives back at most.
+const MAX_FOUND: usize = 100;
+
+const DEFAULT_FOUND: usize = 10;
+
+/// The arguments of a tool that takes none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetTools {
+    /// The server's name, as list_mcp_servers shows it.
+    server: String,
+    /// Names of the tools to show; all of the server's without it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    tools: Option<Vec<String>>,
+    /// "json" for JSON Schemas (the default), "typescript" for declarations of the module mcp:SERVER.
+    #[serde(default)]
+    #[schemars(with = "Format")]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Json,
+    Typescript,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchTools {
+    /// Words that the tool's name, description or parameters have.
+    query: String,
+    /// How many tools to give back: 10 without it, at most 100.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// "brief" for names and one line each (the default), "detailed" for signatures, "full" for schemas.
+    #[serde(default)]
+    #[schemars(with = "Detail")]
+    detail: Option<Detail>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Detail {
+    Brief,
+    Detailed,
+    Full,
+}
+
+#[derive(Debug, Serialize)]
+struct Servers {
+    /// The configured servers that are not disabled.
+    servers: Vec<Server>,
+}
+
+#[derive(Debug, Serialize)]
+struct Server {
+    /// Its name in the configuration.
+    name: String,
+    /// What it is for, as the configuration or the server itself says; can be empty.
+    description: String,
+    /// How many tools it has.
+    tools: usize,
+    /// How many resources it has.
+    resources: usize,
+    /// How many prompts it has.
+    prompts: usize,
+    /// Some of its tools, such as "echo(text:string, n?:number) - Echo".
+    sample_tools: Vec<String>,
+    /// Why it cannot be used; null if it can.
+    error: Option<String>,
+}
+
+/// Names, counts and samples of all servers.
+pub(super) async fn list_mcp_servers(runtime: &Runtime) -> Value {
+    let upstreams = runtime.upstreams();
+    upstreams.settled().await;
+    let servers = upstreams.servers();
+    let described = servers.iter().map(|upstream| describe(runtime, upstream));
+    let servers = futures::future::join_all(described).await;
+    json!(Servers { servers })
+}
+
+async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Server {
+    let state = upstream.state();
+    let catalog = state.catalog.unwrap_or_default();
+    let run = RunTools::all();
+    let tools: Vec<_> = visible(upstream, &catalog, &run).collect();
+    let configured = upstream.config.as_ref().ok().and_then(|config| config.description.clone());
+    let is_connected = upstream.is_connected();
+    let pending = || (!is_connected).then(|| "it has not answered yet".to_owned());
+    let error = state.error.or_else(pending);
+    let count = async |ask, key: &str| {
+        if !is_connected {
+            return 0;
+        }
+        let asked = runtime.upstreams().ask(&run, &upstream.name, ask, None);
+        match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
+            Ok(Ok(listed)) => listed[key].as_array().map_or(0, Vec::len),
+            // A server without them says so with an error.
+            _ => 0,
+        }
+    };
+    Server {
+        name: upstream.name.to_string(),
+        description: configured.or_else(|| catalog.instructions.clone()).unwrap_or_default(),
+        tools: tools.len(),
+        resources: count(Ask::ListResources, "resources").await,
+        prompts: count(Ask::ListPrompts, "prompts").await,
+        sample_tools: tools.iter().take(SAMPLES).map(|tool| sample(&tool.info)).collect(),
+        error,
+    }
+}
+
+/// Tools of one server, as schemas or as TypeScript.
+pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<Value, String> {
+    let upstreams = runtime.upstreams();
+    let text = |error: UpstreamError| error.to_string();
+    let upstream = upstreams.server(&arguments.server).map_err(text)?;
+    let catalog = upstreams.catalog(&upstream).await.map_err(text)?;
+    let run = RunTools::all();
+    let mut tools: Vec<&Tool> = visible(&upstream, &catalog, &run).collect();
+    if let Some(wanted) = &arguments.tools {
+        for name in wanted {
+            if !tools.iter().any(|tool| tool.info.name == *name) {
+                let names = tools.iter().map(|tool| tool.info.name.as_str());
+                return Err(crate::upstream::no_tool(&arguments.server, name, names).to_string());
+            }
+        }
+        tools.retain(|tool| wanted.contains(&tool.info.name));
+    }
+    let infos: Vec<_> = tools.iter().map(|tool| &tool.info).collect();
+    Ok(match arguments.format.unwrap_or(Format::Json) {
+        Format::Typescript => {
+            json!({"declarations": module_declaration(&arguments.server, &infos)})
+        }
+        Format::Json => {
+            let tools = infos.iter().map(|info| {
+                json!({
+                    "name": info.name,
+                    "description": info.description,
+                    "inputSchema": info.input_schema,
+                })
+            });
+            json!({"tools": tools.collect::<Vec<_>>()})
+        }
+    })
+}
+
+/// The best tools of all servers for a query.
+pub(super) async fn search_tools(
+    runtime: &Runtime,
+    arguments: SearchTools,
+) -> Result<Value, String> {
+    let limit = arguments.limit.map_or(DEFAULT_FOUND, |limit| limit as usize);
+    if !(1..=MAX_FOUND).contains(&limit) {
+        return Err(format!("limit is from 1 to {MAX_FOUND}, not {limit}"));
+    }
+    let upstreams = runtime.upstreams();
+    upstreams.settled().await;
+    let detail = arguments.detail.unwrap_or(Detail::Brief);
+    let found = upstreams.search(&RunTools::all(), &arguments.query, limit);
+    let tools = found.iter().map(|(found, score)| {
+        let info = found.info();
+        let mut tool = json!({
+            "server": info.server,
+            "name": info.name,
+            "description": info.brief(),
+            // Three digits tell what ranks before what.
+            "score": (score * 1e3).round() / 1e3,
+        });
+        if detail != Detail::Brief {
+            tool["signature"] = sample(info).into();
+            tool["description"] = info.description.as_deref().unwrap_or_default().into();
+        }
+        if detail == Detail::Full {
+            tool["inputSchema"] = info.input_schema.clone().into();
+            tool["outputSchema"] = info.output_schema.clone().into();
+        }
+        tool
+    });
+    Ok(json!({"tools": tools.collect::<Vec<_>>()}))
+}
+
+/// Whether everything works, for those who watch.
+pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
+    let upstreams = runtime.upstreams();
+    let servers: Vec<_> = upstreams
+        .servers()
+        .iter()
+        .map(|upstream| {
+            json!({
+                "name": &*upstream.name,
+                "connected": upstream.is_connected(),
+                "error": upstream.state().error,
+            })
+        })
+        .collect();
+    let config = runtime.config();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({
+        "healthy": runtime.standing_by() > 0 || config.standby() == 0 || runtime.active() > 0,
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": uptime.as_secs(),
+        "timestamp": crate::audit::timestamp(UNIX_EPOCH + now),
+        "executions": {
+            "active": runtime.active(),
+            "waiting": runtime.waiting(),
+            "maximum": config.max_concurrent(),
+        },
+        "standbyWorkers": runtime.standing_by(),
+        "auditLog": config.audit_log().is_some(),
+        "servers": servers,
+        "configurationProblem": upstreams.problem(),
+    })
+}

@@ -1,0 +1,37 @@
+//! What clients are told about this server when they connect.
+
+use crate::upstream::Upstreams;
+
+const INSTRUCTIONS: &str = "\
+run_deno_code runs a TypeScript program in a sandbox and returns its value: write one program \
+instead of many steps, pass data in `globals`, return only what you need. Each run is a fresh \
+process with what the administrator granted: files, hosts, variables, commands (see the tool).";
+
+/// Claude Code cuts instructions at 2 KB.
+const MAX_INSTRUCTIONS: usize = 1900;
+
+/// The text, with the servers that programs can call.
+pub(super) fn text(upstreams: &Upstreams) -> String {
+    let servers = upstreams.servers();
+    let names: Vec<&str> =
+        servers.iter().filter(|server| server.config.is_ok()).map(|server| &*server.name).collect();
+    if names.is_empty() {
+        return INSTRUCTIONS.to_owned();
+    }
+    let mut text = format!(
+        "{INSTRUCTIONS}\n\nPrograms can call the tools of other MCP servers: import * as s from \
+         'mcp:NAME'; await s.TOOL({{...}}), in parallel too, and only the program's value comes \
+         back. Find tools with search_tools, their parameters with get_tools. Servers: "
+    );
+    let end = names.len();
+    for (index, name) in names.into_iter().enumerate() {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+        if text.len() + shown.len() + 40 > MAX_INSTRUCTIONS {
+            text.push_str(&format!("and {} more (list_mcp_servers)", end - index));
+            return text;
+        }
+        text.push_str(&shown);
+        text.push_str(if index + 1 == end { "." } else { ", " });
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! This server as the client of another: what upstream servers ask and tell.
+
+// Sampling, roots and logging are deprecated by SEP-2577; servers of today use them.
+#![allow(deprecated)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use rmcp::ErrorData;
+use rmcp::handler::client::ClientHandler;
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
+    LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken,
+};
+use rmcp::service::{NotificationContext, RequestContext, RoleClient};
+use tokio::sync::Notify;
+
+use super::error::shown;
+
+/// The client of this server, as far as upstream servers may ask it something.
+pub(crate) trait Caller: Send + Sync {
+    /// Asks the user. `None` if this client cannot.
+    fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>>;
+    /// Asks the client's model. `None` if this client cannot.
+    fn sample(
+        &self,
+        params: CreateMessageRequestParams,
+    ) -> BoxFuture<'_, Option<Result<CreateMessageResult, ErrorData>>>;
+}
+
+/// Whom a call is made for.
+#[derive(Clone)]
+pub(crate) struct CallContext {
+    /// Takes messages of progress.
+    pub progress: Arc<dyn Fn(String) + Send + Sync>,
+    pub caller: Option<Arc<dyn Caller>>,
+}
+
+/// Calls in flight on one connection.
+#[derive(Default)]
+pub(super) struct Calls(Mutex<HashMap<ProgressToken, CallContext>>);
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProgressToken, CallContext>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(self: &Arc<Self>, token: ProgressToken, context: CallContext) -> InFlight {
+        self.lock().insert(token.clone(), context);
+        InFlight { calls: self.clone(), token }
+    }
+
+    fn of(&self, token: &ProgressToken) -> Option<CallContext> {
+        self.lock().get(token).cloned()
+    }
+
+    /// Whom a server asks that does not say for which call. With calls of several
+    /// runs in flight nobody can tell, and no client is asked another's question.
+    fn only(&self) -> Option<Arc<dyn Caller>> {
+        let calls = self.lock();
+        let mut callers = calls.values().map(|context| context.caller.clone());
+        let first = callers.next()??;
+        callers.all(|other| other.is_some_and(|other| Arc::ptr_eq(&first, &other))).then_some(first)
+    }
+}
+
+/// A call in flight; dropped, it is not any more.
+pub(super) struct InFlight {
+    calls: Arc<Calls>,
+    token: ProgressToken,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.calls.lock().remove(&self.token);
+    }
+}
+
+/// Handles what comes from one upstream server.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub name: Arc<str>,
+    pub calls: Arc<Calls>,
+    /// The list of tools is not what it was.
+    pub changed: Arc<Notify>,
+}
+
+impl Client {
+    pub(super) async fn elicit_for(
+        caller: Option<Arc<dyn Caller>>,
+        params: ElicitRequestParams,
+    ) -> ElicitResult {
+        let asked = match caller {
+            Some(caller) => caller.elicit(params).await,
+            None => None,
+        };
+        asked.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Decline))
+    }
+
+    pub(super) async fn sample_for(
+        caller: Option<Arc<dyn Caller>>,
+        params: CreateMessageRequestParams,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        let asked = match caller {
+            Some(caller) => caller.sample(params).await,
+            None => None,
+        };
+        asked.unwrap_or_else(|| {
+            let message = "The client has no model to ask, or not for this call";
+            Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
+        })
+    }
+}
+
+impl ClientHandler for Client {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities =
+            ClientCapabilities::builder().enable_elicitation().enable_sampling().build();
+        let implementation = Implementation::new("mcp-conductor", env!("CARGO_PKG_VERSION"))
+            .with_title("MCP Conductor");
+        ClientConfig::new(capabilities, implementation)
+    }
+
+    async fn create_elicitation(
+        &self,
+        params: ElicitRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        Ok(Self::elicit_for(self.calls.only(), params).await)
+    }
+
+    async fn create_message(
+        &self,
+        params: CreateMessageRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        Self::sample_for(self.calls.only(), params).await
+    }
+
+    async fn on_progress(
+        &self,
+        params: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        let Some(context) = self.calls.of(&params.progress_token) else { return };
+        let amount = match params.total {
+            Some(total) => format!("{}/{total}", params.progress),
+            None => params.progress.to_string(),
+        };
+        (context.progress)(match params.message {
+            Some(message) => format!("{}: {amount} {}", self.name, shown(&message)),
+            None => format!("{}: {amount}", self.name),
+        });
+    }
+
+    async fn on_logging_message(
+        &self,
+        params: LoggingMessageNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        tracing::debug!(server = %self.name, "{}", shown(&params.data.to_string()));
+    }
+
+    async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
+        self.changed.notify_one();
+    }
+}

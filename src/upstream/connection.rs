@@ -1,0 +1,457 @@
+//! One connection to an upstream server: from its configuration to answers.
+
+// Sampling, roots and logging are deprecated by SEP-2577; servers of today use them.
+#![allow(deprecated)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::{HeaderName, HeaderValue};
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
+    GetPromptRequest, GetPromptRequestParams, InputRequest, InputRequiredResult, InputResponses,
+    JsonObject, ListPromptsRequest, ListResourcesRequest, ListRootsResult, ListToolsRequest,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequest, ReadResourceRequestParams,
+    RequestId, ServerPeerInfo, ServerResult, SubscriptionFilter,
+};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer, PeerRequestOptions,
+    RoleClient, RunningService, ServiceError,
+};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde_json::{Value, json};
+
+use super::Limits;
+use super::client::{CallContext, Client};
+use super::error::{UpstreamError, shown};
+use super::lines::{self, TOO_LARGE};
+use super::process::{Launch, Process, Streams};
+use crate::config::servers::{ServerConfig, TransportConfig};
+
+/// Until a server has answered for the first time. `npx` may have to download it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// For an answer, if the configuration has no `timeout`: the longest run. Each
+/// notification of progress starts it again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Pages of a list that are fetched. With one tool on each, more than a model can
+/// use.
+const MAX_PAGES: usize = 1000;
+
+/// Bytes between the filter and rmcp.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// Rounds of questions that one request may ask (SEP-2322); rmcp's own limit.
+const MAX_ROUNDS: usize = 10;
+
+/// Longest message beyond the result in it.
+const ENVELOPE: usize = 64 << 10;
+
+/// What can be asked of a server.
+#[derive(Debug, Clone)]
+pub(crate) enum Ask {
+    CallTool { name: String, arguments: JsonObject },
+    ListTools,
+    ListResources,
+    ReadResource { uri: String },
+    ListPrompts,
+    GetPrompt { name: String, arguments: JsonObject },
+}
+
+pub(super) struct Connection {
+    name: Arc<str>,
+    service: RunningService<RoleClient, Client>,
+    timeout: Duration,
+    limits: Limits,
+    _process: Option<Process>,
+}
+
+/// Tells the server when nobody waits for the answer any more.
+struct CancelOnDrop {
+    peer: Peer<RoleClient>,
+    id: Option<RequestId>,
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let peer = self.peer.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let reason = Some("the run has ended".to_owned());
+                let params = CancelledNotificationParam::new(Some(id), reason);
+                let _ = peer.notify_cancelled(params).await;
+            });
+        }
+    }
+}
+
+impl Connection {
+    /// Connects within [`CONNECT_TIMEOUT`].
+    pub(super) async fn open(
+        client: Client,
+        config: &ServerConfig,
+        environment: &HashMap<String, String>,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let name = client.name.clone();
+        let connecting = async {
+            match &config.transport {
+                TransportConfig::Stdio { command, args, env, cwd } => {
+                    let cwd = cwd.as_ref();
+                    let launch = Launch { command, args, env, cwd, environment };
+                    over_stdio(client, &launch, limits).await
+                }
+                TransportConfig::Http { url, headers } => {
+                    let service = over_http(client, url.as_str(), headers, limits).await?;
+                    Ok((service, None))
+                }
+            }
+        };
+        let (service, process) = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected?,
+            Err(_) => {
+                let seconds = CONNECT_TIMEOUT.as_secs();
+                return Err(format!("it did not finish the handshake within {seconds} s"));
+            }
+        };
+        let timeout = config.timeout.unwrap_or(REQUEST_TIMEOUT);
+        Ok(Self { name, service, timeout, limits, _process: process })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.service.is_closed() || self.service.peer().is_transport_closed()
+    }
+
+    pub(super) fn info(&self) -> Option<Arc<ServerPeerInfo>> {
+        self.service.peer().peer_info()
+    }
+
+    /// Calls `changed` of the client when the list of tools changes. Servers of the
+    /// older eras tell without being asked.
+    pub(super) async fn listen(peer: Peer<RoleClient>, changed: Arc<tokio::sync::Notify>) {
+        let modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
+        if !modern {
+            return;
+        }
+        let filter = SubscriptionFilter::builder().tools_list_changed().build();
+        let Ok(mut subscription) = peer.listen(filter).await else { return };
+        while let Ok(Some(_)) = subscription.next().await {
+            changed.notify_one();
+        }
+    }
+
+    pub(super) fn peer(&self) -> Peer<RoleClient> {
+        self.service.peer().clone()
+    }
+
+    /// Asks, and waits for the whole answer as JSON.
+    pub(super) async fn ask(
+        &self,
+        ask: Ask,
+        context: Option<CallContext>,
+    ) -> Result<Value, UpstreamError> {
+        match ask {
+            Ask::CallTool { name, arguments } => {
+                let params = CallToolRequestParams::new(name).with_arguments(arguments);
+                self.rounds(params, context).await
+            }
+            Ask::ListTools => self.pages("tools").await,
+            Ask::ListResources => self.pages("resources").await,
+            Ask::ListPrompts => self.pages("prompts").await,
+            Ask::ReadResource { uri } => {
+                let params = ReadResourceRequestParams::new(uri);
+                let request = ReadResourceRequest::new(params);
+                self.once(ClientRequest::ReadResourceRequest(request), context).await?.complete()
+            }
+            Ask::GetPrompt { name, arguments } => {
+                let params = GetPromptRequestParams::new(name).with_arguments(arguments);
+                let request = GetPromptRequest::new(params);
+                self.once(ClientRequest::GetPromptRequest(request), context).await?.complete()
+            }
+        }
+    }
+
+    /// A call of a tool, which may ask back (SEP-2322) before it has a result.
+    async fn rounds(
+        &self,
+        mut params: CallToolRequestParams,
+        context: Option<CallContext>,
+    ) -> Result<Value, UpstreamError> {
+        for _ in 0..MAX_ROUNDS {
+            let request = ClientRequest::CallToolRequest(CallToolRequest::new(params.clone()));
+            match self.once(request, context.clone()).await? {
+                Answered::Complete(value) => return Ok(value),
+                Answered::Asks(required) => {
+                    let InputRequiredResult { input_requests, request_state, .. } = *required;
+                    let asked = input_requests.unwrap_or_default();
+                    params.input_responses = Some(self.answer_all(asked, &context).await?);
+                    params.request_state = request_state;
+                }
+            }
+        }
+        Err(self.unexpected(format!("questions without end ({MAX_ROUNDS} rounds)")))
+    }
+
+    async fn answer_all(
+        &self,
+        asked: BTreeMap<String, InputRequest>,
+        context: &Option<CallContext>,
+    ) -> Result<InputResponses, UpstreamError> {
+        let caller = context.as_ref().and_then(|context| context.caller.clone());
+        let answers = asked.into_iter().map(|(key, request)| {
+            let caller = caller.clone();
+            async move {
+                let answer =
+                    match request {
+                        InputRequest::Elicitation(request) => {
+                            serde_json::to_value(Client::elicit_for(caller, request.params).await)
+                        }
+                        InputRequest::CreateMessage(request) => {
+                            let sampled = Client::sample_for(caller, request.params).await;
+                            serde_json::to_value(sampled.map_err(|error| {
+                                UpstreamError::Invalid(error.message.into_owned())
+                            })?)
+                        }
+                        _ => serde_json::to_value(ListRootsResult::default()),
+                    };
+                let answer = answer.map_err(|error| self.unexpected(error.to_string()))?;
+                Ok((key, answer))
+            }
+        });
+        join_all(answers).await.into_iter().collect()
+    }
+
+    /// All pages of a list, as `{key: [...]}`.
+    async fn pages(&self, key: &str) -> Result<Value, UpstreamError> {
+        let mut all = Vec::new();
+        let mut bytes = 0;
+        let mut cursor: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = PaginatedRequestParams::default().with_cursor(cursor.take());
+            let params = Some(page).filter(|page| page.cursor.is_some());
+            let request = match key {
+                "tools" => {
+                    let mut request = ListToolsRequest::default();
+                    request.params = params;
+                    ClientRequest::ListToolsRequest(request)
+                }
+                "resources" => {
+                    let mut request = ListResourcesRequest::default();
+                    request.params = params;
+                    ClientRequest::ListResourcesRequest(request)
+                }
+                _ => {
+                    let mut request = ListPromptsRequest::default();
+                    request.params = params;
+                    ClientRequest::ListPromptsRequest(request)
+                }
+            };
+            let mut page = self.once(request, None).await?.complete()?;
+            let items = page.get_mut(key).map(Value::take);
+            let Some(Value::Array(items)) = items else {
+                return Err(self.unexpected(format!("a list without \"{key}\"")));
+            };
+            // The text of a list is about as large as it is in memory.
+            bytes += items.iter().map(size).sum::<usize>();
+            if bytes > self.limits.result_bytes {
+                return Err(self.too_large());
+            }
+            all.extend(items);
+            match page.get("nextCursor").and_then(Value::as_str) {
+                Some(next) if !next.is_empty() => cursor = Some(next.to_owned()),
+                _ => return Ok(json!({key: all})),
+            }
+        }
+        Err(self.unexpected(format!("more than {MAX_PAGES} pages of {key}")))
+    }
+
+    async fn once(
+        &self,
+        request: ClientRequest,
+        context: Option<CallContext>,
+    ) -> Result<Answered, UpstreamError> {
+        let peer = self.service.peer();
+        let options = PeerRequestOptions::with_timeout(self.timeout).reset_timeout_on_progress();
+        let handle = peer
+            .send_request_with_option(request, options)
+            .await
+            .map_err(|error| self.error(error))?;
+        let calls = &self.service.service().calls;
+        let _in_flight = context.map(|context| calls.begin(handle.progress_token.clone(), context));
+        let mut cancel = CancelOnDrop { peer: peer.clone(), id: Some(handle.id.clone()) };
+        let answer = handle.await_response().await;
+        cancel.id = None;
+        match answer.map_err(|error| self.error(error))? {
+            ServerResult::InputRequiredResult(required) => Ok(Answered::Asks(Box::new(required))),
+            ServerResult::CreateTaskResult(_) => {
+                Err(self.unexpected("a task, which was not offered".to_owned()))
+            }
+            result => {
+                let mut value = serde_json::to_value(result)
+                    .map_err(|error| self.unexpected(error.to_string()))?;
+                if let Some(object) = value.as_object_mut() {
+                    object.remove("resultType");
+                }
+                if size(&value) > self.limits.result_bytes {
+                    return Err(self.too_large());
+                }
+                Ok(Answered::Complete(value))
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn unexpected(&self, what: String) -> UpstreamError {
+        UpstreamError::Unexpected { name: self.name(), what }
+    }
+
+    fn too_large(&self) -> UpstreamError {
+        UpstreamError::TooLarge { name: self.name(), limit: self.limits.result_bytes }
+    }
+
+    fn error(&self, error: ServiceError) -> UpstreamError {
+        match error {
+            ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
+            ServiceError::McpError(error) => UpstreamError::Answered {
+                name: self.name(),
+                code: error.code.0,
+                message: shown(&error.message),
+            },
+            ServiceError::Timeout { timeout } => {
+                UpstreamError::Timeout { name: self.name(), ms: timeout.as_millis() }
+            }
+            ServiceError::TransportClosed | ServiceError::Cancelled { .. } => {
+                UpstreamError::Closed { name: self.name() }
+            }
+            other => self.unexpected(shown(&other.to_string())),
+        }
+    }
+}
+
+enum Answered {
+    Complete(Value),
+    Asks(Box<InputRequiredResult>),
+}
+
+impl Answered {
+    fn complete(self) -> Result<Value, UpstreamError> {
+        match self {
+            Self::Complete(value) => Ok(value),
+            Self::Asks(_) => Err(UpstreamError::Invalid(
+                "The server asks for input, which is supported in calls of tools only".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Bytes of a value's text, nearly.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| size(item) + 1).sum::<usize>(),
+        Value::Object(members) => {
+            2 + members.iter().map(|(key, value)| key.len() + 4 + size(value)).sum::<usize>()
+        }
+    }
+}
+
+fn lifecycle() -> ClientLifecycleMode {
+    ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::LATEST],
+        legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+    }
+}
+
+type Connected = (RunningService<RoleClient, Client>, Option<Process>);
+
+async fn over_stdio(
+    client: Client,
+    launch: &Launch<'_>,
+    limits: Limits,
+) -> Result<Connected, String> {
+    let name = client.name.clone();
+    let (mut process, Streams { stdin, stdout }) = Process::start(&name, launch)?;
+    let longest = limits.result_bytes + ENVELOPE;
+    let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
+    tokio::spawn(async move { lines::pass_on(stdout, filtered, longest, &name).await });
+    let transport = AsyncRwTransport::new(output, stdin).with_max_line_length(longest + 1);
+    match client.serve_with_lifecycle(transport, lifecycle()).await {
+        Ok(service) => Ok((service, Some(process))),
+        Err(error) => Err(match process.ended().await {
+            Some(status) => {
+                format!("\"{}\" ended before it answered: {status}", launch.command)
+            }
+            None => initialize_error(&error),
+        }),
+    }
+}
+
+async fn over_http(
+    client: Client,
+    url: &str,
+    headers: &[(String, String)],
+    limits: Limits,
+) -> Result<RunningService<RoleClient, Client>, String> {
+    let invalid = |error: &dyn std::fmt::Display| format!("its headers cannot be sent: {error}");
+    let mut custom = HashMap::new();
+    for (name, value) in headers {
+        let name: HeaderName = name.parse().map_err(|error| invalid(&error))?;
+        let mut value: HeaderValue = value.parse().map_err(|error| invalid(&error))?;
+        value.set_sensitive(true);
+        custom.insert(name, value);
+    }
+    let config = StreamableHttpClientTransportConfig::with_uri(url)
+        .custom_headers(custom)
+        .max_concurrent_requests(MAX_POSTS)
+        .max_sse_event_size(limits.result_bytes + ENVELOPE);
+    let transport = StreamableHttpClientTransport::with_client(http_client().await?, config);
+    let served = client.serve_with_lifecycle(transport, lifecycle()).await;
+    served.map_err(|error| initialize_error(&error))
+}
+
+/// Requests of all runs to one server over HTTP at the same time.
+const MAX_POSTS: usize = 64;
+
+/// The administrator chose the server, so that any address will do; its headers
+/// are for it alone, so that no redirect is followed.
+async fn http_client() -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(crate::broker::tls_with_roots().await?)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(10))
+        // A request that finds an idle connection half-closed waits 40 ms for
+        // Linux' delayed acknowledgement; rmcp's own client does the same.
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(|error| format!("the HTTP client cannot be made: {error}"))
+}
+
+fn initialize_error(error: &ClientInitializeError) -> String {
+    if error.is_authorization_required() {
+        return "it wants authorization: give it a token in \"headers\", or run `mcp-conductor \
+                login NAME`"
+            .to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    shown(&text)
+}

@@ -1,0 +1,895 @@
+//! TypeScript for what a server says of its tools: declarations of the module
+//! `mcp:NAME`, and types of JSON Schemas (2020-12, and what older drafts and
+//! OpenAPI write instead). A model reads it; nothing checks programs against it.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::identifiers::{exports, string_exports, string_literal};
+use super::tool_info::{ToolInfo, is_hidden, one_line, resolve, shortened};
+
+/// Deepest type: the objects of real tools are 3 to 6 deep.
+const MAX_DEPTH: usize = 16;
+/// Text of one tool's types, in bytes; a reader that is given more than some 16 000
+/// tokens for one tool has no room for the others.
+const MAX_TEXT: usize = 64 * 1024;
+/// What a type counts for at the least: the longest that is written for nothing,
+/// `Record<string, unknown>`.
+const TYPE: usize = 24;
+/// Values of an enumeration that are written out; then only their types are.
+const MAX_VALUES: usize = 100;
+/// Longest string that is written as a value, in bytes.
+const MAX_STRING: usize = 256;
+/// Longest comment, in characters.
+const MAX_COMMENT: usize = 4096;
+/// Longest default that is shown, in bytes: a number or a word.
+const MAX_DEFAULT: usize = 60;
+/// How far below a property a described one is looked for.
+const MAX_LOOK: usize = 4;
+/// Parameters in a sample, and the longest type there: it is a line of a list.
+const MAX_SAMPLED: usize = 8;
+const MAX_SAMPLED_TYPE: usize = 24;
+/// Longest name and longest description in a sample, in characters.
+const MAX_SAMPLED_NAME: usize = 64;
+const MAX_SAMPLED_TEXT: usize = 120;
+
+/// The declarations of a server's tools, each under its camelCase name; the last
+/// line says under which other names the module exports them.
+pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
+    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let mut text = format!("declare module {} {{\n", string_literal(&format!("mcp:{server}")));
+    let mut aliases = Vec::new();
+    let exported = exports(&names).into_iter().zip(string_exports(&names));
+    for (tool, (mut identifiers, own)) in tools.iter().zip(exported) {
+        let Some(name) = identifiers.pop() else { continue };
+        text.push_str(&function(tool, &name));
+        aliases.extend(identifiers.iter().map(|other| format!("{name} as {other}")));
+        aliases.extend(own.map(|own| format!("{name} as {}", string_literal(own))));
+    }
+    if !aliases.is_empty() {
+        text.push_str(&format!("  export {{ {} }};\n", aliases.join(", ")));
+    }
+    text.push('}');
+    text
+}
+
+/// A JSON Schema as a TypeScript type on one line. References are looked up in
+/// `root`; what is recursive, too deep or too long becomes `unknown`.
+pub(crate) fn type_of(schema: &Value, root: &Value) -> String {
+    let mut printer = Printer { root, left: MAX_TEXT, depth: 0, open: vec![schema] };
+    printer.typed(schema, None).text()
+}
+
+/// A tool as a line of a list: `echo(text:string, n?:number) - Echo`.
+pub(crate) fn sample(tool: &ToolInfo) -> String {
+    let root = Value::Object(tool.input_schema.clone());
+    let required = required(&tool.input_schema);
+    let properties = tool.input_schema.get("properties").and_then(Value::as_object);
+    let mut parameters = Vec::new();
+    for (at, (name, schema)) in properties.into_iter().flatten().enumerate() {
+        if at == MAX_SAMPLED {
+            parameters.push("…".to_owned());
+            break;
+        }
+        let optional = if required.contains(name.as_str()) { "" } else { "?" };
+        let name = one_line(name, MAX_SAMPLED_NAME);
+        parameters.push(format!("{name}{optional}:{}", short_type(schema, &root)));
+    }
+    let name = one_line(&tool.name, MAX_SAMPLED_NAME);
+    let sample = format!("{name}({})", parameters.join(", "));
+    let described = description(tool).lines().find(|line| !line.trim().is_empty());
+    match described.map(|line| one_line(line, MAX_SAMPLED_TEXT)) {
+        Some(line) if !line.is_empty() => format!("{sample} - {line}"),
+        _ => sample,
+    }
+}
+
+fn short_type(schema: &Value, root: &Value) -> String {
+    let full = type_of(schema, root);
+    if full.len() <= MAX_SAMPLED_TYPE {
+        return full;
+    }
+    match schema.get("type").and_then(Value::as_str) {
+        Some("integer" | "number") => "number".to_owned(),
+        Some(kind @ ("string" | "array" | "object")) => kind.to_owned(),
+        _ => "any".to_owned(),
+    }
+}
+
+fn description(tool: &ToolInfo) -> &str {
+    let description = tool.description.as_deref().filter(|text| !text.trim().is_empty());
+    description.or(tool.title.as_deref()).unwrap_or_default()
+}
+
+fn function(tool: &ToolInfo, name: &str) -> String {
+    let input = Value::Object(tool.input_schema.clone());
+    let mut printer = Printer { root: &input, left: MAX_TEXT, depth: 0, open: vec![&input] };
+    let parameters = printer.parameters(&tool.input_schema, &input);
+    let left = printer.left;
+    let result = tool.output_schema.as_ref().map(|schema| {
+        let root = Value::Object(schema.clone());
+        let mut printer = Printer { root: &root, left, depth: 0, open: vec![&root] };
+        printer.typed(&root, None).text()
+    });
+    let result = result.filter(|text| text != UNKNOWN).unwrap_or_else(|| "any".to_owned());
+    let comment = comment(description(tool), MARGIN);
+    format!("{MARGIN}{comment}export function {name}({parameters}): Promise<{result}>;\n")
+}
+
+const MARGIN: &str = "  ";
+const UNKNOWN: &str = "unknown";
+const ANY_OBJECT: &str = "Record<string, unknown>";
+
+/// How strongly a type's parts hold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Binding {
+    Union,
+    Intersection,
+    Single,
+}
+
+struct Type {
+    parts: Vec<String>,
+    binding: Binding,
+}
+
+impl Type {
+    fn single(text: impl Into<String>) -> Self {
+        Self { parts: vec![text.into()], binding: Binding::Single }
+    }
+
+    fn unknown() -> Self {
+        Self::single(UNKNOWN)
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.parts == [UNKNOWN]
+    }
+
+    fn text(&self) -> String {
+        self.parts.join(if self.binding == Binding::Union { " | " } else { " & " })
+    }
+
+    /// Its text as a part of something that binds so strongly.
+    fn within(&self, binding: Binding) -> String {
+        if self.binding < binding { format!("({})", self.text()) } else { self.text() }
+    }
+}
+
+/// One of them; of nothing is anything.
+fn union(members: Vec<Type>) -> Type {
+    if members.iter().any(Type::is_unknown) {
+        return Type::unknown();
+    }
+    joined(members, Binding::Union)
+}
+
+/// All of them; what is not known restricts nothing.
+fn intersection(members: Vec<Type>) -> Type {
+    joined(
+        members.into_iter().filter(|member| !member.is_unknown()).collect(),
+        Binding::Intersection,
+    )
+}
+
+fn joined(mut members: Vec<Type>, binding: Binding) -> Type {
+    if members.len() < 2 {
+        return members.pop().unwrap_or_else(Type::unknown);
+    }
+    let mut parts = Vec::new();
+    for member in members {
+        if member.binding == binding {
+            parts.extend(member.parts);
+        } else {
+            parts.push(member.within(binding));
+        }
+    }
+    let mut seen = HashSet::new();
+    parts.retain(|part| seen.insert(part.clone()));
+    let binding = if parts.len() == 1 { Binding::Single } else { binding };
+    Type { parts, binding }
+}
+
+/// Writes the types of one tool.
+struct Printer<'a> {
+    root: &'a Value,
+    /// Bytes that may still be written.
+    left: usize,
+    depth: usize,
+    /// Targets of references whose types are being written.
+    open: Vec<&'a Value>,
+}
+
+/// With an indentation, an object whose properties are described is written on
+/// several lines, with the descriptions.
+type Indent = Option<usize>;
+
+impl<'a> Printer<'a> {
+    fn charge(&mut self, bytes: usize) -> bool {
+        let enough = self.left >= bytes;
+        self.left = self.left.saturating_sub(bytes);
+        enough
+    }
+
+    /// MCP's `inputSchema` is that of an object; a tool whose schema is another, or
+    /// none, can still be called with an object.
+    fn parameters(&mut self, schema: &Map<String, Value>, root: &'a Value) -> String {
+        if takes_nothing(schema) {
+            return String::new();
+        }
+        let kind = schema.get("type").and_then(Value::as_str);
+        let typed = self.typed(root, Some(1));
+        let no_object = typed.is_unknown() || kind.is_some_and(|kind| kind != "object");
+        let text = if no_object { ANY_OBJECT.to_owned() } else { typed.text() };
+        let elsewhere = ["$ref", "anyOf", "oneOf", "allOf"];
+        let needed =
+            !required(schema).is_empty() || elsewhere.iter().any(|key| schema.contains_key(*key));
+        format!("args{}: {text}", if needed { "" } else { "?" })
+    }
+
+    fn typed(&mut self, schema: &'a Value, indent: Indent) -> Type {
+        if self.depth == MAX_DEPTH || !self.charge(TYPE) {
+            return Type::unknown();
+        }
+        self.depth += 1;
+        let typed = match schema {
+            Value::Bool(false) => Type::single("never"),
+            Value::Object(map) => self.keywords(map, indent),
+            _ => Type::unknown(),
+        };
+        self.depth -= 1;
+        typed
+    }
+
+    fn keywords(&mut self, map: &'a Map<String, Value>, indent: Indent) -> Type {
+        let mut all = Vec::new();
+        if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
+            all.push(self.reference(reference, indent));
+        }
+        all.push(match (map.get("const"), map.get("enum").and_then(Value::as_array)) {
+            (Some(value), _) => self.literal(value),
+            (None, Some(values)) => self.enumeration(values),
+            (None, None) => self.by_type(map, indent),
+        });
+        for alternatives in ["anyOf", "oneOf"] {
+            if let Some(branches) = map.get(alternatives).and_then(Value::as_array) {
+                all.push(union(self.each(branches, indent)));
+            }
+        }
+        if let Some(branches) = map.get("allOf").and_then(Value::as_array) {
+            all.extend(self.each(branches, indent));
+        }
+        let all = intersection(all);
+        match map.get("nullable") {
+            Some(Value::Bool(true)) => union(vec![all, Type::single("null")]),
+            _ => all,
+        }
+    }
+
+    fn each(&mut self, schemas: &'a [Value], indent: Indent) -> Vec<Type> {
+        let mut types = Vec::new();
+        for schema in schemas {
+            types.push(self.typed(schema, indent));
+            if self.left == 0 {
+                break;
+            }
+        }
+        types
+    }
+
+    fn reference(&mut self, reference: &str, indent: Indent) -> Type {
+        let Some(target) = resolve(self.root, reference) else { return Type::unknown() };
+        if self.open.iter().any(|open| std::ptr::eq(*open, target)) {
+            return Type::unknown();
+        }
+        self.open.push(target);
+        let typed = self.typed(target, indent);
+        self.open.pop();
+        typed
+    }
+
+    fn literal(&mut self, value: &Value) -> Type {
+        let text = match value {
+            Value::String(text) if text.len() > MAX_STRING => return Type::single("string"),
+            Value::String(text) => string_literal(text),
+            Value::Array(_) | Value::Object(_) => return Type::unknown(),
+            other => other.to_string(),
+        };
+        if self.charge(text.len()) { Type::single(text) } else { Type::unknown() }
+    }
+
+    fn enumeration(&mut self, values: &[Value]) -> Type {
+        let mut members = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            members.push(if at < MAX_VALUES { self.literal(value) } else { kind_of(value) });
+            if self.left == 0 {
+                break;
+            }
+        }
+        union(members)
+    }
+
+    fn by_type(&mut self, map: &'a Map<String, Value>, indent: Indent) -> Type {
+        let has = |keys: &[&str]| keys.iter().any(|key| map.contains_key(*key));
+        match map.get("type") {
+            Some(Value::String(name)) => self.named(name, map, indent),
+            // There are seven types.
+            Some(Value::Array(names)) => {
+                let names = names.iter().take(7).filter_map(Value::as_str);
+                union(names.map(|name| self.named(name, map, indent)).collect())
+            }
+            None if has(&["properties", "additionalProperties", "patternProperties"]) => {
+                self.object(map, indent)
+            }
+            None if has(&["items", "prefixItems"]) => self.array(map, indent),
+            _ => Type::unknown(),
+        }
+    }
+
+    fn named(&mut self, name: &str, map: &'a Map<String, Value>, indent: Indent) -> Type {
+        match name {
+            "integer" => Type::single("number"),
+            "string" | "number" | "boolean" | "null" => Type::single(name),
+            "array" => self.array(map, indent),
+            "object" => self.object(map, indent),
+            _ => Type::unknown(),
+        }
+    }
+
+    /// A tuple is `prefixItems` with `items` for the rest; before 2020-12 it was
+    /// `items` with `additionalItems`.
+    fn array(&mut self, map: &'a Map<String, Value>, indent: Indent) -> Type {
+        let items = map.get("items");
+        let (first, rest) = match (map.get("prefixItems"), items) {
+            (Some(Value::Array(first)), rest) => (first, rest),
+            (_, Some(Value::Array(first))) => (first, map.get("additionalItems")),
+            (_, Some(items)) => {
+                let item = self.typed(items, indent).within(Binding::Single);
+                return Type::single(format!("{item}[]"));
+            }
+            (_, None) => return Type::single("unknown[]"),
+        };
+        let mut items: Vec<String> = self.each(first, indent).iter().map(Type::text).collect();
+        if let Some(rest) = rest.filter(|rest| rest.is_object()) {
+            items.push(format!("...{}[]", self.typed(rest, indent).within(Binding::Single)));
+        }
+        Type::single(format!("[{}]", items.join(", ")))
+    }
+
+    fn object(&mut self, map: &'a Map<String, Value>, indent: Indent) -> Type {
+        let properties = map.get("properties").and_then(Value::as_object);
+        let Some(properties) = properties.filter(|properties| !properties.is_empty()) else {
+            let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
+            return self
+                .index(map)
+                .unwrap_or_else(|| Type::single(if closed { "{}" } else { ANY_OBJECT }));
+        };
+        let members = Type::single(self.members(properties, &required(map), indent));
+        let index = self.index(map).filter(|index| index.text() != ANY_OBJECT);
+        intersection(std::iter::once(members).chain(index).collect())
+    }
+
+    /// What properties without a name of their own are, if the schema says so.
+    fn index(&mut self, map: &'a Map<String, Value>) -> Option<Type> {
+        let patterns = map.get("patternProperties").and_then(Value::as_object);
+        let patterns = patterns.into_iter().flat_map(|patterns| patterns.values());
+        let others = map.get("additionalProperties").filter(|schema| schema.is_object());
+        let mut values = Vec::new();
+        for schema in patterns.chain(others) {
+            values.push(self.typed(schema, None));
+            if self.left == 0 {
+                break;
+            }
+        }
+        let any = !values.is_empty();
+        any.then(|| Type::single(format!("Record<string, {}>", union(values).text())))
+    }
+
+    fn members(
+        &mut self,
+        properties: &'a Map<String, Value>,
+        required: &HashSet<&str>,
+        indent: Indent,
+    ) -> String {
+        let described = indent.is_some() && any_described(properties, 0);
+        let indent = indent.filter(|_| described).map(|indent| indent + 1);
+        let margin = MARGIN.repeat(indent.unwrap_or_default());
+        let mut members = Vec::new();
+        for (name, schema) in properties {
+            let key = property_name(name);
+            if !self.charge(key.len() + margin.len()) {
+                members.push("[more: string]: unknown".to_owned());
+                break;
+            }
+            let text = indent.and_then(|_| property_text(schema));
+            let text = text.filter(|text| self.charge(text.len() + margin.len()));
+            let comment = comment(&text.unwrap_or_default(), &margin);
+            let optional = if required.contains(name.as_str()) { "" } else { "?" };
+            members
+                .push(format!("{comment}{key}{optional}: {}", self.typed(schema, indent).text()));
+        }
+        match indent {
+            None => format!("{{{}}}", members.join(", ")),
+            Some(indent) => {
+                let lines: Vec<String> =
+                    members.iter().map(|member| format!("{margin}{member};\n")).collect();
+                format!("{{\n{}{}}}", lines.concat(), MARGIN.repeat(indent - 1))
+            }
+        }
+    }
+}
+
+/// Whether a tool has no parameters. MCP 2025-11-25 (server/tools) writes that as an
+/// object without properties.
+fn takes_nothing(schema: &Map<String, Value>) -> bool {
+    let is_object = schema.get("type").and_then(Value::as_str) == Some("object");
+    let open = ["additionalProperties", "patternProperties", "$ref", "anyOf", "oneOf", "allOf"];
+    let properties = schema.get("properties").and_then(Value::as_object);
+    is_object
+        && properties.is_none_or(Map::is_empty)
+        && open.iter().all(|key| matches!(schema.get(*key), None | Some(Value::Bool(false))))
+}
+
+fn required(schema: &Map<String, Value>) -> HashSet<&str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn kind_of(value: &Value) -> Type {
+    match value {
+        Value::String(_) => Type::single("string"),
+        Value::Number(_) => Type::single("number"),
+        Value::Bool(_) => Type::single("boolean"),
+        Value::Null => Type::single("null"),
+        Value::Array(_) | Value::Object(_) => Type::unknown(),
+    }
+}
+
+fn property_name(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+    if name.chars().all(is_plain)
+        && !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+    {
+        name.to_owned()
+    } else {
+        string_literal(name)
+    }
+}
+
+/// A property's description and default.
+fn property_text(schema: &Value) -> Option<String> {
+    let description = schema.get("description").and_then(Value::as_str);
+    let description = description.map(str::trim).filter(|text| !text.is_empty());
+    let default = match schema.get("default") {
+        Some(Value::String(text)) if text.len() <= MAX_DEFAULT => Some(string_literal(text)),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+        _ => None,
+    };
+    match (description, default) {
+        (Some(text), None) => Some(shortened(text.to_owned(), MAX_COMMENT)),
+        (Some(text), Some(default)) => {
+            Some(format!("{} (default: {default})", shortened(text.to_owned(), MAX_COMMENT)))
+        }
+        (None, default) => default.map(|default| format!("default: {default}")),
+    }
+}
+
+fn any_described(properties: &Map<String, Value>, depth: usize) -> bool {
+    properties
+        .values()
+        .any(|schema| property_text(schema).is_some() || has_described(schema, depth))
+}
+
+fn has_described(schema: &Value, depth: usize) -> bool {
+    depth < MAX_LOOK
+        && (schema.get("items").is_some_and(|items| has_described(items, depth + 1))
+            || schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .is_some_and(|properties| any_described(properties, depth + 1)))
+}
+
+/// A JSDoc comment with what follows it on a new line; nothing for no text. Its end
+/// is looked for after what is not visible was dropped, which could have parted it.
+fn comment(text: &str, margin: &str) -> String {
+    let text = shortened(text.to_owned(), MAX_COMMENT);
+    let lines: Vec<String> = text
+        .split(['\n', '\r', '\u{2028}', '\u{2029}'])
+        .map(|line| line.chars().filter(|c| *c == '\t' || !is_hidden(*c)).collect::<String>())
+        .map(|line| line.trim_end().replace("*/", "*\\/"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    match lines.as_slice() {
+        [] => String::new(),
+        [line] => format!("/** {} */\n{margin}", line.trim_start()),
+        lines => {
+            let body: Vec<String> =
+                lines.iter().map(|line| format!("{margin} * {line}\n")).collect();
+            format!("/**\n{}{margin} */\n{margin}", body.concat())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn type_text(schema: Value) -> String {
+        type_of(&schema, &schema)
+    }
+
+    fn tool(name: &str, description: &str, input: Value, output: Option<Value>) -> ToolInfo {
+        let object = |value: Value| value.as_object().cloned().unwrap_or_default();
+        ToolInfo {
+            server: "up".to_owned(),
+            name: name.to_owned(),
+            title: None,
+            description: Some(description.to_owned()),
+            input_schema: object(input),
+            output_schema: output.map(object),
+        }
+    }
+
+    #[test]
+    fn the_seven_types_have_their_names() {
+        for (kind, expected) in [
+            ("string", "string"),
+            ("integer", "number"),
+            ("number", "number"),
+            ("boolean", "boolean"),
+            ("null", "null"),
+            ("array", "unknown[]"),
+            ("object", "Record<string, unknown>"),
+            ("file", "unknown"),
+        ] {
+            assert_eq!(type_text(json!({ "type": kind })), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_schema_is_unknown() {
+        for schema in
+            [json!(null), json!(true), json!("x"), json!([1]), json!({}), json!({"type": 5})]
+        {
+            assert_eq!(type_text(schema.clone()), "unknown", "{schema}");
+        }
+        assert_eq!(type_text(json!(false)), "never");
+    }
+
+    #[test]
+    fn objects_list_their_properties() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "owner": {"type": "string"},
+                "labels": {"type": "array", "items": {"type": "string"}},
+                "content-type": {"type": "string"},
+                "at": {"properties": {"x": {"type": "integer"}}, "required": ["x"]},
+            },
+            "required": ["owner"],
+        });
+        assert_eq!(
+            type_text(schema),
+            r#"{owner: string, labels?: string[], "content-type"?: string, at?: {x: number}}"#
+        );
+    }
+
+    #[test]
+    fn properties_without_names_are_a_record() {
+        let number = json!({"type": "number"});
+        for (schema, expected) in [
+            (json!({"additionalProperties": number}), "Record<string, number>"),
+            (json!({"patternProperties": {"^a": number}}), "Record<string, number>"),
+            (json!({"type": "object", "additionalProperties": false}), "{}"),
+            (
+                json!({"properties": {"a": {"type": "string"}}, "additionalProperties": number}),
+                "{a?: string} & Record<string, number>",
+            ),
+            (json!({"properties": {"a": number}, "additionalProperties": {}}), "{a?: number}"),
+        ] {
+            assert_eq!(type_text(schema.clone()), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_they_are() {
+        for (schema, expected) in [
+            (json!({"enum": ["a", "b\"", 1, null]}), r#""a" | "b\"" | 1 | null"#),
+            (json!({"const": -1.5}), "-1.5"),
+            (json!({"enum": [{"a": 1}]}), "unknown"),
+            (json!({"const": "x".repeat(MAX_STRING + 1)}), "string"),
+        ] {
+            assert_eq!(type_text(schema.clone()), expected, "{schema}");
+        }
+        let many: Vec<usize> = (0..=MAX_VALUES).collect();
+        assert!(type_text(json!({ "enum": many })).ends_with(" | 98 | 99 | number"));
+    }
+
+    #[test]
+    fn alternatives_are_a_union() {
+        for (schema, expected) in [
+            (json!({"type": ["string", "null", "null"]}), "string | null"),
+            (json!({"type": "string", "nullable": true}), "string | null"),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "null"}], "nullable": true}),
+                "string | null",
+            ),
+            (json!({"oneOf": [{"type": "string"}, {}]}), "unknown"),
+            (
+                json!({"items": {"anyOf": [{"type": "string"}, {"type": "number"}]}}),
+                "(string | number)[]",
+            ),
+        ] {
+            assert_eq!(type_text(schema.clone()), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn all_of_is_an_intersection() {
+        let a = json!({"properties": {"a": {"type": "string"}}});
+        let b = json!({"properties": {"b": {"type": "string"}}});
+        for (schema, expected) in [
+            (json!({"allOf": [a, b]}), "{a?: string} & {b?: string}"),
+            (
+                json!({"allOf": [a, {"anyOf": [b, {"type": "null"}]}]}),
+                "{a?: string} & ({b?: string} | null)",
+            ),
+            (
+                json!({"properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}]}),
+                "{a?: string}",
+            ),
+            (json!({"type": "string", "allOf": [{"minLength": 1}]}), "string"),
+        ] {
+            assert_eq!(type_text(schema.clone()), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn tuples_list_their_items() {
+        let (a, b) = (json!({"type": "string"}), json!({"type": "number"}));
+        for (schema, expected) in [
+            (json!({"prefixItems": [a, b]}), "[string, number]"),
+            (json!({"type": "array", "items": [a], "additionalItems": b}), "[string, ...number[]]"),
+            (json!({"prefixItems": [a], "items": false}), "[string]"),
+        ] {
+            assert_eq!(type_text(schema.clone()), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn references_are_written_out() {
+        let schema = json!({
+            "properties": {
+                "a": {"$ref": "#/$defs/A"},
+                "b": {"$ref": "#/definitions/B"},
+                "c": {"$ref": "x.json"},
+            },
+            "$defs": {"A": {"type": "string"}},
+            "definitions": {"B": {"type": "array", "items": {"$ref": "#/$defs/A"}}},
+        });
+        assert_eq!(type_text(schema), "{a?: string, b?: string[], c?: unknown}");
+    }
+
+    #[test]
+    fn recursion_ends_in_unknown() {
+        let tree = json!({"properties": {"children": {"type": "array", "items": {"$ref": "#"}}}});
+        assert_eq!(type_text(tree), "{children?: unknown[]}");
+        let pair = json!({
+            "$ref": "#/$defs/A",
+            "$defs": {
+                "A": {"properties": {"b": {"$ref": "#/$defs/B"}}},
+                "B": {"properties": {"a": {"$ref": "#/$defs/A"}}},
+            },
+        });
+        assert_eq!(type_text(pair), "{b?: {a?: unknown}}");
+    }
+
+    #[test]
+    fn depth_ends_in_unknown() {
+        let deep = (0..40).fold(json!({"type": "string"}), |inner, _| json!({"items": inner}));
+        assert_eq!(type_text(deep), format!("unknown{}", "[]".repeat(MAX_DEPTH)));
+    }
+
+    #[test]
+    fn too_much_text_ends_in_unknown() {
+        let wide: Map<String, Value> =
+            (0..10_000).map(|at| (format!("p{at}"), json!({"type": "string"}))).collect();
+        let text = type_text(json!({ "properties": wide }));
+        assert!(text.len() < MAX_TEXT, "{}", text.len());
+        assert!(text.ends_with(", [more: string]: unknown}"));
+        // 2^40 types when written out.
+        let mut doubled = Map::new();
+        for at in 0..40 {
+            let next = json!({"$ref": format!("#/$defs/{}", at + 1)});
+            doubled.insert(at.to_string(), json!({"items": {"allOf": [next, next]}}));
+        }
+        assert!(type_text(json!({"$ref": "#/$defs/0", "$defs": doubled})).len() < 2 * MAX_TEXT);
+    }
+
+    #[test]
+    fn a_module_is_declared_with_its_descriptions() {
+        let issue = tool(
+            "create-issue",
+            "Create an issue.\r\n\r\nIt is */ public.",
+            json!({
+                "type": "object",
+                "properties": {
+                    "owner": {"type": "string", "description": "Owner of it"},
+                    "labels": {"type": "array", "items": {"type": "string"}},
+                    "limit": {"type": "integer", "description": "At most", "default": 10},
+                },
+                "required": ["owner"],
+            }),
+            Some(json!({"properties": {"url": {"type": "string"}}, "required": ["url"]})),
+        );
+        let ping = tool("ping_it", "", json!({"type": "object", "properties": {}}), None);
+        let find = tool("find", "Find", json!({"type": "object", "properties": {"q": {}}}), None);
+        assert_eq!(
+            module_declaration("git hub", &[&issue, &ping, &find]),
+            r#"declare module "mcp:git hub" {
+  /**
+   * Create an issue.
+   * It is *\/ public.
+   */
+  export function createIssue(args: {
+    /** Owner of it */
+    owner: string;
+    labels?: string[];
+    /** At most (default: 10) */
+    limit?: number;
+  }): Promise<{url: string}>;
+  export function pingIt(): Promise<any>;
+  /** Find */
+  export function find(args?: {q?: unknown}): Promise<any>;
+  export { createIssue as "create-issue", pingIt as ping_it };
+}"#
+        );
+    }
+
+    #[test]
+    fn nested_descriptions_are_shown() {
+        let add = tool(
+            "add",
+            "Add",
+            json!({
+                "type": "object",
+                "properties": {"all": {"type": "array", "items": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string", "description": "Its name"}},
+                }}},
+                "required": ["all"],
+            }),
+            None,
+        );
+        assert_eq!(
+            module_declaration("m", &[&add]),
+            r#"declare module "mcp:m" {
+  /** Add */
+  export function add(args: {
+    all: {
+      /** Its name */
+      name?: string;
+    }[];
+  }): Promise<any>;
+}"#
+        );
+    }
+
+    #[test]
+    fn a_tool_without_a_usable_schema_takes_any_object() {
+        for schema in [
+            json!({}),
+            json!({"type": "string"}),
+            json!({"type": "object", "additionalProperties": true}),
+        ] {
+            let odd = tool("odd", "", schema, None);
+            assert_eq!(
+                module_declaration("m", &[&odd]),
+                "declare module \"mcp:m\" {\n  \
+                 export function odd(args?: Record<string, unknown>): Promise<any>;\n}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_comment_ends_where_it_should() {
+        for text in ["*/", "a*\u{202e}/b", "*\u{0}/", "**/", "*\n/", "/", "*/*/"] {
+            let comment = comment(text, "  ");
+            assert_eq!(comment.matches("*/").count(), 1, "{comment}");
+            assert!(comment.ends_with("*/\n  "), "{comment}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_one_line() {
+        let echo = tool(
+            "echo",
+            "\nEcho\nIt echoes",
+            json!({
+                "properties": {"text": {"type": "string"}, "n": {"type": "integer"}},
+                "required": ["text"],
+            }),
+            None,
+        );
+        assert_eq!(sample(&echo), "echo(text:string, n?:number) - Echo");
+        let long = tool("l", &"é".repeat(200), json!({}), None);
+        assert_eq!(sample(&long), format!("l() - {}…", "é".repeat(119)));
+    }
+
+    #[test]
+    fn a_sample_has_short_types_and_few_parameters() {
+        let mut properties = Map::new();
+        properties.insert(
+            "kind".to_owned(),
+            json!({"type": "string", "enum": ["first", "second", "third"]}),
+        );
+        for at in 0..9 {
+            properties.insert(format!("p{at}"), json!({"type": "boolean"}));
+        }
+        let many = tool("many", "", json!({ "properties": properties }), None);
+        let others: Vec<String> = (0..7).map(|at| format!("p{at}?:boolean")).collect();
+        assert_eq!(sample(&many), format!("many(kind?:string, {}, …)", others.join(", ")));
+    }
+
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let keyword = prop::sample::select(vec![
+            "type",
+            "properties",
+            "items",
+            "prefixItems",
+            "anyOf",
+            "allOf",
+            "enum",
+            "const",
+            "$ref",
+            "required",
+            "additionalProperties",
+            "description",
+            "default",
+            "a",
+        ]);
+        let leaf = prop_oneof![
+            Just(json!("#")),
+            Just(json!("#/a")),
+            Just(json!("object")),
+            Just(json!("array")),
+            Just(json!("*/")),
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 6, move |inner| {
+            let pairs = prop::collection::vec((keyword.clone(), inner.clone()), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..6).prop_map(Value::from),
+                pairs.prop_map(|pairs| {
+                    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+                    Value::Object(pairs.collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_schema_has_a_type(schema in any_schema()) {
+            let text = type_of(&schema, &schema);
+            prop_assert!(!text.is_empty() && !text.contains('\n'), "{}", text);
+        }
+
+        #[test]
+        fn a_description_stays_in_its_comment(text in "[*/a\\n\\r\u{202e}\u{2028}]{0,12}") {
+            let odd = tool("odd", &text, json!({"type": "object"}), None);
+            let declared = module_declaration("m", &[&odd]);
+            let comment = declared.strip_suffix("export function odd(): Promise<any>;\n}").unwrap();
+            let comment = comment.strip_prefix("declare module \"mcp:m\" {\n  ").unwrap().trim();
+            prop_assert!(comment.is_empty() || comment.starts_with("/**"), "{}", comment);
+            prop_assert_eq!(comment.matches("*/").count(), usize::from(!comment.is_empty()));
+        }
+    }
+}

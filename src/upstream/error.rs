@@ -1,0 +1,54 @@
+//! Why a request to an upstream server has no result.
+
+use thiserror::Error;
+
+use crate::config::environment::MAX_TOOL_RESULT;
+
+/// Longest text of an upstream server in an error, in bytes.
+const MAX_TEXT: usize = 4096;
+
+#[derive(Debug, Clone, Error)]
+pub(crate) enum UpstreamError {
+    #[error("MCP server \"{name}\" not found{hint}")]
+    NoServer { name: String, hint: String },
+    #[error("Tool \"{tool}\" not found on MCP server \"{server}\"{hint}")]
+    NoTool { server: String, tool: String, hint: String },
+    /// The entry in the configuration cannot be used, or the server not be reached.
+    #[error("MCP server \"{name}\" failed to connect: {reason}")]
+    Unavailable { name: String, reason: String },
+    #[error("MCP server \"{name}\" did not answer within {ms} ms")]
+    Timeout { name: String, ms: u128 },
+    #[error("MCP server \"{name}\" ended or closed the connection before it answered")]
+    Closed { name: String },
+    #[error("MCP server \"{name}\" answered with an error: {message} ({code})")]
+    Answered { name: String, code: i32, message: String },
+    #[error(
+        "MCP server \"{name}\" sent a result of more than {limit} bytes ({MAX_TOOL_RESULT}). Ask \
+         for less, or in pages"
+    )]
+    TooLarge { name: String, limit: usize },
+    #[error("MCP server \"{name}\" answered with something else than was asked for: {what}")]
+    Unexpected { name: String, what: String },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A text that somebody else chose, without control characters and not too long.
+pub(super) fn shown(text: &str) -> String {
+    let cut = &text[..text.floor_char_boundary(MAX_TEXT)];
+    let mut shown: String =
+        cut.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    if cut.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// ". Did you mean …", if there are candidates.
+pub(super) fn hint(near: &[&str]) -> String {
+    if near.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<_> = near.iter().map(|name| format!("\"{name}\"")).collect();
+    format!(". Did you mean {}?", quoted.join(" or "))
+}

@@ -1,0 +1,405 @@
+//! The MCP servers that programs may call: connected once, kept across runs. What
+//! they say is no more trusted than what programs say.
+//!
+//! ```text
+//! configuration → Upstreams → Upstream (one server) → Connection → rmcp
+//! ```
+
+mod arguments;
+mod client;
+mod connection;
+mod declarations;
+mod error;
+mod identifiers;
+mod lines;
+mod module;
+mod process;
+mod search;
+mod server;
+mod tool_info;
+mod views;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+pub(crate) use client::{CallContext, Caller};
+pub(crate) use connection::Ask;
+pub(crate) use declarations::{module_declaration, sample};
+pub(crate) use error::UpstreamError;
+pub(crate) use server::{Catalog, Tool, Upstream};
+pub(crate) use tool_info::ToolInfo;
+
+use crate::config::servers::ServersFile;
+use crate::policy::{Denied, RunTools, allow_tool, is_visible};
+use error::hint;
+use search::{SearchIndex, near_names};
+
+/// How often the configuration file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long discovery waits for servers that have not answered yet.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Bytes of the configuration file that are read; `ServersFile` refuses fewer.
+const MAX_FILE: u64 = 2 << 20;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of one result.
+    pub result_bytes: usize,
+}
+
+/// All upstream servers. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Upstreams(Arc<Inner>);
+
+struct Inner {
+    file: Option<PathBuf>,
+    environment: Arc<HashMap<String, String>>,
+    limits: Limits,
+    servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
+    /// Why the file, as it is now, is not used.
+    problem: Mutex<Option<String>>,
+    index: Mutex<Option<Arc<Index>>>,
+    /// Variables that the file names: they hold secrets of the servers.
+    variables: Mutex<Vec<String>>,
+}
+
+/// All tools that are known, and where they are.
+struct Index {
+    /// The state of each server that this was made of.
+    made_of: Vec<(Arc<str>, u64)>,
+    tools: Vec<(Arc<Upstream>, Arc<Catalog>, usize)>,
+    search: SearchIndex,
+}
+
+/// A tool that was found.
+pub(crate) struct Found {
+    catalog: Arc<Catalog>,
+    index: usize,
+}
+
+impl Found {
+    pub(crate) fn info(&self) -> &ToolInfo {
+        &self.catalog.tools[self.index].info
+    }
+}
+
+/// A call that was not made, or failed.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    Denied(Denied),
+    Failed(UpstreamError),
+}
+
+impl From<UpstreamError> for CallError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Upstreams {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Why the file cannot be used, as a sentence.
+    pub(crate) fn new(
+        file: Option<PathBuf>,
+        environment: HashMap<String, String>,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let upstreams = Self(Arc::new(Inner {
+            file,
+            environment: Arc::new(environment),
+            limits,
+            servers: RwLock::default(),
+            problem: Mutex::default(),
+            index: Mutex::default(),
+            variables: Mutex::default(),
+        }));
+        upstreams.read_file()?;
+        Ok(upstreams)
+    }
+
+    fn read_file(&self) -> Result<(), String> {
+        let Some(path) = &self.0.file else { return Ok(()) };
+        let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let variable = |name: &str| self.0.environment.get(name).cloned();
+        let file = ServersFile::parse(&text, &variable)
+            .map_err(|problem| format!("{}: {problem}", path.display()))?;
+        for warning in &file.warnings {
+            tracing::warn!("{}: {warning}", path.display());
+        }
+        *self.0.variables.lock().unwrap_or_else(PoisonError::into_inner) = file.variables;
+        let before = self.servers();
+        let kept = |name: &str, config: &Result<_, String>| {
+            before.iter().find(|old| &*old.name == name && old.config == *config).cloned()
+        };
+        let servers = file.servers.into_iter().map(|(name, config)| {
+            if let Err(reason) = &config {
+                tracing::warn!(server = %name, "disabled: {reason}");
+            }
+            kept(&name, &config).unwrap_or_else(|| {
+                Upstream::new(&name, config, self.0.environment.clone(), self.0.limits)
+            })
+        });
+        let servers = Arc::new(servers.collect::<Vec<_>>());
+        *self.0.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
+        Ok(())
+    }
+
+    /// Reads the file again whenever it changes, until the last clone is dropped.
+    pub(crate) fn watch(&self) {
+        let Some(path) = self.0.file.clone() else { return };
+        let inner = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            let mut seen = stamp(&path);
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let Some(inner) = inner.upgrade() else { return };
+                let now = stamp(&path);
+                if now != seen {
+                    seen = now;
+                    Self(inner).read_again();
+                }
+            }
+        });
+    }
+
+    fn read_again(&self) {
+        let read = self.read_file();
+        match &read {
+            Ok(()) => {
+                tracing::info!("the configuration of MCP servers has changed and was read");
+                self.connect_all();
+            }
+            Err(problem) => tracing::error!("the changed configuration is not used: {problem}"),
+        }
+        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = read.err();
+    }
+
+    /// Connects to all servers, in the background.
+    pub(crate) fn connect_all(&self) {
+        for server in self.servers().iter().filter(|server| server.config.is_ok()).cloned() {
+            tokio::spawn(async move { server.connect().await.map(drop) });
+        }
+    }
+
+    /// Variables of the environment that the file names.
+    pub(crate) fn variables(&self) -> Vec<String> {
+        self.0.variables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there is a configuration.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.0.file.is_some()
+    }
+
+    /// Why the configuration file, as it is now, is not used.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All configured servers that are not disabled, those with a problem too.
+    pub(crate) fn servers(&self) -> Arc<Vec<Arc<Upstream>>> {
+        self.0.servers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A server by its name.
+    pub(crate) fn server(&self, name: &str) -> Result<Arc<Upstream>, UpstreamError> {
+        let servers = self.servers();
+        servers.iter().find(|server| &*server.name == name).cloned().ok_or_else(|| {
+            let near = near_names(name, servers.iter().map(|server| &*server.name));
+            UpstreamError::NoServer { name: error::shown(name), hint: hint(&near) }
+        })
+    }
+
+    /// Waits until each server has been tried, but not for long.
+    pub(crate) async fn settled(&self) {
+        let servers = self.servers();
+        let unknown = servers.iter().filter(|server| {
+            let state = server.state();
+            state.catalog.is_none() && state.error.is_none()
+        });
+        let connecting = unknown.map(|server| server.connect());
+        let _ = tokio::time::timeout(SETTLE, futures::future::join_all(connecting)).await;
+    }
+
+    /// Server and tool of a name such as `mcp__server__tool`. Names of servers may
+    /// have `__` in them.
+    pub(crate) fn qualified(&self, name: &str) -> Result<(String, String), UpstreamError> {
+        let invalid = || {
+            UpstreamError::Invalid(format!(
+                "\"{}\" is no name of a tool: mcp__server__tool is",
+                error::shown(name)
+            ))
+        };
+        let rest = name.strip_prefix("mcp__").ok_or_else(invalid)?;
+        let servers = self.servers();
+        let found = servers.iter().filter_map(|server| {
+            let tool = rest.strip_prefix(&*server.name)?.strip_prefix("__")?;
+            Some((server.name.to_string(), tool.to_owned()))
+        });
+        // The longest name of a server that fits.
+        if let Some(found) = found.max_by_key(|(server, _)| server.len()) {
+            return Ok(found);
+        }
+        let (server, _) = rest.split_once("__").ok_or_else(invalid)?;
+        Err(self.server(server).err().unwrap_or_else(invalid))
+    }
+
+    /// Calls a tool, if policy lets this run and the arguments fit.
+    pub(crate) async fn call(
+        &self,
+        run: &RunTools,
+        server: &str,
+        tool: &str,
+        arguments: Map<String, Value>,
+        context: CallContext,
+    ) -> Result<Value, CallError> {
+        let upstream = self.server(server)?;
+        let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
+        upstream.connect().await?;
+        let catalog = upstream.state().catalog.unwrap_or_default();
+        let Some(known) = catalog.tool(allowed.tool()) else {
+            let visible = visible(&upstream, &catalog, run);
+            return Err(no_tool(allowed.server(), tool, visible.map(|tool| &*tool.info.name)).into());
+        };
+        let arguments = Value::Object(arguments);
+        known.check.check(&known.info, &arguments).map_err(UpstreamError::Invalid)?;
+        let Value::Object(arguments) = arguments else { unreachable!("made above") };
+        let ask = Ask::CallTool { name: allowed.tool().to_owned(), arguments };
+        Ok(upstream.ask(ask, Some(context)).await?)
+    }
+
+    /// Asks for something other than a call. A run that is restricted to some tools
+    /// may ask their servers only.
+    pub(crate) async fn ask(
+        &self,
+        run: &RunTools,
+        server: &str,
+        ask: Ask,
+        context: Option<CallContext>,
+    ) -> Result<Value, CallError> {
+        let upstream = self.server(server)?;
+        let catalog = self.catalog(&upstream).await?;
+        if !run.is_unrestricted() && visible(&upstream, &catalog, run).next().is_none() {
+            return Err(CallError::Denied(
+                allow_tool(&upstream.rules, run, server, "").err().unwrap_or_else(|| {
+                    Denied::never(
+                        crate::policy::Permission::Tool,
+                        Some(server.to_owned()),
+                        "this call's allowedTools include none of its tools",
+                    )
+                }),
+            ));
+        }
+        Ok(upstream.ask(ask, context).await?)
+    }
+
+    /// The tools of a server, after connecting if need be.
+    pub(crate) async fn catalog(
+        &self,
+        upstream: &Arc<Upstream>,
+    ) -> Result<Arc<Catalog>, UpstreamError> {
+        upstream.connect().await?;
+        Ok(upstream.state().catalog.unwrap_or_default())
+    }
+
+    /// The best tools for a query, among those that the run may call.
+    pub(crate) fn search(&self, run: &RunTools, query: &str, limit: usize) -> Vec<(Found, f64)> {
+        let index = self.index();
+        let found = index.search.search(query, index.tools.len());
+        let visible = found.into_iter().filter_map(|(place, score)| {
+            let (server, catalog, tool) = &index.tools[place];
+            let name = &catalog.tools[*tool].info.name;
+            is_visible(&server.rules, run, &server.name, name)
+                .then(|| (Found { catalog: catalog.clone(), index: *tool }, score))
+        });
+        visible.take(limit).collect()
+    }
+
+    /// One tool by its qualified name, if the run may see it.
+    pub(crate) fn find(&self, run: &RunTools, qualified: &str) -> Option<Found> {
+        let (server, tool) = self.qualified(qualified).ok()?;
+        let upstream = self.server(&server).ok()?;
+        let catalog = upstream.state().catalog?;
+        let index = *catalog.by_name.get(&tool)?;
+        is_visible(&upstream.rules, run, &server, &tool).then_some(Found { catalog, index })
+    }
+
+    fn index(&self) -> Arc<Index> {
+        let servers = self.servers();
+        let states: Vec<_> = servers.iter().map(|server| (server, server.state())).collect();
+        let made_of: Vec<_> =
+            states.iter().map(|(server, state)| (server.name.clone(), state.generation)).collect();
+        let mut index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = index.as_ref().filter(|index| index.made_of == made_of) {
+            return index.clone();
+        }
+        let tools: Vec<_> = states
+            .iter()
+            .flat_map(|(server, state)| {
+                let catalog = state.catalog.clone().unwrap_or_default();
+                (0..catalog.tools.len())
+                    .map(move |tool| (Arc::clone(server), catalog.clone(), tool))
+            })
+            .collect();
+        let infos = tools.iter().map(|(_, catalog, tool)| &catalog.tools[*tool].info);
+        let search = SearchIndex::new(infos);
+        let made = Arc::new(Index { made_of, search, tools });
+        *index = Some(made.clone());
+        made
+    }
+
+    /// The source of the module `mcp:name`.
+    pub(crate) async fn module(&self, run: &RunTools, name: &str) -> Result<String, UpstreamError> {
+        let upstream = self.server(name)?;
+        let catalog = self.catalog(&upstream).await?;
+        let tools: Vec<_> = visible(&upstream, &catalog, run).map(|tool| &tool.info).collect();
+        Ok(module::module_source(name, &tools))
+    }
+}
+
+/// The error about a tool that there is not, with the names that are near.
+pub(crate) fn no_tool<'a>(
+    server: &str,
+    tool: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> UpstreamError {
+    UpstreamError::NoTool {
+        server: server.to_owned(),
+        tool: error::shown(tool),
+        hint: hint(&near_names(tool, names)),
+    }
+}
+
+/// The tools of a server that a run may call.
+pub(crate) fn visible<'a>(
+    upstream: &'a Upstream,
+    catalog: &'a Catalog,
+    run: &'a RunTools,
+) -> impl Iterator<Item = &'a Tool> {
+    catalog
+        .tools
+        .iter()
+        .filter(|tool| is_visible(&upstream.rules, run, &upstream.name, &tool.info.name))
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What changes when a file does.
+fn stamp(path: &Path) -> Option<(u64, u64, SystemTime)> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.ino(), found.len(), found.modified().ok()?))
+}

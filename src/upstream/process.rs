@@ -1,0 +1,125 @@
+//! An upstream server that is a process of ours, spoken to through its standard
+//! streams.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use super::error::shown;
+
+/// Variables of the server that its upstreams have: what MCP's own SDKs pass on,
+/// which `npx` and `uvx` need to find their programs and caches.
+const INHERITED: [&str; 9] =
+    ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+
+/// Longest line of standard error that goes to the log, in bytes.
+const MAX_LOG_LINE: u64 = 8 << 10;
+
+/// From the end of its input to SIGTERM, and from there to SIGKILL (MCP
+/// specification 2025-11-25, lifecycle, shutdown).
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How to start a server.
+pub(super) struct Launch<'a> {
+    pub command: &'a str,
+    pub args: &'a [String],
+    pub env: &'a BTreeMap<String, String>,
+    pub cwd: Option<&'a PathBuf>,
+    pub environment: &'a std::collections::HashMap<String, String>,
+}
+
+/// A process that ends when this is dropped: its input is closed by then, and it
+/// is signalled if that was not enough.
+pub(super) struct Process(Option<Child>);
+
+pub(super) struct Streams {
+    pub stdin: ChildStdin,
+    pub stdout: ChildStdout,
+}
+
+impl Process {
+    pub(super) fn start(name: &str, launch: &Launch<'_>) -> Result<(Self, Streams), String> {
+        let inherited = INHERITED.iter().filter_map(|&name| {
+            launch.environment.get(name).map(|value| (name.to_owned(), value.clone()))
+        });
+        let mut command = Command::new(launch.command);
+        command
+            .args(launch.args)
+            .env_clear()
+            .envs(inherited)
+            .envs(launch.env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // The terminal's signals are for the server, which ends its own.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(cwd) = launch.cwd {
+            command.current_dir(cwd);
+        }
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("cannot start \"{}\": {error}", launch.command))?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("it has no standard streams".to_owned());
+        };
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(log(name.to_owned(), stderr));
+        }
+        Ok((Self(Some(child)), Streams { stdin, stdout }))
+    }
+
+    /// How it ended, if it has, for an error text.
+    pub(super) async fn ended(&mut self) -> Option<String> {
+        let child = self.0.as_mut()?;
+        let status = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
+        status.ok()?.ok().map(|status| status.to_string())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(child) = self.0.take() else { return };
+        // Outside of a runtime the child is killed by its own drop.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(end(child));
+        }
+    }
+}
+
+async fn end(mut child: Child) {
+    let Some(pid) = child.id() else { return };
+    let group = Pid::from_raw(pid.cast_signed());
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        if tokio::time::timeout(GRACE, child.wait()).await.is_ok() {
+            // What it has started may have outlived it. The group's name is nobody
+            // else's while a member lives.
+            let _ = killpg(group, Signal::SIGKILL);
+            return;
+        }
+        let _ = killpg(group, signal);
+    }
+    let _ = child.wait().await;
+}
+
+/// Passes what a server says on standard error to the log.
+async fn log(name: String, stderr: ChildStderr) {
+    let mut input = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut input).take(MAX_LOG_LINE).read_until(b'\n', &mut line).await {
+            Ok(1..) => {
+                let text = String::from_utf8_lossy(line.trim_ascii_end());
+                tracing::info!(target: "upstream", server = %name, "{}", shown(&text));
+            }
+            Ok(0) | Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One configured upstream server: connects when it is needed, once, and keeps
+//! the connection and what is known of its tools.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Limits;
+use super::arguments::ArgumentCheck;
+use super::client::{CallContext, Client};
+use super::connection::{Ask, Connection};
+use super::error::{UpstreamError, shown};
+use super::tool_info::ToolInfo;
+use crate::config::servers::ServerConfig;
+use crate::policy::ServerToolRules;
+
+/// After a failure to connect; doubled with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Tools of one server that are known. A model cannot choose among more.
+const MAX_TOOLS: usize = 10_000;
+
+/// Bytes of a tool's name; longer ones are left out. The specification
+/// recommends at most 128.
+const MAX_NAME: usize = 256;
+
+/// Bytes of a description that are kept.
+const MAX_DESCRIPTION: usize = 16 << 10;
+
+/// A tool as far as it is known, with the check of its arguments.
+pub(crate) struct Tool {
+    pub info: ToolInfo,
+    pub check: ArgumentCheck,
+}
+
+/// The tools of one server, in its own order.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    pub tools: Vec<Tool>,
+    /// Names to places.
+    pub by_name: HashMap<String, usize>,
+    pub instructions: Option<String>,
+}
+
+impl Catalog {
+    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+        self.by_name.get(name).map(|&index| &self.tools[index])
+    }
+}
+
+pub(crate) struct Upstream {
+    pub name: Arc<str>,
+    pub config: Result<ServerConfig, String>,
+    pub rules: ServerToolRules,
+    environment: Arc<HashMap<String, String>>,
+    limits: Limits,
+    slot: tokio::sync::Mutex<Slot>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<Arc<Connection>>,
+    pause: Duration,
+    again: Option<Instant>,
+}
+
+/// No two states of any servers have the same.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+
+#[derive(Default, Clone)]
+struct Known {
+    catalog: Option<Arc<Catalog>>,
+    error: Option<String>,
+    generation: u64,
+}
+
+/// What can be said of a server without asking it.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub catalog: Option<Arc<Catalog>>,
+    pub error: Option<String>,
+    pub generation: u64,
+}
+
+impl Upstream {
+    pub(super) fn new(
+        name: &str,
+        config: Result<ServerConfig, String>,
+        environment: Arc<HashMap<String, String>>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        let rules = match &config {
+            Ok(config) => {
+                ServerToolRules::new(config.allowed_tools.as_deref(), &config.denied_tools)
+            }
+            Err(_) => ServerToolRules::new(Some(&[]), &[]),
+        };
+        let known = Known { error: config.as_ref().err().cloned(), ..Known::default() };
+        Arc::new(Self {
+            name: name.into(),
+            config,
+            rules,
+            environment,
+            limits,
+            slot: tokio::sync::Mutex::default(),
+            known: Mutex::new(known),
+        })
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let Known { catalog, error, generation } =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        State { catalog, error, generation }
+    }
+
+    fn note(&self, catalog: Option<Arc<Catalog>>, error: Option<String>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
+        known.catalog = catalog.or(known.catalog.take());
+        known.error = error;
+    }
+
+    fn unavailable(&self, reason: String) -> UpstreamError {
+        UpstreamError::Unavailable { name: self.name.to_string(), reason }
+    }
+
+    /// The connection, made if there is none. What was begun for one caller goes on
+    /// for the next if that one does not wait.
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
+        let server = self.clone();
+        let connected = tokio::spawn(async move { server.connect_now().await }).await;
+        connected.unwrap_or_else(|error| Err(self.unavailable(error.to_string())))
+    }
+
+    async fn connect_now(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
+        let config = self.config.as_ref().map_err(|reason| self.unavailable(reason.clone()))?;
+        let mut slot = self.slot.lock().await;
+        if let Some(connection) = slot.connection.take_if(|connection| connection.is_closed()) {
+            tracing::warn!(server = %self.name, "the connection was closed");
+            drop(connection);
+        }
+        if let Some(connection) = &slot.connection {
+            return Ok(connection.clone());
+        }
+        if slot.again.is_some_and(|again| Instant::now() < again) {
+            let reason = self.state().error.unwrap_or_else(|| "it failed before".to_owned());
+            return Err(self.unavailable(reason));
+        }
+        match self.open(config).await {
+            Ok(connection) => {
+                *slot = Slot { connection: Some(connection.clone()), ..Slot::default() };
+                Ok(connection)
+            }
+            Err(reason) => {
+                tracing::warn!(server = %self.name, "not connected: {reason}");
+                slot.pause = (slot.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                slot.again = Some(Instant::now() + slot.pause);
+                self.note(None, Some(reason.clone()));
+                Err(self.unavailable(reason))
+            }
+        }
+    }
+
+    async fn open(self: &Arc<Self>, config: &ServerConfig) -> Result<Arc<Connection>, String> {
+        let changed = Arc::new(Notify::new());
+        let client =
+            Client { name: self.name.clone(), calls: Arc::default(), changed: changed.clone() };
+        let connection = Connection::open(client, config, &self.environment, self.limits).await?;
+        let connection = Arc::new(connection);
+        self.list(&connection).await?;
+        tracing::info!(server = %self.name, "connected");
+        tokio::spawn(Connection::listen(connection.peer(), changed.clone()));
+        tokio::spawn(relist(Arc::downgrade(self), Arc::downgrade(&connection), changed));
+        Ok(connection)
+    }
+
+    async fn list(&self, connection: &Connection) -> Result<(), String> {
+        let info = connection.info();
+        let has_tools = info.as_ref().is_none_or(|info| info.capabilities.tools.is_some());
+        let listed = if has_tools {
+            let listed = connection.ask(Ask::ListTools, None);
+            let answered = tokio::time::timeout(LIST_TIMEOUT, listed).await;
+            let answered = answered.map_err(|_| {
+                format!("it did not list its tools within {} s", LIST_TIMEOUT.as_secs())
+            })?;
+            answered.map_err(|error| error.to_string())?
+        } else {
+            Value::Null
+        };
+        let instructions = info.as_ref().and_then(|info| info.instructions.as_deref().map(shown));
+        let catalog = self.catalog(&listed, instructions);
+        self.note(Some(Arc::new(catalog)), None);
+        Ok(())
+    }
+
+    fn catalog(&self, listed: &Value, instructions: Option<String>) -> Catalog {
+        let mut catalog = Catalog { instructions, ..Catalog::default() };
+        for tool in listed["tools"].as_array().into_iter().flatten().take(MAX_TOOLS) {
+            let Some(info) = self.tool_info(tool) else { continue };
+            if catalog.by_name.contains_key(&info.name) {
+                tracing::warn!(server = %self.name, "two tools are called \"{}\"", info.name);
+                continue;
+            }
+            catalog.by_name.insert(info.name.clone(), catalog.tools.len());
+            let check = ArgumentCheck::new(&info.input_schema);
+            catalog.tools.push(Tool { info, check });
+        }
+        catalog
+    }
+
+    /// A tool as listed. Whatever is not as specified is left out of it, and one
+    /// without a usable name altogether.
+    fn tool_info(&self, tool: &Value) -> Option<ToolInfo> {
+        let text = |key: &str| {
+            let text = tool.get(key)?.as_str()?;
+            Some(text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned())
+        };
+        let name = tool.get("name").and_then(Value::as_str).filter(|name| {
+            !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
+        });
+        let Some(name) = name else {
+            tracing::warn!(server = %self.name, "a tool without a usable name is left out");
+            return None;
+        };
+        let object = |key: &str| tool.get(key).and_then(Value::as_object).cloned();
+        Some(ToolInfo {
+            server: self.name.to_string(),
+            name: name.to_owned(),
+            title: text("title"),
+            description: text("description"),
+            input_schema: object("inputSchema").unwrap_or_else(Map::new),
+            output_schema: object("outputSchema"),
+        })
+    }
+
+    /// Asks the server, connecting first if need be.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        ask: Ask,
+        context: Option<CallContext>,
+    ) -> Result<Value, UpstreamError> {
+        self.connect().await?.ask(ask, context).await
+    }
+
+    /// Whether its process or connection is there now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.slot.try_lock().is_ok_and(|slot| {
+            slot.connection.as_ref().is_some_and(|connection| !connection.is_closed())
+        })
+    }
+}
+
+/// For the list of tools, all pages.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a connection is looked at that says nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Lists the tools anew whenever they change, as long as the connection is in use.
+async fn relist(
+    server: std::sync::Weak<Upstream>,
+    connection: std::sync::Weak<Connection>,
+    changed: Arc<Notify>,
+) {
+    loop {
+        // Nobody notifies when the connection is gone.
+        let told = tokio::time::timeout(LOOK_EVERY, changed.notified()).await.is_ok();
+        let (Some(server), Some(connection)) = (server.upgrade(), connection.upgrade()) else {
+            return;
+        };
+        if connection.is_closed() {
+            return;
+        }
+        if !told {
+            continue;
+        }
+        if let Err(error) = server.list(&connection).await {
+            tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+        }
+        // A server that changes its list without end is asked once a second.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

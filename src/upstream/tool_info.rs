@@ -1,0 +1,133 @@
+//! One tool of an upstream server, and how its text and schemas are read. All
+//! of it was written by the server: nothing here trusts it.
+
+use serde_json::{Map, Value};
+
+/// What is known of one tool.
+#[derive(Debug, Clone)]
+pub(crate) struct ToolInfo {
+    /// The server's name in the configuration.
+    pub server: String,
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub input_schema: Map<String, Value>,
+    pub output_schema: Option<Map<String, Value>>,
+}
+
+/// Longest reference that is followed, in bytes: generators write some 20 to 100
+/// (`#/$defs/` and a type's name), and a schema can repeat one a thousand times.
+const MAX_REFERENCE: usize = 1024;
+
+/// The schema that a local reference means: `#`, or `#/` and a JSON Pointer,
+/// percent-encoded (RFC 6901, section 6).
+pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    let fragment = reference.strip_prefix('#')?;
+    if fragment.len() > MAX_REFERENCE {
+        return None;
+    }
+    root.pointer(&percent_decoded(fragment)?)
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2)?;
+        bytes.push(hexadecimal(digits[0])? * 16 + hexadecimal(digits[1])?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// What a reader does not see and a model may obey, or what changes the order of
+/// what is seen: controls, the controls of direction (CVE-2021-42574), tags, the
+/// byte order mark.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A server's text on one line of at most `limit` characters.
+pub(super) fn one_line(text: &str, limit: usize) -> String {
+    let visible: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_hidden(*c))
+        .collect();
+    shortened(visible.split_whitespace().collect::<Vec<_>>().join(" "), limit)
+}
+
+/// At most `limit` characters; the last one then says that there was more.
+pub(super) fn shortened(mut text: String, limit: usize) -> String {
+    if text.chars().nth(limit).is_some() {
+        let kept = limit.saturating_sub(1);
+        text.truncate(text.char_indices().nth(kept).map_or(0, |(end, _)| end));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_pointer_in_the_same_schema() {
+        let root = json!({"$defs": {"List[a/b]": {"type": "string"}}});
+        assert_eq!(resolve(&root, "#"), Some(&root));
+        let found = Some(&root["$defs"]["List[a/b]"]);
+        assert_eq!(resolve(&root, "#/$defs/List[a~1b]"), found);
+        assert_eq!(resolve(&root, "#/%24defs/List%5Ba~1b%5D"), found);
+    }
+
+    #[test]
+    fn what_is_no_such_reference_resolves_to_nothing() {
+        let root = json!({"a": 1});
+        let long = format!("#/{}", "a".repeat(MAX_REFERENCE));
+        for reference in ["", "a", "#a", "#/b", "#/%", "#/%6", "#/%zz", "#/%ff", "x.json#/a", &long]
+        {
+            assert_eq!(resolve(&root, reference), None, "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_text_becomes_one_visible_line() {
+        assert_eq!(one_line(" a\r\n\tb\u{2028}c\u{202e}d\u{0}\u{e0041} ", 80), "a b cd");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_at_a_character() {
+        assert_eq!(one_line("déjà vu", 7), "déjà vu");
+        assert_eq!(one_line("déjà vu", 4), "déj…");
+        assert_eq!(one_line("déjà vu", 0), "…");
+    }
+
+    proptest! {
+        #[test]
+        fn any_reference_and_any_text_are_read(text in any::<String>(), limit in 1_usize..40) {
+            let _ = resolve(&json!({"a": {}}), &format!("#{text}"));
+            let line = one_line(&text, limit);
+            prop_assert!(line.chars().count() <= limit);
+            prop_assert!(!line.chars().any(is_hidden));
+        }
+    }
+}

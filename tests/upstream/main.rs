@@ -1,0 +1,25 @@
+//! Other MCP servers from inside a program, playbooks and prompts: the built
+//! server over standard input and output, above a server that may misbehave
+//! (`tests/fixtures/upstream.rs`).
+//!
+//! Each test has a home directory and a server of its own. They need
+//! `cargo build --release --example upstream_fixture`, which `cargo test` does.
+
+mod badlist;
+mod behaviour;
+mod client;
+mod connections;
+mod environment;
+mod examples;
+mod fixture;
+mod forwarding;
+mod hostile;
+mod http;
+mod modules;
+mod playbooks;
+mod policy;
+mod programs;
+mod prompts;
+mod real;
+mod results;
+mod tools;

@@ -1,0 +1,212 @@
+//! The globals with which a program finds and calls tools.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::client::{RUN, Server};
+use super::fixture::{Home, only_stub, stub_bad_and_off, upstream};
+
+fn stub() -> Server {
+    Server::with(&only_stub())
+}
+
+#[test]
+fn a_server_has_tools_resources_and_prompts() {
+    let mut server = stub();
+    let code = "
+        const s = await mcpFactory.load('stub');
+        const tools = await s.listTools();
+        const echo = tools.find((tool) => tool.name === 'echo');
+        ({
+          name: s.name,
+          echo: [echo.description, Object.keys(echo.inputSchema.properties)],
+          resources: (await s.listResources()).map((resource) => resource.uri),
+          resource: (await s.readResource('mem://one')).contents[0].text,
+          prompts: (await s.listPrompts()).map((prompt) => prompt.name),
+          prompt: (await s.getPrompt('p', { who: 'Ada' })).messages[0].content.text,
+        })";
+    assert_eq!(
+        server.value(code),
+        json!({
+            "name": "stub",
+            "echo": ["Echo", ["text", "n"]],
+            "resources": ["mem://one"],
+            "resource": "resource body",
+            "prompts": ["p"],
+            "prompt": "hi Ada",
+        })
+    );
+}
+
+#[test]
+fn what_a_server_does_not_have_is_its_error() {
+    let mut server = stub();
+    for (call, part) in
+        [("s.readResource('mem://two')", "mem://two"), ("s.getPrompt('q')", "Prompt not found")]
+    {
+        let (_, message) = server.thrown(&format!("mcpFactory.load('stub').then((s) => {call})"));
+        assert!(message.contains(part) && message.contains("stub"), "{message}");
+    }
+}
+
+#[test]
+fn tools_are_called_by_their_qualified_names() {
+    let mut server = Server::with(&json!({
+        "stub": upstream(&["stub"]), "a__b": upstream(&["up"]), "a": upstream(&["stub"]),
+    }));
+    let code = "
+        [await callMCPTool('mcp__stub__echo', { text: 'hello' }),
+         await callMCPTool('mcp__a__b__echo', { n: 1 })]";
+    assert_eq!(server.value(code), json!(["hello", { "n": 1 }]));
+    for name in ["mcp__stub__ecko", "mcp__stubb__echo", "stub__echo", "mcp__stub", "", "__proto__"]
+    {
+        let (error, message) = server.thrown(&format!("callMCPTool('{name}', {{}})"));
+        assert!(error.ends_with("Error") && !message.is_empty(), "{name}: {error} {message}");
+    }
+}
+
+#[test]
+fn tools_are_found_from_inside() {
+    let mut server = stub();
+    let code = "
+        const found = await discoverMCPTools({ search: 'echo' });
+        const all = await discoverMCPTools();
+        const two = await discoverMCPTools({ limit: 2 });
+        const searched = await searchTools('text that is JSON', 3);
+        ({
+          first: found[0],
+          all: all.length,
+          two: two.length,
+          searched: [searched.length, searched[0].name],
+          schema: await getToolSchema('mcp__stub__echo'),
+          none: [await getToolSchema('mcp__stub__nothing'), await getToolSchema('nonsense')],
+        })";
+    let value = server.value(code);
+    let echo = json!({
+        "name": "mcp__stub__echo",
+        "description": "Echo",
+        "parameters": {
+            "type": "object",
+            "properties": { "text": { "type": "string" }, "n": { "type": "number" } },
+            "required": ["text"],
+        },
+    });
+    assert_eq!(value["first"], echo);
+    assert_eq!(value["schema"], echo);
+    assert_eq!(value["none"], json!([null, null]));
+    assert_eq!(value["two"], 2);
+    assert_eq!(value["searched"], json!([3, "mcp__stub__json"]));
+    assert!(value["all"].as_u64() > Some(20), "{value:#}");
+}
+
+#[test]
+fn calls_run_at_the_same_time() {
+    let mut server = stub();
+    let code = "
+        const start = Date.now();
+        await Promise.all(Array.from({ length: 20 }, () => callTool('stub', 'slow', { ms: 300 })));
+        Date.now() - start";
+    let took = server.value(code);
+    assert!(took.as_u64() < Some(2000), "20 calls of 300 ms took {took} ms");
+}
+
+#[test]
+fn more_calls_at_once_than_there_are_places_all_come_back() {
+    let mut server = stub();
+    let code = "
+        const calls = Array.from({ length: 300 }, (_, n) => callTool('stub', 'echo', { text: '#' + n }));
+        (await Promise.all(calls)).every((text, n) => text === '#' + n)";
+    assert_eq!(server.value(code), true);
+}
+
+#[test]
+fn time_that_is_waited_is_no_cpu_time() {
+    let variables = [("MCP_CONDUCTOR_MAX_CPU_TIME", "300")];
+    let mut server = Server::at(Home::with(&only_stub()), &variables);
+    assert_eq!(server.value("await callTool('stub', 'slow', { ms: 1000 })"), "slept");
+}
+
+#[test]
+fn runs_at_the_same_time_share_a_server() {
+    let mut server = stub();
+    let runs: Vec<u64> = (0..6)
+        .map(|n| {
+            let code = format!(
+                "await callTool('stub', 'slow', {{ ms: 200 }});
+                 await callTool('stub', 'echo', {{ text: 'run {n}' }})"
+            );
+            server.start_call(RUN, json!({ "deno_code": code }))
+        })
+        .collect();
+    for (n, id) in runs.into_iter().enumerate() {
+        let result = server.result(id);
+        assert_eq!(result["structuredContent"]["returnValue"], format!("run {n}"), "{result:#}");
+    }
+}
+
+#[test]
+fn a_call_outlives_nothing() {
+    let mut server = stub();
+    let execution = server.run(
+        "callTool('stub', 'slow', { ms: 60_000 });
+         await new Promise((resolve) => setTimeout(resolve, 200));
+         Deno.exit(0)",
+    );
+    assert_eq!(execution["status"], "success", "{execution:#}");
+    let cancelled =
+        || server.run("await callTool('stub', 'cancelled')")["returnValue"].as_u64() >= Some(1);
+    assert!(super::fixture::within(Duration::from_secs(5), cancelled));
+}
+
+#[test]
+fn all_servers_are_named_the_failed_ones_too() {
+    let mut server = Server::with(&stub_bad_and_off());
+    assert_eq!(server.value("await mcpFactory.listServers()"), json!(["stub", "bad"]));
+}
+
+#[test]
+fn without_a_configuration_there_is_no_server() {
+    let mut server = Server::plain();
+    assert_eq!(server.value("typeof mcpFactory"), "undefined");
+    assert_eq!(server.value("await discoverMCPTools()"), json!([]));
+    assert_eq!(server.thrown("callTool('x', 'y')").1, "MCP server \"x\" not found");
+}
+
+#[test]
+fn a_program_cannot_change_what_the_next_one_calls() {
+    let mut server = stub();
+    let code = "
+        globalThis.callTool = () => 'mine';
+        const before = mcpFactory.load;
+        try { mcpFactory.load = () => 'mine' } catch {}
+        const module = await import('mcp:stub');
+        [mcpFactory.load === before, await module.echo({ text: 'theirs' })]";
+    assert_eq!(server.value(code), json!([true, "theirs"]));
+    assert_eq!(server.value("await callTool('stub', 'echo', { text: 'theirs' })"), "theirs");
+}
+
+#[test]
+fn the_instructions_name_the_servers_and_how_to_find_tools() {
+    let server = Server::with(&stub_bad_and_off());
+    let instructions = server.information["instructions"].as_str().expect("instructions");
+    assert!(instructions.len() < 2048, "{} bytes", instructions.len());
+    for word in ["stub", "search_tools", "run_deno_code"] {
+        assert!(instructions.contains(word), "{word}: {instructions}");
+    }
+}
+
+#[test]
+fn instructions_stay_short_with_many_servers() {
+    let servers: serde_json::Map<String, Value> = (0..200)
+        .map(|n| {
+            (
+                format!("a server with quite a long name, number {n}"),
+                json!({ "command": "/nonexistent/bin" }),
+            )
+        })
+        .collect();
+    let server = Server::with(&Value::Object(servers));
+    let instructions = server.information["instructions"].as_str().expect("instructions");
+    assert!(instructions.len() < 2048, "{} bytes", instructions.len());
+}
