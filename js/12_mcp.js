@@ -86,11 +86,11 @@ function unwrap(result, server, tool) {
 }
 
 async function invoke(server, tool, args) {
-  const result = await request({
+  const answer = await request({
     __proto__: null,
     callTool: { __proto__: null, server, tool, arguments: toText(args) },
   });
-  return unwrap(result, server ?? null, tool);
+  return unwrap(answer.result, answer.server, answer.tool);
 }
 
 async function callTool(server, tool, args) {

@@ -37,4 +37,5 @@ pub use runtime::{
 pub use sandbox::seal_this_thread;
 pub use sandbox::{LayerStatus, SandboxStatus};
 pub use server::{ExecutionJson, ReturnMode, ServeError, serve_stdio};
+pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -90,36 +90,29 @@ impl Tools {
             .into())
     }
 
-    fn note(&self, server: &str, tool: &str, failed: bool, time: Duration) {
+    /// Counts a call, as failed until it has succeeded: the run may end before it.
+    fn begin(&self, server: &str, tool: &str) -> Option<usize> {
         let tool = format!("{server}/{tool}");
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match calls.iter().position(|known| known.tool == tool) {
             Some(found) => found,
-            None if calls.len() == MAX_SUMMARY => return,
+            None if calls.len() == MAX_SUMMARY => return None,
             None => {
                 calls.push(ToolCalls { tool, calls: 0, errors: 0, time: Duration::ZERO });
                 calls.len() - 1
             }
         };
-        let entry = &mut calls[found];
-        entry.calls += 1;
-        entry.errors += u32::from(failed);
-        entry.time += time;
+        calls[found].calls += 1;
+        calls[found].errors += 1;
+        Some(found)
     }
-}
 
-/// A call under way. Dropped before its end, it counts as an error.
-struct Timed<'a> {
-    tools: &'a Tools,
-    server: String,
-    tool: String,
-    start: Instant,
-    failed: bool,
-}
-
-impl Drop for Timed<'_> {
-    fn drop(&mut self) {
-        self.tools.note(&self.server, &self.tool, self.failed, self.start.elapsed());
+    fn finish(&self, entry: Option<usize>, failed: bool, time: Duration) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entry.and_then(|entry| calls.get_mut(entry)) {
+            entry.errors -= u32::from(!failed);
+            entry.time += time;
+        }
     }
 }
 
@@ -189,12 +182,11 @@ impl Run {
         let arguments = object(arguments)?;
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
-        let mut timed =
-            Timed { tools: &self.tools, server, tool, start: Instant::now(), failed: true };
-        let call = upstreams.call(run, &timed.server, &timed.tool, arguments, self.context());
-        let result = call.await?;
-        timed.failed = result.get("isError") == Some(&Value::Bool(true));
-        Ok(text(&result))
+        let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
+        let result = upstreams.call(run, &server, &tool, arguments, self.context()).await;
+        let failed = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
+        self.tools.finish(entry, result.as_ref().map_or(true, failed), start.elapsed());
+        Ok(text(&json!({"server": server, "tool": tool, "result": result?})))
     }
 
     fn context(&self) -> CallContext {

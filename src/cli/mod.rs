@@ -1,6 +1,7 @@
 //! Commands and their arguments.
 
 mod doctor;
+mod login;
 mod run;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Command {
     Run(run::RunArguments),
     /// Show what of the sandbox is enforced here, and the configuration.
     Doctor,
+    /// Log in to an MCP server of the configuration that wants OAuth.
+    Login(login::LoginArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +54,10 @@ impl ServeArguments {
     /// The configuration, with what the arguments say instead.
     fn apply(&self, mut config: Config) -> Config {
         if let Some(timeout) = self.max_timeout {
-            config = config.with_max_timeout(Duration::from_millis(timeout));
+            let timeout = Duration::from_millis(timeout);
+            // As with the variables, the one that was not set follows.
+            let default = config.default_timeout().min(timeout);
+            config = config.with_max_timeout(timeout).with_default_timeout(default);
         }
         if let Some(timeout) = self.timeout {
             config = config.with_default_timeout(Duration::from_millis(timeout));
@@ -94,6 +100,7 @@ pub(crate) fn main() -> ExitCode {
 async fn dispatch(command: Command, config: Config) -> ExitCode {
     match command {
         Command::Doctor => doctor::doctor(config).await,
+        Command::Login(arguments) => login::login(config, arguments).await,
         Command::Run(arguments) => run::run(config, arguments).await,
         Command::Stdio(arguments) => {
             let runtime = match Runtime::new(arguments.apply(config)).await {
@@ -111,9 +118,9 @@ async fn dispatch(command: Command, config: Config) -> ExitCode {
 /// Logs go to stderr: stdout of `stdio` carries protocol only.
 fn start_logging(command: &Command) {
     let default = match command {
-        Command::Stdio(_) => "info,rmcp=warn",
+        Command::Stdio(_) => "info,rmcp=off",
         // What was refused is in the result; settings that are ignored are not.
-        Command::Run(_) | Command::Doctor => "warn,audit=error",
+        Command::Run(_) | Command::Doctor | Command::Login(_) => "warn,audit=error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

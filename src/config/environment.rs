@@ -42,6 +42,8 @@ pub(crate) const MAX_OPEN_FILES: &str = "MCP_CONDUCTOR_MAX_OPEN_FILES";
 pub(crate) const MAX_FETCH_SIZE: &str = "MCP_CONDUCTOR_MAX_FETCH_SIZE";
 pub(crate) const MAX_CONNECTIONS: &str = "MCP_CONDUCTOR_MAX_CONNECTIONS";
 pub(crate) const MAX_COMMAND_OUTPUT: &str = "MCP_CONDUCTOR_MAX_COMMAND_OUTPUT";
+/// Set in the environment of servers that this one starts.
+pub(crate) const UPSTREAM: &str = "MCP_CONDUCTOR_IS_UPSTREAM";
 pub(crate) const MCP_CONFIG: &str = "MCP_CONDUCTOR_MCP_CONFIG";
 pub(crate) const MAX_TOOL_CALLS: &str = "MCP_CONDUCTOR_MAX_TOOL_CALLS";
 pub(crate) const MAX_TOOL_RESULT: &str = "MCP_CONDUCTOR_MAX_TOOL_RESULT";
@@ -275,7 +277,8 @@ pub(super) fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Config, Con
 
 /// Names with the server's prefix that it does not know.
 pub(super) fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
-    let known = |name: &String| VARIABLES.iter().any(|variable| variable.name == name);
+    let known =
+        |name: &String| name == UPSTREAM || VARIABLES.iter().any(|variable| variable.name == name);
     let mut found: Vec<_> = names.filter(|n| n.starts_with(PREFIX) && !known(n)).collect();
     found.sort();
     found

@@ -326,7 +326,9 @@ impl Config {
     /// The first variable whose value cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
         let mut config = environment::read(|name| std::env::var_os(name))?;
-        if config.mcp_config.is_none() {
+        // A server that is itself the upstream of one would start itself for ever.
+        let is_upstream = std::env::var_os(environment::UPSTREAM).is_some();
+        if config.mcp_config.is_none() && !is_upstream {
             config.mcp_config = std::env::home_dir().and_then(|home| servers::default_file(&home));
         }
         Ok(config)

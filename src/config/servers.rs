@@ -248,13 +248,17 @@ impl ServersFile {
 /// The file to read if none is named: the one that the original wrote, under
 /// either of its names.
 pub(crate) fn default_file(home: &Path) -> Option<PathBuf> {
-    let directory = home.join(".mcp-conductor");
-    let mut files = ["mcp.json", "mcp-config.json"].map(|name| directory.join(name)).into_iter();
+    let mut files = default_files(home).into_iter();
     // What is there and cannot be read is an error of whoever reads it.
     files.find(|file| {
         let problem = std::fs::metadata(file).err().map(|error| error.kind());
         !matches!(problem, Some(ErrorKind::NotFound | ErrorKind::NotADirectory))
     })
+}
+
+/// Where [`default_file`] looks.
+pub(crate) fn default_files(home: &Path) -> [PathBuf; 2] {
+    ["mcp.json", "mcp-config.json"].map(|name| home.join(".mcp-conductor").join(name))
 }
 
 fn is_name(name: &str) -> bool {

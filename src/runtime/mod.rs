@@ -170,8 +170,7 @@ impl Runtime {
         let mut place = inner.queue.enter().await?;
         let timeout = request.timeout;
         let services = &inner.services;
-        let frame =
-            encode(&request.message(&inner.config, services.upstreams.is_configured()));
+        let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &source, &grants);
         let mut attempts = 0;

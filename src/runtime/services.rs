@@ -14,6 +14,7 @@ use crate::config::credentials::Credentials;
 use crate::config::environment::{
     ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
 };
+use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::playbooks::Playbooks;
 use crate::policy::{Given, Grants, Policy, Scope, normalize};
@@ -62,7 +63,9 @@ pub(super) fn services(config: &Config) -> Result<Services, StartError> {
         result_bytes: usize::try_from(config.max_tool_result()).unwrap_or(usize::MAX),
     };
     let file = config.mcp_config().map(Path::to_owned);
-    let upstreams = Upstreams::new(file, environment.clone(), limits)
+    let tokens = crate::upstream::tokens::directory(config);
+    let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
+    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits)
         .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
@@ -148,7 +151,12 @@ fn policy(
         tracing::warn!("{RUN_ARGS}: {flag} grants nothing here: programs do without");
     }
     let home = std::env::home_dir();
-    let protected: Vec<_> = config.audit_log().map(Path::to_owned).into_iter().collect();
+    let tokens = crate::upstream::tokens::directory(config).ok();
+    // Who writes the list of servers starts commands of his own, unconfined; who
+    // reads it reads their tokens. The next start may find one where there is none.
+    let lists = home.as_deref().map(default_files).into_iter().flatten();
+    let files = [config.audit_log(), config.mcp_config()].into_iter().flatten();
+    let protected: Vec<_> = files.map(Path::to_owned).chain(tokens).chain(lists).collect();
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);

@@ -113,7 +113,15 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
     let tools: Vec<_> = visible(upstream, &catalog, &run).collect();
     let configured = upstream.config.as_ref().ok().and_then(|config| config.description.clone());
     let is_connected = upstream.is_connected();
-    let pending = || (!is_connected).then(|| "it has not answered yet".to_owned());
+    let is_known = !tools.is_empty();
+    let pending = || {
+        let text = if is_known {
+            "the connection was closed; the next call connects again"
+        } else {
+            "it has not answered yet"
+        };
+        (!is_connected).then(|| text.to_owned())
+    };
     let error = state.error.or_else(pending);
     let count = async |ask, key: &str| {
         if !is_connected {

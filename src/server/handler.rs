@@ -1,7 +1,7 @@
 //! The MCP requests that this server answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rmcp::handler::server::ServerHandler;
@@ -48,11 +48,19 @@ pub(super) struct Handler {
     return_mode: ReturnMode,
     started: Instant,
     draining: Arc<AtomicBool>,
+    /// The client of this connection, once it has called.
+    caller: Arc<OnceLock<Arc<PeerCaller>>>,
 }
 
 impl Handler {
     pub(super) fn new(runtime: Runtime, return_mode: ReturnMode) -> Self {
-        Self { runtime, return_mode, started: Instant::now(), draining: Arc::default() }
+        Self {
+            runtime,
+            return_mode,
+            started: Instant::now(),
+            draining: Arc::default(),
+            caller: Arc::default(),
+        }
     }
 
     /// Answers new calls with a refusal from now on.
@@ -66,7 +74,8 @@ impl Handler {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Execution, ExecuteError>> {
         let token = context.meta.get_progress_token();
-        let request = request.with_caller(Arc::new(PeerCaller::new(context.peer.clone())));
+        let caller = self.caller.get_or_init(|| Arc::new(PeerCaller::new(context.peer.clone())));
+        let request = request.with_caller(caller.clone());
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
         tokio::pin!(forwarded);

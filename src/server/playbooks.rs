@@ -52,8 +52,8 @@ fn cut(text: &str) -> String {
 
 /// The result of `get_playbook`.
 pub(super) fn get_text(playbook: &Playbook) -> String {
-    let Metadata { name, author, version, tags, .. } = &playbook.metadata;
-    let mut text = format!("# {}\n\n", one_line(name));
+    let Metadata { name, description, author, version, tags } = &playbook.metadata;
+    let mut text = format!("# {}\n\n**Description:** {}\n", one_line(name), one_line(description));
     let tags = (!tags.is_empty()).then(|| tags.join(", "));
     for (label, value) in [("Author", author), ("Version", version), ("Tags", &tags)] {
         if let Some(value) = value {

@@ -84,6 +84,7 @@ pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<()
     };
     // What is still in the pipe belongs to the client.
     let _ = tokio::time::timeout(DRAIN, writer).await;
+    runtime.upstreams().close().await;
     match reason {
         Ok(QuitReason::JoinError(error)) | Err(error) => {
             Err(ServeError::Service(error.to_string()))

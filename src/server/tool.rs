@@ -22,7 +22,7 @@ and prints comes back.
 
 Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not retry \
 it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
-Deno.writeTextFile, Deno.readDir, Deno.env, Deno.Command) and fetch.
+Deno.readDir, Deno.env, Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
 Promises are awaited. It becomes JSON (Map, Set, Error, BigInt too); keep it small ({RETURN} KiB): \
@@ -31,8 +31,7 @@ a summary of large data. console.log lines come back as `output`, also when the 
 Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
 `rows`.
 
-There: the web platform (URL, crypto.subtle, streams, Blob, Intl, Temporal, WebAssembly, timers). \
-Types are stripped, not checked. Not there: npm and remote imports, node:, WebSocket.
+There: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are stripped, not checked. Not there: npm and remote imports, node:, WebSocket.
 
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), many at once with \
 Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
@@ -98,8 +97,11 @@ pub(super) fn schema<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject>
     };
     drop_integer_formats(&mut object);
     // An optional argument has no default; null would not be of its type.
-    for property in
-        object["properties"].as_object_mut().into_iter().flat_map(|all| all.values_mut())
+    for property in object
+        .get_mut("properties")
+        .into_iter()
+        .filter_map(serde_json::Value::as_object_mut)
+        .flat_map(|all| all.values_mut())
     {
         property.as_object_mut().map(|property| property.remove("default"));
     }

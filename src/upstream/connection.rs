@@ -4,11 +4,12 @@
 #![allow(deprecated)]
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use http::{HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
     GetPromptRequest, GetPromptRequestParams, InputRequest, InputRequiredResult, InputResponses,
@@ -22,14 +23,18 @@ use rmcp::service::{
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::auth::AuthClient;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::lines::{self, TOO_LARGE};
-use super::process::{Launch, Process, Streams};
+use super::login::authorized;
+use super::process::{Groups, Launch, Process, Streams};
+use super::tokens::TokenStore;
 use crate::config::servers::{ServerConfig, TransportConfig};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
@@ -49,9 +54,6 @@ const PIPE_BYTES: usize = 64 << 10;
 /// Rounds of questions that one request may ask (SEP-2322); rmcp's own limit.
 const MAX_ROUNDS: usize = 10;
 
-/// Longest message beyond the result in it.
-const ENVELOPE: usize = 64 << 10;
-
 /// What can be asked of a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
@@ -68,6 +70,8 @@ pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
     timeout: Duration,
     limits: Limits,
+    /// The server's URL, which can have a secret in it, and what is shown instead.
+    url: Option<(String, String)>,
     _process: Option<Process>,
 }
 
@@ -97,7 +101,9 @@ impl Connection {
         client: Client,
         config: &ServerConfig,
         environment: &HashMap<String, String>,
+        tokens: Option<&Path>,
         limits: Limits,
+        groups: &Groups,
     ) -> Result<Self, String> {
         let name = client.name.clone();
         let connecting = async {
@@ -105,23 +111,24 @@ impl Connection {
                 TransportConfig::Stdio { command, args, env, cwd } => {
                     let cwd = cwd.as_ref();
                     let launch = Launch { command, args, env, cwd, environment };
-                    over_stdio(client, &launch, limits).await
+                    over_stdio(client, &launch, limits, groups).await
                 }
                 TransportConfig::Http { url, headers } => {
-                    let service = over_http(client, url.as_str(), headers, limits).await?;
+                    let service = over_http(client, url, headers, tokens, limits).await?;
                     Ok((service, None))
                 }
             }
         };
         let (service, process) = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected?,
+            Ok(connected) => connected.map_err(|reason| without(&url_of(config), reason))?,
             Err(_) => {
                 let seconds = CONNECT_TIMEOUT.as_secs();
                 return Err(format!("it did not finish the handshake within {seconds} s"));
             }
         };
+        let url = url_of(config);
         let timeout = config.timeout.unwrap_or(REQUEST_TIMEOUT);
-        Ok(Self { name, service, timeout, limits, _process: process })
+        Ok(Self { name, service, timeout, limits, url, _process: process })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -167,12 +174,15 @@ impl Connection {
             Ask::ReadResource { uri } => {
                 let params = ReadResourceRequestParams::new(uri);
                 let request = ReadResourceRequest::new(params);
-                self.once(ClientRequest::ReadResourceRequest(request), context).await?.complete()
+                let answered =
+                    self.once(ClientRequest::ReadResourceRequest(request), context).await?;
+                self.within_limit(answered.complete()?)
             }
             Ask::GetPrompt { name, arguments } => {
                 let params = GetPromptRequestParams::new(name).with_arguments(arguments);
                 let request = GetPromptRequest::new(params);
-                self.once(ClientRequest::GetPromptRequest(request), context).await?.complete()
+                let answered = self.once(ClientRequest::GetPromptRequest(request), context).await?;
+                self.within_limit(answered.complete()?)
             }
         }
     }
@@ -186,7 +196,7 @@ impl Connection {
         for _ in 0..MAX_ROUNDS {
             let request = ClientRequest::CallToolRequest(CallToolRequest::new(params.clone()));
             match self.once(request, context.clone()).await? {
-                Answered::Complete(value) => return Ok(value),
+                Answered::Complete(value) => return self.within_limit(value),
                 Answered::Asks(required) => {
                     let InputRequiredResult { input_requests, request_state, .. } = *required;
                     let asked = input_requests.unwrap_or_default();
@@ -259,8 +269,8 @@ impl Connection {
             };
             // The text of a list is about as large as it is in memory.
             bytes += items.iter().map(size).sum::<usize>();
-            if bytes > self.limits.result_bytes {
-                return Err(self.too_large());
+            if bytes > self.limits.message_bytes() {
+                return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
             }
             all.extend(items);
             match page.get("nextCursor").and_then(Value::as_str) {
@@ -298,12 +308,13 @@ impl Connection {
                 if let Some(object) = value.as_object_mut() {
                     object.remove("resultType");
                 }
-                if size(&value) > self.limits.result_bytes {
-                    return Err(self.too_large());
-                }
                 Ok(Answered::Complete(value))
             }
         }
+    }
+
+    fn within_limit(&self, value: Value) -> Result<Value, UpstreamError> {
+        if size(&value) > self.limits.result_bytes { Err(self.too_large()) } else { Ok(value) }
     }
 
     fn name(&self) -> String {
@@ -332,8 +343,28 @@ impl Connection {
             ServiceError::TransportClosed | ServiceError::Cancelled { .. } => {
                 UpstreamError::Closed { name: self.name() }
             }
+            ServiceError::TransportSend(error) => {
+                let reason = without(&self.url, innermost(&error));
+                // rmcp's own limit of a body, where it is below ours.
+                if reason.contains("exceeded the maximum size") {
+                    return self.too_large();
+                }
+                UpstreamError::Unavailable { name: self.name(), reason }
+            }
             other => self.unexpected(shown(&other.to_string())),
         }
+    }
+}
+
+fn url_of(config: &ServerConfig) -> Option<(String, String)> {
+    let TransportConfig::Http { url, .. } = &config.transport else { return None };
+    Some((url.to_string(), url.origin().ascii_serialization()))
+}
+
+fn without(url: &Option<(String, String)>, text: String) -> String {
+    match url {
+        Some((url, shown)) => text.replace(url, shown),
+        None => text,
     }
 }
 
@@ -379,10 +410,11 @@ async fn over_stdio(
     client: Client,
     launch: &Launch<'_>,
     limits: Limits,
+    groups: &Groups,
 ) -> Result<Connected, String> {
     let name = client.name.clone();
-    let (mut process, Streams { stdin, stdout }) = Process::start(&name, launch)?;
-    let longest = limits.result_bytes + ENVELOPE;
+    let (mut process, Streams { stdin, stdout }) = Process::start(&name, launch, groups)?;
+    let longest = limits.message_bytes();
     let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
     tokio::spawn(async move { lines::pass_on(stdout, filtered, longest, &name).await });
     let transport = AsyncRwTransport::new(output, stdin).with_max_line_length(longest + 1);
@@ -399,8 +431,9 @@ async fn over_stdio(
 
 async fn over_http(
     client: Client,
-    url: &str,
+    url: &Url,
     headers: &[(String, String)],
+    tokens: Option<&Path>,
     limits: Limits,
 ) -> Result<RunningService<RoleClient, Client>, String> {
     let invalid = |error: &dyn std::fmt::Display| format!("its headers cannot be sent: {error}");
@@ -411,12 +444,29 @@ async fn over_http(
         value.set_sensitive(true);
         custom.insert(name, value);
     }
-    let config = StreamableHttpClientTransportConfig::with_uri(url)
+    let http = http_client().await?;
+    // A token of the configuration goes before one of a login.
+    let tokens = tokens.filter(|_| !custom.contains_key(&AUTHORIZATION));
+    let store = tokens.map(|directory| TokenStore::new(directory, &client.name, url.as_str()));
+    let manager = match store {
+        Some(store) => authorized(store, url, http.clone()).await?,
+        None => None,
+    };
+    let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
         .custom_headers(custom)
         .max_concurrent_requests(MAX_POSTS)
-        .max_sse_event_size(limits.result_bytes + ENVELOPE);
-    let transport = StreamableHttpClientTransport::with_client(http_client().await?, config);
-    let served = client.serve_with_lifecycle(transport, lifecycle()).await;
+        .max_sse_event_size(limits.message_bytes());
+    let served = match manager {
+        Some(manager) => {
+            let http = AuthClient::new(http, manager);
+            let transport = StreamableHttpClientTransport::with_client(http, config);
+            client.serve_with_lifecycle(transport, lifecycle()).await
+        }
+        None => {
+            let transport = StreamableHttpClientTransport::with_client(http, config);
+            client.serve_with_lifecycle(transport, lifecycle()).await
+        }
+    };
     served.map_err(|error| initialize_error(&error))
 }
 
@@ -425,7 +475,7 @@ const MAX_POSTS: usize = 64;
 
 /// The administrator chose the server, so that any address will do; its headers
 /// are for it alone, so that no redirect is followed.
-async fn http_client() -> Result<reqwest::Client, String> {
+pub(super) async fn http_client() -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(crate::broker::tls_with_roots().await?)
         .redirect(reqwest::redirect::Policy::none())
@@ -444,8 +494,17 @@ fn initialize_error(error: &ClientInitializeError) -> String {
                 login NAME`"
             .to_owned();
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    match error {
+        ClientInitializeError::TransportError { error, .. } => innermost(error),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => initialize_error(fallback),
+        other => shown(&other.to_string()),
+    }
+}
+
+/// What happened, without the types that it happened in.
+fn innermost(error: &rmcp::transport::DynamicTransportError) -> String {
+    let mut text = error.error.to_string();
+    let mut source = error.error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {

@@ -36,8 +36,7 @@ pub(crate) enum UpstreamError {
 /// A text that somebody else chose, without control characters and not too long.
 pub(super) fn shown(text: &str) -> String {
     let cut = &text[..text.floor_char_boundary(MAX_TEXT)];
-    let mut shown: String =
-        cut.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let mut shown: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if cut.len() < text.len() {
         shown.push('…');
     }

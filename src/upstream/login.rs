@@ -89,7 +89,7 @@ pub async fn login(
     let url = configured(config, name)?;
     let directory = tokens::directory(config).map_err(machine)?;
     let store = TokenStore::new(&directory, name, url.as_str());
-    // A file that cannot be written is better found before the user logs in.
+    // A file that later connections would refuse is better found before the login.
     store.read().map_err(machine)?;
     let client = http_client().await.map_err(LoginError::Machine)?;
     let mut manager = manager(&url, client).await.map_err(oauth)?;

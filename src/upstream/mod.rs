@@ -12,10 +12,13 @@ mod declarations;
 mod error;
 mod identifiers;
 mod lines;
+mod login;
 mod module;
 mod process;
+mod redirect;
 mod search;
 mod server;
+pub(crate) mod tokens;
 mod tool_info;
 mod views;
 
@@ -30,12 +33,14 @@ pub(crate) use client::{CallContext, Caller};
 pub(crate) use connection::Ask;
 pub(crate) use declarations::{module_declaration, sample};
 pub(crate) use error::UpstreamError;
+pub use login::{LoginError, login};
 pub(crate) use server::{Catalog, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
 
 use crate::config::servers::ServersFile;
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use error::hint;
+use process::Groups;
 use search::{SearchIndex, near_names};
 
 /// How often the configuration file is looked at.
@@ -53,6 +58,20 @@ pub(crate) struct Limits {
     pub result_bytes: usize,
 }
 
+/// Bytes of a list of tools, resources or prompts, whatever a result may have:
+/// a thousand tools with schemas of 4 KiB.
+const LIST_BYTES: usize = 4 << 20;
+
+impl Limits {
+    /// Bytes of the longest message that is taken in.
+    fn message_bytes(&self) -> usize {
+        self.result_bytes.max(LIST_BYTES) + ENVELOPE
+    }
+}
+
+/// Bytes of a message beyond the result in it.
+const ENVELOPE: usize = 64 << 10;
+
 /// All upstream servers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Upstreams(Arc<Inner>);
@@ -60,7 +79,10 @@ pub(crate) struct Upstreams(Arc<Inner>);
 struct Inner {
     file: Option<PathBuf>,
     environment: Arc<HashMap<String, String>>,
+    /// Where logins are kept.
+    tokens: Option<Arc<Path>>,
     limits: Limits,
+    groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
     problem: Mutex<Option<String>>,
@@ -110,12 +132,15 @@ impl Upstreams {
     pub(crate) fn new(
         file: Option<PathBuf>,
         environment: HashMap<String, String>,
+        tokens: Option<PathBuf>,
         limits: Limits,
     ) -> Result<Self, String> {
         let upstreams = Self(Arc::new(Inner {
             file,
             environment: Arc::new(environment),
+            tokens: tokens.map(Arc::from),
             limits,
+            groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
             index: Mutex::default(),
@@ -144,11 +169,21 @@ impl Upstreams {
                 tracing::warn!(server = %name, "disabled: {reason}");
             }
             kept(&name, &config).unwrap_or_else(|| {
-                Upstream::new(&name, config, self.0.environment.clone(), self.0.limits)
+                let environment = self.0.environment.clone();
+                Upstream::new(
+                    &name,
+                    config,
+                    environment,
+                    self.0.tokens.clone(),
+                    self.0.limits,
+                    self.0.groups.clone(),
+                )
             })
         });
         let servers = Arc::new(servers.collect::<Vec<_>>());
         *self.0.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
+        // It holds servers that may not be there any more.
+        *self.0.index.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 
@@ -202,6 +237,18 @@ impl Upstreams {
     /// Why the configuration file, as it is now, is not used.
     pub(crate) fn problem(&self) -> Option<String> {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes all connections, and ends the processes behind them.
+    pub(crate) async fn close(&self) {
+        let servers =
+            std::mem::take(&mut *self.0.servers.write().unwrap_or_else(PoisonError::into_inner));
+        for server in servers.iter() {
+            // One that is connecting holds its place; its process is killed below.
+            let _ = tokio::time::timeout(Duration::from_millis(100), server.close()).await;
+        }
+        drop(servers);
+        self.0.groups.end().await;
     }
 
     /// All configured servers that are not disabled, those with a problem too.
@@ -262,12 +309,15 @@ impl Upstreams {
         context: CallContext,
     ) -> Result<Value, CallError> {
         let upstream = self.server(server)?;
+        upstream.usable()?;
         let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
         upstream.connect().await?;
         let catalog = upstream.state().catalog.unwrap_or_default();
         let Some(known) = catalog.tool(allowed.tool()) else {
             let visible = visible(&upstream, &catalog, run);
-            return Err(no_tool(allowed.server(), tool, visible.map(|tool| &*tool.info.name)).into());
+            return Err(
+                no_tool(allowed.server(), tool, visible.map(|tool| &*tool.info.name)).into()
+            );
         };
         let arguments = Value::Object(arguments);
         known.check.check(&known.info, &arguments).map_err(UpstreamError::Invalid)?;

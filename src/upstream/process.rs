@@ -1,9 +1,10 @@
 //! An upstream server that is a process of ours, spoken to through its standard
 //! streams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::error::shown;
+use crate::config::environment::UPSTREAM;
 
 /// Variables of the server that its upstreams have: what MCP's own SDKs pass on,
 /// which `npx` and `uvx` need to find their programs and caches.
@@ -34,9 +36,34 @@ pub(super) struct Launch<'a> {
     pub environment: &'a std::collections::HashMap<String, String>,
 }
 
+/// Processes that have not ended, by their groups.
+#[derive(Clone, Default)]
+pub(super) struct Groups(Arc<Mutex<BTreeSet<i32>>>);
+
+impl Groups {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all have ended whose connections were closed, and kills the rest.
+    pub(super) async fn end(&self) {
+        let until = tokio::time::Instant::now() + GRACE;
+        while !self.lock().is_empty() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for group in self.lock().iter() {
+            let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
+        }
+    }
+}
+
 /// A process that ends when this is dropped: its input is closed by then, and it
 /// is signalled if that was not enough.
-pub(super) struct Process(Option<Child>);
+pub(super) struct Process {
+    child: Option<Child>,
+    group: Option<i32>,
+    groups: Groups,
+}
 
 pub(super) struct Streams {
     pub stdin: ChildStdin,
@@ -44,7 +71,11 @@ pub(super) struct Streams {
 }
 
 impl Process {
-    pub(super) fn start(name: &str, launch: &Launch<'_>) -> Result<(Self, Streams), String> {
+    pub(super) fn start(
+        name: &str,
+        launch: &Launch<'_>,
+        groups: &Groups,
+    ) -> Result<(Self, Streams), String> {
         let inherited = INHERITED.iter().filter_map(|&name| {
             launch.environment.get(name).map(|value| (name.to_owned(), value.clone()))
         });
@@ -53,6 +84,7 @@ impl Process {
             .args(launch.args)
             .env_clear()
             .envs(inherited)
+            .env(UPSTREAM, "1")
             .envs(launch.env)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -72,12 +104,15 @@ impl Process {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(log(name.to_owned(), stderr));
         }
-        Ok((Self(Some(child)), Streams { stdin, stdout }))
+        let group = child.id().map(u32::cast_signed);
+        groups.lock().extend(group);
+        let process = Self { child: Some(child), group, groups: groups.clone() };
+        Ok((process, Streams { stdin, stdout }))
     }
 
     /// How it ended, if it has, for an error text.
     pub(super) async fn ended(&mut self) -> Option<String> {
-        let child = self.0.as_mut()?;
+        let child = self.child.as_mut()?;
         let status = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
         status.ok()?.ok().map(|status| status.to_string())
     }
@@ -85,17 +120,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let Some(child) = self.0.take() else { return };
+        let Some(child) = self.child.take() else { return };
         // Outside of a runtime the child is killed by its own drop.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(end(child));
+            runtime.spawn(end(child, self.group, self.groups.clone()));
         }
     }
 }
 
-async fn end(mut child: Child) {
-    let Some(pid) = child.id() else { return };
-    let group = Pid::from_raw(pid.cast_signed());
+async fn end(mut child: Child, group: Option<i32>, groups: Groups) {
+    let Some(group) = group else { return };
+    end_group(&mut child, Pid::from_raw(group)).await;
+    groups.lock().remove(&group);
+}
+
+async fn end_group(child: &mut Child, group: Pid) {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         if tokio::time::timeout(GRACE, child.wait()).await.is_ok() {
             // What it has started may have outlived it. The group's name is nobody

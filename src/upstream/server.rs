@@ -2,6 +2,7 @@
 //! the connection and what is known of its tools.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
 use super::connection::{Ask, Connection};
 use super::error::{UpstreamError, shown};
+use super::process::Groups;
 use super::tool_info::ToolInfo;
 use crate::config::servers::ServerConfig;
 use crate::policy::ServerToolRules;
@@ -59,7 +61,9 @@ pub(crate) struct Upstream {
     pub config: Result<ServerConfig, String>,
     pub rules: ServerToolRules,
     environment: Arc<HashMap<String, String>>,
+    tokens: Option<Arc<Path>>,
     limits: Limits,
+    groups: Groups,
     slot: tokio::sync::Mutex<Slot>,
     known: Mutex<Known>,
 }
@@ -94,7 +98,9 @@ impl Upstream {
         name: &str,
         config: Result<ServerConfig, String>,
         environment: Arc<HashMap<String, String>>,
+        tokens: Option<Arc<Path>>,
         limits: Limits,
+        groups: Groups,
     ) -> Arc<Self> {
         let rules = match &config {
             Ok(config) => {
@@ -108,7 +114,9 @@ impl Upstream {
             config,
             rules,
             environment,
+            tokens,
             limits,
+            groups,
             slot: tokio::sync::Mutex::default(),
             known: Mutex::new(known),
         })
@@ -127,6 +135,11 @@ impl Upstream {
         known.error = error;
     }
 
+    /// Whether its entry in the configuration can be used.
+    pub(super) fn usable(&self) -> Result<&ServerConfig, UpstreamError> {
+        self.config.as_ref().map_err(|reason| self.unavailable(reason.clone()))
+    }
+
     fn unavailable(&self, reason: String) -> UpstreamError {
         UpstreamError::Unavailable { name: self.name.to_string(), reason }
     }
@@ -140,7 +153,7 @@ impl Upstream {
     }
 
     async fn connect_now(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
-        let config = self.config.as_ref().map_err(|reason| self.unavailable(reason.clone()))?;
+        let config = self.usable()?;
         let mut slot = self.slot.lock().await;
         if let Some(connection) = slot.connection.take_if(|connection| connection.is_closed()) {
             tracing::warn!(server = %self.name, "the connection was closed");
@@ -172,7 +185,10 @@ impl Upstream {
         let changed = Arc::new(Notify::new());
         let client =
             Client { name: self.name.clone(), calls: Arc::default(), changed: changed.clone() };
-        let connection = Connection::open(client, config, &self.environment, self.limits).await?;
+        let (environment, tokens) = (&self.environment, self.tokens.as_deref());
+        let connection =
+            Connection::open(client, config, environment, tokens, self.limits, &self.groups)
+                .await?;
         let connection = Arc::new(connection);
         self.list(&connection).await?;
         tracing::info!(server = %self.name, "connected");
@@ -247,6 +263,11 @@ impl Upstream {
         context: Option<CallContext>,
     ) -> Result<Value, UpstreamError> {
         self.connect().await?.ask(ask, context).await
+    }
+
+    /// Closes the connection. Calls in flight have it until they end.
+    pub(super) async fn close(&self) {
+        self.slot.lock().await.connection = None;
     }
 
     /// Whether its process or connection is there now.

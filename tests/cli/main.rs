@@ -2,4 +2,5 @@
 
 mod common;
 mod configuration;
+mod login;
 mod run;

@@ -63,10 +63,10 @@ fn a_server_may_have_any_name() {
 #[test]
 fn a_module_that_does_not_exist_is_an_error_that_names_what_is_near() {
     let mut server = Server::with(&only_stub());
-    let (_, error) = server.error("import * as x from 'mcp:stubb'; 1");
+    let (_, error) = server.error("import * as x from 'mcp:stubb'; x");
     assert!(error.contains("MCP server \"stubb\" not found"), "{error}");
     assert!(error.contains("\"stub\""), "{error}");
-    let (_, error) = server.error("import { nothing } from 'mcp:stub'; 1");
+    let (_, error) = server.error("import { nothing } from 'mcp:stub'; nothing");
     assert!(error.contains("nothing"), "{error}");
     for specifier in ["mcp:", "conductor:tools", "mcp:../stub", "./mcp/", "./other/stub"] {
         let (name, _) = server.thrown(&format!("import('{specifier}')"));

@@ -105,7 +105,7 @@ fn its_code_is_imported_by_programs() {
     });
     server.say("create_playbook", broken);
     let (name, message) = server.thrown("importPlaybook('broken-code')");
-    assert_eq!(name, "SyntaxError", "{message}");
+    assert!(name.ends_with("Error") && message.contains("xpression expected"), "{name}: {message}");
     let (_, message) = server.thrown("importPlaybook('mcp-conductor-guide')");
     assert!(message.contains("no code"), "{message}");
 }
@@ -117,7 +117,7 @@ fn code_of_a_playbook_has_the_grants_of_its_program() {
     std::fs::write(&secret, "FS-CANARY").unwrap();
     let code = format!(
         "export const read = () => Deno.readTextFileSync('{}');
-         import x from 'https://example.com/mod.ts';",
+         export {{ default }} from 'https://example.com/mod.ts';",
         secret.display()
     );
     for (folder, code) in
@@ -141,7 +141,7 @@ fn the_bundled_utilities_work_under_the_default_grant() {
         import { fetchJSON, fetchWithRetry } from 'playbook:http-utilities';
         const caught = async (call) => { try { return await call() } catch (e) { return e.name } };
         [typeof fetchJSON, typeof fetchWithRetry, await fetchJSON('data:application/json,[1]'),
-         await caught(() => fetchJSON('http://127.0.0.1:9/'))]";
+         await caught(() => fetchJSON('http://127.0.0.1:8099/'))]";
     let execution = server.run(code);
     // A refusal is not tried again: nobody has to wait for it.
     assert!(execution["executionTime"].as_u64() < Some(1000), "{execution:#}");

@@ -79,7 +79,7 @@ fn a_call_allows_its_program_fewer_tools_and_never_more() {
         (json!(["mcp__up__echo"]), json!(["echo"])),
         (json!(["up/echo"]), json!(["echo"])),
         (json!(["mcp__up__*"]), json!(["echo", "secret"])),
-        (json!(["mcp__*__secret", "mcp__nothing"]), json!(["secret"])),
+        (json!(["mcp__*__secret", "mcp__nothing__*"]), json!(["secret"])),
         (json!(["mcp__up__evil"]), json!([])),
         (json!(["down/echo", "mcp__down__echo", "mcp__up__ECHO"]), json!([])),
     ] {
