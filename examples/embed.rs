@@ -52,6 +52,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let stream = match event.stream {
                 OutputStream::Stdout => "stdout",
                 OutputStream::Stderr => "stderr",
+                OutputStream::Progress => "progress",
             };
             println!("countdown {stream}: {}", event.line);
         }

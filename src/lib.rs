@@ -9,8 +9,8 @@
 //! [`Runtime::execute`] is the whole of it as a Rust call; the `mcp-conductor`
 //! binary puts an MCP server ([`serve_stdio`]) and a command line around it.
 //! Modules in reading order: `config`, `protocol`, `policy`, `sandbox`,
-//! `worker` (everything that runs in the child), `pool`, `broker`, `runtime`,
-//! `server`.
+//! `worker` (everything that runs in the child), `pool`, `upstream` (the MCP servers
+//! that programs call), `playbooks`, `broker`, `runtime`, `server`.
 
 mod audit;
 mod broker;

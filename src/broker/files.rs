@@ -465,11 +465,8 @@ impl Files<'_> {
                 // What does not exist yet leads nowhere; its directory may.
                 match meant.open(&allowed, OFlag::O_PATH) {
                     Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                        match meant.parent(&allowed) {
-                            Err(OpenError::Denied(denied)) => {
-                                return Err(OpenError::Denied(denied));
-                            }
-                            _ => {}
+                        if let Err(OpenError::Denied(denied)) = meant.parent(&allowed) {
+                            return Err(OpenError::Denied(denied));
                         }
                     }
                     other => drop(other?),

@@ -162,7 +162,7 @@ impl Resolver<'_> {
     /// Opens the directory of a path's last name, which need not exist and is not
     /// followed.
     pub(super) fn parent(&self, path: &AllowedPath) -> Result<Parent, OpenError> {
-        let from_anchor = path.from_anchor();
+        let from_anchor = path.below_anchor();
         let inner = from_anchor.parent().filter(|_| from_anchor != Path::new("."));
         let (Some(inner), Some(name)) = (inner, path.absolute().file_name()) else {
             // The path is a grant itself: what is around it is not granted.
@@ -215,7 +215,7 @@ impl Resolver<'_> {
     ) -> Result<(OwnedFd, AllowedPath), OpenError> {
         let mut path = path.clone();
         for _ in 0..MAX_LINKS {
-            match beneath(&path, &path.from_anchor(), flags, Mode::empty()) {
+            match beneath(&path, &path.below_anchor(), flags, Mode::empty()) {
                 Ok(opened) => return Ok((opened, path)),
                 Err(Errno::EXDEV | Errno::ELOOP) => {}
                 Err(error) => return Err(error.into()),
@@ -248,7 +248,7 @@ fn beneath(path: &AllowedPath, from: &Path, flags: OFlag, mode: Mode) -> Result<
 /// What the path means if its first link with an absolute target, or one that
 /// climbs, is replaced by that target.
 fn first_absolute_link(path: &AllowedPath) -> Option<PathBuf> {
-    let from_anchor = path.from_anchor();
+    let from_anchor = path.below_anchor();
     let depth = path.absolute().components().count() - from_anchor.components().count();
     let mut done: PathBuf = path.absolute().components().take(depth).collect();
     let mut inner = PathBuf::new();
@@ -289,7 +289,7 @@ pub(super) fn kind(stat: &FileStat) -> SFlag {
 }
 
 fn is_kernels(opened: BorrowedFd<'_>) -> bool {
-    let is = |FsType(magic): FsType| KERNEL_FILE_SYSTEMS.contains(&(magic as i64 & 0xffff_ffff));
+    let is = |FsType(magic): FsType| KERNEL_FILE_SYSTEMS.contains(&(magic & 0xffff_ffff));
     // What cannot be asked is not trusted.
     fstatfs(opened).map_or(true, |found| is(found.filesystem_type()))
 }

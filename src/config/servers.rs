@@ -614,6 +614,7 @@ mod tests {
         entry(json).unwrap_err()
     }
 
+    #[allow(clippy::type_complexity)]
     fn stdio(json: &str) -> (String, Vec<String>, Vec<(String, String)>, Option<PathBuf>) {
         match entry(json).unwrap().transport {
             TransportConfig::Stdio { command, args, env, cwd } => {

@@ -361,7 +361,7 @@ mod tests {
             assert!(playbook.content.starts_with("# ") && playbook.is_system);
             assert_eq!((playbook.code.as_deref(), playbook.path), (bundled.code, None));
         }
-        assert_eq!(playbooks.code("http-utilities").unwrap(), BUNDLED[0].code.unwrap());
+        assert_eq!(playbooks.code("http-utilities").ok().as_deref(), BUNDLED[0].code);
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
         let playbooks = scratch.playbooks();
         assert_eq!(users(&playbooks), ["other: Old false false"]);
         assert_eq!(playbooks.get("http-utilities").unwrap().metadata.name, "HTTP Utilities");
-        assert_eq!(playbooks.code("http-utilities").unwrap(), BUNDLED[0].code.unwrap());
+        assert_eq!(playbooks.code("http-utilities").ok().as_deref(), BUNDLED[0].code);
     }
 
     #[test]
@@ -506,14 +506,14 @@ mod tests {
     #[test]
     fn too_much_code_or_text_is_refused() {
         let scratch = Scratch::new("sizes");
-        let code = Some("x".repeat(MAX_CODE + 1));
-        let new = NewPlaybook { code: code.clone(), ..new_playbook("x") };
+        let code = "x".repeat(MAX_CODE + 1);
+        let new = NewPlaybook { code: Some(code.clone()), ..new_playbook("x") };
         assert_eq!(
             error(scratch.playbooks().create(new)),
             "The playbook is not created: its code is longer than 1024 KiB"
         );
         scratch.write("y/playbook.md", markdown("Y"));
-        scratch.write("y/playbook.ts", code.unwrap());
+        scratch.write("y/playbook.ts", code);
         scratch.write("z/playbook.md", format!("{}{}", markdown("Z"), "z".repeat(2 * MAX_CONTENT)));
         let problem = "Playbook y cannot be used: playbook.ts is larger than 1024 KiB";
         assert_eq!(error(scratch.playbooks().code("y")), problem);

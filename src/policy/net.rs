@@ -154,10 +154,9 @@ impl NetRules {
             return Err(DENIED.to_owned());
         }
         let named = self.allow.names(port, |rule| rule.is_literal() && rule.holds(ip));
+        let opened = |kind| named || url.literal && OPENED_BY_NAME.contains(kind);
         match special_kind(ip) {
-            Some(kind) if !named && !(url.literal && OPENED_BY_NAME.contains(&kind)) => {
-                Err(only_named(&host_of(ip), port, kind))
-            }
+            Some(kind) if !opened(&kind) => Err(only_named(&host_of(ip), port, kind)),
             _ => Ok(AllowedAddress(SocketAddr::new(ip, url.port))),
         }
     }

@@ -80,7 +80,7 @@ impl AllowedPath {
     }
 
     /// From the anchor to the path; `.` for the anchor itself.
-    pub(crate) fn from_anchor(&self) -> PathBuf {
+    pub(crate) fn below_anchor(&self) -> PathBuf {
         // Joining nothing would leave a slash behind, which asks for a directory.
         let path: PathBuf = self.root.prefix.join(&self.relative).components().collect();
         if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }

@@ -51,7 +51,7 @@ fn covers(scope: &Scope, path: &Path) -> bool {
 fn opened_at(path: &AllowedPath) -> PathBuf {
     let anchor = format!("/proc/self/fd/{}", path.anchor().as_raw_fd());
     let anchor = std::fs::read_link(anchor).expect("the anchor is open");
-    let way = path.from_anchor();
+    let way = path.below_anchor();
     assert!(way.is_relative() && !way.components().any(|name| name.as_os_str() == ".."));
     normalize(&anchor.join(way))
 }

@@ -370,7 +370,7 @@ impl Prepared {
             command_sys::restrict_self(ruleset.as_fd())?;
         }
         // Last: they refuse some of the above.
-        self.filters.iter().try_for_each(|filter| install(filter))
+        self.filters.iter().try_for_each(install)
     }
 }
 

@@ -187,13 +187,16 @@ mod tests {
     #[test]
     fn a_playbook_without_code_is_its_text() {
         let mut playbook = playbook(None);
-        assert_eq!(get_text(&playbook), "# Math\n\n\n---\n\n# Math\n\nbody\n");
+        assert_eq!(
+            get_text(&playbook),
+            "# Math\n\n**Description:** Adds numbers\n\n---\n\n# Math\n\nbody\n"
+        );
         playbook.metadata.author = Some("A".to_owned());
         playbook.metadata.version = Some("1.0".to_owned());
         playbook.metadata.tags = vec!["a".to_owned(), "b".to_owned()];
         assert_eq!(
             get_text(&playbook),
-            "# Math\n\n**Author:** A\n**Version:** 1.0\n**Tags:** a, b\n\n---\n\n# Math\n\nbody\n"
+            "# Math\n\n**Description:** Adds numbers\n**Author:** A\n**Version:** 1.0\n**Tags:** a, b\n\n---\n\n# Math\n\nbody\n"
         );
     }
 
@@ -204,7 +207,7 @@ mod tests {
                     export const π = 3, x = 1;\nconst inner = 1;\nexport default add;\n";
         assert_eq!(
             get_text(&playbook(Some(code))),
-            "# Math\n\n\n---\n\n# Math\n\nbody\n\n---\n\n\
+            "# Math\n\n**Description:** Adds numbers\n\n---\n\n# Math\n\nbody\n\n---\n\n\
              ## Code Path\n\nImport utilities from: `playbook:math`\n\nExample:\n```typescript\n\
              import { add, π } from \"playbook:math\";\n\
              // or: const { add, π } = await importPlaybook(\"math\");\n```\n\n\

@@ -31,7 +31,8 @@ a summary of large data. console.log lines come back as `output`, also when the 
 Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
 `rows`.
 
-There: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are stripped, not checked. Not there: npm and remote imports, node:, WebSocket.
+There: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are \
+stripped, not checked. Absent: npm, remote imports, node:, WebSocket.
 
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), many at once with \
 Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").

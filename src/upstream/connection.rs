@@ -247,18 +247,15 @@ impl Connection {
             let params = Some(page).filter(|page| page.cursor.is_some());
             let request = match key {
                 "tools" => {
-                    let mut request = ListToolsRequest::default();
-                    request.params = params;
+                    let request = ListToolsRequest { params, ..Default::default() };
                     ClientRequest::ListToolsRequest(request)
                 }
                 "resources" => {
-                    let mut request = ListResourcesRequest::default();
-                    request.params = params;
+                    let request = ListResourcesRequest { params, ..Default::default() };
                     ClientRequest::ListResourcesRequest(request)
                 }
                 _ => {
-                    let mut request = ListPromptsRequest::default();
-                    request.params = params;
+                    let request = ListPromptsRequest { params, ..Default::default() };
                     ClientRequest::ListPromptsRequest(request)
                 }
             };

@@ -219,7 +219,8 @@ impl Upstreams {
 
     /// Connects to all servers, in the background.
     pub(crate) fn connect_all(&self) {
-        for server in self.servers().iter().filter(|server| server.config.is_ok()).cloned() {
+        for server in self.servers().iter().filter(|server| server.config.is_ok()) {
+            let server = server.clone();
             tokio::spawn(async move { server.connect().await.map(drop) });
         }
     }

@@ -170,7 +170,7 @@ fn a_command_that_is_not_granted_is_refused_by_name() {
 #[test]
 fn without_a_grant_no_command_runs() {
     let program = "await new Deno.Command('echo', { args: ['x'] }).output()";
-    let (kind, message) = Host::new().error(program);
+    let (kind, message) = Host::of_the_workspace().error(program);
     assert_eq!(kind, ErrorKind::Permission);
     let expected = "NotCapable: Requires run access to \"echo\", run again with the --allow-run \
         flag";

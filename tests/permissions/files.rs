@@ -5,7 +5,7 @@ use crate::Host;
 
 #[test]
 fn files_are_read_whole() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         return [
           await both("readTextFile", "hello.txt"),
@@ -41,7 +41,7 @@ fn files_are_read_whole() {
 
 #[test]
 fn bytes_that_are_no_text_are_replaced() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         Deno.writeFileSync("b", new Uint8Array([0xef, 0xbb, 0xbf, 0x61, 0xff, 0x62]));
         return [await both("readTextFile", "b"), [...await both("readFile", "b")]];"#,
@@ -51,7 +51,7 @@ fn bytes_that_are_no_text_are_replaced() {
 
 #[test]
 fn files_are_written_whole() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const stream = () => new Response("streamed").body!.pipeThrough(new TextDecoderStream());
         return [
@@ -101,7 +101,7 @@ fn files_are_written_whole() {
 
 #[test]
 fn an_open_file_is_read_written_and_sought() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const b = new Uint8Array(4), n = new Uint8Array(0);
         const f = await Deno.open("f", { read: true, write: true, create: true });
@@ -130,7 +130,7 @@ fn an_open_file_is_read_written_and_sought() {
 
 #[test]
 fn open_needs_the_grant_and_the_options_that_go_together() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const open = async (path: string, options?: Deno.OpenOptions) => {
           const a = await t(async () => { using f = await Deno.open(path, options); return f.statSync().size });
@@ -176,7 +176,7 @@ fn open_needs_the_grant_and_the_options_that_go_together() {
 
 #[test]
 fn using_closes_a_file() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         let kept: any;
         { using f = Deno.openSync("hello.txt"); kept = f; }
@@ -190,7 +190,7 @@ fn using_closes_a_file() {
 
 #[test]
 fn a_file_is_a_pair_of_streams() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const big = "0123456789".repeat(30_000);
         const out = await Deno.open("big", { write: true, create: true });

@@ -89,7 +89,7 @@ fn open_files_are_limited_and_closing_one_makes_room() {
 
 #[test]
 fn a_file_that_is_too_large_for_memory_ends_no_server() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     for read in ["Deno.readFileSync('sparse')", "await Deno.readTextFile('sparse')"] {
         let execution = host.run(&format!("({read}).length"));
         let error = execution.error.expect("8 GiB have no room");
@@ -178,7 +178,7 @@ fn a_workspace_that_is_a_file_stops_the_start() {
 
 #[test]
 fn five_thousand_entries_are_listed() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     for n in 0..5000 {
         std::fs::write(host.files.path(&format!("ws/x/entry-{n:04}")), "").unwrap();
     }
@@ -218,7 +218,7 @@ fn writes_that_are_not_awaited_keep_their_order() {
         const text = Deno.readTextFileSync('o');
         [counts.every((n, i) => n === lines[i].length), text.replace('sync', '') === lines.join(''),
           text.length === lines.join('').length + 4]";
-    assert_eq!(Host::new().value(program), json!([true, true, true]));
+    assert_eq!(Host::of_the_workspace().value(program), json!([true, true, true]));
 }
 
 #[test]

@@ -48,44 +48,48 @@ pub fn config() -> Config {
 
 /// A server with directories of its own. `@ROOT@`, `@P1@`, `@P2@` and `@P3@`
 /// stand for them and for the ports of [`servers`], in grants and in programs.
-pub struct Host {
+pub(crate) struct Host {
     runtime: Option<Runtime>,
-    pub files: Fixture,
+    pub(crate) files: Fixture,
 }
 
 impl Host {
-    pub fn new() -> Self {
+    pub(crate) fn of_the_workspace() -> Self {
         Self::with_grants(WORKSPACE)
     }
 
-    pub fn with_grants(grants: &str) -> Self {
+    pub(crate) fn with_grants(grants: &str) -> Self {
         Self::with(grants, |config| config)
     }
 
-    pub fn with(grants: &str, adjust: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) fn with(grants: &str, adjust: impl FnOnce(Config) -> Config) -> Self {
         Self::over(Fixture::new(), grants, adjust)
     }
 
-    pub fn over(files: Fixture, grants: &str, adjust: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) fn over(
+        files: Fixture,
+        grants: &str,
+        adjust: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let runtime = start(&files, grants, adjust).expect("the grants are valid");
         Self { runtime: Some(runtime), files }
     }
 
-    pub fn runtime(&self) -> &Runtime {
+    pub(crate) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("it is dropped last")
     }
 
-    pub fn run(&self, source: &str) -> Execution {
+    pub(crate) fn run(&self, source: &str) -> Execution {
         self.execute(ExecuteRequest::new(self.files.text(source)))
     }
 
-    pub fn execute(&self, request: ExecuteRequest) -> Execution {
+    pub(crate) fn execute(&self, request: ExecuteRequest) -> Execution {
         EVENT_LOOP.block_on(self.runtime().execute(request)).expect("the request is valid")
     }
 
     /// The value of a program that must succeed, with the tokens put back in it.
     #[track_caller]
-    pub fn value(&self, source: &str) -> Value {
+    pub(crate) fn value(&self, source: &str) -> Value {
         let execution = self.run(source);
         assert!(execution.error.is_none(), "the program failed: {execution:#?}");
         self.files.tokens(&execution.return_value)
@@ -93,7 +97,7 @@ impl Host {
 
     /// Asserts the value of a program that may use `prelude.ts`, as JSON text.
     #[track_caller]
-    pub fn gives(&self, program: &str, expected: &str) {
+    pub(crate) fn gives(&self, program: &str, expected: &str) {
         let expected: Value = serde_json::from_str(expected).expect("JSON is expected");
         let value = self.value(&format!("{}{program}", include_str!("prelude.ts")));
         assert_eq!(value, expected, "{value:#}");
@@ -101,7 +105,7 @@ impl Host {
 
     /// The kind and the sentence of a program that must fail.
     #[track_caller]
-    pub fn error(&self, source: &str) -> (ErrorKind, String) {
+    pub(crate) fn error(&self, source: &str) -> (ErrorKind, String) {
         let execution = self.run(source);
         match execution.error {
             Some(error) => {

@@ -15,7 +15,7 @@ use crate::{Host, WORKSPACE};
 
 #[test]
 fn what_is_no_path_is_a_clear_error() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const start = (said: string) => said.split(": ").slice(0, 2).join(": ").split(" [")[0];
         const long = "a/".repeat(2500) + "b";
@@ -70,7 +70,7 @@ fn only_files_and_directories_are_opened() {
 
 #[test]
 fn a_name_that_is_no_text_is_listed_with_the_others() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     let name = OsStr::from_bytes(b"a\xffb");
     std::fs::write(host.files.path("ws/x").join(name), "odd").unwrap();
     std::fs::write(host.files.path("ws/x/plain"), "").unwrap();
@@ -155,7 +155,7 @@ fn exchange(a: &Path, b: &Path, stop: &AtomicBool) {
 
 #[test]
 fn an_uncaught_refusal_is_a_permission_error() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     assert_eq!(
         host.error("await Deno.readTextFile('/etc/passwd')"),
         (

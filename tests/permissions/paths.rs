@@ -16,7 +16,7 @@ const REFUSALS: &str = r#"
 
 #[test]
 fn links_are_made_where_both_ends_are_granted() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     host.gives(
         r#"
         return [
@@ -58,7 +58,7 @@ fn links_are_made_where_both_ends_are_granted() {
 
 #[test]
 fn no_link_out_of_the_grant_is_made() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         &format!(
             r#"{REFUSALS}
         const seen = [
@@ -91,7 +91,7 @@ fn no_link_out_of_the_grant_is_made() {
 
 #[test]
 fn a_link_inside_of_the_grant_is_followed_wherever_it_stands() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     let ws = host.files.path("ws");
     symlink(ws.join("hello.txt"), ws.join("absolute")).unwrap();
     symlink(ws.join("x"), ws.join("directory")).unwrap();
@@ -125,7 +125,7 @@ fn a_link_inside_of_the_grant_is_followed_wherever_it_stands() {
 
 #[test]
 fn a_link_out_of_the_grant_is_not_followed() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         &format!(
             r#"{REFUSALS}
         const seen: any = {{}};

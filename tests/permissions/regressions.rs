@@ -32,7 +32,7 @@ fn assert_answers_beside(host: &Host, flood: &str, expected: &Value) {
 
 #[test]
 fn a_flood_of_reads_is_answered_and_stops_nobody() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     let reads = "for (let i = 0; i < 5000; i++) Deno.readTextFile('hello.txt').catch(() => 0);";
     assert_answers_beside(&host, &format!("{reads} 'ended'"), &json!("ended"));
     assert_answers_beside(&host, &format!("{reads} Deno.exit(0)"), &Value::Null);
@@ -44,7 +44,7 @@ fn a_flood_of_reads_is_answered_and_stops_nobody() {
 
 #[test]
 fn a_flood_of_reads_that_are_cancelled_stops_nobody() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     for abort in ["", "await new Promise((done) => setTimeout(done, 5));"] {
         let program = format!(
             "let settled = 0;
@@ -359,7 +359,7 @@ fn a_file_whose_name_says_deleted_is_a_file_like_any_other() {
 /// opendir(3) of a FIFO that nobody writes would wait for ever.
 #[test]
 fn to_list_what_is_no_directory_is_an_error_at_once() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const list = async (path: string) => { for await (const _ of Deno.readDir(path)); };
         const each = async (path: string) =>

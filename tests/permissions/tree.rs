@@ -5,7 +5,7 @@ use crate::Host;
 
 #[test]
 fn directories_are_listed() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const kind = (e: Deno.DirEntry) => [e.name, e.isFile, e.isDirectory, e.isSymlink];
         const list = async (path: string | URL) => {
@@ -38,7 +38,7 @@ fn directories_are_listed() {
 
 #[test]
 fn files_are_described() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const info = await Deno.stat("hello.txt");
         const told = (s: any) => s.isFile === undefined ? s : [s.isFile, s.isDirectory, s.isSymlink];
@@ -85,7 +85,7 @@ fn files_are_described() {
 
 #[test]
 fn directories_are_made() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         const mode = (name: string) => pair(name, (path) => Deno.statSync(path).mode! & 0o777);
         return [
@@ -116,7 +116,7 @@ fn directories_are_made() {
 
 #[test]
 fn files_and_directories_are_removed() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         for (const x of ["a", "s"]) {
           Deno.mkdirSync(`d${x}/e`, { recursive: true });
@@ -145,7 +145,7 @@ fn files_and_directories_are_removed() {
 
 #[test]
 fn files_are_moved_and_copied() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         for (const x of ["a", "s"]) { Deno.writeTextFileSync(`f${x}`, "f"); Deno.mkdirSync(`d${x}`) }
         Deno.chmodSync("fa", 0o640);
@@ -189,7 +189,7 @@ fn files_are_moved_and_copied() {
 
 #[test]
 fn files_are_cut_and_filled() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         for (const x of ["a", "s"]) Deno.writeTextFileSync(`f${x}`, "0123456789");
         const size = () => pair("f*", (path) => Deno.readFileSync(path).length);
@@ -214,7 +214,7 @@ fn files_are_cut_and_filled() {
 
 #[test]
 fn times_and_modes_are_set() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         for (const x of ["a", "s"]) Deno.writeTextFileSync(`f${x}`, "");
         const times = () => pair("f*", (path) => {
@@ -242,7 +242,7 @@ fn times_and_modes_are_set() {
 
 #[test]
 fn the_real_path_is_told() {
-    Host::new().gives(
+    Host::of_the_workspace().gives(
         r#"
         return [
           await both("realPath", "."), await both("realPath", "x/../hello.txt"),
@@ -261,7 +261,7 @@ fn the_real_path_is_told() {
 
 #[test]
 fn the_working_directory_is_the_runs_own() {
-    let host = Host::new();
+    let host = Host::of_the_workspace();
     host.gives(
         r#"
         const seen: unknown[] = [Deno.cwd() === WORKSPACE_DIR, Deno.chdir("x"), Deno.cwd()];

@@ -110,7 +110,7 @@ fn an_import_that_is_not_available_says_what_is() {
         (
             "./x.ts",
             "TypeError: Import \"./x.ts\" is not available: a program is one file. Put the code \
-             into it, or import a data: URL",
+             into it, or import \"mcp:SERVER\", \"playbook:FOLDER\" or a data: URL",
         ),
         (
             "https://example.com/x.js",

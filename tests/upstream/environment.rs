@@ -28,7 +28,9 @@ fn a_child_sees_what_it_is_given_and_no_secret() {
     );
     let environment = server.value(ENV);
     let names: Vec<&String> = environment.as_object().expect("an object").keys().collect();
-    let expected = |name: &str| name == "GIVEN" || INHERITED.contains(&name);
+    let expected = |name: &str| {
+        ["GIVEN", "MCP_CONDUCTOR_IS_UPSTREAM"].contains(&name) || INHERITED.contains(&name)
+    };
     assert!(names.iter().all(|name| expected(name)), "{names:?}");
     assert_eq!(environment["GIVEN"], "yes");
     assert_eq!(environment["LANG"], "C.UTF-8");
