@@ -55,7 +55,7 @@ pub(super) struct Run {
     pub(super) refusals: Arc<Refusals>,
     /// Bytes of answers that the session has yet to take.
     pub(super) queued: Arc<AtomicUsize>,
-    file_operations: Arc<Semaphore>,
+    pub(super) file_operations: Arc<Semaphore>,
     pub(super) commands: Arc<Semaphore>,
     pieces: Arc<Semaphore>,
     pub(super) tools: Tools,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::failure::Problem;
 use super::reply::Event;
@@ -13,7 +14,7 @@ use super::run::Run;
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
-use crate::upstream::{Ask, CallContext, CallError, Caller, UpstreamError, visible};
+use crate::upstream::{Ask, CallContext, CallError, Caller, RunCaller, UpstreamError, visible};
 
 /// Requests of one run to upstream servers at the same time. With results of the
 /// default limit, 8 MiB, at most 256 MiB of memory.
@@ -24,6 +25,17 @@ const MAX_SUMMARY: usize = 256;
 
 /// Progress messages of a run that are passed on; the rest says nothing new.
 const MAX_PROGRESS: u32 = 1000;
+
+/// Bytes of the name of a server in the configuration, and of a tool as far as one
+/// is listed.
+const MAX_SERVER_NAME: usize = 128;
+const MAX_TOOL_NAME: usize = 256;
+
+/// `mcp__`, both names and what is between them.
+const MAX_QUALIFIED_NAME: usize = 5 + MAX_SERVER_NAME + 2 + MAX_TOOL_NAME;
+
+/// Bytes of a query that are read.
+const MAX_QUERY: usize = 1024;
 
 /// Tools that one search gives back.
 const MAX_FOUND: u32 = 100;
@@ -54,11 +66,19 @@ pub(super) struct Tools {
     limit: u32,
     calls: Mutex<Vec<ToolCalls>>,
     progress: Arc<AtomicU32>,
+    /// The client, as far as this run may ask it something.
+    caller: Option<Arc<dyn Caller>>,
+    ended: CancellationToken,
 }
 
 impl Tools {
     pub(super) fn new(for_whom: ForWhom, limit: u32) -> Self {
+        let ended = CancellationToken::new();
+        let caller = for_whom.caller.clone();
+        let caller = caller.map(|caller| RunCaller::of_run(caller, ended.clone()));
         Self {
+            caller,
+            ended,
             for_whom,
             turns: Arc::new(Semaphore::new(IN_FLIGHT)),
             made: AtomicU32::new(0),
@@ -74,6 +94,7 @@ impl Tools {
 
     pub(super) fn end(&self) {
         self.turns.close();
+        self.ended.cancel();
     }
 
     pub(super) fn calls(&self) -> Vec<ToolCalls> {
@@ -136,6 +157,7 @@ impl Run {
             }
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
+                self.tools.count()?;
                 Ok(text(&upstreams.ask(run, &server, ask, Some(self.context())).await?))
             }
             Operation::Servers => {
@@ -145,10 +167,18 @@ impl Run {
             Operation::SearchTools { query, limit } => {
                 upstreams.settled().await;
                 let limit = limit.min(MAX_FOUND) as usize;
+                let mut query = query;
+                query.truncate(query.floor_char_boundary(MAX_QUERY));
+                query.shrink_to_fit();
+                let place = self.place().await?;
                 let run = self.clone();
                 // Patterns of the call against names of servers: both can be made to
                 // take long.
                 let searching = move || {
+                    let _place = place;
+                    if run.quota.is_over() {
+                        return text(&Value::Null);
+                    }
                     let upstreams = &run.services().upstreams;
                     let found = upstreams.search(&run.tools.for_whom.tools, &query, limit);
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
@@ -159,7 +189,8 @@ impl Run {
             }
             Operation::ToolSchema { name } => {
                 upstreams.settled().await;
-                let found = upstreams.find(run, &name);
+                let fits = name.len() <= MAX_QUALIFIED_NAME;
+                let found = fits.then(|| upstreams.find(run, &name)).flatten();
                 let json = found.map(|found| found.info().to_discovered().to_string());
                 Ok(Answer::MaybeText(json))
             }
@@ -177,8 +208,15 @@ impl Run {
         let upstreams = &self.services().upstreams;
         let (server, tool) = match server {
             Some(server) => (server, tool),
+            None if tool.len() > MAX_QUALIFIED_NAME => (String::new(), tool),
             None => upstreams.qualified(&tool)?,
         };
+        // What is no name of a server or a tool is not looked up, compared or kept.
+        if server.len() > MAX_SERVER_NAME || tool.len() > MAX_TOOL_NAME {
+            let message = "There is no MCP server or tool with a name of this length";
+            return Err(Failure::type_error(message).into());
+        }
+        upstreams.server(&server)?;
         let arguments = object(arguments)?;
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
@@ -187,6 +225,13 @@ impl Run {
         let failed = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
         self.tools.finish(entry, result.as_ref().map_or(true, failed), start.elapsed());
         Ok(text(&json!({"server": server, "tool": tool, "result": result?})))
+    }
+
+    /// A place among the run's work on threads: it is held by the work, which goes on
+    /// when nobody waits for it any more.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = self.file_operations.clone().acquire_owned().await;
+        Ok(place.map_err(|_| super::interrupted())?)
     }
 
     fn context(&self) -> CallContext {
@@ -198,7 +243,7 @@ impl Run {
                     let _ = events.send(Event::Progress(message));
                 }
             }),
-            caller: self.tools.for_whom.caller.clone(),
+            caller: self.tools.caller.clone(),
         }
     }
 
@@ -211,8 +256,12 @@ impl Run {
         let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
             return Err(Failure::type_error(format!("There is no module \"{specifier}\"")).into());
         };
-        let run = self.clone();
-        let read = tokio::task::spawn_blocking(move || run.services().playbooks.code(&name)).await;
+        let (run, place) = (self.clone(), self.place().await?);
+        let reading = move || {
+            let _place = place;
+            run.services().playbooks.code(&name)
+        };
+        let read = tokio::task::spawn_blocking(reading).await;
         let read = read.map_err(|_| super::interrupted())?;
         Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
     }

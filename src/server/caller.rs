@@ -16,6 +16,7 @@ use crate::upstream::Caller;
 pub(super) struct PeerCaller {
     peer: Peer<RoleServer>,
     can_elicit: bool,
+    can_open_urls: bool,
     can_sample: bool,
 }
 
@@ -29,15 +30,24 @@ impl PeerCaller {
         Self {
             peer,
             can_elicit: capabilities.elicitation.is_some(),
+            can_open_urls: capabilities
+                .elicitation
+                .as_ref()
+                .is_some_and(|elicitation| elicitation.url.is_some()),
             can_sample: capabilities.sampling.is_some(),
         }
     }
 }
 
 impl Caller for PeerCaller {
+    fn client(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>> {
         async move {
-            if !self.can_elicit {
+            let is_form = matches!(params, ElicitRequestParams::FormElicitationParams { .. });
+            if !(if is_form { self.can_elicit } else { self.can_open_urls }) {
                 return None;
             }
             self.peer.create_elicitation(params).await.ok()

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::policy::RunTools;
 use crate::runtime::Runtime;
-use crate::upstream::{Ask, Tool, Upstream, UpstreamError, module_declaration, sample, visible};
+use crate::upstream::{
+    Ask, Catalog, Tool, Upstream, UpstreamError, module_declaration, sample, visible,
+};
 
 /// Samples of each server in a list (of the original).
 const SAMPLES: usize = 10;
@@ -151,9 +153,24 @@ pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<
     let text = |error: UpstreamError| error.to_string();
     let upstream = upstreams.server(&arguments.server).map_err(text)?;
     let catalog = upstreams.catalog(&upstream).await.map_err(text)?;
+    let shown = move || shown_tools(&arguments, &upstream, &catalog);
+    tokio::task::spawn_blocking(shown).await.map_err(|error| error.to_string())?
+}
+
+/// Names of tools that one call may list.
+const MAX_WANTED: usize = 1000;
+
+fn shown_tools(
+    arguments: &GetTools,
+    upstream: &Upstream,
+    catalog: &Catalog,
+) -> Result<Value, String> {
     let run = RunTools::all();
-    let mut tools: Vec<&Tool> = visible(&upstream, &catalog, &run).collect();
+    let mut tools: Vec<&Tool> = visible(upstream, catalog, &run).collect();
     if let Some(wanted) = &arguments.tools {
+        if wanted.len() > MAX_WANTED {
+            return Err(format!("tools has at most {MAX_WANTED} names"));
+        }
         for name in wanted {
             if !tools.iter().any(|tool| tool.info.name == *name) {
                 let names = tools.iter().map(|tool| tool.info.name.as_str());

@@ -4,8 +4,11 @@
 #![allow(deprecated)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::ErrorData;
 use rmcp::handler::client::ClientHandler;
@@ -16,11 +19,14 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
 
 /// The client of this server, as far as upstream servers may ask it something.
 pub(crate) trait Caller: Send + Sync {
+    /// Which client this is: the same number for all runs of one.
+    fn client(&self) -> usize;
     /// Asks the user. `None` if this client cannot.
     fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>>;
     /// Asks the client's model. `None` if this client cannot.
@@ -28,6 +34,52 @@ pub(crate) trait Caller: Send + Sync {
         &self,
         params: CreateMessageRequestParams,
     ) -> BoxFuture<'_, Option<Result<CreateMessageResult, ErrorData>>>;
+}
+
+/// Questions that the servers which one run calls may ask its client, all together:
+/// each costs attention, or a model's time.
+const MAX_QUESTIONS: u32 = 16;
+
+/// For an answer: a person reads and thinks.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A client for the time and the questions of one run.
+pub(crate) struct RunCaller {
+    caller: Arc<dyn Caller>,
+    left: AtomicU32,
+    ended: CancellationToken,
+}
+
+impl RunCaller {
+    pub(crate) fn of_run(caller: Arc<dyn Caller>, ended: CancellationToken) -> Arc<dyn Caller> {
+        Arc::new(Self { caller, left: AtomicU32::new(MAX_QUESTIONS), ended })
+    }
+
+    async fn ask<T>(&self, question: impl Future<Output = Option<T>>) -> Option<T> {
+        let take = |left: u32| left.checked_sub(1);
+        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        tokio::select! {
+            answer = tokio::time::timeout(ANSWER_TIMEOUT, question) => answer.ok().flatten(),
+            () = self.ended.cancelled() => None,
+        }
+    }
+}
+
+impl Caller for RunCaller {
+    fn client(&self) -> usize {
+        self.caller.client()
+    }
+
+    fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>> {
+        self.ask(self.caller.elicit(params)).boxed()
+    }
+
+    fn sample(
+        &self,
+        params: CreateMessageRequestParams,
+    ) -> BoxFuture<'_, Option<Result<CreateMessageResult, ErrorData>>> {
+        self.ask(self.caller.sample(params)).boxed()
+    }
 }
 
 /// Whom a call is made for.
@@ -57,12 +109,14 @@ impl Calls {
     }
 
     /// Whom a server asks that does not say for which call. With calls of several
-    /// runs in flight nobody can tell, and no client is asked another's question.
+    /// clients in flight nobody can tell, and no client is asked another's question.
     fn only(&self) -> Option<Arc<dyn Caller>> {
         let calls = self.lock();
         let mut callers = calls.values().map(|context| context.caller.clone());
         let first = callers.next()??;
-        callers.all(|other| other.is_some_and(|other| Arc::ptr_eq(&first, &other))).then_some(first)
+        callers
+            .all(|other| other.is_some_and(|other| first.client() == other.client()))
+            .then_some(first)
     }
 }
 
@@ -88,10 +142,17 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// The user is told which server asks: it is not this one.
     pub(super) async fn elicit_for(
+        server: &str,
         caller: Option<Arc<dyn Caller>>,
-        params: ElicitRequestParams,
+        mut params: ElicitRequestParams,
     ) -> ElicitResult {
+        if let ElicitRequestParams::FormElicitationParams { message, .. }
+        | ElicitRequestParams::UrlElicitationParams { message, .. } = &mut params
+        {
+            *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
+        }
         let asked = match caller {
             Some(caller) => caller.elicit(params).await,
             None => None,
@@ -128,7 +189,7 @@ impl ClientHandler for Client {
         params: ElicitRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        Ok(Self::elicit_for(self.calls.only(), params).await)
+        Ok(Self::elicit_for(&self.name, self.calls.only(), params).await)
     }
 
     async fn create_message(

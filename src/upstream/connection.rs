@@ -51,6 +51,9 @@ const MAX_PAGES: usize = 1000;
 /// Bytes between the filter and rmcp.
 const PIPE_BYTES: usize = 64 << 10;
 
+/// Questions of one round.
+const MAX_QUESTIONS: usize = 16;
+
 /// Rounds of questions that one request may ask (SEP-2322); rmcp's own limit.
 const MAX_ROUNDS: usize = 10;
 
@@ -120,7 +123,7 @@ impl Connection {
             }
         };
         let (service, process) = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|reason| without(&url_of(config), reason))?,
+            Ok(connected) => connected?,
             Err(_) => {
                 let seconds = CONNECT_TIMEOUT.as_secs();
                 return Err(format!("it did not finish the handshake within {seconds} s"));
@@ -213,15 +216,18 @@ impl Connection {
         asked: BTreeMap<String, InputRequest>,
         context: &Option<CallContext>,
     ) -> Result<InputResponses, UpstreamError> {
+        if asked.len() > MAX_QUESTIONS {
+            return Err(self.unexpected(format!("{} questions at once", asked.len())));
+        }
         let caller = context.as_ref().and_then(|context| context.caller.clone());
         let answers = asked.into_iter().map(|(key, request)| {
             let caller = caller.clone();
             async move {
                 let answer =
                     match request {
-                        InputRequest::Elicitation(request) => {
-                            serde_json::to_value(Client::elicit_for(caller, request.params).await)
-                        }
+                        InputRequest::Elicitation(request) => serde_json::to_value(
+                            Client::elicit_for(&self.name, caller, request.params).await,
+                        ),
                         InputRequest::CreateMessage(request) => {
                             let sampled = Client::sample_for(caller, request.params).await;
                             serde_json::to_value(sampled.map_err(|error| {
@@ -341,7 +347,7 @@ impl Connection {
                 UpstreamError::Closed { name: self.name() }
             }
             ServiceError::TransportSend(error) => {
-                let reason = without(&self.url, innermost(&error));
+                let reason = innermost(&error, &self.url);
                 // rmcp's own limit of a body, where it is below ours.
                 if reason.contains("exceeded the maximum size") {
                     return self.too_large();
@@ -355,6 +361,10 @@ impl Connection {
 
 fn url_of(config: &ServerConfig) -> Option<(String, String)> {
     let TransportConfig::Http { url, .. } = &config.transport else { return None };
+    shown_url(url)
+}
+
+fn shown_url(url: &url::Url) -> Option<(String, String)> {
     Some((url.to_string(), url.origin().ascii_serialization()))
 }
 
@@ -421,7 +431,7 @@ async fn over_stdio(
             Some(status) => {
                 format!("\"{}\" ended before it answered: {status}", launch.command)
             }
-            None => initialize_error(&error),
+            None => initialize_error(&error, &None),
         }),
     }
 }
@@ -464,7 +474,7 @@ async fn over_http(
             client.serve_with_lifecycle(transport, lifecycle()).await
         }
     };
-    served.map_err(|error| initialize_error(&error))
+    served.map_err(|error| initialize_error(&error, &shown_url(url)))
 }
 
 /// Requests of all runs to one server over HTTP at the same time.
@@ -485,21 +495,26 @@ pub(super) async fn http_client() -> Result<reqwest::Client, String> {
         .map_err(|error| format!("the HTTP client cannot be made: {error}"))
 }
 
-fn initialize_error(error: &ClientInitializeError) -> String {
+fn initialize_error(error: &ClientInitializeError, url: &Option<(String, String)>) -> String {
     if error.is_authorization_required() {
         return "it wants authorization: give it a token in \"headers\", or run `mcp-conductor \
                 login NAME`"
             .to_owned();
     }
     match error {
-        ClientInitializeError::TransportError { error, .. } => innermost(error),
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => initialize_error(fallback),
-        other => shown(&other.to_string()),
+        ClientInitializeError::TransportError { error, .. } => innermost(error, url),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => {
+            initialize_error(fallback, url)
+        }
+        other => shown(&without(url, other.to_string())),
     }
 }
 
 /// What happened, without the types that it happened in.
-fn innermost(error: &rmcp::transport::DynamicTransportError) -> String {
+fn innermost(
+    error: &rmcp::transport::DynamicTransportError,
+    url: &Option<(String, String)>,
+) -> String {
     let mut text = error.error.to_string();
     let mut source = error.error.source();
     while let Some(cause) = source {
@@ -509,5 +524,5 @@ fn innermost(error: &rmcp::transport::DynamicTransportError) -> String {
         }
         source = cause.source();
     }
-    shown(&text)
+    shown(&without(url, text))
 }

@@ -27,6 +27,9 @@ const MAX_COMMENT: usize = 4096;
 const MAX_DEFAULT: usize = 60;
 /// How far below a property a described one is looked for.
 const MAX_LOOK: usize = 4;
+/// Bytes of all declarations of a server: more than a model reads.
+const MAX_ALL: usize = 1 << 20;
+
 /// Parameters in a sample, and the longest type there: it is a line of a list.
 const MAX_SAMPLED: usize = 8;
 const MAX_SAMPLED_TYPE: usize = 24;
@@ -43,6 +46,10 @@ pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
     let exported = exports(&names).into_iter().zip(string_exports(&names));
     for (tool, (mut identifiers, own)) in tools.iter().zip(exported) {
         let Some(name) = identifiers.pop() else { continue };
+        if text.len() > MAX_ALL {
+            text.push_str("  // There are more: name the tools that you need.\n");
+            break;
+        }
         text.push_str(&function(tool, &name));
         aliases.extend(identifiers.iter().map(|other| format!("{name} as {other}")));
         aliases.extend(own.map(|own| format!("{name} as {}", string_literal(own))));

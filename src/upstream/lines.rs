@@ -1,6 +1,8 @@
 //! What a server on standard output says, a JSON-RPC message a line, as far as it
 //! is one and not too long.
 
+use std::time::{Duration, Instant};
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -24,12 +26,20 @@ pub(super) async fn pass_on(
 ) {
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
+    let mut rate = Rate::default();
     loop {
         line.clear();
         match read_line(&mut input, &mut line, limit).await {
             Ok(Line::Whole) if line.trim_ascii().is_empty() => continue,
             Ok(Line::Whole) if serde_json::from_slice::<IgnoredAny>(&line).is_ok() => {
-                line.push(b'\n');
+                match rate.judge(&line) {
+                    Judgement::Pass => line.push(b'\n'),
+                    Judgement::Drop => continue,
+                    Judgement::Close => {
+                        tracing::warn!(server = %name, "it asks without end: disconnected");
+                        return;
+                    }
+                }
             }
             Ok(Line::Whole) => {
                 let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
@@ -38,6 +48,9 @@ pub(super) async fn pass_on(
             }
             Ok(Line::TooLong { end }) => {
                 tracing::warn!(server = %name, "a message is longer than {limit} bytes");
+                if find(&line, b"\"method\"").is_some() {
+                    continue;
+                }
                 // Nobody can say which request it answers: all of them fail.
                 let Some(id) = id_of(&line, &end) else { return };
                 let message = "The result is too large";
@@ -50,6 +63,57 @@ pub(super) async fn pass_on(
         if output.write_all(&line).await.is_err() {
             return;
         }
+    }
+}
+
+/// Requests that a server may send in a second, and bytes of one: rmcp keeps each
+/// until it is answered, and an answer until the server reads it.
+const MAX_REQUESTS: u32 = 64;
+const MAX_REQUEST: usize = 256 << 10;
+
+/// Notifications in a second; the others are dropped.
+const MAX_NOTIFICATIONS: u32 = 1000;
+
+/// What a server sent in the current second beside answers.
+struct Rate {
+    since: Instant,
+    requests: u32,
+    notifications: u32,
+}
+
+enum Judgement {
+    Pass,
+    Drop,
+    Close,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { since: Instant::now(), requests: 0, notifications: 0 }
+    }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    method: Option<IgnoredAny>,
+    id: Option<IgnoredAny>,
+}
+
+impl Rate {
+    fn judge(&mut self, line: &[u8]) -> Judgement {
+        let Ok(Head { method: Some(_), id }) = serde_json::from_slice(line) else {
+            return Judgement::Pass;
+        };
+        if self.since.elapsed() > Duration::from_secs(1) {
+            *self = Self::default();
+        }
+        if id.is_some() {
+            self.requests += 1;
+            let many = self.requests > MAX_REQUESTS || line.len() > MAX_REQUEST;
+            return if many { Judgement::Close } else { Judgement::Pass };
+        }
+        self.notifications += 1;
+        if self.notifications > MAX_NOTIFICATIONS { Judgement::Drop } else { Judgement::Pass }
     }
 }
 
@@ -147,6 +211,22 @@ mod tests {
     async fn messages_pass_and_other_lines_do_not() {
         let input = b"starting...\n{\"id\":1}\n\n\xff\n{\"id\":2}\n{\"cut\":";
         assert_eq!(through(input, 100).await, "{\"id\":1}\n{\"id\":2}\n");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_without_end_is_cut_off() {
+        let request = "{\"id\":1,\"method\":\"ping\"}\n";
+        let passed = through(request.repeat(1000).as_bytes(), 100).await;
+        assert_eq!(passed.lines().count(), MAX_REQUESTS as usize);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_notifications_leaves_room_for_answers() {
+        let mut input = "{\"method\":\"notifications/message\"}\n".repeat(5000);
+        input.push_str("{\"id\":1,\"result\":{}}\n");
+        let passed = through(input.as_bytes(), 100).await;
+        assert_eq!(passed.lines().count(), MAX_NOTIFICATIONS as usize + 1);
+        assert!(passed.ends_with("\"result\":{}}\n"));
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-pub(crate) use client::{CallContext, Caller};
+pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::Ask;
 pub(crate) use declarations::{module_declaration, sample};
 pub(crate) use error::UpstreamError;
@@ -48,6 +48,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long discovery waits for servers that have not answered yet.
 const SETTLE: Duration = Duration::from_secs(10);
+
+/// For a server that is not connecting to let its connection go.
+const CLOSE: Duration = Duration::from_millis(100);
 
 /// Bytes of the configuration file that are read; `ServersFile` refuses fewer.
 const MAX_FILE: u64 = 2 << 20;
@@ -244,10 +247,10 @@ impl Upstreams {
     pub(crate) async fn close(&self) {
         let servers =
             std::mem::take(&mut *self.0.servers.write().unwrap_or_else(PoisonError::into_inner));
-        for server in servers.iter() {
-            // One that is connecting holds its place; its process is killed below.
-            let _ = tokio::time::timeout(Duration::from_millis(100), server.close()).await;
-        }
+        self.0.groups.close();
+        // One that is connecting holds its place; its process is killed below.
+        let close = |server| tokio::time::timeout(CLOSE, Upstream::close(server));
+        futures::future::join_all(servers.iter().map(|server| close(server))).await;
         drop(servers);
         self.0.groups.end().await;
     }

@@ -38,20 +38,31 @@ pub(super) struct Launch<'a> {
 
 /// Processes that have not ended, by their groups.
 #[derive(Clone, Default)]
-pub(super) struct Groups(Arc<Mutex<BTreeSet<i32>>>);
+pub(super) struct Groups(Arc<Mutex<All>>);
+
+#[derive(Default)]
+struct All {
+    groups: BTreeSet<i32>,
+    closed: bool,
+}
 
 impl Groups {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts no more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// Waits until all have ended whose connections were closed, and kills the rest.
     pub(super) async fn end(&self) {
         let until = tokio::time::Instant::now() + GRACE;
-        while !self.lock().is_empty() && tokio::time::Instant::now() < until {
+        while !self.lock().groups.is_empty() && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        for group in self.lock().iter() {
+        for group in &self.lock().groups {
             let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
         }
     }
@@ -105,7 +116,12 @@ impl Process {
             tokio::spawn(log(name.to_owned(), stderr));
         }
         let group = child.id().map(u32::cast_signed);
-        groups.lock().extend(group);
+        let mut all = groups.lock();
+        if all.closed {
+            return Err("the server is shutting down".to_owned());
+        }
+        all.groups.extend(group);
+        drop(all);
         let process = Self { child: Some(child), group, groups: groups.clone() };
         Ok((process, Streams { stdin, stdout }))
     }
@@ -131,7 +147,7 @@ impl Drop for Process {
 async fn end(mut child: Child, group: Option<i32>, groups: Groups) {
     let Some(group) = group else { return };
     end_group(&mut child, Pid::from_raw(group)).await;
-    groups.lock().remove(&group);
+    groups.lock().groups.remove(&group);
 }
 
 async fn end_group(child: &mut Child, group: Pid) {

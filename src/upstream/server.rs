@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::Limits;
@@ -64,7 +64,7 @@ pub(crate) struct Upstream {
     tokens: Option<Arc<Path>>,
     limits: Limits,
     groups: Groups,
-    slot: tokio::sync::Mutex<Slot>,
+    slot: Arc<tokio::sync::Mutex<Slot>>,
     known: Mutex<Known>,
 }
 
@@ -117,7 +117,7 @@ impl Upstream {
             tokens,
             limits,
             groups,
-            slot: tokio::sync::Mutex::default(),
+            slot: Arc::default(),
             known: Mutex::new(known),
         })
     }
@@ -147,14 +147,18 @@ impl Upstream {
     /// The connection, made if there is none. What was begun for one caller goes on
     /// for the next if that one does not wait.
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
+        // Who no longer waits is not in line any more.
+        let slot = self.slot.clone().lock_owned().await;
         let server = self.clone();
-        let connected = tokio::spawn(async move { server.connect_now().await }).await;
+        let connected = tokio::spawn(async move { server.connect_now(slot).await }).await;
         connected.unwrap_or_else(|error| Err(self.unavailable(error.to_string())))
     }
 
-    async fn connect_now(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
+    async fn connect_now(
+        self: &Arc<Self>,
+        mut slot: OwnedMutexGuard<Slot>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
         let config = self.usable()?;
-        let mut slot = self.slot.lock().await;
         if let Some(connection) = slot.connection.take_if(|connection| connection.is_closed()) {
             tracing::warn!(server = %self.name, "the connection was closed");
             drop(connection);
@@ -166,6 +170,8 @@ impl Upstream {
             let reason = self.state().error.unwrap_or_else(|| "it failed before".to_owned());
             return Err(self.unavailable(reason));
         }
+        // For a failure that ends this task.
+        slot.again = Some(Instant::now() + FIRST_PAUSE);
         match self.open(config).await {
             Ok(connection) => {
                 *slot = Slot { connection: Some(connection.clone()), ..Slot::default() };
@@ -197,7 +203,7 @@ impl Upstream {
         Ok(connection)
     }
 
-    async fn list(&self, connection: &Connection) -> Result<(), String> {
+    async fn list(self: &Arc<Self>, connection: &Connection) -> Result<(), String> {
         let info = connection.info();
         let has_tools = info.as_ref().is_none_or(|info| info.capabilities.tools.is_some());
         let listed = if has_tools {
@@ -211,7 +217,10 @@ impl Upstream {
             Value::Null
         };
         let instructions = info.as_ref().and_then(|info| info.instructions.as_deref().map(shown));
-        let catalog = self.catalog(&listed, instructions);
+        let server = self.clone();
+        // Schemas are read, ten thousand of them if the server likes.
+        let made = tokio::task::spawn_blocking(move || server.catalog(&listed, instructions));
+        let catalog = made.await.map_err(|error| error.to_string())?;
         self.note(Some(Arc::new(catalog)), None);
         Ok(())
     }
@@ -302,10 +311,13 @@ async fn relist(
         if !told {
             continue;
         }
+        let start = Instant::now();
         if let Err(error) = server.list(&connection).await {
             tracing::warn!(server = %server.name, "the changed list of tools: {error}");
         }
-        // A server that changes its list without end is asked once a second.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // A server that changes its list without end has a tenth of the time.
+        let pause = (start.elapsed() * 10).max(Duration::from_secs(1));
+        drop((server, connection));
+        tokio::time::sleep(pause).await;
     }
 }

@@ -164,6 +164,25 @@ fn a_server_that_closes_its_output_and_lives_is_ended() {
     assert!(within(Duration::from_secs(8), gone), "something is left of {processes:?}");
 }
 
+#[test]
+fn names_of_any_length_cost_nothing() {
+    let mut server = stub();
+    let code = "
+        const long = 'x'.repeat(900_000);
+        const errors = [];
+        for (let i = 0; i < 40; i++) {
+          for (const call of [() => callTool(long + i, 't'), () => callTool('stub', long + i),
+                              () => callMCPTool('mcp__' + long)]) {
+            try { await call() } catch (e) { errors.push(e.name) }
+          }
+        }
+        [errors.length, new Set(errors).size, await getToolSchema('mcp__stub__' + long),
+         (await searchTools(long)).length]";
+    let execution = server.run(code);
+    assert_eq!(execution["returnValue"], json!([120, 1, null, 0]), "{execution:#.300}");
+    assert!(execution.to_string().len() < 1000, "{} bytes", execution.to_string().len());
+}
+
 /// Most memory that the server has ever had.
 fn peak_mebibytes(server: &Server) -> u64 {
     let path = format!("/proc/{}/status", server.pid());
