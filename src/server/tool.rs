@@ -22,14 +22,13 @@ and prints comes back.
 
 Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not retry \
 it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
-Deno.readDir, Deno.env, Deno.Command) and fetch.
+Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
 Promises are awaited. It becomes JSON (Map, Set, Error, BigInt too); keep it small ({RETURN} KiB): \
 a summary of large data. console.log lines come back as `output`, also when the program fails.
 
-Pass data with `globals` instead of pasting it into the code: {\"rows\": [...]} is the variable \
-`rows`.
+Pass data with `globals`, not in the code: {\"rows\": [...]} is the variable `rows`.
 
 There: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are \
 stripped, not checked. Absent: npm, remote imports, node:, WebSocket.
