@@ -27,6 +27,11 @@ use super::error::shown;
 pub(crate) trait Caller: Send + Sync {
     /// Which client this is: the same number for all runs of one.
     fn client(&self) -> usize;
+    /// The same client for a question that may be another run's of it, and so does
+    /// not end with this one.
+    fn for_any_run(&self) -> Option<Arc<dyn Caller>> {
+        None
+    }
     /// Asks the user. `None` if this client cannot.
     fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>>;
     /// Asks the client's model. `None` if this client cannot.
@@ -68,6 +73,12 @@ impl RunCaller {
 impl Caller for RunCaller {
     fn client(&self) -> usize {
         self.caller.client()
+    }
+
+    fn for_any_run(&self) -> Option<Arc<dyn Caller>> {
+        let take = |left: u32| left.checked_sub(1);
+        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(self.caller.clone())
     }
 
     fn elicit(&self, params: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>> {
@@ -114,9 +125,13 @@ impl Calls {
         let calls = self.lock();
         let mut callers = calls.values().map(|context| context.caller.clone());
         let first = callers.next()??;
-        callers
-            .all(|other| other.is_some_and(|other| first.client() == other.client()))
-            .then_some(first)
+        let of_one =
+            callers.all(|other| other.is_some_and(|other| first.client() == other.client()));
+        match calls.len() {
+            _ if !of_one => None,
+            1 => Some(first),
+            _ => first.for_any_run(),
+        }
     }
 }
 
@@ -154,7 +169,10 @@ impl Client {
             *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
         }
         let asked = match caller {
-            Some(caller) => caller.elicit(params).await,
+            Some(caller) => {
+                let asked = tokio::time::timeout(ANSWER_TIMEOUT, caller.elicit(params)).await;
+                asked.ok().flatten()
+            }
             None => None,
         };
         asked.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Decline))
@@ -165,7 +183,10 @@ impl Client {
         params: CreateMessageRequestParams,
     ) -> Result<CreateMessageResult, ErrorData> {
         let asked = match caller {
-            Some(caller) => caller.sample(params).await,
+            Some(caller) => {
+                let asked = tokio::time::timeout(ANSWER_TIMEOUT, caller.sample(params)).await;
+                asked.ok().flatten()
+            }
             None => None,
         };
         asked.unwrap_or_else(|| {
