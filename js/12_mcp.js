@@ -208,7 +208,6 @@ function installMcp() {
     discoverMCPTools: hidden(discoverMCPTools),
     getToolSchema: hidden(getToolSchema),
     importPlaybook: hidden(importPlaybook),
-    mcpFactory: hidden(mcpFactory),
     searchTools: hidden(searchTools),
   });
   // For the modules mcp:name, whatever a program does with its globals.
@@ -222,8 +221,8 @@ function installMcp() {
 }
 
 // Without a configuration there is nothing to load, as in the original.
-function hideFactory() {
-  delete globalThis.mcpFactory;
+function installFactory() {
+  ObjectDefineProperty(globalThis, "mcpFactory", hidden(mcpFactory));
 }
 
-export { hideFactory, installMcp };
+export { installFactory, installMcp };

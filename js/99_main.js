@@ -4,7 +4,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
-import { hideFactory, installMcp } from "ext:conductor/12_mcp.js";
+import { installFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
 import { toJson } from "ext:conductor/10_value.js";
 import {
@@ -94,7 +94,7 @@ function start(versions, target) {
 function prepare(workspacePath, globalsJson, hasServers) {
   performance.setTimeOrigin();
   directory.path = workspacePath;
-  if (!hasServers) hideFactory();
+  if (hasServers) installFactory();
   const values = JSONParse(globalsJson);
   const names = ObjectKeys(values);
   for (let i = 0; i < names.length; i++) {

@@ -15,6 +15,7 @@
 mod audit;
 mod broker;
 mod config;
+mod identifiers;
 mod playbooks;
 mod policy;
 mod pool;
@@ -24,10 +25,11 @@ mod sandbox;
 mod server;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
+mod telemetry;
 mod upstream;
 mod worker;
 
-pub use config::{Config, ConfigError, FLOOD_FACTOR, Isolate, Variable};
+pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
 pub use runtime::{
     ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
@@ -36,6 +38,12 @@ pub use runtime::{
 #[doc(hidden)]
 pub use sandbox::seal_this_thread;
 pub use sandbox::{LayerStatus, SandboxStatus};
-pub use server::{ExecutionJson, ReturnMode, ServeError, serve_stdio};
+#[doc(hidden)]
+pub use server::serve_http_with;
+pub use server::{
+    ExecutionJson, HttpError, Reload, ReturnMode, ServeError, TokenEntry, TokenFile,
+    TokenFileError, serve_http, serve_stdio,
+};
+pub use telemetry::{TraceExport, TraceExportError};
 pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -59,6 +59,8 @@ pub(crate) enum AuditError {
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     writer: Option<Arc<Writer>>,
+    /// Who all this is about.
+    client: Option<Arc<str>>,
 }
 
 impl Audit {
@@ -66,7 +68,20 @@ impl Audit {
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, AuditError> {
         let file = path.map(LogFile::open).transpose()?;
         let writer = file.map(Writer::start).transpose()?;
-        Ok(Self { writer: writer.map(Arc::new) })
+        Ok(Self { writer: writer.map(Arc::new), client: None })
+    }
+
+    /// The same log, for what is done for one principal.
+    pub(crate) fn of_client(&self, client: Arc<str>) -> Self {
+        Self { writer: self.writer.clone(), client: Some(client) }
+    }
+
+    /// A request was not accepted: by whom it says it is, or from where it comes.
+    /// `unlogged` others were not, before this one, that have no line of their own.
+    pub(crate) fn rejected(&self, reason: &str, from: &str, unlogged: u64) {
+        let line = record::rejection_line(reason, from, unlogged);
+        self.write(&line);
+        tracing::warn!(target: TARGET, "{line}");
     }
 
     /// A program is about to run.
@@ -76,7 +91,7 @@ impl Audit {
 
     /// An access was refused.
     pub(crate) fn refused(&self, refusal: &Refusal<'_>) {
-        let line = record::refusal_line(refusal);
+        let line = record::refusal_line(refusal, self.client.as_deref());
         self.write(&line);
         tracing::warn!(target: TARGET, "{line}");
     }

@@ -97,7 +97,7 @@ impl ExecutionRecord {
             peak_memory_bytes: usage.as_ref().map(|usage| usage.peak_memory),
             outcome,
             refusals: usage.as_ref().map(|usage| usage.refusals),
-            client: None,
+            client: self.audit.client.as_deref(),
         });
         self.audit.write(&line);
         tracing::info!(target: TARGET, "{line}");
@@ -142,6 +142,19 @@ struct RefusalLine<'a> {
     reason: Option<&'a str>,
     line: Option<u32>,
     column: Option<u32>,
+    client: Option<&'a str>,
+}
+
+/// A request that was not accepted.
+#[derive(Serialize)]
+struct RejectionLine<'a> {
+    timestamp: String,
+    kind: &'static str,
+    reason: &'a str,
+    /// The peer's address.
+    from: &'a str,
+    /// Rejections before this one that have no line.
+    unlogged: u64,
 }
 
 #[derive(Serialize)]
@@ -151,7 +164,17 @@ struct LostLine {
     count: u64,
 }
 
-pub(super) fn refusal_line(refusal: &Refusal<'_>) -> String {
+pub(super) fn rejection_line(reason: &str, from: &str, unlogged: u64) -> String {
+    line(&RejectionLine {
+        timestamp: timestamp(SystemTime::now()),
+        kind: "rejection",
+        reason: cut(reason, MAX_TEXT_BYTES),
+        from: cut(from, MAX_TEXT_BYTES),
+        unlogged,
+    })
+}
+
+pub(super) fn refusal_line(refusal: &Refusal<'_>, client: Option<&str>) -> String {
     let is_net = matches!(refusal.permission, "net" | "import");
     let target = refusal.target.map(|target| if is_net { authority(target) } else { target });
     line(&RefusalLine {
@@ -165,6 +188,7 @@ pub(super) fn refusal_line(refusal: &Refusal<'_>) -> String {
         reason: refusal.reason.map(|reason| cut(reason, MAX_TEXT_BYTES)),
         line: refusal.line,
         column: refusal.column,
+        client,
     })
 }
 
@@ -241,16 +265,19 @@ mod tests {
     use super::*;
 
     fn refused(permission: &str, target: &str) -> (String, Value) {
-        let line = refusal_line(&Refusal {
-            execution: 1,
-            permission,
-            target: Some(target),
-            flag: "--allow-x",
-            api: "fetch",
-            reason: None,
-            line: None,
-            column: None,
-        });
+        let line = refusal_line(
+            &Refusal {
+                execution: 1,
+                permission,
+                target: Some(target),
+                flag: "--allow-x",
+                api: "fetch",
+                reason: None,
+                line: None,
+                column: None,
+            },
+            None,
+        );
         let value = serde_json::from_str(&line).unwrap();
         (line, value)
     }

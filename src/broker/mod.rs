@@ -45,6 +45,7 @@ use crate::playbooks::Playbooks;
 use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
 use crate::sandbox::CommandLimits;
+use crate::telemetry::{ExecutionSpan, Metrics};
 use crate::upstream::Upstreams;
 use reply::Responder;
 use run::Run;
@@ -53,6 +54,7 @@ use run::Run;
 pub(crate) struct Services {
     pub policy: Arc<Policy>,
     pub audit: Audit,
+    pub metrics: Arc<Metrics>,
     pub credentials: Arc<Credentials>,
     /// The environment when the server started.
     pub environment: HashMap<String, String>,
@@ -91,6 +93,7 @@ pub(crate) struct Broker {
     waiting: HashMap<u32, Waiting>,
     waiting_bytes: usize,
     events: mpsc::UnboundedReceiver<Event>,
+    span: ExecutionSpan,
 }
 
 struct Waiting {
@@ -99,7 +102,12 @@ struct Waiting {
 }
 
 impl Broker {
-    pub(crate) fn new(services: Arc<Services>, execution: u64, for_whom: ForWhom) -> Self {
+    pub(crate) fn new(
+        services: Arc<Services>,
+        execution: u64,
+        for_whom: ForWhom,
+        span: ExecutionSpan,
+    ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self {
             run: Arc::new(Run::new(services, execution, for_whom, sender)),
@@ -107,6 +115,7 @@ impl Broker {
             waiting: HashMap::new(),
             waiting_bytes: 0,
             events,
+            span,
         }
     }
 
@@ -125,7 +134,8 @@ impl Broker {
         if many || self.waiting.contains_key(&id) {
             return Err(Violation);
         }
-        let responder = Responder::new(id, operation.name(), &self.run);
+        let span = self.span.operation(&operation);
+        let responder = Responder::new(id, operation.name(), &self.run, span);
         let task = self.run.clone().start(operation, responder, &mut self.tasks);
         self.waiting.insert(id, Waiting { task, bytes });
         self.waiting_bytes += bytes;

@@ -2,10 +2,11 @@
 //! worker to say where the program was, and is in the audit log in any case.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::{Audit, Refusal};
 use crate::policy::Denied;
+use crate::telemetry::Metrics;
 
 /// Refusals of one run that get a line of their own in the audit log; the line of
 /// the run has the number of all of them. A program that is refused more often
@@ -17,6 +18,7 @@ const MAX_REASON: usize = 512;
 
 pub(super) struct Refusals {
     audit: Audit,
+    metrics: Arc<Metrics>,
     execution: u64,
     inner: Mutex<Inner>,
 }
@@ -34,8 +36,8 @@ struct Refused {
 }
 
 impl Refusals {
-    pub(super) fn new(audit: Audit, execution: u64) -> Self {
-        Self { audit, execution, inner: Mutex::default() }
+    pub(super) fn new(audit: Audit, metrics: Arc<Metrics>, execution: u64) -> Self {
+        Self { audit, metrics, execution, inner: Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -44,6 +46,7 @@ impl Refusals {
 
     /// Notes a refusal.
     pub(super) fn note(&self, id: u32, denied: &Denied, operation: &'static str) {
+        self.metrics.refused(denied.permission.name());
         let mut denied = denied.clone();
         if let Some(reason) = &mut denied.reason {
             reason.truncate(reason.floor_char_boundary(MAX_REASON));

@@ -10,6 +10,7 @@ use super::interrupted;
 use super::refusals::Refusals;
 use super::run::Run;
 use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
+use crate::telemetry::OperationSpan;
 
 /// What a run's broker hands to its session.
 pub(crate) enum Event {
@@ -43,13 +44,15 @@ pub(super) struct Responder {
     events: mpsc::UnboundedSender<Event>,
     queued: Arc<AtomicUsize>,
     refusals: Arc<Refusals>,
+    span: OperationSpan,
     answered: bool,
 }
 
 impl Responder {
-    pub(super) fn new(id: u32, operation: &'static str, run: &Run) -> Self {
+    pub(super) fn new(id: u32, operation: &'static str, run: &Run, span: OperationSpan) -> Self {
         let (events, queued) = (run.events(), run.queued.clone());
-        Self { id, operation, events, queued, refusals: run.refusals.clone(), answered: false }
+        let refusals = run.refusals.clone();
+        Self { id, operation, events, queued, refusals, span, answered: false }
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
@@ -78,6 +81,11 @@ impl Responder {
 
     fn send(&mut self, result: Result<Answer, Failure>, room: Option<OwnedSemaphorePermit>) {
         self.answered = true;
+        match &result {
+            Ok(Answer::Response(response)) => self.span.responded(response.status),
+            Ok(_) => {}
+            Err(failure) => self.span.failed(&failure.class),
+        }
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
         self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
         let event = Event::Frame { bytes, ends: Some(self.id), _room: room };

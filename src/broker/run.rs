@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -78,7 +78,11 @@ impl Run {
                 services.credentials.clone(),
                 services.fetch_limits,
             ),
-            refusals: Arc::new(Refusals::new(services.audit.clone(), execution)),
+            refusals: Arc::new(Refusals::new(
+                services.audit.clone(),
+                services.metrics.clone(),
+                execution,
+            )),
             tools: Tools::new(for_whom, services.max_tool_calls),
             services,
             quota,
@@ -338,18 +342,22 @@ impl Run {
         })
     }
 
+    fn files<'a>(&'a self, cwd: &'a Path) -> Files<'a> {
+        Files {
+            policy: &self.services.policy,
+            cwd,
+            workspace: &self.services.workspace,
+            quota: &self.quota,
+        }
+    }
+
     /// Operations on paths. Blocks.
     fn on_paths(&self, operation: Operation) -> Result<Answer, Problem> {
         if self.quota.is_over() {
             return Err(super::interrupted().into());
         }
         let cwd = self.cwd();
-        let files = Files {
-            policy: &self.services.policy,
-            cwd: &cwd,
-            workspace: &self.services.workspace,
-            quota: &self.quota,
-        };
+        let files = self.files(&cwd);
         match operation {
             Operation::Open { path, options } => {
                 let call = if options.whole { "writefile" } else { "open" };
@@ -396,12 +404,7 @@ impl Run {
     /// them.
     fn read_file(&self, path: &str, responder: Responder, place: OwnedSemaphorePermit) {
         let cwd = self.cwd();
-        let files = Files {
-            policy: &self.services.policy,
-            cwd: &cwd,
-            workspace: &self.services.workspace,
-            quota: &self.quota,
-        };
+        let files = self.files(&cwd);
         let opened = files.open_whole(path).and_then(|(file, size)| {
             if size <= self.services.max_memory {
                 Ok((file, size))

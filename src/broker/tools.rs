@@ -12,9 +12,12 @@ use super::failure::Problem;
 use super::reply::Event;
 use super::run::Run;
 use crate::config::environment::MAX_TOOL_CALLS;
+use crate::config::servers::MAX_SERVER_NAME;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
-use crate::upstream::{Ask, CallContext, CallError, Caller, RunCaller, UpstreamError, visible};
+use crate::upstream::{
+    Ask, CallContext, CallError, Caller, MAX_TOOL_NAME, RunCaller, UpstreamError, visible,
+};
 
 /// Requests of one run to upstream servers at the same time. With results of the
 /// default limit, 8 MiB, at most 256 MiB of memory.
@@ -25,11 +28,6 @@ const MAX_SUMMARY: usize = 256;
 
 /// Progress messages of a run that are passed on; the rest says nothing new.
 const MAX_PROGRESS: u32 = 1000;
-
-/// Bytes of the name of a server in the configuration, and of a tool as far as one
-/// is listed.
-const MAX_SERVER_NAME: usize = 128;
-const MAX_TOOL_NAME: usize = 256;
 
 /// `mcp__`, both names and what is between them.
 const MAX_QUALIFIED_NAME: usize = 5 + MAX_SERVER_NAME + 2 + MAX_TOOL_NAME;
@@ -222,8 +220,10 @@ impl Run {
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
         let result = upstreams.call(run, &server, &tool, arguments, self.context()).await;
-        let failed = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
-        self.tools.finish(entry, result.as_ref().map_or(true, failed), start.elapsed());
+        let is_error = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
+        let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
+        self.tools.finish(entry, failed, time);
+        self.services().metrics.tool_called(&server, !failed, time);
         Ok(text(&json!({"server": server, "tool": tool, "result": result?})))
     }
 

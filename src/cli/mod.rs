@@ -1,20 +1,28 @@
 //! Commands and their arguments.
 
+mod config;
 mod doctor;
+mod healthcheck;
 mod login;
 mod run;
+mod token;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use mcp_conductor::{Config, ReturnMode, Runtime};
-use tracing_subscriber::EnvFilter;
+use mcp_conductor::{Config, ReturnMode, Runtime, Sources, TraceExport, TraceExportError};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Runs TypeScript programs for AI agents, each in a sandboxed process.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
+    /// The configuration, TOML or JSON. Flags and variables win over it.
+    #[arg(long, value_name = "FILE", global = true, env = "MCP_CONDUCTOR_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -23,12 +31,21 @@ struct Arguments {
 enum Command {
     /// Serve MCP on standard input and output.
     Stdio(ServeArguments),
+    /// Serve MCP over Streamable HTTP, for many clients.
+    Http(HttpArguments),
     /// Run one program: its value on stdout, what it prints on stderr.
     Run(run::RunArguments),
     /// Show what of the sandbox is enforced here, and the configuration.
     Doctor,
     /// Log in to an MCP server of the configuration that wants OAuth.
     Login(login::LoginArguments),
+    /// Add, list or remove the bearer tokens of `http`.
+    Token(token::TokenArguments),
+    /// Check the configuration, or print its JSON Schema.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Ask the server on this machine's loopback whether it is alive.
+    Healthcheck,
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,25 +61,38 @@ struct ServeArguments {
     max_timeout: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+struct HttpArguments {
+    #[command(flatten)]
+    serve: ServeArguments,
+    /// The port to listen on (3001); instead of MCP_CONDUCTOR_PORT.
+    #[arg(short, long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The address to listen on (127.0.0.1); instead of MCP_CONDUCTOR_BIND.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum ReturnForm {
     Json,
     Yaml,
 }
 
+/// What arguments say instead of the environment.
+type Flags = Vec<(&'static str, String)>;
+
+fn flag(name: &'static str, value: &Option<impl ToString>) -> Option<(&'static str, String)> {
+    value.as_ref().map(|value| (name, value.to_string()))
+}
+
 impl ServeArguments {
-    /// The configuration, with what the arguments say instead.
-    fn apply(&self, mut config: Config) -> Config {
-        if let Some(timeout) = self.max_timeout {
-            let timeout = Duration::from_millis(timeout);
-            // As with the variables, the one that was not set follows.
-            let default = config.default_timeout().min(timeout);
-            config = config.with_max_timeout(timeout).with_default_timeout(default);
-        }
-        if let Some(timeout) = self.timeout {
-            config = config.with_default_timeout(Duration::from_millis(timeout));
-        }
-        config
+    fn flags(&self) -> Flags {
+        let flags = [
+            flag("MCP_CONDUCTOR_DEFAULT_TIMEOUT", &self.timeout),
+            flag("MCP_CONDUCTOR_MAX_TIMEOUT", &self.max_timeout),
+        ];
+        flags.into_iter().flatten().collect()
     }
 
     fn return_mode(&self) -> ReturnMode {
@@ -73,14 +103,39 @@ impl ServeArguments {
     }
 }
 
+impl HttpArguments {
+    fn flags(&self) -> Flags {
+        let own = [flag("MCP_CONDUCTOR_PORT", &self.port), flag("MCP_CONDUCTOR_BIND", &self.bind)];
+        self.serve.flags().into_iter().chain(own.into_iter().flatten()).collect()
+    }
+}
+
+impl Command {
+    fn flags(&self) -> Flags {
+        match self {
+            Self::Stdio(arguments) => arguments.flags(),
+            Self::Http(arguments) => arguments.flags(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Exit code for a configuration or a machine that the server cannot work with.
 /// A failed program is 1, wrong arguments are 2 (clap's).
 const EXIT_UNUSABLE: u8 = 3;
 
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logging(&arguments.command);
-    let config = match Config::from_env() {
+    let traces = match start_logging(&arguments.command) {
+        Ok(traces) => traces,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let sources = Sources { file: arguments.config, flags: arguments.command.flags() };
+    // It says itself what is wrong.
+    if let Command::Config(command) = arguments.command {
+        return config::config(command, &sources);
+    }
+    let config = match Config::load(&sources) {
         Ok(config) => config,
         Err(error) => return unusable(&error.to_string()),
     };
@@ -91,43 +146,72 @@ pub(crate) fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&format!("No event loop: {error}")),
     };
-    let code = runtime.block_on(dispatch(arguments.command, config));
+    let code = runtime.block_on(dispatch(arguments.command, config, sources));
     // A read of stdin that never returns must not keep the process.
     runtime.shutdown_background();
+    // What ran last is sent too.
+    drop(traces);
     code
 }
 
-async fn dispatch(command: Command, config: Config) -> ExitCode {
+async fn dispatch(command: Command, config: Config, sources: Sources) -> ExitCode {
     match command {
+        Command::Config(_) => ExitCode::SUCCESS,
         Command::Doctor => doctor::doctor(config).await,
+        Command::Healthcheck => healthcheck::healthcheck(config.http().port),
+        Command::Http(arguments) => http(config, arguments.serve.return_mode(), sources).await,
         Command::Login(arguments) => login::login(config, arguments).await,
         Command::Run(arguments) => run::run(config, arguments).await,
-        Command::Stdio(arguments) => {
-            let runtime = match Runtime::new(arguments.apply(config)).await {
-                Ok(runtime) => runtime,
-                Err(error) => return unusable(&error.to_string()),
-            };
-            match mcp_conductor::serve_stdio(runtime, arguments.return_mode()).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => unusable(&error.to_string()),
-            }
-        }
+        Command::Stdio(arguments) => stdio(config, arguments.return_mode()).await,
+        Command::Token(arguments) => token::token(&config, &arguments),
     }
 }
 
-/// Logs go to stderr: stdout of `stdio` carries protocol only.
-fn start_logging(command: &Command) {
+async fn stdio(config: Config, return_mode: ReturnMode) -> ExitCode {
+    let runtime = match Runtime::new(config).await {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    match mcp_conductor::serve_stdio(runtime, return_mode).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unusable(&error.to_string()),
+    }
+}
+
+async fn http(config: Config, return_mode: ReturnMode, sources: Sources) -> ExitCode {
+    let runtime = match Runtime::new(config).await {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let reload = Box::new(move || Config::load(&sources));
+    match mcp_conductor::serve_http(runtime, return_mode, reload).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unusable(&error.to_string()),
+    }
+}
+
+/// Logs go to stderr: stdout of `stdio` carries protocol only. Traces go where the
+/// environment says.
+fn start_logging(command: &Command) -> Result<Option<TraceExport>, TraceExportError> {
+    let traces = match command {
+        Command::Stdio(_) | Command::Http(_) | Command::Run(_) => TraceExport::from_env()?,
+        _ => None,
+    };
     let default = match command {
-        Command::Stdio(_) => "info,rmcp=off",
+        Command::Stdio(_) | Command::Http(_) => "info,rmcp=off",
         // What was refused is in the result; settings that are ignored are not.
-        Command::Run(_) | Command::Doctor | Command::Login(_) => "warn,audit=error",
+        _ => "warn,audit=error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .with_filter(filter);
+    tracing_subscriber::registry()
+        .with(logs)
+        .with(traces.as_ref().map(|traces| traces.layer()))
         .init();
+    Ok(traces)
 }
 
 fn warn_of_ignored_settings() {

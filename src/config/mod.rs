@@ -1,16 +1,31 @@
-//! Everything that an administrator can set, in one validated [`Config`].
-//! The environment's names stand in `environment.rs` and nowhere else.
+//! Everything that an administrator can set, in one validated [`Config`], from the
+//! command line, the environment and a file. The environment's names stand in
+//! `environment.rs` and nowhere else.
 
 pub(crate) mod credentials;
 pub(crate) mod environment;
+mod file;
+#[cfg(test)]
+mod fixture;
+mod http;
+mod principals;
+mod schema;
 pub(crate) mod servers;
+mod settings;
+mod shown;
+mod variables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-pub use environment::Variable;
+pub use http::HttpConfig;
+pub(crate) use principals::Principal;
+use principals::Principals;
+pub use settings::Sources;
+pub use variables::Variable;
 
 pub use crate::protocol::Isolate;
 
@@ -25,7 +40,7 @@ pub use crate::protocol::Isolate;
 ///     .with_max_memory(128 << 20);
 /// assert_eq!(config.default_timeout(), Duration::from_secs(5));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     default_timeout: Duration,
     max_timeout: Duration,
@@ -56,23 +71,44 @@ pub struct Config {
     audit_log: Option<PathBuf>,
     environment: Option<Vec<(String, String)>>,
     executable: Option<PathBuf>,
+    http: HttpConfig,
+    config_file: Option<PathBuf>,
+    principals: Arc<Principals>,
     without: Vec<String>,
 }
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{variable}: {problem}, for example {variable}={example}")]
+#[error("{place}: {problem}{}", for_example(.example))]
 pub struct ConfigError {
-    /// The environment variable.
-    pub variable: &'static str,
+    /// Where it stands: the environment variable, the flag, or the file and the line.
+    pub place: String,
     /// What is wrong with its value.
     pub problem: String,
-    /// A value that works.
+    /// A setting that works, as it is written at that place; empty if there is none.
     pub example: String,
+}
+
+impl ConfigError {
+    fn new(place: String, problem: impl Into<String>, example: String) -> Self {
+        Self { place, problem: problem.into(), example }
+    }
+
+    /// Of a variable of the environment, with a value that works.
+    pub(crate) fn variable(name: &str, problem: impl Into<String>, example: &str) -> Self {
+        Self::new(name.to_owned(), problem, format!("{name}={example}"))
+    }
+}
+
+fn for_example(example: &str) -> String {
+    if example.is_empty() { String::new() } else { format!(", for example {example}") }
 }
 
 /// Deepest value: serde_json, in which most clients' JSON is parsed, stops at 128.
 const MAX_DEPTH: u32 = 100;
+
+/// Smallest memory limit: a program that does nothing needs about 10 MiB.
+const MIN_MEMORY_MIB: u64 = 32;
 
 /// Standby workers for each core. One is used while the next is made.
 const STANDBY_PER_CORE: usize = 2;
@@ -113,6 +149,9 @@ impl Default for Config {
             audit_log: None,
             environment: None,
             executable: None,
+            http: HttpConfig::default(),
+            config_file: None,
+            principals: Arc::default(),
             without: Vec::new(),
         }
     }
@@ -287,11 +326,42 @@ impl Config {
         }
     }
 
+    /// Files of the server that no program may read or write, whoever runs it.
+    pub(crate) fn own_files(&self) -> Vec<PathBuf> {
+        let http = &self.http;
+        let keys = http.oauth_jwks.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
+        let locks = http.tokens.iter().map(|path| {
+            let mut lock = path.clone().into_os_string();
+            lock.push(".lock");
+            PathBuf::from(lock)
+        });
+        let own = [&self.audit_log, &self.mcp_config, &self.config_file, &http.tokens, &keys];
+        own.into_iter().flatten().cloned().chain(locks).chain(self.principals.files()).collect()
+    }
+
+    /// Whether programs are run and kept apart just as with another configuration.
+    pub(crate) fn is_same_for_programs(&self, other: &Self) -> bool {
+        let without_others = |config: &Self| Self { principals: Arc::default(), ..config.clone() };
+        self.own_files() == other.own_files() && without_others(self) == without_others(other)
+    }
+
     /// The directory that holds the workspace, if that has the usual name, and
     /// playbooks; else the workspace.
     pub(crate) fn root_directory(&self) -> &std::path::Path {
         let parent = self.workspace.parent().filter(|_| self.workspace.ends_with("workspace"));
         parent.unwrap_or(&self.workspace)
+    }
+
+    /// How the server on HTTP serves.
+    pub fn http(&self) -> &HttpConfig {
+        &self.http
+    }
+
+    /// Sets [`Self::http`].
+    #[must_use]
+    pub fn with_http(mut self, http: HttpConfig) -> Self {
+        self.http = http;
+        self
     }
 
     /// The executable that serves as the zygote: this one, if it calls
@@ -320,29 +390,21 @@ impl Config {
         &self.without
     }
 
-    /// The default settings and what the environment sets.
+    /// The default settings and what the environment sets; [`Self::load`] without a
+    /// file and without flags.
     ///
     /// # Errors
     /// The first variable whose value cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let mut config = environment::read(|name| std::env::var_os(name))?;
-        // A server that is itself the upstream of one would start itself for ever.
-        let is_upstream = std::env::var_os(environment::UPSTREAM).is_some();
-        if config.mcp_config.is_none() && !is_upstream {
-            config.mcp_config = std::env::home_dir().and_then(|home| servers::default_file(&home));
-        }
-        Ok(config)
+        Self::load(&Sources::default())
     }
 
     /// Whether the settings can work together; setters take any value.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let error = |variable, problem: &str, example: &str| {
-            let (problem, example) = (problem.to_owned(), example.to_owned());
-            Err(ConfigError { variable, problem, example })
-        };
+        let error =
+            |name, problem: &str, example| Err(ConfigError::variable(name, problem, example));
         use environment::{
             DEFAULT_TIMEOUT, MAX_CONCURRENT, MAX_CPU_TIME, MAX_MEMORY, MAX_RETURN_DEPTH,
-            MIN_MEMORY_MIB,
         };
         if self.default_timeout.is_zero() || self.default_timeout > self.max_timeout {
             error(DEFAULT_TIMEOUT, "zero, or more than the maximum", "30000")
@@ -361,7 +423,7 @@ impl Config {
 
     /// Every environment variable, for documentation.
     pub fn variables() -> &'static [Variable] {
-        environment::VARIABLES
+        variables::all()
     }
 
     /// Variables of the server's prefix that are set and mean nothing to it.

@@ -81,7 +81,7 @@ const MAX_SERVERS: usize = 256;
 
 /// Bytes of a server's name: it is in the name of each of its tools, and clients
 /// have limits for those.
-const MAX_NAME: usize = 128;
+pub(crate) const MAX_SERVER_NAME: usize = 128;
 
 /// Bytes of a value after substitution: execve(2) takes no longer argument
 /// (MAX_ARG_STRLEN, 32 pages of 4 KiB).
@@ -182,7 +182,7 @@ impl ServersFile {
         let mut names = HashSet::new();
         for (name, json) in entries {
             let read = if !is_name(&name) {
-                Err(format!("a name has 1 to {MAX_NAME} bytes and no control characters"))
+                Err(format!("a name has 1 to {MAX_SERVER_NAME} bytes and no control characters"))
             } else if !names.insert(name.clone()) {
                 Err("it is named twice, and the first entry counts".to_owned())
             } else {
@@ -262,7 +262,7 @@ pub(crate) fn default_files(home: &Path) -> [PathBuf; 2] {
 }
 
 fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && !name.contains(char::is_control)
+    (1..=MAX_SERVER_NAME).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 /// What an entry says; nothing if it is disabled.

@@ -71,7 +71,14 @@ impl ServerToolRules {
 
 /// What a call's `allowedTools` restricts a run to. The default is no restriction.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RunTools(Option<Arc<[Pattern]>>);
+pub(crate) struct RunTools {
+    /// Of the call. None: every tool.
+    asked: Option<Patterns>,
+    /// Of the principal, whose calls can only restrict it further.
+    granted: Option<Patterns>,
+}
+
+type Patterns = Arc<[Pattern]>;
 
 /// A pattern for server and tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +95,7 @@ enum Pattern {
 impl RunTools {
     /// No restriction.
     pub(crate) fn all() -> Self {
-        Self(None)
+        Self::default()
     }
 
     /// Reads patterns such as `mcp__server__tool` or `server/tool`, where server and
@@ -105,18 +112,35 @@ impl RunTools {
             return Err(format!("patterns of more than {MAX_PATTERN_BYTES} bytes together"));
         }
         let patterns = patterns.into_iter().map(Pattern::parse);
-        Ok(Self(Some(patterns.collect::<Result<Arc<[_]>, _>>()?)))
+        Ok(Self { asked: Some(patterns.collect::<Result<Arc<[_]>, _>>()?), granted: None })
+    }
+
+    /// This restriction of a call, within what its principal may call.
+    pub(crate) fn within(self, principal: &Self) -> Self {
+        Self { asked: self.asked, granted: principal.asked.clone() }
     }
 
     /// Whether there is no restriction.
     pub(crate) fn is_unrestricted(&self) -> bool {
-        self.0.is_none()
+        self.asked.is_none() && self.granted.is_none()
     }
 
-    /// Whether the restriction leaves this tool.
-    pub(crate) fn allows(&self, server: &str, tool: &str) -> bool {
-        let matches = |patterns: &Arc<[Pattern]>| patterns.iter().any(|p| p.matches(server, tool));
-        self.0.as_ref().is_none_or(matches)
+    /// Whose restriction is against a tool.
+    fn refusal(&self, server: &str, tool: &str) -> Option<Refusal> {
+        let allows = |patterns: &Option<Patterns>| {
+            patterns.as_ref().is_none_or(|all| all.iter().any(|p| p.matches(server, tool)))
+        };
+        match (allows(&self.granted), allows(&self.asked)) {
+            (false, _) => Some(Refusal::Principal),
+            (true, false) => Some(Refusal::Call),
+            (true, true) => None,
+        }
+    }
+
+    /// Whether the restriction may leave some tool of this server.
+    pub(crate) fn reaches(&self, server: &str) -> bool {
+        let reaches = |patterns: &Patterns| patterns.iter().any(|p| p.reaches(server));
+        [&self.asked, &self.granted].into_iter().flatten().all(reaches)
     }
 }
 
@@ -145,15 +169,33 @@ impl Pattern {
     fn matches(&self, server: &str, tool: &str) -> bool {
         match self {
             Self::Whole(pattern) => glob(pattern, &format!("{PREFIX}{server}__{tool}")),
-            Self::Parts { text, separator } => {
-                // Not `match_indices`: in `a___b` the separator begins twice.
-                let mut places =
-                    text.char_indices().filter(|(at, _)| text[*at..].starts_with(separator));
-                places.any(|(at, _)| {
-                    glob(&text[..at], server) && glob(&text[at + separator.len()..], tool)
-                })
+            Self::Parts { .. } => {
+                self.parts().any(|(servers, tools)| glob(servers, server) && glob(tools, tool))
             }
         }
+    }
+
+    fn reaches(&self, server: &str) -> bool {
+        match self {
+            // What stands before its first `*` decides, as far as it goes.
+            Self::Whole(pattern) => {
+                let start = pattern.split(['*', '?']).next().unwrap_or_default();
+                let name = format!("{PREFIX}{server}__");
+                name.starts_with(start) || start.starts_with(&name)
+            }
+            Self::Parts { .. } => self.parts().any(|(servers, _)| glob(servers, server)),
+        }
+    }
+
+    /// Each way to read it as patterns for server and tool.
+    fn parts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (text, separator) = match self {
+            Self::Whole(_) => ("", "/"),
+            Self::Parts { text, separator } => (text.as_str(), *separator),
+        };
+        // Not `match_indices`: in `a___b` the separator begins twice.
+        let places = text.char_indices().filter(move |(at, _)| text[*at..].starts_with(separator));
+        places.map(move |(at, _)| (&text[..at], &text[at + separator.len()..]))
     }
 }
 
@@ -161,11 +203,12 @@ impl Pattern {
 enum Refusal {
     DeniedTools,
     AllowedTools,
+    Principal,
     Call,
 }
 
 fn refusal(rules: &ServerToolRules, run: &RunTools, server: &str, tool: &str) -> Option<Refusal> {
-    rules.refusal(tool).or_else(|| (!run.allows(server, tool)).then_some(Refusal::Call))
+    rules.refusal(tool).or_else(|| run.refusal(server, tool))
 }
 
 /// Decides about a tool of a configured server.
@@ -186,6 +229,9 @@ pub(crate) fn allow_tool(
         Some(Refusal::AllowedTools) => format!(
             "the administrator's configuration of \"{server}\" does not list it in allowedTools"
         ),
+        Some(Refusal::Principal) => {
+            "the administrator's configuration of this caller does not list it in tools".to_owned()
+        }
         Some(Refusal::Call) => "this call's allowedTools do not include it".to_owned(),
     };
     Err(Denied::never(Permission::Tool, Some(format!("{server}/{tool}")), &reason))
@@ -322,31 +368,31 @@ mod tests {
     #[test]
     fn a_call_names_tools_in_either_form() {
         for pattern in ["mcp__up__echo", "up/echo", "mcp__*__echo", "*/e??o", "mcp__u*", "*"] {
-            assert!(run(&[pattern]).allows("up", "echo"), "{pattern}");
+            assert!(run(&[pattern]).refusal("up", "echo").is_none(), "{pattern}");
         }
         for pattern in ["mcp__up__ech", "up/Echo", "mcp__u__p__echo", "mcp__down__*", "u/*"] {
-            assert!(!run(&["x/y", pattern]).allows("up", "echo"), "{pattern}");
+            assert!(run(&["x/y", pattern]).refusal("up", "echo").is_some(), "{pattern}");
         }
-        assert!(!run(&[]).allows("up", "echo"));
+        assert!(run(&[]).refusal("up", "echo").is_some());
         assert!(RunTools::all().is_unrestricted() && !run(&[]).is_unrestricted());
     }
 
     #[test]
     fn separators_in_names_are_found_wherever_they_stand() {
-        assert!(run(&["mcp__a__b__c"]).allows("a__b", "c"));
-        assert!(run(&["mcp__a__b__c"]).allows("a", "b__c"));
-        assert!(run(&["mcp__a___b"]).allows("a_", "b"));
-        assert!(run(&["mcp__a___b"]).allows("a", "_b"));
-        assert!(run(&["a/b/c"]).allows("a/b", "c"));
-        assert!(run(&["mcp__a__b/c"]).allows("a", "b/c"));
-        assert!(run(&["é/ü"]).allows("é", "ü"));
+        assert!(run(&["mcp__a__b__c"]).refusal("a__b", "c").is_none());
+        assert!(run(&["mcp__a__b__c"]).refusal("a", "b__c").is_none());
+        assert!(run(&["mcp__a___b"]).refusal("a_", "b").is_none());
+        assert!(run(&["mcp__a___b"]).refusal("a", "_b").is_none());
+        assert!(run(&["a/b/c"]).refusal("a/b", "c").is_none());
+        assert!(run(&["mcp__a__b/c"]).refusal("a", "b/c").is_none());
+        assert!(run(&["é/ü"]).refusal("é", "ü").is_none());
     }
 
     #[test]
     fn a_pattern_for_one_server_is_none_for_a_server_whose_name_begins_with_it() {
         for pattern in ["mcp__up__*", "up/*"] {
             for server in ["up_", "up__x", "up/x", "upper"] {
-                assert!(!run(&[pattern]).allows(server, "echo"), "{pattern} {server}");
+                assert!(run(&[pattern]).refusal(server, "echo").is_some(), "{pattern} {server}");
             }
         }
     }
@@ -426,7 +472,7 @@ mod tests {
             let rules = ServerToolRules::new(allow.as_deref(), &deny);
             let unrestricted = is_visible(&rules, &RunTools::all(), "a", &tool);
             if let Ok(run) = RunTools::parse(Some(restriction)) {
-                let both = unrestricted && run.allows("a", &tool);
+                let both = unrestricted && run.refusal("a", &tool).is_none();
                 prop_assert_eq!(is_visible(&rules, &run, "a", &tool), both);
                 prop_assert_eq!(allow_tool(&rules, &run, "a", &tool).is_ok(), both);
             }
@@ -437,8 +483,49 @@ mod tests {
             pattern in "(?s)(mcp__)?.{0,12}", server in "(?s).{0,6}", tool in "(?s).{0,6}"
         ) {
             if let Ok(run) = RunTools::parse(Some(vec![pattern])) {
-                run.allows(&server, &tool);
+                let _ = run.refusal(&server, &tool);
             }
         }
+    }
+
+    #[test]
+    fn a_call_asks_within_what_its_principal_may_call() {
+        let decided = |asked: Option<&[&str]>, server: &str| {
+            let asked = asked.map_or_else(RunTools::all, run);
+            let both = asked.within(&run(&["mcp__a__*", "b/read"]));
+            match both.refusal(server, "read") {
+                None => "allowed",
+                Some(Refusal::Principal) => "principal",
+                Some(_) => "call",
+            }
+        };
+        assert_eq!(decided(None, "a"), "allowed");
+        assert_eq!(decided(None, "b"), "allowed");
+        assert_eq!(decided(None, "c"), "principal");
+        assert_eq!(decided(Some(&["mcp__a__*"]), "b"), "call");
+        assert_eq!(decided(Some(&["*"]), "c"), "principal");
+        assert_eq!(decided(Some(&[]), "a"), "call");
+    }
+
+    #[test]
+    fn servers_that_no_pattern_reaches_are_not_there() {
+        let reaches = |pattern: &str, server: &str| run(&[pattern]).reaches(server);
+        for (pattern, server) in [
+            ("mcp__a__*", "a"),
+            ("mcp__a__read", "a"),
+            ("a/*", "a"),
+            ("*/read", "a"),
+            ("*", "a"),
+            ("mcp__*", "a"),
+            ("mcp__git*", "github"),
+        ] {
+            assert!(reaches(pattern, server), "{pattern} {server}");
+        }
+        for (pattern, server) in
+            [("mcp__a__*", "b"), ("a/*", "ab"), ("mcp__git*", "gi"), ("mcp__a__*", "a_b")]
+        {
+            assert!(!reaches(pattern, server), "{pattern} {server}");
+        }
+        assert!(RunTools::all().reaches("a") && !run(&[]).reaches("a"));
     }
 }

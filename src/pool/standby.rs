@@ -120,6 +120,13 @@ impl Pool {
         }
     }
 
+    /// Whether there is a zygote that can fork, as far as can be seen at once.
+    pub(crate) fn has_zygote(&self) -> bool {
+        // It is locked while one that died is started again.
+        self.0.zygote.try_lock().is_ok_and(|current| !current.zygote.is_dead())
+            || self.standing_by() > 0
+    }
+
     /// Workers that stand by.
     pub(crate) fn standing_by(&self) -> usize {
         self.0.ready().len()

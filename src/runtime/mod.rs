@@ -8,10 +8,10 @@ mod queue;
 mod request;
 mod services;
 mod session;
+mod shared;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -25,14 +25,17 @@ pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Services};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Principal};
 use crate::playbooks::Playbooks;
+use crate::policy::RunTools;
 use crate::pool::{Pool, PoolConfig, PoolError, Usage, Worker};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
+use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
-use queue::Queue;
+use queue::{Place, Queue, Share};
 use session::{Ran, Session};
+use shared::Shared;
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -67,6 +70,17 @@ pub enum ExecuteError {
     /// No worker could be had.
     #[error("{0}")]
     Unavailable(String),
+}
+
+impl ExecuteError {
+    /// The word for it in metrics and traces.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Busy(_) => "busy",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }
 
 /// What is known of an MCP server that programs may call.
@@ -104,12 +118,15 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    pool: Pool,
-    queue: Queue,
+    shared: Arc<Shared>,
     services: Arc<Services>,
     /// What every program has as globals.
     globals: Map<String, Value>,
-    executions: AtomicU64,
+    /// Whose runs these are. Nobody's in particular where nobody authenticates.
+    principal: Option<Arc<str>>,
+    /// The tools of other servers that programs may call at most.
+    tools: RunTools,
+    share: Share,
 }
 
 impl Runtime {
@@ -119,22 +136,48 @@ impl Runtime {
     /// [`StartError`] if this machine cannot enforce a required layer.
     pub async fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let services = services::services(&config)?;
+        let audit = services::audit(&config)?;
+        let metrics = Arc::new(Metrics::new());
+        let services =
+            services::services(&config, audit.clone(), metrics.clone(), RunTools::all())?;
         let pool = Pool::start(pool_config(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in pool.status().missing_optional() {
             tracing::warn!("sandbox: no {}: {}", layer.name, layer.detail);
         }
-        services.upstreams.watch();
-        Ok(Self(Arc::new(Inner {
-            queue: Queue::new(&config),
-            pool,
-            globals: services::globals(&config, &services),
-            services: Arc::new(services),
-            executions: AtomicU64::new(1),
-            config,
-        })))
+        let queue = Queue::new(&config);
+        let share = queue.whole();
+        let shared = Arc::new(Shared::new(pool, queue, audit, metrics));
+        Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
+    }
+
+    /// A runtime of one principal: its own policy, workspace, limits and connections
+    /// to other servers, and this one's processes, queue and audit log.
+    ///
+    /// # Errors
+    /// [`StartError`] if the principal's settings cannot be used.
+    pub(crate) fn for_principal(&self, principal: Principal) -> Result<Self, StartError> {
+        let Principal { name, config, tools } = principal;
+        let shared = self.0.shared.clone();
+        let name: Arc<str> = name.into();
+        let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
+        let audit = shared.audit.of_client(name.clone());
+        let services = services::services(&config, audit, shared.metrics.clone(), tools.clone())?;
+        let share = services::share(&shared.queue, &config);
+        Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))
+    }
+
+    /// This runtime with other settings, but for those of its processes and queue.
+    ///
+    /// # Errors
+    /// [`StartError`] if the settings cannot be used.
+    pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
+        let shared = self.0.shared.clone();
+        let (audit, metrics) = (shared.audit.clone(), shared.metrics.clone());
+        let services = services::services(&config, audit, metrics, RunTools::all())?;
+        let share = shared.queue.whole();
+        Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
     }
 
     /// Runs one program to its end. Dropping the future kills the program.
@@ -161,13 +204,31 @@ impl Runtime {
     async fn run(
         &self,
         request: ExecuteRequest,
+        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+    ) -> Result<Execution, ExecuteError> {
+        let parent = request.trace_parent();
+        let mut observed = Observed::start(&self.0.shared.metrics, self.principal(), parent);
+        let result = self.run_observed(request, events, &mut observed).await;
+        if let Err(error) = &result {
+            observed.failed(error.outcome());
+        }
+        result
+    }
+
+    async fn run_observed(
+        &self,
+        request: ExecuteRequest,
         mut events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
         let source = request.source().to_owned();
-        let (request, for_whom) = request.validate(&inner.config, &inner.globals)?;
-        let number = inner.executions.fetch_add(1, Ordering::Relaxed);
-        let mut place = inner.queue.enter().await?;
+        let (request, mut for_whom) = request.validate(&inner.config, &inner.globals)?;
+        for_whom.tools = for_whom.tools.within(&inner.tools);
+        let number = inner.shared.next_execution();
+        observed.queues(number);
+        let mut place = inner.shared.queue.enter(&inner.share).await?;
+        observed.runs();
         let timeout = request.timeout;
         let services = &inner.services;
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
@@ -175,14 +236,14 @@ impl Runtime {
         let mut record = services.audit.execution(number, &source, &grants);
         let mut attempts = 0;
         let (execution, usage, refusals) = loop {
-            let worker = match inner.acquire(&frame).await {
+            let worker = match inner.acquire(&frame, &place).await {
                 Ok(worker) => worker,
                 Err(error) => {
                     record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
                     return Err(error);
                 }
             };
-            let broker = Broker::new(services.clone(), number, for_whom.clone());
+            let broker = Broker::new(services.clone(), number, for_whom.clone(), observed.span());
             let session = Session::new(worker, broker, &inner.config, timeout, events.take());
             match session.run(place).await {
                 Ran::ToItsEnd { execution, usage, refusals } => {
@@ -200,13 +261,15 @@ impl Runtime {
         };
         let Usage { cpu, memory } = usage;
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
-        record.finish(execution.outcome_name(), execution.execution_time, cpu, memory, refusals);
+        let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
+        record.finish(outcome, duration, cpu, memory, refusals);
+        observed.ended(&End { outcome, duration, cpu, peak_memory: memory, refusals });
         Ok(execution)
     }
 
     /// What of the sandbox is enforced on this machine.
     pub fn sandbox(&self) -> &SandboxStatus {
-        self.0.pool.status()
+        self.0.shared.pool.status()
     }
 
     /// What programs may do, as Deno's flags.
@@ -240,9 +303,37 @@ impl Runtime {
         &self.0.services.playbooks
     }
 
+    /// The tools of other servers that programs may call at most.
+    pub(crate) fn tools(&self) -> &RunTools {
+        &self.0.tools
+    }
+
+    /// Whose runs these are.
+    pub(crate) fn principal(&self) -> Option<&str> {
+        self.0.principal.as_deref()
+    }
+
     /// Runs that wait for a place.
     pub(crate) fn waiting(&self) -> usize {
-        self.0.queue.waiting()
+        self.0.shared.queue.waiting()
+    }
+
+    /// Whether one more run would be refused.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.shared.queue.is_full()
+    }
+
+    /// Whether there is a process that workers are forked from.
+    pub(crate) fn has_zygote(&self) -> bool {
+        self.0.shared.pool.has_zygote()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.shared.metrics
+    }
+
+    pub(crate) fn audit(&self) -> &crate::audit::Audit {
+        &self.0.shared.audit
     }
 
     /// The settings that the runtime was made with.
@@ -252,20 +343,37 @@ impl Runtime {
 
     /// Runs in flight.
     pub fn active(&self) -> usize {
-        self.0.queue.active()
+        self.0.shared.queue.active()
     }
 
     /// Workers that stand by.
     pub fn standing_by(&self) -> usize {
-        self.0.pool.standing_by()
+        self.0.shared.pool.standing_by()
     }
 }
 
 impl Inner {
+    fn new(
+        config: Config,
+        shared: Arc<Shared>,
+        services: Services,
+        tools: RunTools,
+        principal: Option<Arc<str>>,
+        share: Share,
+    ) -> Arc<Self> {
+        services.upstreams.watch();
+        let globals = services::globals(&config, &services);
+        let services = Arc::new(services);
+        Arc::new(Self { config, shared, services, globals, principal, tools, share })
+    }
+
     /// A worker that has been sent the program.
-    async fn acquire(&self, frame: &[u8]) -> Result<Worker, ExecuteError> {
+    async fn acquire(&self, frame: &[u8], place: &Place) -> Result<Worker, ExecuteError> {
         for _ in 0..MAX_ATTEMPTS {
-            let mut worker = self.pool.acquire().await.map_err(unavailable)?;
+            let mut worker = self.shared.pool.acquire().await.map_err(unavailable)?;
+            if self.principal.is_some() && place.number > RUNS_BEFORE_OTHERS {
+                worker.give_way();
+            }
             let sent = tokio::time::timeout(SEND_TIMEOUT, worker.send(frame)).await;
             if matches!(sent, Ok(Ok(()))) {
                 return Ok(worker);
@@ -274,6 +382,10 @@ impl Inner {
         Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
     }
 }
+
+/// Runs of one principal that have the same claim to the processors as those of
+/// others. What it runs beyond that gives way.
+const RUNS_BEFORE_OTHERS: usize = 1;
 
 /// Workers that may die under one call before it is given up: more than stand by
 /// on a small machine, all of which one kill may hit.

@@ -1,81 +1,258 @@
-//! Places for runs, and a bounded queue before them.
+//! Places for runs, and a bounded line before them. Each principal has a share of
+//! both: the next place goes to the one that has the fewest runs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::ExecuteError;
 use crate::config::Config;
-use crate::config::environment::{MAX_CONCURRENT, MAX_QUEUE, MAX_QUEUE_WAIT};
+use crate::config::environment::{
+    MAX_CONCURRENT, MAX_QUEUE, MAX_QUEUE_WAIT, PRINCIPAL_CONCURRENT, PRINCIPAL_QUEUE,
+};
 
-pub(super) struct Queue {
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
+/// All places and all who wait. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Queue(Arc<Inner>);
+
+struct Inner {
+    line: Mutex<Line>,
+    tickets: AtomicU64,
     max_concurrent: usize,
     max_waiting: usize,
     max_wait: Duration,
 }
 
+#[derive(Default)]
+struct Line {
+    running: usize,
+    waiting: usize,
+    /// Those that have a run or wait for one.
+    shares: HashMap<u64, State>,
+    /// Grants so far: who was served last waits longest among equals.
+    grants: u64,
+}
+
+#[derive(Default)]
+struct State {
+    running: usize,
+    max_running: usize,
+    served: u64,
+    waiting: VecDeque<(u64, oneshot::Sender<usize>)>,
+}
+
+/// What one principal may have of the places.
+pub(super) struct Share {
+    id: u64,
+    max_concurrent: usize,
+    max_waiting: usize,
+}
+
 /// A place among the runs, given back when dropped.
-pub(super) struct Place(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub(super) struct Place {
+    queue: Queue,
+    share: u64,
+    /// How many runs the principal has, this one included.
+    pub number: usize,
+}
 
 impl Queue {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(config.max_concurrent())),
-            waiting: AtomicUsize::new(0),
+        Self(Arc::new(Inner {
+            line: Mutex::default(),
+            tickets: AtomicU64::new(0),
             max_concurrent: config.max_concurrent(),
             max_waiting: config.max_queue(),
             max_wait: config.max_queue_wait(),
-        }
+        }))
+    }
+
+    /// A share of at most so many runs and so many that wait.
+    pub(super) fn share(&self, max_concurrent: usize, max_waiting: usize) -> Share {
+        Share { id: self.next_number(), max_concurrent, max_waiting }
+    }
+
+    /// A share of everything.
+    pub(super) fn whole(&self) -> Share {
+        self.share(self.0.max_concurrent, self.0.max_waiting)
     }
 
     /// Waits for a place.
-    pub(super) async fn enter(&self) -> Result<Place, ExecuteError> {
-        if let Ok(permit) = self.places.clone().try_acquire_owned() {
-            return Ok(Place(permit));
-        }
-        let _waiting = self.wait_in_line()?;
-        match timeout(self.max_wait, self.places.clone().acquire_owned()).await {
-            Ok(permit) => Ok(Place(permit.expect("the semaphore is never closed"))),
+    pub(super) async fn enter(&self, share: &Share) -> Result<Place, ExecuteError> {
+        let mut waiter = match self.arrive(share)? {
+            Arrived::Place(place) => return Ok(place),
+            Arrived::Waiter(waiter) => waiter,
+        };
+        match timeout(self.0.max_wait, &mut waiter.granted).await {
+            Ok(number) => Ok(waiter.take(number.unwrap_or(1))),
             Err(_) => Err(ExecuteError::Busy(format!(
                 "Busy: no place among {} runs ({MAX_CONCURRENT}) after {} ms ({MAX_QUEUE_WAIT}). \
                  Try again later",
-                self.max_concurrent,
-                self.max_wait.as_millis()
+                self.0.max_concurrent.min(share.max_concurrent),
+                self.0.max_wait.as_millis()
             ))),
         }
     }
 
     pub(super) fn active(&self) -> usize {
-        self.max_concurrent - self.places.available_permits()
+        self.line().running
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.line().waiting
     }
 
-    fn wait_in_line(&self) -> Result<Waiting<'_>, ExecuteError> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.waiting);
-        if before < self.max_waiting {
-            return Ok(waiting);
+    /// Whether one more run would be refused.
+    pub(super) fn is_full(&self) -> bool {
+        let line = self.line();
+        line.running >= self.0.max_concurrent && line.waiting >= self.0.max_waiting
+    }
+
+    fn arrive(&self, share: &Share) -> Result<Arrived, ExecuteError> {
+        let mut line = self.line();
+        let (running, waiting) = (line.running, line.waiting);
+        let state = line.shares.entry(share.id).or_default();
+        state.max_running = share.max_concurrent;
+        let own = state.waiting.len();
+        if own == 0 && state.running < share.max_concurrent && running < self.0.max_concurrent {
+            let number = line.grant(share.id);
+            drop(line);
+            return Ok(Arrived::Place(Place { queue: self.clone(), share: share.id, number }));
         }
-        Err(ExecuteError::Busy(format!(
-            "Busy: {} programs run ({MAX_CONCURRENT}) and {} wait ({MAX_QUEUE}). Try again later",
-            self.max_concurrent, self.max_waiting
-        )))
+        let refused = if waiting >= self.0.max_waiting {
+            let (most, line) = (self.0.max_concurrent, self.0.max_waiting);
+            format!("{most} programs run ({MAX_CONCURRENT}) and {line} wait ({MAX_QUEUE})")
+        } else if own >= share.max_waiting {
+            let (most, line) = (share.max_concurrent, share.max_waiting);
+            format!(
+                "{most} of your programs run ({PRINCIPAL_CONCURRENT}) and {line} wait \
+                 ({PRINCIPAL_QUEUE})"
+            )
+        } else {
+            let ticket = self.next_number();
+            let (sender, granted) = oneshot::channel();
+            state.waiting.push_back((ticket, sender));
+            line.waiting += 1;
+            let waiter =
+                Waiter { queue: self.clone(), share: share.id, ticket, granted, done: false };
+            return Ok(Arrived::Waiter(waiter));
+        };
+        line.forget(share.id);
+        Err(ExecuteError::Busy(format!("Busy: {refused}. Try again later")))
+    }
+
+    /// A run ended: its place goes to the next.
+    fn leave(&self, share: u64) {
+        let mut line = self.line();
+        line.running -= 1;
+        if let Some(state) = line.shares.get_mut(&share) {
+            state.running -= 1;
+        }
+        line.forget(share);
+        while line.running < self.0.max_concurrent && line.serve_next() {}
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.0.tickets.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+impl Line {
+    fn grant(&mut self, share: u64) -> usize {
+        self.running += 1;
+        self.grants += 1;
+        let grants = self.grants;
+        let state = self.shares.entry(share).or_default();
+        state.running += 1;
+        state.served = grants;
+        state.running
+    }
 
-impl Drop for Waiting<'_> {
+    /// Gives a place to who has the fewest runs. Whether somebody could take it.
+    fn serve_next(&mut self) -> bool {
+        let may_run =
+            |state: &State| !state.waiting.is_empty() && state.running < state.max_running;
+        let next = self
+            .shares
+            .iter()
+            .filter(|(_, state)| may_run(state))
+            .min_by_key(|(_, state)| (state.running, state.served))
+            .map(|(share, _)| *share);
+        let Some(share) = next else { return false };
+        let first = self.shares.get_mut(&share).and_then(|state| state.waiting.pop_front());
+        let Some((_, sender)) = first else { return false };
+        self.waiting -= 1;
+        let number = self.grant(share);
+        // A waiter that is gone gives the place back when it is dropped.
+        let _ = sender.send(number);
+        true
+    }
+
+    /// Keeps no state of a principal that has nothing here.
+    fn forget(&mut self, share: u64) {
+        let is_idle = |state: &State| state.running == 0 && state.waiting.is_empty();
+        if self.shares.get(&share).is_some_and(is_idle) {
+            self.shares.remove(&share);
+        }
+    }
+}
+
+enum Arrived {
+    Place(Place),
+    Waiter(Waiter),
+}
+
+/// Somebody in the line. Dropping it leaves the line, or the place that it was given.
+struct Waiter {
+    queue: Queue,
+    share: u64,
+    ticket: u64,
+    granted: oneshot::Receiver<usize>,
+    done: bool,
+}
+
+impl Waiter {
+    fn take(mut self, number: usize) -> Place {
+        self.done = true;
+        Place { queue: self.queue.clone(), share: self.share, number }
+    }
+}
+
+impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if self.done {
+            return;
+        }
+        let mut line = self.queue.line();
+        let state = line.shares.get_mut(&self.share);
+        let place = state
+            .as_ref()
+            .and_then(|state| state.waiting.iter().position(|(ticket, _)| *ticket == self.ticket));
+        match (state, place) {
+            (Some(state), Some(place)) => {
+                state.waiting.remove(place);
+                line.waiting -= 1;
+                line.forget(self.share);
+            }
+            _ => {
+                drop(line);
+                self.queue.leave(self.share);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.leave(self.share);
     }
 }
 
@@ -92,12 +269,20 @@ mod tests {
         )
     }
 
+    /// Lets a waiter take its place in the line.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn a_run_past_the_queues_end_is_refused_at_once() {
         let queue = queue(1, 0, 1000);
-        let _first = queue.enter().await.unwrap();
+        let share = queue.whole();
+        let _first = queue.enter(&share).await.unwrap();
         assert_eq!(
-            queue.enter().await.err().unwrap().to_string(),
+            queue.enter(&share).await.err().unwrap().to_string(),
             "Busy: 1 programs run (MCP_CONDUCTOR_MAX_CONCURRENT) and 0 wait \
              (MCP_CONDUCTOR_MAX_QUEUE). Try again later"
         );
@@ -106,8 +291,9 @@ mod tests {
     #[tokio::test]
     async fn a_waiting_run_gets_the_place_that_is_given_back() {
         let queue = queue(1, 1, 5000);
-        let first = queue.enter().await.unwrap();
-        let (second, ()) = tokio::join!(queue.enter(), async { drop(first) });
+        let share = queue.whole();
+        let first = queue.enter(&share).await.unwrap();
+        let (second, ()) = tokio::join!(queue.enter(&share), async { drop(first) });
         assert!(second.is_ok());
         assert_eq!(queue.active(), 1);
     }
@@ -115,9 +301,75 @@ mod tests {
     #[tokio::test]
     async fn a_wait_ends() {
         let queue = queue(1, 1, 10);
-        let _first = queue.enter().await.unwrap();
-        let message = queue.enter().await.err().unwrap().to_string();
+        let share = queue.whole();
+        let _first = queue.enter(&share).await.unwrap();
+        let message = queue.enter(&share).await.err().unwrap().to_string();
         assert!(message.contains("after 10 ms (MCP_CONDUCTOR_MAX_QUEUE_WAIT)"), "{message}");
-        assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_principal_at_its_share_waits_while_another_runs_at_once() {
+        let queue = queue(4, 8, 5000);
+        let (alice, bob) = (queue.share(1, 1), queue.share(1, 1));
+        let first = queue.enter(&alice).await.unwrap();
+        let (second, ()) = tokio::join!(queue.enter(&alice), async {
+            settle().await;
+            assert_eq!((queue.active(), queue.waiting()), (1, 1));
+            let third = queue.enter(&alice).await.err().unwrap().to_string();
+            assert_eq!(
+                third,
+                "Busy: 1 of your programs run (MCP_CONDUCTOR_PRINCIPAL_CONCURRENT) and 1 wait \
+                 (MCP_CONDUCTOR_PRINCIPAL_QUEUE). Try again later"
+            );
+            drop(queue.enter(&bob).await.unwrap());
+            drop(first);
+        });
+        drop(second.unwrap());
+        assert_eq!((queue.active(), queue.waiting()), (0, 0));
+        assert!(queue.line().shares.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_next_place_goes_to_who_has_the_fewest_runs() {
+        let queue = queue(2, 8, 5000);
+        let (alice, bob) = (Arc::new(queue.share(2, 8)), Arc::new(queue.share(2, 8)));
+        let places = [queue.enter(&alice).await.unwrap(), queue.enter(&alice).await.unwrap()];
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (name, share) in [("alice", &alice), ("alice", &alice), ("bob", &bob)] {
+            let (queue, share, order) = (queue.clone(), share.clone(), order.clone());
+            tasks.push(tokio::spawn(async move {
+                let place = queue.enter(&share).await.unwrap();
+                order.lock().unwrap().push(name);
+                place
+            }));
+            settle().await;
+        }
+        for place in places {
+            drop(place);
+            settle().await;
+        }
+        assert_eq!(*order.lock().unwrap(), ["bob", "alice"]);
+        for task in tasks {
+            drop(tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_leaves_the_line_and_a_place_that_it_was_just_given() {
+        let queue = queue(1, 8, 5000);
+        let share = queue.whole();
+        let first = queue.enter(&share).await.unwrap();
+        let mut waiting = Box::pin(queue.enter(&share));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let mut granted = Box::pin(queue.enter(&share));
+        assert!(futures::poll!(&mut granted).is_pending());
+        drop(waiting);
+        assert_eq!(queue.waiting(), 1);
+        drop(first);
+        assert_eq!((queue.active(), queue.waiting()), (1, 0));
+        drop(granted);
+        assert_eq!((queue.active(), queue.waiting()), (0, 0));
     }
 }

@@ -10,8 +10,10 @@ use thiserror::Error;
 use crate::broker::ForWhom;
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::identifiers::{is_reserved, is_spelt};
 use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
+use crate::telemetry::TraceParent;
 use crate::upstream::Caller;
 
 /// Largest program in bytes of UTF-8.
@@ -23,57 +25,6 @@ pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
 /// Names that no global can have although they are identifiers: they are fixed
 /// properties of the global object (ECMA-262 section 19.1).
 const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
-
-/// ECMA-262's reserved words, strict mode's and `await` included.
-const RESERVED: [&str; 47] = [
-    "arguments",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "enum",
-    "eval",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "if",
-    "implements",
-    "import",
-    "in",
-    "instanceof",
-    "interface",
-    "let",
-    "new",
-    "null",
-    "package",
-    "private",
-    "protected",
-    "public",
-    "return",
-    "static",
-    "super",
-    "switch",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "var",
-    "void",
-    "while",
-    "with",
-];
 
 /// A program and how to run it.
 ///
@@ -93,6 +44,7 @@ pub struct ExecuteRequest {
     globals: Map<String, Value>,
     allowed_tools: Option<Vec<String>>,
     caller: Option<CallerOf>,
+    trace_parent: Option<TraceParent>,
 }
 
 /// Whom upstream servers may ask something.
@@ -139,6 +91,7 @@ impl ExecuteRequest {
             globals: Map::new(),
             allowed_tools: None,
             caller: None,
+            trace_parent: None,
         }
     }
 
@@ -180,6 +133,17 @@ impl ExecuteRequest {
     pub(crate) fn with_caller(mut self, caller: Arc<dyn Caller>) -> Self {
         self.caller = Some(CallerOf(caller));
         self
+    }
+
+    /// Makes the run part of a trace.
+    #[must_use]
+    pub(crate) fn with_trace_parent(mut self, parent: Option<TraceParent>) -> Self {
+        self.trace_parent = parent;
+        self
+    }
+
+    pub(super) fn trace_parent(&self) -> Option<TraceParent> {
+        self.trace_parent
     }
 
     /// The program.
@@ -244,12 +208,9 @@ impl ValidRequest {
 /// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
 /// that a property of the global object can have and code can use.
 fn is_definable(name: &str) -> bool {
-    let mut chars = name.chars();
     let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
-    chars.next().is_some_and(starts)
-        && chars.all(|c| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}'))
-        && !FIXED_NAMES.contains(&name)
-        && !RESERVED.contains(&name)
+    let continues = |c: char| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}');
+    is_spelt(name, starts, continues) && !FIXED_NAMES.contains(&name) && !is_reserved(name)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::StartError;
+use super::queue::{Queue, Share};
 use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Services};
 use crate::config::credentials::Credentials;
@@ -17,8 +18,9 @@ use crate::config::environment::{
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::playbooks::Playbooks;
-use crate::policy::{Given, Grants, Policy, Scope, normalize};
+use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
 use crate::sandbox::{CommandLimits, landlock_is_available};
+use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
@@ -43,12 +45,41 @@ const COMMAND_FILES: u64 = 256;
 const COMMAND_PROCESSES: u64 = 2048;
 
 fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> StartError {
-    let (problem, example) = (problem.into(), example.to_owned());
-    ConfigError { variable, problem, example }.into()
+    ConfigError::variable(variable, problem, example).into()
 }
 
-/// What all runs share, made once.
-pub(super) fn services(config: &Config) -> Result<Services, StartError> {
+/// The audit log of the server.
+pub(super) fn audit(config: &Config) -> Result<Audit, StartError> {
+    Audit::open(config.audit_log())
+        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))
+}
+
+/// How much of the places a principal may have.
+pub(super) fn share(queue: &Queue, config: &Config) -> Share {
+    let http = config.http();
+    let part = |given: usize, whole: usize| match given {
+        // Somebody else always finds a place.
+        0 if http.has_authentication() => whole.div_ceil(2),
+        0 => whole,
+        given => given.min(whole),
+    };
+    queue.share(
+        part(http.principal_concurrent, config.max_concurrent()),
+        part(http.principal_queue, config.max_queue()),
+    )
+}
+
+pub(super) fn invalid_tools(problem: String) -> StartError {
+    error("tools", problem, "mcp__github__*")
+}
+
+/// What all runs of a principal share, made once.
+pub(super) fn services(
+    config: &Config,
+    audit: Audit,
+    metrics: Arc<Metrics>,
+    tools: RunTools,
+) -> Result<Services, StartError> {
     let workspace = workspace(config.workspace())?;
     let environment = config.environment();
     let variable = |name: &str| environment.get(name).cloned();
@@ -65,19 +96,20 @@ pub(super) fn services(config: &Config) -> Result<Services, StartError> {
     let file = config.mcp_config().map(Path::to_owned);
     let tokens = crate::upstream::tokens::directory(config);
     let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
-    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits)
+    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits, tools)
         .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
-    let own = environment.keys().filter(|name| name.starts_with(PREFIX)).cloned();
+    // So do those that say where traces go.
+    let is_own = |name: &&String| name.starts_with(PREFIX) || name.starts_with("OTEL_EXPORTER_");
+    let own = environment.keys().filter(is_own).cloned();
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, &workspace, &secrets, variable("PATH"))?;
-    let audit = Audit::open(config.audit_log())
-        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
     Ok(Services {
         policy: Arc::new(policy),
         audit,
+        metrics,
         credentials: Arc::new(credentials),
         environment,
         workspace,
@@ -155,8 +187,7 @@ fn policy(
     // Who writes the list of servers starts commands of his own, unconfined; who
     // reads it reads their tokens. The next start may find one where there is none.
     let lists = home.as_deref().map(default_files).into_iter().flatten();
-    let files = [config.audit_log(), config.mcp_config()].into_iter().flatten();
-    let protected: Vec<_> = files.map(Path::to_owned).chain(tokens).chain(lists).collect();
+    let protected: Vec<_> = config.own_files().into_iter().chain(tokens).chain(lists).collect();
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);

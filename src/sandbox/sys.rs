@@ -404,3 +404,14 @@ fn own_text(maps: &str) -> Option<(usize, usize)> {
     });
     lines.into_iter().next()
 }
+
+/// Sets the nice value of a process, whose claim to the processors becomes smaller
+/// (setpriority(2)); taking it back needs CAP_SYS_NICE.
+pub(crate) fn set_nice(pid: nix::unistd::Pid, nice: libc::c_int) -> io::Result<()> {
+    let pid = libc::id_t::try_from(pid.as_raw()).map_err(io::Error::other)?;
+    // SAFETY: setpriority(2) takes numbers only and touches no memory of this process.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, pid, nice) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

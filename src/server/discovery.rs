@@ -111,8 +111,8 @@ pub(super) async fn list_mcp_servers(runtime: &Runtime) -> Value {
 async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Server {
     let state = upstream.state();
     let catalog = state.catalog.unwrap_or_default();
-    let run = RunTools::all();
-    let tools: Vec<_> = visible(upstream, &catalog, &run).collect();
+    let run = runtime.tools();
+    let tools: Vec<_> = visible(upstream, &catalog, run).collect();
     let configured = upstream.config.as_ref().ok().and_then(|config| config.description.clone());
     let is_connected = upstream.is_connected();
     let is_known = !tools.is_empty();
@@ -129,7 +129,7 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
         if !is_connected {
             return 0;
         }
-        let asked = runtime.upstreams().ask(&run, &upstream.name, ask, None);
+        let asked = runtime.upstreams().ask(run, &upstream.name, ask, None);
         match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
             Ok(Ok(listed)) => listed[key].as_array().map_or(0, Vec::len),
             // A server without them says so with an error.
@@ -151,9 +151,10 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
 pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<Value, String> {
     let upstreams = runtime.upstreams();
     let text = |error: UpstreamError| error.to_string();
+    let run = runtime.tools().clone();
     let upstream = upstreams.server(&arguments.server).map_err(text)?;
     let catalog = upstreams.catalog(&upstream).await.map_err(text)?;
-    let shown = move || shown_tools(&arguments, &upstream, &catalog);
+    let shown = move || shown_tools(&run, &arguments, &upstream, &catalog);
     tokio::task::spawn_blocking(shown).await.map_err(|error| error.to_string())?
 }
 
@@ -161,12 +162,12 @@ pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<
 const MAX_WANTED: usize = 1000;
 
 fn shown_tools(
+    run: &RunTools,
     arguments: &GetTools,
     upstream: &Upstream,
     catalog: &Catalog,
 ) -> Result<Value, String> {
-    let run = RunTools::all();
-    let mut tools: Vec<&Tool> = visible(upstream, catalog, &run).collect();
+    let mut tools: Vec<&Tool> = visible(upstream, catalog, run).collect();
     if let Some(wanted) = &arguments.tools {
         if wanted.len() > MAX_WANTED {
             return Err(format!("tools has at most {MAX_WANTED} names"));
@@ -209,7 +210,7 @@ pub(super) async fn search_tools(
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
     let detail = arguments.detail.unwrap_or(Detail::Brief);
-    let found = upstreams.search(&RunTools::all(), &arguments.query, limit);
+    let found = upstreams.search(runtime.tools(), &arguments.query, limit);
     let tools = found.iter().map(|(found, score)| {
         let info = found.info();
         let mut tool = json!({

@@ -24,6 +24,7 @@ use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
 use super::{arguments, content, discovery, instructions, playbooks, progress, prompts, resources};
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
+use crate::telemetry::TraceParent;
 
 /// How long a result waits for the progress notifications before it.
 const LAST_PROGRESS: Duration = Duration::from_millis(500);
@@ -41,31 +42,49 @@ const OWN_METHODS: [&str; 9] = [
     "tools/list",
 ];
 
-/// The server's side of every connection.
+/// Of these the ones that 2026-07-28 does not have any more.
+const OLD_METHODS: [&str; 2] = ["initialize", "ping"];
+
+/// Since when a server serves, and whether it is about to stop.
+pub(super) struct Serving {
+    started: Instant,
+    draining: AtomicBool,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { started: Instant::now(), draining: AtomicBool::new(false) }
+    }
+}
+
+impl Serving {
+    /// Answers new calls with a refusal from now on.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// The server's side of one connection or session.
 #[derive(Clone)]
 pub(super) struct Handler {
     runtime: Runtime,
     return_mode: ReturnMode,
-    started: Instant,
-    draining: Arc<AtomicBool>,
+    serving: Arc<Serving>,
     /// The client of this connection, once it has called.
     caller: Arc<OnceLock<Arc<PeerCaller>>>,
 }
 
 impl Handler {
-    pub(super) fn new(runtime: Runtime, return_mode: ReturnMode) -> Self {
-        Self {
-            runtime,
-            return_mode,
-            started: Instant::now(),
-            draining: Arc::default(),
-            caller: Arc::default(),
-        }
-    }
-
-    /// Answers new calls with a refusal from now on.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    pub(super) fn new(runtime: Runtime, return_mode: ReturnMode, serving: Arc<Serving>) -> Self {
+        Self { runtime, return_mode, serving, caller: Arc::default() }
     }
 
     async fn run(
@@ -75,7 +94,8 @@ impl Handler {
     ) -> Option<Result<Execution, ExecuteError>> {
         let token = context.meta.get_progress_token();
         let caller = self.caller.get_or_init(|| Arc::new(PeerCaller::new(context.peer.clone())));
-        let request = request.with_caller(caller.clone());
+        let parent = TraceParent::from_context(&context);
+        let request = request.with_caller(caller.clone()).with_trace_parent(parent);
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
         tokio::pin!(forwarded);
@@ -103,7 +123,7 @@ impl Handler {
         given: Option<JsonObject>,
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.serving.is_draining() {
             return failed("The server is shutting down");
         }
         let request = match arguments::parse(given) {
@@ -165,7 +185,7 @@ impl Handler {
                 Err(result) => result,
             },
             tools::HEALTH => match parsed::<discovery::Nothing>(name, given) {
-                Ok(_) => self.structured(discovery::health(runtime, self.started.elapsed())),
+                Ok(_) => self.structured(discovery::health(runtime, self.serving.uptime())),
                 Err(result) => result,
             },
             tools::LIST_PLAYBOOKS => match parsed::<discovery::Nothing>(name, given) {
@@ -249,10 +269,13 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if OWN_METHODS.contains(&method.as_str()) {
+        let has_initialize = context.protocol_version().is_none_or(|it| it.has_initialize());
+        let is_known = OWN_METHODS.contains(&method.as_str())
+            && (has_initialize || !OLD_METHODS.contains(&method.as_str()));
+        if is_known {
             let message =
                 format!("Invalid params: {method} does not take parameters of this shape");
             return Err(ErrorData::invalid_params(message, None));

@@ -1,23 +1,29 @@
 //! MCP in, MCP out: tools, prompts and resources, their arguments and results, the
-//! stdio transport.
+//! stdio and the HTTP transport.
 //! Knows the runtime and nothing behind it.
 
 mod arguments;
+mod auth;
 mod caller;
 mod content;
 mod discovery;
+mod envelope;
 mod handler;
+mod http;
 mod instructions;
 mod json;
 mod playbooks;
 mod progress;
 mod prompts;
 mod resources;
+mod signals;
 mod stdio;
 mod tool;
 mod tools;
 mod yaml;
 
+pub use self::http::{HttpError, Reload, serve_http, serve_http_with};
+pub use auth::{TokenEntry, TokenFile, TokenFileError};
 pub use json::ExecutionJson;
 pub use stdio::{ServeError, serve_stdio};
 

@@ -33,7 +33,7 @@ fn resources(listed: &Listed) -> Vec<Resource> {
 pub(super) fn read(playbooks: &Playbooks, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let not_found = |why: &str| {
         let message = format!("Resource not found: {uri}{why}");
-        ErrorData::new(ErrorCode::INVALID_PARAMS, message, None)
+        ErrorData::new(ErrorCode::INVALID_PARAMS, message, Some(serde_json::json!({"uri": uri})))
     };
     let Some((folder, file)) = uri.strip_prefix(SCHEME).and_then(|rest| rest.split_once('/'))
     else {

@@ -1,23 +1,21 @@
 //! MCP over standard input and output: one JSON-RPC message a line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::service::QuitReason;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
-use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
     duplex,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ReturnMode;
-use super::handler::Handler;
+use super::envelope::{INVALID_REQUEST, answer, read};
+use super::handler::{Handler, Serving};
+use super::signals::StopSignal;
 use crate::runtime::Runtime;
 
 /// Longest line. A program of 1 MiB and its globals, escaped, are below it.
@@ -54,7 +52,8 @@ pub enum ServeError {
 pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeError> {
     let mut stop = StopSignal::new().map_err(ServeError::Signals)?;
     runtime.upstreams().connect_all();
-    let handler = Handler::new(runtime.clone(), return_mode);
+    let serving = Arc::new(Serving::default());
+    let handler = Handler::new(runtime.clone(), return_mode, serving.clone());
     let (input, to_service) = duplex(PIPE_BYTES);
     let (from_service, output) = duplex(PIPE_BYTES);
     let (answers, answered) = mpsc::channel(16);
@@ -62,7 +61,7 @@ pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<()
     let writer = tokio::spawn(write_all(from_service, answered, tokio::io::stdout()));
 
     let service = tokio::select! {
-        service = handler.clone().serve((input, output)) => match service {
+        service = handler.serve((input, output)) => match service {
             Ok(service) => service,
             // The client went away before it said anything.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -76,8 +75,8 @@ pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<()
     let reason = tokio::select! {
         reason = &mut waiting => reason,
         () = stop.received() => {
-            handler.drain();
-            drained(&runtime).await;
+            serving.drain();
+            drained(&runtime, DRAIN).await;
             token.cancel();
             waiting.await
         }
@@ -93,31 +92,11 @@ pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<()
     }
 }
 
-async fn drained(runtime: &Runtime) {
-    let end = tokio::time::Instant::now() + DRAIN;
+/// Waits for the runs in flight, but no longer than this.
+pub(super) async fn drained(runtime: &Runtime, at_most: Duration) {
+    let end = tokio::time::Instant::now() + at_most;
     while runtime.active() > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(DRAIN_TURN).await;
-    }
-}
-
-struct StopSignal {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignal {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 
@@ -141,11 +120,15 @@ async fn read_lines(
             if skip_line(&mut input).await.is_err() {
                 return;
             }
-            Some(answer(-32600, &format!("A message is longer than {MAX_LINE_BYTES} bytes"), None))
+            Some(answer(
+                INVALID_REQUEST,
+                &format!("A message is longer than {MAX_LINE_BYTES} bytes"),
+                None,
+            ))
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            problem(&line)
+            read(&line).err()
         };
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
@@ -162,50 +145,6 @@ async fn read_lines(
     }
 }
 
-/// The parts of a message that tell whether it is one.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    jsonrpc: Option<Value>,
-    id: Option<Value>,
-    method: Option<Value>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// The answer to a line that is no message; `None` for one that rmcp can judge.
-fn problem(line: &[u8]) -> Option<String> {
-    const PARSE_ERROR: i32 = -32700;
-    const INVALID_REQUEST: i32 = -32600;
-    let text = match std::str::from_utf8(line) {
-        Ok(text) => text,
-        Err(error) => return Some(answer(PARSE_ERROR, &format!("Parse error: {error}"), None)),
-    };
-    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        return Some(answer(PARSE_ERROR, &format!("Parse error: {error}"), None));
-    }
-    let Ok(message) = serde_json::from_str::<Envelope<'_>>(text) else {
-        return Some(answer(INVALID_REQUEST, "Invalid request: no JSON-RPC object", None));
-    };
-    let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
-    let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
-        Some("jsonrpc must be \"2.0\"")
-    } else if message.result.is_some() || message.error.is_some() {
-        None
-    } else if !matches!(message.method, Some(Value::String(_))) {
-        Some("method must be a string")
-    } else if !message.params.is_none_or(structured) {
-        Some("params must be an object")
-    } else {
-        None
-    };
-    let id = message.id.filter(|id| id.is_string() || id.is_number());
-    invalid.map(|what| answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id))
-}
-
 async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<()> {
     loop {
         let buffer = input.fill_buf().await?;
@@ -218,15 +157,6 @@ async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Resul
             return Ok(());
         }
     }
-}
-
-fn answer(code: i32, message: &str, id: Option<Value>) -> String {
-    let error = serde_json::json!({
-        "jsonrpc": "2.0",
-        "id": id,
-        "error": {"code": code, "message": message},
-    });
-    format!("{error}\n")
 }
 
 /// Writes rmcp's lines and our own answers, never one inside the other.

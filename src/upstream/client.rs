@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
+use super::locked;
 
 /// The client of this server, as far as upstream servers may ask it something.
 pub(crate) trait Caller: Send + Sync {
@@ -48,6 +49,11 @@ const MAX_QUESTIONS: u32 = 16;
 /// For an answer: a person reads and thinks.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The answer, if it comes within [`ANSWER_TIMEOUT`].
+async fn in_time<T>(question: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten()
+}
+
 /// A client for the time and the questions of one run.
 pub(crate) struct RunCaller {
     caller: Arc<dyn Caller>,
@@ -60,11 +66,16 @@ impl RunCaller {
         Arc::new(Self { caller, left: AtomicU32::new(MAX_QUESTIONS), ended })
     }
 
-    async fn ask<T>(&self, question: impl Future<Output = Option<T>>) -> Option<T> {
+    /// Uses up one of the questions that are left.
+    fn take(&self) -> Option<()> {
         let take = |left: u32| left.checked_sub(1);
-        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok().then_some(())
+    }
+
+    async fn ask<T>(&self, question: impl Future<Output = Option<T>>) -> Option<T> {
+        self.take()?;
         tokio::select! {
-            answer = tokio::time::timeout(ANSWER_TIMEOUT, question) => answer.ok().flatten(),
+            answer = question => answer,
             () = self.ended.cancelled() => None,
         }
     }
@@ -76,8 +87,7 @@ impl Caller for RunCaller {
     }
 
     fn for_any_run(&self) -> Option<Arc<dyn Caller>> {
-        let take = |left: u32| left.checked_sub(1);
-        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        self.take()?;
         Some(self.caller.clone())
     }
 
@@ -107,7 +117,7 @@ pub(super) struct Calls(Mutex<HashMap<ProgressToken, CallContext>>);
 
 impl Calls {
     fn lock(&self) -> MutexGuard<'_, HashMap<ProgressToken, CallContext>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     pub(super) fn begin(self: &Arc<Self>, token: ProgressToken, context: CallContext) -> InFlight {
@@ -169,10 +179,7 @@ impl Client {
             *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
         }
         let asked = match caller {
-            Some(caller) => {
-                let asked = tokio::time::timeout(ANSWER_TIMEOUT, caller.elicit(params)).await;
-                asked.ok().flatten()
-            }
+            Some(caller) => in_time(caller.elicit(params)).await,
             None => None,
         };
         asked.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Decline))
@@ -183,10 +190,7 @@ impl Client {
         params: CreateMessageRequestParams,
     ) -> Result<CreateMessageResult, ErrorData> {
         let asked = match caller {
-            Some(caller) => {
-                let asked = tokio::time::timeout(ANSWER_TIMEOUT, caller.sample(params)).await;
-                asked.ok().flatten()
-            }
+            Some(caller) => in_time(caller.sample(params)).await,
             None => None,
         };
         asked.unwrap_or_else(|| {

@@ -6,71 +6,17 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::tool_info::is_hidden;
+use crate::identifiers::{is_reserved, is_spelt};
 
-/// Names that a module's code cannot bind (ECMA-262, section 12.7.2, with those of
-/// strict mode), or TypeScript cannot declare, and `then`: `await import(…)` calls
-/// an export of that name, because a module with one is a thenable.
-const RESERVED: &[&str] = &[
-    "arguments",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "enum",
-    "eval",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "globalThis",
-    "if",
-    "implements",
-    "import",
-    "in",
-    "instanceof",
-    "interface",
-    "let",
-    "new",
-    "null",
-    "package",
-    "private",
-    "protected",
-    "public",
-    "return",
-    "static",
-    "super",
-    "switch",
-    "then",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "undefined",
-    "var",
-    "void",
-    "while",
-    "with",
-    "yield",
-];
+/// Names that a module's code cannot bind beside the reserved words, or TypeScript
+/// cannot declare, and `then`: `await import(…)` calls an export of that name, because
+/// a module with one is a thenable.
+const UNUSABLE: [&str; 4] = ["globalThis", "then", "undefined", "yield"];
 
 /// Whether a name can stand in code as it is. Some identifiers are refused; none is
 /// accepted that is not one.
 pub(crate) fn is_identifier(name: &str) -> bool {
-    let mut characters = name.chars();
-    characters.next().is_some_and(starts_identifier)
-        && characters.all(continues_identifier)
-        && !RESERVED.contains(&name)
+    is_spelt(name, starts_identifier, continues_identifier) && !has_meaning(name)
 }
 
 /// An identifier in camelCase for any name: `create-issue` is `createIssue`.
@@ -89,7 +35,7 @@ pub(crate) fn camel_case(name: &str) -> String {
     if !identifier.starts_with(starts_identifier) {
         identifier.insert(0, '_');
     }
-    if RESERVED.contains(&identifier.as_str()) {
+    if has_meaning(&identifier) {
         identifier.push('_');
     }
     identifier
@@ -168,6 +114,10 @@ impl Taken {
             }
         }
     }
+}
+
+fn has_meaning(name: &str) -> bool {
+    is_reserved(name) || UNUSABLE.contains(&name)
 }
 
 fn capitalised(word: &str) -> String {

@@ -31,8 +31,13 @@ pub(super) async fn pass_on(
         line.clear();
         match read_line(&mut input, &mut line, limit).await {
             Ok(Line::Whole) if line.trim_ascii().is_empty() => continue,
-            Ok(Line::Whole) if serde_json::from_slice::<IgnoredAny>(&line).is_ok() => {
-                match rate.judge(&line) {
+            Ok(Line::Whole) => {
+                let Some(head) = Head::of(&line) else {
+                    let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
+                    tracing::warn!(server = %name, "no JSON on standard output: {}", shown(&start));
+                    continue;
+                };
+                match rate.judge(&head, line.len()) {
                     Judgement::Pass => line.push(b'\n'),
                     Judgement::Drop => continue,
                     Judgement::Close => {
@@ -40,11 +45,6 @@ pub(super) async fn pass_on(
                         return;
                     }
                 }
-            }
-            Ok(Line::Whole) => {
-                let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
-                tracing::warn!(server = %name, "no JSON on standard output: {}", shown(&start));
-                continue;
             }
             Ok(Line::TooLong { end }) => {
                 tracing::warn!(server = %name, "a message is longer than {limit} bytes");
@@ -93,23 +93,36 @@ impl Default for Rate {
     }
 }
 
-#[derive(Deserialize)]
+/// Which members a message has; none if it is some other JSON.
+#[derive(Default, Deserialize)]
 struct Head {
     method: Option<IgnoredAny>,
     id: Option<IgnoredAny>,
 }
 
+impl Head {
+    /// `None` if the line is no JSON.
+    fn of(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(line).ok().or_else(|| {
+            // It may still be JSON: no object, or one that names a member twice, or in
+            // no Unicode.
+            serde_json::from_slice::<IgnoredAny>(line).ok().map(|_| Self::default())
+        })
+    }
+}
+
 impl Rate {
-    fn judge(&mut self, line: &[u8]) -> Judgement {
-        let Ok(Head { method: Some(_), id }) = serde_json::from_slice(line) else {
+    /// `length` is that of the whole line.
+    fn judge(&mut self, head: &Head, length: usize) -> Judgement {
+        if head.method.is_none() {
             return Judgement::Pass;
-        };
+        }
         if self.since.elapsed() > Duration::from_secs(1) {
             *self = Self::default();
         }
-        if id.is_some() {
+        if head.id.is_some() {
             self.requests += 1;
-            let many = self.requests > MAX_REQUESTS || line.len() > MAX_REQUEST;
+            let many = self.requests > MAX_REQUESTS || length > MAX_REQUEST;
             return if many { Judgement::Close } else { Judgement::Pass };
         }
         self.notifications += 1;

@@ -24,7 +24,7 @@ mod views;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ pub(crate) use connection::Ask;
 pub(crate) use declarations::{module_declaration, sample};
 pub(crate) use error::UpstreamError;
 pub use login::{LoginError, login};
-pub(crate) use server::{Catalog, Tool, Upstream};
+pub(crate) use server::{Catalog, MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
 
 use crate::config::servers::ServersFile;
@@ -85,6 +85,8 @@ struct Inner {
     /// Where logins are kept.
     tokens: Option<Arc<Path>>,
     limits: Limits,
+    /// What may be called at most: servers beyond it are not there.
+    reach: RunTools,
     groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
@@ -137,12 +139,14 @@ impl Upstreams {
         environment: HashMap<String, String>,
         tokens: Option<PathBuf>,
         limits: Limits,
+        reach: RunTools,
     ) -> Result<Self, String> {
         let upstreams = Self(Arc::new(Inner {
             file,
             environment: Arc::new(environment),
             tokens: tokens.map(Arc::from),
             limits,
+            reach,
             groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
@@ -162,12 +166,13 @@ impl Upstreams {
         for warning in &file.warnings {
             tracing::warn!("{}: {warning}", path.display());
         }
-        *self.0.variables.lock().unwrap_or_else(PoisonError::into_inner) = file.variables;
+        *locked(&self.0.variables) = file.variables;
         let before = self.servers();
         let kept = |name: &str, config: &Result<_, String>| {
             before.iter().find(|old| &*old.name == name && old.config == *config).cloned()
         };
-        let servers = file.servers.into_iter().map(|(name, config)| {
+        let reached = file.servers.into_iter().filter(|(name, _)| self.0.reach.reaches(name));
+        let servers = reached.map(|(name, config)| {
             if let Err(reason) = &config {
                 tracing::warn!(server = %name, "disabled: {reason}");
             }
@@ -186,7 +191,7 @@ impl Upstreams {
         let servers = Arc::new(servers.collect::<Vec<_>>());
         *self.0.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
         // It holds servers that may not be there any more.
-        *self.0.index.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.0.index) = None;
         Ok(())
     }
 
@@ -217,7 +222,7 @@ impl Upstreams {
             }
             Err(problem) => tracing::error!("the changed configuration is not used: {problem}"),
         }
-        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = read.err();
+        *locked(&self.0.problem) = read.err();
     }
 
     /// Connects to all servers, in the background.
@@ -230,7 +235,7 @@ impl Upstreams {
 
     /// Variables of the environment that the file names.
     pub(crate) fn variables(&self) -> Vec<String> {
-        self.0.variables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.0.variables).clone()
     }
 
     /// Whether there is a configuration.
@@ -240,7 +245,7 @@ impl Upstreams {
 
     /// Why the configuration file, as it is now, is not used.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.0.problem).clone()
     }
 
     /// Closes all connections, and ends the processes behind them.
@@ -315,8 +320,7 @@ impl Upstreams {
         let upstream = self.server(server)?;
         upstream.usable()?;
         let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
-        upstream.connect().await?;
-        let catalog = upstream.state().catalog.unwrap_or_default();
+        let catalog = self.catalog(&upstream).await?;
         let Some(known) = catalog.tool(allowed.tool()) else {
             let visible = visible(&upstream, &catalog, run);
             return Err(
@@ -391,7 +395,7 @@ impl Upstreams {
         let states: Vec<_> = servers.iter().map(|server| (server, server.state())).collect();
         let made_of: Vec<_> =
             states.iter().map(|(server, state)| (server.name.clone(), state.generation)).collect();
-        let mut index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = locked(&self.0.index);
         if let Some(index) = index.as_ref().filter(|index| index.made_of == made_of) {
             return index.clone();
         }
@@ -442,6 +446,11 @@ pub(crate) fn visible<'a>(
         .tools
         .iter()
         .filter(|tool| is_visible(&upstream.rules, run, &upstream.name, &tool.info.name))
+}
+
+/// The lock, also after a thread has panicked with it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

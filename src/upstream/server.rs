@@ -4,20 +4,20 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::Limits;
 use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
 use super::connection::{Ask, Connection};
 use super::error::{UpstreamError, shown};
 use super::process::Groups;
 use super::tool_info::ToolInfo;
+use super::{Limits, locked};
 use crate::config::servers::ServerConfig;
 use crate::policy::ServerToolRules;
 
@@ -30,7 +30,7 @@ const MAX_TOOLS: usize = 10_000;
 
 /// Bytes of a tool's name; longer ones are left out. The specification
 /// recommends at most 128.
-const MAX_NAME: usize = 256;
+pub(crate) const MAX_TOOL_NAME: usize = 256;
 
 /// Bytes of a description that are kept.
 const MAX_DESCRIPTION: usize = 16 << 10;
@@ -123,13 +123,12 @@ impl Upstream {
     }
 
     pub(crate) fn state(&self) -> State {
-        let Known { catalog, error, generation } =
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Known { catalog, error, generation } = locked(&self.known).clone();
         State { catalog, error, generation }
     }
 
     fn note(&self, catalog: Option<Arc<Catalog>>, error: Option<String>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.known);
         known.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
         known.catalog = catalog.or(known.catalog.take());
         known.error = error;
@@ -248,7 +247,7 @@ impl Upstream {
             Some(text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned())
         };
         let name = tool.get("name").and_then(Value::as_str).filter(|name| {
-            !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
+            !name.is_empty() && name.len() <= MAX_TOOL_NAME && !name.chars().any(char::is_control)
         });
         let Some(name) = name else {
             tracing::warn!(server = %self.name, "a tool without a usable name is left out");

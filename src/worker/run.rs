@@ -134,8 +134,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         // None: a global would stay, and every program see it.
         globals: "{}".to_owned(),
         workspace: "/".to_owned(),
-        // What is taken away here would be missing in every run.
-        has_servers: true,
+        // Likewise: `mcpFactory` would stay.
+        has_servers: false,
         max_output: 0,
         max_flood: 0,
         max_value: 1000,

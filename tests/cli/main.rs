@@ -1,6 +1,7 @@
 //! The command line, as a shell sees it.
 
 mod common;
+mod config_file;
 mod configuration;
 mod login;
 mod run;

@@ -1,0 +1,487 @@
+//! Settings of the server on HTTP.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::super::environment::{
+    ALLOWED_HOSTS, ALLOWED_ORIGINS, BIND, DRAIN_TIMEOUT, MAX_BODY_SIZE, MAX_CLIENTS, MAX_SESSIONS,
+    METRICS, NO_AUTH, OAUTH_AUDIENCE, OAUTH_ISSUER, OAUTH_JWKS, OAUTH_SCOPES, PORT,
+    PRINCIPAL_CONCURRENT, PRINCIPAL_QUEUE, PUBLIC_URL, RATE_BURST, RATE_LIMIT, TOKENS,
+};
+use super::{Form, Scope, Variable};
+
+/// Bytes of a text such as an issuer; a URL that is longer works in no browser.
+const MAX_TEXT: usize = 2048;
+
+/// Bytes of a body: a worker takes a program and its globals in one frame of 64 MiB.
+const MAX_BODY: u64 = 64 << 20;
+
+/// Connections that can be asked for: Linux opens no more files in a process
+/// (fs.nr_open is 1048576).
+const MAX_CONNECTIONS: u64 = 1 << 20;
+
+/// Calls a minute: a nanosecond, the finest that a token bucket counts in, is far
+/// below what lies between two of these (10 µs).
+const MAX_RATE: u64 = 6_000_000;
+
+pub(super) const HTTP: &[Variable] = &[
+    Variable {
+        name: BIND,
+        meaning: "The address to listen on; beyond loopback only with authentication",
+        example: "127.0.0.1",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| Some(config.http.bind.to_string()),
+            set: |mut config, text| {
+                let address = text.parse::<IpAddr>();
+                config.http.bind = address.map_err(|_| format!("\"{text}\" is no IP address"))?;
+                Ok(config)
+            },
+        },
+    },
+    Variable {
+        name: PORT,
+        meaning: "The port to listen on; 0 for one that is free",
+        example: "3001",
+        scope: Scope::Server,
+        form: Form::Number {
+            min: 0,
+            max: 65_535,
+            get: |config| config.http.port.into(),
+            set: |mut config, port| {
+                config.http.port = port as u16;
+                config
+            },
+        },
+    },
+    Variable {
+        name: ALLOWED_HOSTS,
+        meaning: "Host names that requests may name, with or without a port, with commas \
+                  between them. Empty: loopback's and the public URL's, or any where \
+                  authentication is required",
+        example: "conductor.example,conductor.example:3001",
+        scope: Scope::Server,
+        form: Form::List {
+            separator: |c| c == ',',
+            check: host,
+            get: |config| &config.http.allowed_hosts,
+            set: |mut config, hosts| {
+                config.http.allowed_hosts = hosts;
+                config
+            },
+        },
+    },
+    Variable {
+        name: ALLOWED_ORIGINS,
+        meaning: "Origins of web pages that may call, with commas between them. Empty: this \
+                  port on loopback",
+        example: "https://app.example.com",
+        scope: Scope::Server,
+        form: Form::List {
+            separator: |c| c == ',',
+            check: origin,
+            get: |config| &config.http.allowed_origins,
+            set: |mut config, origins| {
+                config.http.allowed_origins = origins;
+                config
+            },
+        },
+    },
+    Variable {
+        name: PUBLIC_URL,
+        meaning: "The URL of /mcp as clients see it; needed with OAuth",
+        example: "https://conductor.example/mcp",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| config.http.public_url.clone(),
+            set: |mut config, text| {
+                config.http.public_url = Some(web_address(text)?);
+                Ok(config)
+            },
+        },
+    },
+    Variable {
+        name: MAX_BODY_SIZE,
+        meaning: "Bytes of a request's body",
+        example: "16777216",
+        scope: Scope::Server,
+        form: Form::Number {
+            min: 1 << 10,
+            max: MAX_BODY,
+            get: |config| config.http.max_body_size as u64,
+            set: |mut config, bytes| {
+                config.http.max_body_size = bytes as usize;
+                config
+            },
+        },
+    },
+    Variable {
+        name: MAX_CLIENTS,
+        meaning: "Connections at the same time",
+        example: "4096",
+        scope: Scope::Server,
+        form: Form::Number {
+            min: 1,
+            max: MAX_CONNECTIONS,
+            get: |config| config.http.max_clients as u64,
+            set: |mut config, connections| {
+                config.http.max_clients = connections as usize;
+                config
+            },
+        },
+    },
+    Variable {
+        name: MAX_SESSIONS,
+        meaning: "Sessions of one principal at the same time",
+        example: "1000",
+        scope: Scope::Principal,
+        form: Form::Number {
+            min: 1,
+            max: MAX_CONNECTIONS,
+            get: |config| config.http.max_sessions as u64,
+            set: |mut config, sessions| {
+                config.http.max_sessions = sessions as usize;
+                config
+            },
+        },
+    },
+    Variable {
+        name: DRAIN_TIMEOUT,
+        meaning: "How long runs may go on after SIGTERM, in ms",
+        example: "8000",
+        scope: Scope::Server,
+        form: Form::Millis {
+            get: |config| config.http.drain_timeout,
+            set: |mut config, time| {
+                config.http.drain_timeout = time;
+                config
+            },
+        },
+    },
+    Variable {
+        name: TOKENS,
+        meaning: "The file of hashed bearer tokens that `mcp-conductor token` keeps",
+        example: "/etc/mcp-conductor/tokens.json",
+        scope: Scope::Server,
+        form: Form::Path {
+            get: |config| config.http.tokens.as_deref(),
+            set: |mut config, path| {
+                config.http.tokens = Some(path);
+                config
+            },
+        },
+    },
+    Variable {
+        name: OAUTH_ISSUER,
+        meaning: "Who signs JSON Web Tokens: the iss that they must have",
+        example: "https://login.example.com",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| config.http.oauth_issuer.clone(),
+            set: |mut config, text| {
+                config.http.oauth_issuer = Some(web_address(text)?);
+                Ok(config)
+            },
+        },
+    },
+    Variable {
+        name: OAUTH_AUDIENCE,
+        meaning: "The aud that JSON Web Tokens must have. Unset: the public URL",
+        example: "https://conductor.example/mcp",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| config.http.oauth_audience.clone(),
+            set: |mut config, text| {
+                config.http.oauth_audience = Some(plain(text)?);
+                Ok(config)
+            },
+        },
+    },
+    Variable {
+        name: OAUTH_JWKS,
+        meaning: "The issuer's keys: an https URL, an http URL on loopback, or an absolute path",
+        example: "https://login.example.com/.well-known/jwks.json",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| config.http.oauth_jwks.clone(),
+            set: |mut config, text| {
+                config.http.oauth_jwks = Some(keys(text)?);
+                Ok(config)
+            },
+        },
+    },
+    Variable {
+        name: OAUTH_SCOPES,
+        meaning: "Scopes that JSON Web Tokens must have, with commas or blanks between them",
+        example: "mcp:run",
+        scope: Scope::Server,
+        form: Form::List {
+            separator: |c| c == ',' || c.is_whitespace(),
+            check: scope,
+            get: |config| &config.http.oauth_scopes,
+            set: |mut config, scopes| {
+                config.http.oauth_scopes = scopes;
+                config
+            },
+        },
+    },
+    Variable {
+        name: RATE_LIMIT,
+        meaning: "Calls a minute of one principal; 0 for no limit",
+        example: "600",
+        scope: Scope::Principal,
+        form: Form::Number {
+            min: 0,
+            max: MAX_RATE,
+            get: |config| config.http.rate_limit.into(),
+            set: |mut config, calls| {
+                config.http.rate_limit = calls as u32;
+                config
+            },
+        },
+    },
+    Variable {
+        name: RATE_BURST,
+        meaning: "Calls of one principal before the rate holds; 0 for ten seconds' worth",
+        example: "100",
+        scope: Scope::Principal,
+        form: Form::Number {
+            min: 0,
+            max: MAX_RATE,
+            get: |config| config.http.rate_burst.into(),
+            set: |mut config, calls| {
+                config.http.rate_burst = calls as u32;
+                config
+            },
+        },
+    },
+    Variable {
+        name: PRINCIPAL_CONCURRENT,
+        meaning: "Runs of one principal at the same time; 0 for half of all, or all where nobody \
+                  authenticates",
+        example: "16",
+        scope: Scope::Principal,
+        form: Form::Number {
+            min: 0,
+            max: 10_000,
+            get: |config| config.http.principal_concurrent as u64,
+            set: |mut config, runs| {
+                config.http.principal_concurrent = runs as usize;
+                config
+            },
+        },
+    },
+    Variable {
+        name: PRINCIPAL_QUEUE,
+        meaning: "Runs of one principal that wait; 0 for half of all, or all where nobody \
+                  authenticates",
+        example: "128",
+        scope: Scope::Principal,
+        form: Form::Number {
+            min: 0,
+            max: 100_000,
+            get: |config| config.http.principal_queue as u64,
+            set: |mut config, runs| {
+                config.http.principal_queue = runs as usize;
+                config
+            },
+        },
+    },
+    Variable {
+        name: METRICS,
+        meaning: "1 serves /metrics, 0 does not",
+        example: "0",
+        scope: Scope::Server,
+        form: Form::Flag {
+            get: |config| config.http.metrics,
+            set: |mut config, yes| {
+                config.http.metrics = yes;
+                config
+            },
+        },
+    },
+    Variable {
+        name: NO_AUTH,
+        meaning: "1 listens beyond loopback without authentication: whoever reaches the port \
+                  runs programs",
+        example: "1",
+        scope: Scope::Server,
+        form: Form::Flag {
+            get: |config| config.http.unsafe_no_auth,
+            set: |mut config, yes| {
+                config.http.unsafe_no_auth = yes;
+                config
+            },
+        },
+    },
+];
+
+fn plain(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > MAX_TEXT || text.contains(char::is_control) {
+        return Err(format!("not a text of 1 to {MAX_TEXT} bytes without control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A URL that identifies something: neither query nor fragment (RFC 8414, section 2;
+/// RFC 9728, section 1.2 advises against a query). It stays as it is written, because
+/// tokens are compared with it.
+fn web_address(text: &str) -> Result<String, String> {
+    let url = Url::parse(&plain(text)?).map_err(|_| "not a URL".to_owned())?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err("not an http or https URL".into());
+    }
+    without_password(&url)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a URL without ? and # is needed".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn keys(text: &str) -> Result<String, String> {
+    let text = plain(text)?;
+    if text.starts_with('/') {
+        return Ok(text);
+    }
+    let problem = "not an https URL, an http URL on loopback or an absolute path";
+    let url = Url::parse(&text).map_err(|_| problem.to_owned())?;
+    without_password(&url)?;
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || (url.scheme() == "http" && local) {
+        Ok(text)
+    } else {
+        Err(problem.into())
+    }
+}
+
+/// Neither is ever needed here, and what is not there is not printed.
+fn without_password(url: &Url) -> Result<(), String> {
+    if url.username().is_empty() && url.password().is_none() {
+        Ok(())
+    } else {
+        Err("a URL without user and password is needed".into())
+    }
+}
+
+fn host(text: &str) -> Result<(), String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "/\\?#@*%,".contains(c);
+    let has_host = Url::parse(&format!("http://{text}/")).is_ok_and(|url| url.has_host());
+    if text.contains(odd) || !has_host {
+        return Err(format!("{text:?} is no host name, with or without a port"));
+    }
+    Ok(())
+}
+
+/// As browsers send it: scheme, host and port (RFC 6454, section 6.2).
+fn origin(text: &str) -> Result<(), String> {
+    let is_origin = Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    if !is_origin || text.ends_with('/') || text.contains(|c: char| c.is_whitespace() || c == ',') {
+        return Err(format!("{text:?} is no origin, such as https://app.example.com"));
+    }
+    Ok(())
+}
+
+/// RFC 6749, section 3.3.
+fn scope(text: &str) -> Result<(), String> {
+    let allowed = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\' && b != b',';
+    if text.is_empty() || !text.bytes().all(allowed) {
+        return Err(format!("{text:?} is no scope"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Config;
+    use super::super::named;
+    use super::*;
+
+    fn set(name: &str, text: &str) -> Result<Config, String> {
+        named(name).unwrap().set_text(Config::default(), text)
+    }
+
+    fn refused(name: &str, text: &str) -> String {
+        set(name, text).unwrap_err()
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_and_scopes_also_at_blanks() {
+        let hosts = set(ALLOWED_HOSTS, "a.example, b.example:80 ,,[::1]:3001").unwrap();
+        assert_eq!(hosts.http.allowed_hosts, ["a.example", "b.example:80", "[::1]:3001"]);
+        let scopes = set(OAUTH_SCOPES, "mcp:run  mcp:read,x").unwrap();
+        assert_eq!(scopes.http.oauth_scopes, ["mcp:run", "mcp:read", "x"]);
+        let empty = set(ALLOWED_HOSTS, "").unwrap();
+        assert_eq!(empty.http.allowed_hosts, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_host_no_origin_and_no_scope_is_refused() {
+        for text in ["*", "http://a.example", "a b", "u@a.example", "a.example/x"] {
+            assert_eq!(
+                refused(ALLOWED_HOSTS, text),
+                format!("{text:?} is no host name, with or without a port")
+            );
+        }
+        for text in ["a.example", "null", "https://a.example/", "https://a.example/x", "ftp://a"] {
+            assert_eq!(
+                refused(ALLOWED_ORIGINS, text),
+                format!("{text:?} is no origin, such as https://app.example.com")
+            );
+        }
+        assert_eq!(refused(OAUTH_SCOPES, "a\"b"), "\"a\\\"b\" is no scope");
+    }
+
+    #[test]
+    fn an_address_is_an_ip_address() {
+        assert_eq!(refused(BIND, "localhost"), "\"localhost\" is no IP address");
+        assert_eq!(set(BIND, "::").unwrap().http.bind.to_string(), "::");
+    }
+
+    #[test]
+    fn a_url_that_names_something_has_no_password_no_query_and_stays_as_it_is() {
+        for name in [PUBLIC_URL, OAUTH_ISSUER] {
+            let password = refused(name, "https://user:canary@a.example/");
+            assert_eq!(password, "a URL without user and password is needed");
+            assert_eq!(refused(name, "https://a.example/?x"), "a URL without ? and # is needed");
+            assert_eq!(refused(name, "ftp://a.example/"), "not an http or https URL");
+            assert_eq!(refused(name, "canary"), "not a URL");
+        }
+        let config = set(OAUTH_ISSUER, "https://A.example").unwrap();
+        assert_eq!(config.http.oauth_issuer.as_deref(), Some("https://A.example"));
+    }
+
+    #[test]
+    fn keys_come_over_https_from_this_machine_or_from_a_file() {
+        for text in
+            ["https://a.example/jwks", "http://127.0.0.1:8/jwks", "http://[::1]/", "/etc/jwks.json"]
+        {
+            assert!(set(OAUTH_JWKS, text).is_ok(), "{text}");
+        }
+        for text in ["http://a.example/jwks", "jwks.json", "file:///etc/jwks.json", ""] {
+            assert!(set(OAUTH_JWKS, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_or_has_control_characters_is_refused() {
+        for text in ["", "a\nb", &"a".repeat(MAX_TEXT + 1)] {
+            assert_eq!(
+                refused(OAUTH_AUDIENCE, text),
+                "not a text of 1 to 2048 bytes without control characters"
+            );
+        }
+    }
+}

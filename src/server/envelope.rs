@@ -1,0 +1,85 @@
+//! Whether bytes are a JSON-RPC message at all: rmcp drops others without a word, or
+//! answers them as if they were of another media type.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+pub(super) const PARSE_ERROR: i32 = -32700;
+pub(super) const INVALID_REQUEST: i32 = -32600;
+
+/// The parts of a message that tell whether it is one.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    jsonrpc: Option<Value>,
+    id: Option<Value>,
+    method: Option<Value>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// What is known of a message before rmcp reads it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Head {
+    pub id: Option<Value>,
+    pub method: Option<String>,
+}
+
+/// Reads a message far enough to know that rmcp can judge it.
+///
+/// # Errors
+/// The answer (JSON-RPC 2.0, section 5.1) to bytes that are no message.
+pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
+    serde_json::from_str::<IgnoredAny>(text)
+        .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
+    // serde would take an array for the object's members in their order.
+    let object = text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text));
+    let Some(Ok::<Envelope<'_>, _>(message)) = object else {
+        return Err(answer(INVALID_REQUEST, "Invalid request: no JSON-RPC object", None));
+    };
+    let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
+    let is_answer = message.result.is_some() || message.error.is_some();
+    let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
+        Some("jsonrpc must be \"2.0\"")
+    } else if message.id.as_ref().is_some_and(|id| !is_id(id)) {
+        Some("id must be a string or a whole number")
+    } else if is_answer {
+        None
+    } else if !matches!(message.method, Some(Value::String(_))) {
+        Some("method must be a string")
+    } else if !message.params.is_none_or(structured) {
+        Some("params must be an object")
+    } else {
+        None
+    };
+    let id = message.id.filter(is_id);
+    match invalid {
+        Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
+        None => {
+            let method = message.method.and_then(|method| method.as_str().map(str::to_owned));
+            Ok(Head { id, method: method.filter(|_| !is_answer) })
+        }
+    }
+}
+
+/// MCP has no other (basic protocol, "Requests").
+fn is_id(id: &Value) -> bool {
+    id.is_string() || id.is_i64() || id.is_u64()
+}
+
+/// A JSON-RPC error, as a line.
+pub(super) fn answer(code: i32, message: &str, id: Option<Value>) -> String {
+    let error = serde_json::json!({
+        "jsonrpc": "2.0",
+        "id": id,
+        "error": {"code": code, "message": message},
+    });
+    format!("{error}\n")
+}

@@ -1,0 +1,110 @@
+//! What all requests share, and where they go.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
+use http::StatusCode;
+use rmcp::ServerHandler;
+use tokio_util::sync::CancellationToken;
+
+use super::rejections::Rejections;
+use super::tenants::Tenants;
+use super::{HttpError, MakeHandler, listener, mcp, probes};
+use crate::config::Config;
+use crate::runtime::Runtime;
+use crate::server::auth::Authenticator;
+use crate::server::handler::Serving;
+
+/// How often a server that ends looks whether the last answer is on its way.
+const TURN: Duration = Duration::from_millis(10);
+
+pub(super) struct App<H> {
+    /// The runtime that the server began with: its processes and its queue are
+    /// everyone's.
+    pub base: Runtime,
+    pub serving: Arc<Serving>,
+    pub tenants: Tenants<H>,
+    /// No more connections, and no more requests on those that there are.
+    pub stopped: CancellationToken,
+    pub connections: AtomicUsize,
+    /// POSTs that are being answered.
+    pub answering: AtomicUsize,
+    pub port: u16,
+    pub rejections: Rejections,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// What SIGHUP replaces as a whole.
+pub(super) struct Settings {
+    pub config: Config,
+    pub authenticator: Authenticator,
+    /// Of callers without a name.
+    pub anonymous: Runtime,
+}
+
+impl<H: ServerHandler + Send + 'static> App<H> {
+    pub(super) async fn new(
+        base: Runtime,
+        make: MakeHandler<H>,
+        port: u16,
+    ) -> Result<Arc<Self>, HttpError> {
+        let config = base.config().clone();
+        let authenticator = Authenticator::new(config.http()).await?;
+        let serving = Arc::new(Serving::default());
+        let settings = Settings { config, authenticator, anonymous: base.clone() };
+        Ok(Arc::new(Self {
+            tenants: Tenants::new(make, serving.clone()),
+            rejections: Rejections::new(base.audit().clone()),
+            base,
+            serving,
+            stopped: CancellationToken::new(),
+            connections: AtomicUsize::new(0),
+            answering: AtomicUsize::new(0),
+            port,
+            settings: RwLock::new(Arc::new(settings)),
+        }))
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Lets the last answers out, then ends sessions and connections to other servers.
+    pub(super) async fn shut_down(&self) {
+        self.stopped.cancel();
+        let answered = async {
+            while self.answering.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(TURN).await;
+            }
+        };
+        let _ = tokio::time::timeout(listener::LAST_ANSWERS, answered).await;
+        self.tenants.close_all().await;
+    }
+}
+
+pub(super) fn router<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) -> Router {
+    let mut router = Router::new()
+        .route("/mcp", any(mcp::mcp::<H>))
+        .route("/health", get(probes::health::<H>))
+        .route("/ready", get(probes::ready::<H>))
+        .route("/.well-known/oauth-protected-resource", get(probes::resource::<H>))
+        .route("/.well-known/oauth-protected-resource/mcp", get(probes::resource::<H>));
+    if app.settings().config.http().metrics {
+        router = router.route("/metrics", get(probes::metrics::<H>));
+    }
+    let counted = from_fn_with_state(app.clone(), probes::counted::<H>);
+    router.fallback(not_found).layer(counted).with_state(app)
+}
+
+/// The original's text.
+pub(super) async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "Page not found\n")
+}

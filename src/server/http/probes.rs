@@ -1,0 +1,90 @@
+//! What those who run the server look at.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use rmcp::ServerHandler;
+use serde_json::json;
+
+use super::app::{App, not_found};
+use crate::telemetry::{Gauges, METRICS_TYPE};
+
+/// Whether the process answers at all.
+pub(super) async fn health<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> Response {
+    let uptime = app.serving.uptime().as_secs();
+    let version = env!("CARGO_PKG_VERSION");
+    Json(json!({"status": "ok", "version": version, "uptimeSeconds": uptime})).into_response()
+}
+
+/// Whether it would run a program now.
+pub(super) async fn ready<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> Response {
+    let missing = app.base.sandbox().missing_required();
+    let missing: Vec<_> = missing.map(|layer| layer.name.as_str()).collect();
+    let reasons = [
+        (app.serving.is_draining(), "the server is shutting down".to_owned()),
+        (!app.base.has_zygote(), "no process that workers are forked from".to_owned()),
+        (app.base.is_full(), "the queue is full".to_owned()),
+        (!missing.is_empty(), format!("the sandbox lacks {}", missing.join(", "))),
+    ];
+    let reasons: Vec<_> =
+        reasons.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason).collect();
+    let is_ready = reasons.is_empty();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": is_ready, "reasons": reasons}))).into_response()
+}
+
+/// Who gives tokens for this server (RFC 9728).
+pub(super) async fn resource<H: ServerHandler + Send + 'static>(
+    State(app): State<Arc<App<H>>>,
+) -> Response {
+    match app.settings().authenticator.metadata() {
+        Some(document) => Json(document).into_response(),
+        None => not_found().await.into_response(),
+    }
+}
+
+/// Counts and times, for Prometheus.
+pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
+    State(app): State<Arc<App<H>>>,
+) -> Response {
+    let gauges = Gauges {
+        active: app.base.active(),
+        waiting: app.base.waiting(),
+        standby: app.base.standing_by(),
+        connections: app.connections.load(Ordering::Relaxed),
+        sessions: app.tenants.sessions().await,
+    };
+    ([(CONTENT_TYPE, METRICS_TYPE)], app.base.metrics().encode(&gauges)).into_response()
+}
+
+/// Counts a request by its route and the status of its answer.
+pub(super) async fn counted<H: ServerHandler + Send + 'static>(
+    State(app): State<Arc<App<H>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = route(request.uri().path());
+    let response = next.run(request).await;
+    app.base.metrics().http_request(route, response.status());
+    response
+}
+
+/// Paths are the client's to choose; of what there is not, there is one.
+fn route(path: &str) -> &'static str {
+    match path {
+        "/mcp" => "/mcp",
+        "/health" => "/health",
+        "/ready" => "/ready",
+        "/metrics" => "/metrics",
+        "/.well-known/oauth-protected-resource" | "/.well-known/oauth-protected-resource/mcp" => {
+            "/.well-known/oauth-protected-resource"
+        }
+        _ => "other",
+    }
+}

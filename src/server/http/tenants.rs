@@ -1,0 +1,282 @@
+//! Principals that have called: each has a runtime, a service and sessions of its
+//! own, made at its first request.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::Clock;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rmcp::ServerHandler;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::app::{App, Settings};
+use super::disconnect::Unanswered;
+use super::refusal::Refusal;
+use super::{MakeHandler, hosts};
+use crate::config::{Config, Principal};
+use crate::runtime::Runtime;
+use crate::server::auth::Identity;
+use crate::server::handler::Serving;
+
+/// Principals at the same time. Each has a policy and a task, some 100 KiB.
+const MAX_TENANTS: usize = 1000;
+
+/// A tenant without sessions that has not called for so long is closed, its
+/// connections to other servers too.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// How often idle tenants are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Between a break of a stream and its client's return. Lower than rmcp's 3 s, so
+/// that a client that comes back does so before its call is given up.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a session may be silent beyond the longest run.
+const SESSION_IDLE: Duration = Duration::from_secs(300);
+
+pub(super) struct Tenant<H> {
+    pub service: StreamableHttpService<H, LocalSessionManager>,
+    pub sessions: Arc<LocalSessionManager>,
+    pub unanswered: Unanswered,
+    runtime: Runtime,
+    config: Config,
+    tools: Option<Vec<String>>,
+    rate: Option<Rate>,
+    max_sessions: usize,
+    requests: Arc<Semaphore>,
+    max_requests: usize,
+    stop: CancellationToken,
+    used: Mutex<Instant>,
+}
+
+struct Rate {
+    limiter: DefaultDirectRateLimiter,
+    limit: u32,
+}
+
+pub(super) struct Tenants<H> {
+    make: MakeHandler<H>,
+    serving: Arc<Serving>,
+    all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
+}
+
+impl<H: ServerHandler + Send + 'static> Tenants<H> {
+    pub(super) fn new(make: MakeHandler<H>, serving: Arc<Serving>) -> Self {
+        Self { make, serving, all: Mutex::default() }
+    }
+
+    /// The tenant of a caller, made if there is none.
+    pub(super) fn tenant(
+        &self,
+        app: &App<H>,
+        settings: &Settings,
+        identity: Identity,
+    ) -> Result<Arc<Tenant<H>>, Refusal> {
+        let mut all = self.all();
+        if let Some(tenant) = all.get(&identity) {
+            *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            return Ok(tenant.clone());
+        }
+        if all.len() >= MAX_TENANTS {
+            return Err(Refusal::Tenants);
+        }
+        let principal = principal(&settings.config, &identity)?;
+        let tools = principal.as_ref().and_then(|principal| principal.tools.clone());
+        let runtime = match principal {
+            Some(principal) => {
+                app.base.for_principal(principal).map_err(|error| unusable(&error))?
+            }
+            None => settings.anonymous.clone(),
+        };
+        let make = self.make.clone();
+        let tenant = Arc::new(Tenant::new(runtime, tools, make, &self.serving, app.port));
+        all.insert(identity, tenant.clone());
+        Ok(tenant)
+    }
+
+    /// Ends the tenants whose settings are not what they were, or who are not known
+    /// any more.
+    pub(super) fn renew(&self, settings: &Settings) {
+        let is_same = |identity: &Identity, tenant: &Tenant<H>| {
+            let (config, tools) = match principal(&settings.config, identity) {
+                Ok(Some(principal)) => (principal.config, principal.tools),
+                Ok(None) => (settings.config.clone(), None),
+                Err(_) => return false,
+            };
+            settings.authenticator.knows(identity)
+                && tools == tenant.tools
+                && config.is_same_for_programs(&tenant.config)
+        };
+        self.all().retain(|identity, tenant| {
+            let is_same = is_same(identity, tenant);
+            if !is_same {
+                tokio::spawn(close(tenant.clone()));
+            }
+            is_same
+        });
+    }
+
+    pub(super) async fn close_all(&self) {
+        let all: Vec<_> = self.all().drain().map(|(_, tenant)| tenant).collect();
+        futures::future::join_all(all.into_iter().map(close)).await;
+    }
+
+    /// Sessions of all principals.
+    pub(super) async fn sessions(&self) -> usize {
+        let all: Vec<_> = self.all().values().cloned().collect();
+        let mut sessions = 0;
+        for tenant in all {
+            sessions += tenant.sessions.sessions.read().await.len();
+        }
+        sessions
+    }
+
+    async fn close_idle(&self) {
+        let candidates: Vec<_> = self.all().iter().map(|(k, t)| (k.clone(), t.clone())).collect();
+        for (identity, tenant) in candidates {
+            let has_sessions = !tenant.sessions.sessions.read().await.is_empty();
+            let mut all = self.all();
+            // This one, and the map's.
+            let is_idle = !has_sessions && tenant.idle() > IDLE && Arc::strong_count(&tenant) <= 2;
+            if is_idle {
+                all.remove(&identity);
+                tokio::spawn(close(tenant));
+            }
+        }
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Identity, Arc<Tenant<H>>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes what is not used any more, for ever.
+pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        app.tenants.close_idle().await;
+    }
+}
+
+async fn close<H>(tenant: Arc<Tenant<H>>) {
+    tenant.stop.cancel();
+    // Those of callers without a name are the server's own.
+    if tenant.runtime.principal().is_some() {
+        tenant.runtime.upstreams().close().await;
+    }
+}
+
+fn principal(config: &Config, identity: &Identity) -> Result<Option<Principal>, Refusal> {
+    let principal = match identity {
+        Identity::Anonymous => return Ok(None),
+        Identity::Token(name) => config.principal_of_token(name),
+        Identity::Subject(subject) => config.principal_of_subject(subject),
+    };
+    principal.map(Some).map_err(|error| unusable(&error))
+}
+
+/// The problem has paths of the server in it, which are not the caller's business.
+fn unusable(error: &dyn std::error::Error) -> Refusal {
+    tracing::error!("a principal's settings cannot be used: {error}");
+    Refusal::Settings
+}
+
+impl<H: ServerHandler + Send + 'static> Tenant<H> {
+    fn new(
+        runtime: Runtime,
+        tools: Option<Vec<String>>,
+        make: MakeHandler<H>,
+        serving: &Arc<Serving>,
+        port: u16,
+    ) -> Self {
+        let config = runtime.config().clone();
+        let http = config.http();
+        let stop = CancellationToken::new();
+        let mut sessions = LocalSessionManager::default();
+        let longest = config.max_timeout() + config.max_queue_wait();
+        sessions.session_config.keep_alive = Some(longest + SESSION_IDLE);
+        sessions.session_config.sse_retry = Some(RETRY);
+        let sessions = Arc::new(sessions);
+        let transport = StreamableHttpServerConfig::default()
+            .with_allowed_hosts(hosts::allowed_hosts(http))
+            .with_allowed_origins(hosts::allowed_origins(http, port))
+            .enforce_origin_validation()
+            .with_sse_retry(Some(RETRY))
+            .with_max_request_body_bytes(http.max_body_size)
+            .with_cancellation_token(stop.clone());
+        let (served, serving) = (runtime.clone(), serving.clone());
+        let service = StreamableHttpService::new(
+            move || Ok(make(&served, &serving)),
+            sessions.clone(),
+            transport,
+        );
+        // Another principal always finds a connection.
+        let max_requests = match http.has_authentication() {
+            true => http.max_clients.div_ceil(2),
+            false => http.max_clients,
+        };
+        Self {
+            service,
+            sessions,
+            unanswered: Unanswered::default(),
+            rate: Rate::new(http.rate_limit, http.burst()),
+            max_sessions: http.max_sessions,
+            requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
+            max_requests,
+            stop,
+            used: Mutex::new(Instant::now()),
+            runtime,
+            config,
+            tools,
+        }
+    }
+
+    /// Longest time that a request can take: that of a run, its wait before it, and
+    /// some for other servers.
+    pub(super) fn longest(&self) -> Duration {
+        self.config.max_timeout() + self.config.max_queue_wait() + SESSION_IDLE
+    }
+
+    /// Counts a call of a tool.
+    pub(super) fn admit_call(&self, id: Option<&Value>) -> Result<(), Refusal> {
+        let Some(Rate { limiter, limit }) = &self.rate else { return Ok(()) };
+        limiter.check().map_err(|not_until| Refusal::Rate {
+            limit: *limit,
+            wait: not_until.wait_time_from(limiter.clock().now()),
+            id: id.cloned(),
+        })
+    }
+
+    /// Whether there is room for one more session.
+    pub(super) async fn admit_session(&self) -> Result<(), Refusal> {
+        if self.sessions.sessions.read().await.len() < self.max_sessions {
+            return Ok(());
+        }
+        Err(Refusal::Sessions(self.max_sessions))
+    }
+
+    /// Counts a request until what this returns is dropped.
+    pub(super) fn admit_request(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permit = self.requests.clone().try_acquire_owned();
+        permit.map_err(|_| Refusal::Requests(self.max_requests))
+    }
+
+    fn idle(&self) -> Duration {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl Rate {
+    fn new(limit: u32, burst: u32) -> Option<Self> {
+        let quota = Quota::per_minute(NonZeroU32::new(limit)?);
+        let quota = NonZeroU32::new(burst).map_or(quota, |burst| quota.allow_burst(burst));
+        Some(Self { limiter: RateLimiter::direct(quota), limit })
+    }
+}

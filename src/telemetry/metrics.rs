@@ -1,0 +1,346 @@
+//! Metrics, as Prometheus and other readers of OpenMetrics take them. Labels have few
+//! values, all of which are this program's words or names in its configuration.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::End;
+use super::process::Process;
+
+/// The Content-Type of [`Metrics::encode`] (OpenMetrics 1.0, section "Overall
+/// Structure").
+pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PREFIX: &str = "mcp_conductor";
+
+/// Upper bounds in seconds: from the quickest program, some milliseconds, to the longest
+/// that the default configuration lets run, 5 minutes.
+const SECONDS: [f64; 16] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+
+/// Bytes of the first bound of memory, which is doubled ten times: from 1 MiB beyond a
+/// worker that has done nothing to 1 GiB, four times the default limit.
+const FIRST_BYTES: f64 = 1048576.0;
+const BYTES_BOUNDS: u16 = 11;
+
+/// All outcomes of executions, so that each is there before it occurs first: without
+/// a value of 0 before it, a first failure is no increase.
+const OUTCOMES: [&str; 14] = [
+    "success",
+    "syntax",
+    "runtime",
+    "permission",
+    "timeout",
+    "cpu",
+    "memory",
+    "output",
+    "value",
+    "crash",
+    "cancelled",
+    "invalid",
+    "busy",
+    "unavailable",
+];
+
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+
+/// What is measured at the moment of a scrape.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Gauges {
+    pub active: usize,
+    pub waiting: usize,
+    pub standby: usize,
+    pub connections: usize,
+    pub sessions: usize,
+}
+
+/// All metrics of the server.
+pub(crate) struct Metrics {
+    registry: Registry,
+    executions: Counters<1>,
+    execution_duration: Histogram,
+    queue_wait: Histogram,
+    worker_cpu: Histogram,
+    worker_peak_memory: Histogram,
+    active: Gauge,
+    waiting: Gauge,
+    standby: Gauge,
+    tool_calls: Counters<2>,
+    tool_call_duration: Histograms<1>,
+    refusals: Counters<1>,
+    http_requests: Counters<2>,
+    http_connections: Gauge,
+    http_sessions: Gauge,
+    authentication_failures: Counters<1>,
+    rate_limited: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::default(),
+            executions: Counters::default(),
+            execution_duration: in_seconds(),
+            queue_wait: in_seconds(),
+            worker_cpu: in_seconds(),
+            worker_peak_memory: in_bytes(),
+            active: Gauge::default(),
+            waiting: Gauge::default(),
+            standby: Gauge::default(),
+            tool_calls: Counters::default(),
+            tool_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
+            refusals: Counters::default(),
+            http_requests: Counters::default(),
+            http_connections: Gauge::default(),
+            http_sessions: Gauge::default(),
+            authentication_failures: Counters::default(),
+            rate_limited: Counter::default(),
+        };
+        for outcome in OUTCOMES {
+            drop(metrics.executions.get_or_create(&label("outcome", outcome)));
+        }
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process::new()));
+        let own = registry.sub_registry_with_prefix(PREFIX);
+        let version = label("version", env!("CARGO_PKG_VERSION"));
+        own.register("build", "The version of this server", Info::new(version));
+        self.register_executions(own);
+        self.register_requests(own);
+        self.registry = registry;
+        self
+    }
+
+    fn register_executions(&self, own: &mut Registry) {
+        let seconds = || Unit::Seconds;
+        own.register(
+            "executions",
+            "Programs that were to run, by what became of them",
+            self.executions.clone(),
+        );
+        own.register_with_unit(
+            "execution_duration",
+            "Wall time of programs that ran",
+            seconds(),
+            self.execution_duration.clone(),
+        );
+        own.register_with_unit(
+            "queue_wait",
+            "How long programs waited for a place",
+            seconds(),
+            self.queue_wait.clone(),
+        );
+        own.register_with_unit(
+            "worker_cpu",
+            "CPU time of the processes of programs",
+            seconds(),
+            self.worker_cpu.clone(),
+        );
+        own.register_with_unit(
+            "worker_peak_memory",
+            "Most memory that the processes of programs had",
+            Unit::Bytes,
+            self.worker_peak_memory.clone(),
+        );
+        own.register("executions_active", "Programs that run", self.active.clone());
+        own.register("executions_waiting", "Programs that wait for a place", self.waiting.clone());
+        own.register("workers_standby", "Processes ready for a program", self.standby.clone());
+        own.register(
+            "tool_calls",
+            "Calls of tools of other MCP servers by programs",
+            self.tool_calls.clone(),
+        );
+        own.register_with_unit(
+            "tool_call_duration",
+            "From a call of a tool to its answer",
+            seconds(),
+            self.tool_call_duration.clone(),
+        );
+        own.register(
+            "refusals",
+            "What programs did and were not allowed to, by permission",
+            self.refusals.clone(),
+        );
+    }
+
+    fn register_requests(&self, own: &mut Registry) {
+        own.register(
+            "http_requests",
+            "Requests that were answered, by route and status",
+            self.http_requests.clone(),
+        );
+        own.register("http_connections", "Connections of clients", self.http_connections.clone());
+        own.register("http_sessions", "Sessions of clients", self.http_sessions.clone());
+        own.register(
+            "authentication_failures",
+            "Requests that were not let in, by reason",
+            self.authentication_failures.clone(),
+        );
+        own.register(
+            "rate_limited",
+            "Calls that were refused because their client made too many",
+            self.rate_limited.clone(),
+        );
+    }
+
+    /// A program ran, whatever became of it.
+    pub(super) fn execution_ended(&self, end: &End) {
+        self.execution_failed(end.outcome);
+        self.execution_duration.observe(end.duration.as_secs_f64());
+        self.worker_cpu.observe(end.cpu.as_secs_f64());
+        self.worker_peak_memory.observe(end.peak_memory as f64);
+    }
+
+    /// A program did not run, or not to its end.
+    pub(super) fn execution_failed(&self, outcome: &'static str) {
+        self.executions.get_or_create(&label("outcome", outcome)).inc();
+    }
+
+    /// A program has its place.
+    pub(super) fn queue_waited(&self, time: Duration) {
+        self.queue_wait.observe(time.as_secs_f64());
+    }
+
+    /// A tool was called. The server must be one of the configuration.
+    pub(crate) fn tool_called(&self, server: &str, ok: bool, time: Duration) {
+        let [of_server] = label("server", server.to_owned());
+        let [outcome] = label("outcome", if ok { "ok" } else { "error" });
+        self.tool_calls.get_or_create(&[of_server.clone(), outcome]).inc();
+        self.tool_call_duration.get_or_create(&[of_server]).observe(time.as_secs_f64());
+    }
+
+    /// A program was refused something.
+    pub(crate) fn refused(&self, permission: &'static str) {
+        self.refusals.get_or_create(&label("permission", permission)).inc();
+    }
+
+    /// A request was answered. The route is one of the server's own words.
+    pub(crate) fn http_request(&self, route: &'static str, status: StatusCode) {
+        let [route] = label("route", route);
+        let [status] = label("status", status.as_str().to_owned());
+        self.http_requests.get_or_create(&[route, status]).inc();
+    }
+
+    /// A request was not let in.
+    pub(crate) fn authentication_failed(&self, reason: &'static str) {
+        self.authentication_failures.get_or_create(&label("reason", reason)).inc();
+    }
+
+    /// A call was refused because its client makes too many.
+    pub(crate) fn rate_limited(&self) {
+        self.rate_limited.inc();
+    }
+
+    /// The text of a scrape. Reads /proc.
+    pub(crate) fn encode(&self, gauges: &Gauges) -> String {
+        let set = |gauge: &Gauge, value: usize| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.active, gauges.active);
+        set(&self.waiting, gauges.waiting);
+        set(&self.standby, gauges.standby);
+        set(&self.http_connections, gauges.connections);
+        set(&self.http_sessions, gauges.sessions);
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.registry).expect("a string takes all that is written");
+        encoded
+    }
+}
+
+fn label(name: &'static str, value: impl Into<Cow<'static, str>>) -> Labels<1> {
+    [(name, value.into())]
+}
+
+fn in_seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn in_bytes() -> Histogram {
+    Histogram::new(exponential_buckets(FIRST_BYTES, 2.0, BYTES_BOUNDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of one metric, without those that explain it.
+    fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
+        let text = metrics.encode(&Gauges::default());
+        let lines = text.lines().filter(|line| line.starts_with(&format!("mcp_conductor_{name}")));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_call_of_a_tool_is_counted_and_timed() {
+        let metrics = Metrics::new();
+        metrics.tool_called("github", true, Duration::from_millis(250));
+        assert_eq!(
+            lines(&metrics, "tool_calls"),
+            [r#"mcp_conductor_tool_calls_total{server="github",outcome="ok"} 1"#]
+        );
+        let timed = lines(&metrics, "tool_call_duration");
+        assert_eq!(
+            timed[0],
+            r#"mcp_conductor_tool_call_duration_seconds_sum{server="github"} 0.25"#
+        );
+    }
+
+    #[test]
+    fn a_request_is_counted_by_route_and_status() {
+        let metrics = Metrics::new();
+        metrics.http_request("/mcp", StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(
+            lines(&metrics, "http_requests"),
+            [r#"mcp_conductor_http_requests_total{route="/mcp",status="429"} 1"#]
+        );
+    }
+
+    #[test]
+    fn gauges_have_the_values_of_the_scrape() {
+        let metrics = Metrics::new();
+        let gauges = Gauges { active: 1, waiting: 2, standby: 3, connections: 4, sessions: 5 };
+        let text = metrics.encode(&gauges);
+        for line in [
+            "mcp_conductor_executions_active 1",
+            "mcp_conductor_executions_waiting 2",
+            "mcp_conductor_workers_standby 3",
+            "mcp_conductor_http_connections 4",
+            "mcp_conductor_http_sessions 5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn every_outcome_is_there_before_it_occurs() {
+        let lines = lines(&Metrics::new(), "executions_total");
+        assert_eq!(lines.len(), OUTCOMES.len());
+        assert!(lines.iter().all(|line| line.ends_with(" 0")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_name_that_would_break_the_text_is_escaped() {
+        let metrics = Metrics::new();
+        metrics.tool_called("a\"\n\\b", false, Duration::ZERO);
+        assert_eq!(
+            lines(&metrics, "tool_calls"),
+            [r#"mcp_conductor_tool_calls_total{server="a\"\n\\b",outcome="error"} 1"#]
+        );
+    }
+}

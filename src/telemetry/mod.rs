@@ -1,0 +1,117 @@
+//! What the server tells of itself while it runs: metrics for Prometheus, and
+//! traces over OTLP where the environment names a collector. Neither has code, output,
+//! arguments, paths or headers in it.
+
+mod export;
+mod metrics;
+mod parent;
+mod process;
+mod traces;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use export::{TraceExport, TraceExportError};
+pub(crate) use metrics::{Gauges, METRICS_TYPE, Metrics};
+pub(crate) use parent::TraceParent;
+pub(crate) use traces::{ExecutionSpan, OperationSpan};
+
+/// One run, as metrics and traces see it. Dropped before its end, it was cancelled.
+pub(crate) struct Observed {
+    metrics: Arc<Metrics>,
+    span: ExecutionSpan,
+    /// When it got in line for a place.
+    queued: Instant,
+    ended: bool,
+}
+
+/// The end of a run that took place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    /// `success`, or the error's kind.
+    pub outcome: &'static str,
+    pub duration: Duration,
+    pub cpu: Duration,
+    pub peak_memory: u64,
+    pub refusals: u32,
+}
+
+impl Observed {
+    /// A request for a run came in.
+    pub(crate) fn start(
+        metrics: &Arc<Metrics>,
+        principal: Option<&str>,
+        parent: Option<TraceParent>,
+    ) -> Self {
+        let span = ExecutionSpan::start(principal, parent);
+        Self { metrics: metrics.clone(), span, queued: Instant::now(), ended: false }
+    }
+
+    /// It was accepted, and waits for a place.
+    pub(crate) fn queues(&mut self, execution: u64) {
+        self.span.number(execution);
+        self.queued = Instant::now();
+    }
+
+    /// It has its place.
+    pub(crate) fn runs(&self) {
+        let waited = self.queued.elapsed();
+        self.metrics.queue_waited(waited);
+        self.span.queue_waited(waited);
+    }
+
+    /// What its operations are part of.
+    pub(crate) fn span(&self) -> ExecutionSpan {
+        self.span.clone()
+    }
+
+    /// It took place.
+    pub(crate) fn ended(&mut self, end: &End) {
+        self.ended = true;
+        self.metrics.execution_ended(end);
+        self.span.ended(end);
+    }
+
+    /// It did not take place: `invalid`, `busy`, `unavailable`.
+    pub(crate) fn failed(&mut self, outcome: &'static str) {
+        self.ended = true;
+        self.metrics.execution_failed(outcome);
+        self.span.outcome(outcome);
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.failed("cancelled");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executions(metrics: &Metrics) -> Vec<String> {
+        let text = metrics.encode(&Gauges::default());
+        let lines = text.lines().filter(|line| !line.ends_with(" 0"));
+        let lines = lines.filter_map(|line| line.strip_prefix("mcp_conductor_executions_total"));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_run_that_is_dropped_was_cancelled() {
+        let metrics = Arc::new(Metrics::new());
+        drop(Observed::start(&metrics, None, None));
+        assert_eq!(executions(&metrics), [r#"{outcome="cancelled"} 1"#]);
+    }
+
+    #[test]
+    fn a_run_ends_once() {
+        let metrics = Arc::new(Metrics::new());
+        let mut observed = Observed::start(&metrics, Some("alice"), None);
+        observed.failed("busy");
+        drop(observed);
+        assert_eq!(executions(&metrics), [r#"{outcome="busy"} 1"#]);
+    }
+}

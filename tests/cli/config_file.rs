@@ -1,0 +1,280 @@
+//! One config file: read, refused in one line, shown without secrets.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::common::{Done, TemporaryFile, binary, conductor, done};
+
+/// A directory that goes away with the value.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mcp-conductor-config-{}-{number}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// A file that its owner alone can read.
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("a file");
+        set_mode(&path, 0o600);
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn set_mode(path: &str, mode: u32) {
+    let permissions = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(path, permissions).expect("a mode");
+}
+
+fn check(path: &str) -> Command {
+    binary(&["--config", path, "config", "check"])
+}
+
+fn refused(problem: &str) -> Done {
+    Done::new(3, "", &format!("mcp-conductor: {problem}\n"))
+}
+
+/// The line of a key, with single spaces.
+fn line(text: &str, key: &str) -> String {
+    let start = format!("{key} = ");
+    let line = text.lines().find(|line| line.starts_with(&start)).unwrap_or("none");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_command_reads_the_file_that_a_flag_or_a_variable_names() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "default_timeout = 200\n");
+    let program = TemporaryFile::new("setTimeout(() => {}, 5000); 1");
+    let expected = Some("error: Execution timed out after 200ms");
+    for run in [
+        done(&mut binary(&["run", "--config", &path, program.path()])),
+        done(&mut binary(&["--config", &path, "run", program.path()])),
+        done(binary(&["run", program.path()]).env("MCP_CONDUCTOR_CONFIG", &path)),
+    ] {
+        assert_eq!((run.code, run.stderr.lines().next()), (Some(1), expected));
+    }
+}
+
+#[test]
+fn the_environment_stands_above_the_file() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "default_timeout = 60000\n");
+    let program = TemporaryFile::new("setTimeout(() => {}, 5000); 1");
+    let mut command = binary(&["--config", &path, "run", program.path()]);
+    let run = done(command.env("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "200"));
+    assert_eq!(run.stderr.lines().next(), Some("error: Execution timed out after 200ms"));
+}
+
+#[test]
+fn the_flag_that_names_the_file_stands_above_the_variable() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "max_queue = 7\n");
+    let shown = done(check(&path).env("MCP_CONDUCTOR_CONFIG", "/nowhere/conductor.toml"));
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert_eq!(line(&shown.stdout, "max_queue"), format!("max_queue = 7 # file {path}"));
+}
+
+#[test]
+fn a_file_with_a_mistake_stops_every_command_with_one_line() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "# a comment\n\nmax_cpu_tmie = 1\n");
+    let program = TemporaryFile::new("1");
+    let expected = refused(&format!(
+        "{path}, line 3: max_cpu_tmie is no setting; max_cpu_time is, for example max_cpu_time = \
+         10000"
+    ));
+    for arguments in
+        [&["config", "check"][..], &["stdio"], &["http"], &["doctor"], &["run", program.path()]]
+    {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--config", &path]);
+        assert_eq!(conductor(&arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_place_and_an_example() {
+    let directory = Directory::new();
+    for (text, problem) in [
+        (
+            "max_memory = \"64\"",
+            ", line 1: max_memory is a text, and must be a whole number from 32 to 16384, for \
+             example max_memory = 256",
+        ),
+        (
+            "max_memory = 31",
+            ", line 1: max_memory: \"31\" is no whole number from 32 to 16384, for example \
+             max_memory = 256",
+        ),
+        ("port = 1\n\nport = 2", ", line 3: port is there twice, keep one"),
+        (
+            "[principals.alice]\nbind = \"::1\"",
+            ", line 2: principals.alice.bind is of the whole server, and no principal has its own; \
+             write it at the top, for example bind = \"127.0.0.1\"",
+        ),
+        (
+            "max_timeout = 1000\n[principals.alice]\nmax_timeout = 2000",
+            ", line 3: principals.alice.max_timeout: 2000 is more than the server's, which is \
+             1000, for example max_timeout = 1000",
+        ),
+    ] {
+        let path = directory.write("conductor.toml", text);
+        assert_eq!(done(&mut check(&path)), refused(&format!("{path}{problem}")));
+    }
+    let path = directory.write("conductor.json", r#"{"max_cpu_tmie": 1}"#);
+    assert_eq!(
+        done(&mut check(&path)),
+        refused(&format!(
+            "{path}: max_cpu_tmie is no setting; max_cpu_time is, for example \"max_cpu_time\": \
+             10000"
+        ))
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused() {
+    let directory = Directory::new();
+    std::fs::create_dir(directory.path("directory.toml")).expect("a directory");
+    directory.write("large.toml", "#".repeat(2 << 20));
+    directory.write("conductor.yaml", "");
+    for (name, problem) in [
+        ("missing.toml", "cannot be read: No such file or directory (os error 2)"),
+        ("directory.toml", "not a regular file"),
+        ("large.toml", "the file has more than 1048576 bytes"),
+        ("conductor.yaml", "a config file ends in .toml or .json"),
+    ] {
+        let path = directory.path(name);
+        let example = "--config /etc/mcp-conductor/conductor.toml";
+        let expected = refused(&format!("{path}: {problem}, for example {example}"));
+        assert_eq!(done(&mut check(&path)), expected);
+    }
+}
+
+#[test]
+fn an_empty_file_sets_nothing() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "");
+    let shown = done(&mut check(&path));
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert_eq!(shown.stdout, conductor(&["config", "check"]).stdout);
+}
+
+#[test]
+fn what_is_shown_says_where_it_comes_from_and_has_no_secret() {
+    let directory = Directory::new();
+    let text = "max_memory = 64\nmax_queue = 7\n[fetch_headers.\"a.example\"]\n\
+        one = \"Bearer canary-1\"\ntwo = \"Bearer env:TOKEN\"\n\
+        [principals.alice]\nmax_memory = 32\ntools = [\"mcp__github__*\"]\n\
+        [principals.alice.fetch_headers.\"b.example\"]\nthree = \"canary-2\"\n";
+    let path = directory.write("conductor.toml", text);
+    let shown = done(check(&path).env("MCP_CONDUCTOR_MAX_QUEUE", "9").env("TOKEN", "canary-3"));
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert!(!shown.stdout.contains("canary"), "{}", shown.stdout);
+    for (key, expected) in [
+        ("max_memory", format!("max_memory = 64 # file {path}")),
+        ("max_queue", "max_queue = 9 # environment MCP_CONDUCTOR_MAX_QUEUE".to_owned()),
+        ("max_cpu_time", "max_cpu_time = 10000 # default".to_owned()),
+        (
+            "fetch_headers",
+            format!(
+                "fetch_headers = {{ \"a.example\" = {{ one = \"***\", two = \"Bearer env:TOKEN\" \
+                 }} }} # file {path}"
+            ),
+        ),
+    ] {
+        assert_eq!(line(&shown.stdout, key), expected);
+    }
+    let alice = "\n[principals.alice]\ntools = [\"mcp__github__*\"]\nmax_memory = 32\n\
+        fetch_headers = { \"b.example\" = { three = \"***\" } }\n# workspace = ";
+    assert!(shown.stdout.contains(alice), "{}", shown.stdout);
+}
+
+#[test]
+fn what_is_shown_is_a_config_file_again() {
+    let directory = Directory::new();
+    let text = "max_memory = 64\nrun_args = [\"allow-net\"]\n[principals.alice]\ntools = []\n";
+    let shown = done(&mut check(&directory.write("one.toml", text))).stdout;
+    let again = done(&mut check(&directory.write("two.toml", &shown)));
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
+    let settings = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.split(" # ").next()?.trim().to_owned())).collect()
+    };
+    // What had a default is now of the file.
+    assert_eq!(settings(&again.stdout), settings(&shown));
+}
+
+#[test]
+fn a_secret_in_a_file_that_others_can_read_is_refused() {
+    let directory = Directory::new();
+    let text = "[fetch_headers.\"a.example\"]\nauthorization = \"Bearer canary\"\n";
+    let path = directory.write("conductor.toml", text);
+    set_mode(&path, 0o644);
+    let refused = done(&mut check(&path));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(3), ""));
+    assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("canary"), "{}", refused.stderr);
+    set_mode(&path, 0o600);
+    assert_eq!(done(&mut check(&path)).code, Some(0));
+}
+
+#[test]
+fn workspaces_inside_of_one_another_are_warned_of() {
+    let directory = Directory::new();
+    let text = "[principals.a]\nworkspace = \"/srv/x\"\n[principals.b]\nworkspace = \"/srv/x/y\"\n";
+    let shown = done(&mut check(&directory.write("conductor.toml", text)));
+    assert_eq!(shown.code, Some(0));
+    let warning = "the workspace of principals.b, /srv/x/y, lies in that of principals.a, /srv/x: \
+                   programs of one reach the files of the other\n";
+    assert!(shown.stderr.contains(warning), "{}", shown.stderr);
+    assert_eq!(shown.stderr.lines().count(), 1);
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let schema = conductor(&["config", "schema"]);
+    assert_eq!((schema.code, schema.stderr.as_str()), (Some(0), ""));
+    let schema: serde_json::Value = serde_json::from_str(&schema.stdout).expect("JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["max_memory"]["minimum"], 32);
+}
+
+#[test]
+fn the_example_is_a_config_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/conductor.toml");
+    let shown = done(check(path).env("TOKEN", "t"));
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert!(shown.stdout.contains("\n[principals.alice]\n"), "{}", shown.stdout);
+}
+
+#[test]
+fn programs_do_not_read_the_config_file() {
+    let directory = Directory::new();
+    let workspace = directory.path("workspace");
+    std::fs::create_dir(&workspace).expect("a directory");
+    let path = directory.path("workspace/conductor.toml");
+    let text = format!("workspace = \"{workspace}\"\n");
+    assert_eq!(directory.write("workspace/conductor.toml", text), path);
+    let program = TemporaryFile::new("Deno.readTextFileSync(\"conductor.toml\")");
+    let run = done(&mut binary(&["--config", &path, "run", program.path()]));
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("NotCapable"), "{}", run.stderr);
+}

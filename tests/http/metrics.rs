@@ -1,0 +1,223 @@
+//! `GET /metrics`: what Prometheus sees.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::common::{Caller, ENDLESS, LegacySession, RUN, Server};
+use super::fixture::{Home, only_stub, within};
+use super::wire::{PATIENCE, Request};
+
+fn scrape(server: &Server) -> String {
+    let response = server.get("/metrics");
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(
+        response.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    response.text()
+}
+
+/// The value of one series, with its labels. Nothing if there is none.
+fn value(server: &Server, series: &str) -> Option<f64> {
+    let text = scrape(server);
+    let lines = text.lines().filter_map(|line| line.strip_prefix("mcp_conductor_"));
+    let mut values = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    values.next().and_then(|value| value.parse().ok())
+}
+
+#[track_caller]
+fn becomes(server: &Server, series: &str, expected: f64) {
+    let is_so = within(PATIENCE, || value(server, series) == Some(expected));
+    assert!(is_so, "{series} is not {expected} in\n{}", scrape(server));
+}
+
+#[track_caller]
+fn has(server: &Server, expected: &[(&str, f64)]) {
+    for (series, expected) in expected {
+        assert_eq!(value(server, series), Some(*expected), "{series} in\n{}", scrape(server));
+    }
+}
+
+#[test]
+fn programs_are_counted_by_outcome_and_timed() {
+    let server = Server::start(&[], &[]);
+    server.works();
+    server.call("throw new Error('canary')");
+    server.call("await Deno.readTextFile('/etc/passwd')");
+    server.call("try { await Deno.readTextFile('/etc/passwd') } catch { 1 }");
+    has(
+        &server,
+        &[
+            ("executions_total{outcome=\"success\"}", 2.0),
+            ("executions_total{outcome=\"runtime\"}", 1.0),
+            ("executions_total{outcome=\"permission\"}", 1.0),
+            ("executions_total{outcome=\"timeout\"}", 0.0),
+            ("execution_duration_seconds_count", 4.0),
+            ("queue_wait_seconds_count", 4.0),
+            ("worker_cpu_seconds_count", 4.0),
+            ("worker_peak_memory_bytes_count", 4.0),
+            ("refusals_total{permission=\"read\"}", 2.0),
+            ("executions_active", 0.0),
+            ("executions_waiting", 0.0),
+        ],
+    );
+    assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
+fn a_run_in_flight_is_active_and_one_that_is_left_was_cancelled() {
+    let server = Server::start(&[], &[]);
+    let connection = server.client().start_program(ENDLESS);
+    becomes(&server, "executions_active", 1.0);
+    // That one, and the scrape's own.
+    becomes(&server, "http_connections", 2.0);
+    drop(connection);
+    becomes(&server, "executions_total{outcome=\"cancelled\"}", 1.0);
+    becomes(&server, "executions_active", 0.0);
+}
+
+#[test]
+fn a_run_that_finds_no_room_is_counted_as_busy() {
+    let env = [("MCP_CONDUCTOR_MAX_CONCURRENT", "1"), ("MCP_CONDUCTOR_MAX_QUEUE", "0")];
+    let server = Server::start(&env, &[]);
+    let _running = server.client().start_program(ENDLESS);
+    let refused = server.client().tool(RUN, json!({ "deno_code": "1" }));
+    assert_eq!(refused["isError"], true, "{refused:#}");
+    has(&server, &[("executions_total{outcome=\"busy\"}", 1.0)]);
+}
+
+#[test]
+fn calls_of_tools_are_counted_by_server_and_outcome() {
+    let server = Server::at(Home::with(&only_stub()), &[], &[]);
+    let code = "for (const tool of ['fail', 'fail', 'echo']) { \
+                    try { await callTool('stub', tool, { text: 'canary' }) } catch {} \
+                }";
+    let execution = server.call(code);
+    assert_eq!(execution["status"], "success", "{execution:#}");
+    has(
+        &server,
+        &[
+            ("tool_calls_total{server=\"stub\",outcome=\"error\"}", 2.0),
+            ("tool_calls_total{server=\"stub\",outcome=\"ok\"}", 1.0),
+            ("tool_call_duration_seconds_count{server=\"stub\"}", 3.0),
+        ],
+    );
+    assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
+fn a_server_that_there_is_not_makes_no_label() {
+    let server = Server::at(Home::with(&only_stub()), &[], &[]);
+    server.call("try { await import('mcp:canary') } catch {}");
+    server.call("try { await callTool('canary', 'canary', {}) } catch {}");
+    assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
+fn requests_are_counted_by_route_and_status() {
+    let server = Server::start(&[], &[]);
+    server.works();
+    for path in ["/health", "/canary-1", "/canary-2?canary", "/canary/metrics"] {
+        server.get(path);
+    }
+    server.send(&Request::post("{"));
+    has(
+        &server,
+        &[
+            ("http_requests_total{route=\"/mcp\",status=\"200\"}", 1.0),
+            ("http_requests_total{route=\"/mcp\",status=\"400\"}", 1.0),
+            ("http_requests_total{route=\"/health\",status=\"200\"}", 1.0),
+            ("http_requests_total{route=\"other\",status=\"404\"}", 3.0),
+        ],
+    );
+    assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
+fn sessions_are_counted_while_they_last() {
+    let server = Server::start(&[], &[]);
+    has(&server, &[("http_sessions", 0.0)]);
+    let session = LegacySession::open(&server);
+    has(&server, &[("http_sessions", 1.0)]);
+    session.close();
+    becomes(&server, "http_sessions", 0.0);
+}
+
+#[test]
+fn who_is_not_let_in_is_counted_by_reason_and_not_by_name() {
+    let (server, token) = Server::with_token(&[]);
+    server.client_as(&token).call("1");
+    server.post(&json!({}));
+    server.send(&Request::post("{}").bearer(&format!("{token}canary")));
+    has(
+        &server,
+        &[
+            ("authentication_failures_total{reason=\"missing\"}", 1.0),
+            ("http_requests_total{route=\"/mcp\",status=\"401\"}", 2.0),
+            ("executions_total{outcome=\"success\"}", 1.0),
+        ],
+    );
+    let text = scrape(&server);
+    for secret in [&*token, "canary", "alice"] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+}
+
+#[test]
+fn a_client_that_calls_too_often_is_counted() {
+    let env = [("MCP_CONDUCTOR_RATE_LIMIT", "1"), ("MCP_CONDUCTOR_RATE_BURST", "1")];
+    let server = Server::start(&env, &[]);
+    server.works();
+    let params = json!({ "name": RUN, "arguments": { "deno_code": "1" } });
+    assert_eq!(server.client().ask("tools/call", params).status, 429);
+    has(&server, &[("rate_limited_total", 1.0)]);
+}
+
+#[test]
+fn the_process_is_described_as_elsewhere() {
+    let server = Server::start(&[], &[]);
+    let text = scrape(&server);
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN)
+    };
+    assert!(value("process_start_time_seconds") > 1.7e9, "{text}");
+    assert!(value("process_resident_memory_bytes") > 1e6, "{text}");
+    assert!(value("process_open_fds") > 3.0, "{text}");
+    assert!(value("process_max_fds") >= value("process_open_fds"), "{text}");
+    let build = format!("mcp_conductor_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    assert!(text.lines().any(|line| line == build), "{text}");
+}
+
+#[test]
+fn each_series_is_there_once_after_the_type_of_its_metric() {
+    let server = Server::start(&[], &[]);
+    server.works();
+    let text = scrape(&server);
+    let (mut types, mut series) = (HashSet::new(), HashSet::new());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.split(' ');
+            if words.next() == Some("TYPE") {
+                let name = words.next().expect("a name").to_owned();
+                assert!(types.insert(name), "{line} for the second time in\n{text}");
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').expect("a value");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let metric = name.split('{').next().expect("a name");
+        let suffixes = ["", "_total", "_sum", "_count", "_bucket", "_info"];
+        let mut names = suffixes.iter().filter_map(|suffix| metric.strip_suffix(suffix));
+        assert!(names.any(|name| types.contains(name)), "{line} has no type in\n{text}");
+        assert!(series.insert(name.to_owned()), "{line} for the second time in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn metrics_can_be_left_out() {
+    let server = Server::start(&[("MCP_CONDUCTOR_METRICS", "0")], &[]);
+    assert_eq!(server.get("/metrics").status, 404);
+}

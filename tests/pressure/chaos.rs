@@ -1,0 +1,252 @@
+//! Workers, zygotes and upstream servers are killed and stopped while clients call:
+//! it costs the calls that they worked for, and no others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::common::Server;
+use super::crowd::{
+    Answer, Figures, ROUNDS_PER_MS, Random, Visitor, all, alone, say, settled, spinning, success,
+};
+use super::fixture::{Home, only_stub, within};
+
+const CLIENTS: usize = 16;
+
+const LASTS: Duration = Duration::from_secs(15);
+
+/// Longest time of a program: as long as one takes whose worker was stopped.
+const TIMEOUT_MS: u64 = 2000;
+
+/// Longest call: two workers that are stopped while they start (10 s each), then
+/// one that is stopped while it runs.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Between two zygotes that are killed: they start within half a second.
+const BETWEEN_ZYGOTES: Duration = Duration::from_secs(3);
+
+/// What the server's processes are for.
+#[derive(Default)]
+struct Family {
+    zygotes: Vec<i32>,
+    workers: Vec<i32>,
+    upstreams: Vec<i32>,
+}
+
+impl Family {
+    /// Below a server are zygotes and upstream servers, below a zygote is the one
+    /// that forks, and below that are workers.
+    fn of(server: i32) -> Self {
+        let parents = parents();
+        let parent_of = |pid: i32| parents.get(&pid).copied().unwrap_or_default();
+        let mut family = Self::default();
+        for (&pid, &parent) in &parents {
+            if parent == server && is_upstream(pid) {
+                family.upstreams.push(pid);
+            } else if parent == server {
+                family.zygotes.push(pid);
+            } else if parent_of(parent_of(parent)) == server {
+                family.workers.push(pid);
+            }
+        }
+        family
+    }
+}
+
+/// Every process that has not ended, with its parent.
+fn parents() -> HashMap<i32, i32> {
+    let mut parents = HashMap::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        // proc_pid_stat(5): the name, in brackets, may hold anything.
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let (state, parent) = (fields.next(), fields.next());
+        if let (Some(parent), false) = (parent, matches!(state, Some("Z" | "X"))) {
+            parents.insert(pid, parent.parse().unwrap_or_default());
+        }
+    }
+    parents
+}
+
+fn is_upstream(pid: i32) -> bool {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).contains("upstream_fixture")
+}
+
+/// Sends signals to processes of a server until it is told to stop.
+struct Vandal {
+    server: i32,
+    random: Random,
+    stopped: Vec<i32>,
+    done: HashMap<&'static str, usize>,
+}
+
+impl Vandal {
+    fn new(server: &Server) -> Self {
+        let server = server.pid().cast_signed();
+        Self { server, random: Random::new(7), stopped: Vec::new(), done: HashMap::new() }
+    }
+
+    fn rage(mut self, enough: &AtomicBool) -> HashMap<&'static str, usize> {
+        let mut zygote_next = Instant::now() + BETWEEN_ZYGOTES / 2;
+        while !enough.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(30 + self.random.below(90)));
+            let family = Family::of(self.server);
+            if Instant::now() > zygote_next {
+                zygote_next = Instant::now() + BETWEEN_ZYGOTES;
+                self.hit("zygotes killed", &family.zygotes, Signal::SIGKILL);
+                continue;
+            }
+            match self.random.below(10) {
+                0..7 => self.hit("workers killed", &family.workers, Signal::SIGKILL),
+                7 => self.hit("workers stopped", &family.workers, Signal::SIGSTOP),
+                _ => self.hit("upstreams killed", &family.upstreams, Signal::SIGKILL),
+            }
+        }
+        // One of them may stand by, and would cost a call its time later.
+        let family = Family::of(self.server);
+        for pid in self.stopped.iter().filter(|pid| family.workers.contains(pid)) {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        self.done
+    }
+
+    fn hit(&mut self, what: &'static str, pids: &[i32], signal: Signal) {
+        let Some(&pid) = pids.get(self.random.below(pids.len().max(1) as u64) as usize) else {
+            return;
+        };
+        if kill(Pid::from_raw(pid), signal).is_ok() {
+            *self.done.entry(what).or_default() += 1;
+        }
+        if signal == Signal::SIGSTOP {
+            self.stopped.push(pid);
+        }
+    }
+}
+
+/// What a client asks for, and the only right answer to it.
+fn task(random: &mut Random, nonce: &str) -> (Value, Answer) {
+    let quoted = json!(nonce);
+    let (code, value) = match random.below(10) {
+        0..4 => (
+            format!("({{ nonce: {quoted}, value: 21 * 2 }})"),
+            json!({ "nonce": nonce, "value": 42 }),
+        ),
+        4..6 => {
+            let seed = random.below(1 << 30) as u32;
+            let (code, value) = spinning(seed, 20 * ROUNDS_PER_MS);
+            (code, json!(value))
+        }
+        6..8 => {
+            let wait = "await new Promise((resolve) => setTimeout(resolve, 150))";
+            (format!("{wait}; {quoted}"), quoted.clone())
+        }
+        _ => {
+            (format!("await callMCPTool('mcp__stub__echo', {{ text: {quoted} }})"), quoted.clone())
+        }
+    };
+    (json!({ "deno_code": code, "timeout": TIMEOUT_MS }), success(&[], value))
+}
+
+/// What happened to a call that has not its right answer: a text that says so, or
+/// the answer, which must not have come.
+fn misfortune(answer: &Answer) -> Result<&'static str, String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match answer {
+        Answer::Ran(execution) if execution["status"] == "error" => {
+            let error = text(&execution["error"]);
+            match execution["errorType"].as_str() {
+                Some("crash") if error.starts_with("The worker ") => Ok("its worker was killed"),
+                Some("timeout") if error.contains(&TIMEOUT_MS.to_string()) => {
+                    Ok("its worker was stopped")
+                }
+                Some("runtime") if error.contains("MCP server \"stub\"") => {
+                    Ok("its upstream was killed")
+                }
+                _ => Err(execution.to_string()),
+            }
+        }
+        Answer::Refused(why) if why.contains("zygote") || why.contains("worker") => {
+            Ok("no worker could be had")
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn call_on(port: u16, index: usize) -> Figures {
+    let mut visitor = Visitor::nth(index, port);
+    let (mut random, mut figures) = (Random::new(index as u64), Figures::default());
+    let end = Instant::now() + LASTS;
+    for number in 0.. {
+        if Instant::now() > end {
+            break;
+        }
+        let nonce = format!("client {index} call {number}");
+        let (arguments, right) = task(&mut random, &nonce);
+        let start = Instant::now();
+        let answer = visitor.call(arguments);
+        let took = start.elapsed();
+        assert!(took < LONGEST, "{nonce} took {took:?}: {answer:?}");
+        let kind = if answer == right { Ok("right") } else { misfortune(&answer) };
+        let kind = kind.unwrap_or_else(|what| panic!("{nonce}: {what}, not {right:?}"));
+        figures.add(kind, took);
+    }
+    visitor.leave();
+    figures
+}
+
+/// Waits until the server says that it is ready, and an upstream server is there.
+fn recovers(server: &Server) {
+    let ready = within(Duration::from_secs(20), || server.get("/ready").status == 200);
+    assert!(ready, "{}\n{}", server.get("/ready").text(), server.stderr());
+    let code = "await callMCPTool('mcp__stub__echo', { text: 'again' })";
+    let mut visitor = Visitor::modern(server.port, None);
+    let again = within(Duration::from_secs(20), || {
+        visitor.call(json!({ "deno_code": code })) == success(&[], json!("again"))
+    });
+    assert!(again, "the upstream server does not come back:\n{}", server.stderr());
+}
+
+#[test]
+fn killed_processes_cost_their_own_calls_and_the_server_recovers() {
+    let _turn = alone();
+    let home = Home::with(&only_stub());
+    let server = Server::at(home, &[("MCP_CONDUCTOR_STANDBY", "2")], &[]);
+    recovers(&server);
+    let idle = settled(&server);
+
+    let enough = Arc::new(AtomicBool::new(false));
+    let told = enough.clone();
+    let vandal = Vandal::new(&server);
+    let vandal = spawn(move || vandal.rage(&told));
+    let port = server.port;
+    let figures = all(CLIENTS, LASTS + 2 * LONGEST, move |index| call_on(port, index));
+    enough.store(true, Ordering::Relaxed);
+    let done = vandal.join().expect("it only sends signals");
+
+    let mut figures = Figures::merge(figures);
+    figures.print(&format!("{CLIENTS} clients for {LASTS:?}"), LASTS);
+    say(&format!("  {done:?}"));
+    for what in ["workers killed", "workers stopped", "zygotes killed", "upstreams killed"] {
+        assert!(done.get(what).is_some_and(|count| *count >= 2), "{done:?}");
+    }
+    let right = figures.of("right");
+    assert!(right * 2 > figures.count(), "{right} of {} calls", figures.count());
+
+    recovers(&server);
+    let (mut visitor, mut random) = (Visitor::modern(port, None), Random::new(99));
+    for number in 0..50 {
+        let (arguments, right) = task(&mut random, &format!("call {number} afterwards"));
+        assert_eq!(visitor.call(arguments), right, "{}", server.stderr());
+    }
+    let rests = within(Duration::from_secs(20), || server.processes() <= idle);
+    assert!(rests, "{} processes, not {idle}", server.processes());
+    assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+}
