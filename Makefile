@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup build run test bench lint doctor
+.PHONY: help cargo setup build run test conformance bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,7 +20,10 @@ build: setup ## build target/release/mcp-conductor
 run: build ## run examples/report.ts, a first program
 	cargo run --quiet --release -- run examples/report.ts --globals examples/sales.json
 
-test: setup ## run every test, those in the documentation included
+conformance: ## install the conformance suite below target/ for the tests, if npm is there
+	@.setup/conformance
+
+test: setup conformance ## run every test, those in the documentation included
 	cargo test --release --no-fail-fast
 
 bench: setup ## measure; see benches/README.md
@@ -32,3 +35,15 @@ lint: setup ## check formatting, and clippy with warnings as errors
 
 doctor: build ## show what of the sandbox is enforced on this machine
 	cargo run --quiet --release -- doctor
+
+.PHONY: mcpb image
+# A container engine, and a directory with an archive of V8, if there is one.
+ENGINE ?= docker
+V8 ?= $(wildcard ../shared/v8)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+
+mcpb: build ## make target/mcp-conductor.mcpb, the bundle for MCP clients
+	deploy/mcpb/build.sh
+
+image: ## build the container image mcp-conductor:VERSION; ENGINE=docker
+	$(ENGINE) build $(if $(V8),--build-context v8=$(V8)) -t mcp-conductor:$(VERSION) .

@@ -89,12 +89,17 @@ impl Queue {
         };
         match timeout(self.0.max_wait, &mut waiter.granted).await {
             Ok(number) => Ok(waiter.take(number.unwrap_or(1))),
-            Err(_) => Err(ExecuteError::Busy(format!(
-                "Busy: no place among {} runs ({MAX_CONCURRENT}) after {} ms ({MAX_QUEUE_WAIT}). \
-                 Try again later",
-                self.0.max_concurrent.min(share.max_concurrent),
-                self.0.max_wait.as_millis()
-            ))),
+            Err(_) => {
+                let (most, variable) = match share.max_concurrent < self.0.max_concurrent {
+                    true => (share.max_concurrent, PRINCIPAL_CONCURRENT),
+                    false => (self.0.max_concurrent, MAX_CONCURRENT),
+                };
+                let waited = self.0.max_wait.as_millis();
+                Err(ExecuteError::Busy(format!(
+                    "Busy: no place among {most} runs ({variable}) after {waited} ms \
+                     ({MAX_QUEUE_WAIT}). Try again later"
+                )))
+            }
         }
     }
 

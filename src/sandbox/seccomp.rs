@@ -79,10 +79,10 @@ const ZYGOTE_ONLY: &[libc::c_long] = &[
     // fork, and who ended. A worker can make threads (see no_thread).
     libc::SYS_clone,
     libc::SYS_wait4,
-    // Sealing: signals, session, descriptors, limits, filters.
+    // Sealing: signals, process group, descriptors, limits, filters.
     libc::SYS_prctl,
     libc::SYS_getppid,
-    libc::SYS_setsid,
+    libc::SYS_setpgid,
     libc::SYS_dup2,
     libc::SYS_close_range,
     libc::SYS_umask,

@@ -8,7 +8,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, chdir, getppid, setsid};
+use nix::unistd::{Pid, chdir, getppid, setpgid};
 use thiserror::Error;
 
 use super::plan::{Layer, SandboxPlan};
@@ -25,8 +25,8 @@ pub(crate) enum SealError {
     ParentDeathSignal(Errno),
     #[error("the zygote is gone")]
     Orphaned,
-    #[error("session: {0}")]
-    Session(Errno),
+    #[error("process group: {0}")]
+    Group(Errno),
     #[error("socket: {0}")]
     Socket(io::Error),
     #[error("descriptors of the zygote cannot be closed: {0}")]
@@ -58,8 +58,10 @@ pub(crate) fn seal_worker<T>(
     if getppid() != zygote {
         return Err(SealError::Orphaned);
     }
-    // No terminal and no process group of the zygote's.
-    setsid().map_err(SealError::Session)?;
+    // No process group of the zygote's; its session has no terminal. One of its own
+    // would be a scheduling group of its own too (sched(7), "The autogroup feature"):
+    // a nice value would say nothing about other workers.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(SealError::Group)?;
     // The zygote has no handlers; it blocks SIGCHLD.
     sys::unblock_signals();
 

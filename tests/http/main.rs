@@ -14,11 +14,8 @@ mod wire;
 
 mod auth;
 mod bad_input;
-mod chaos;
 mod conformance;
 mod disconnect;
-mod fairness;
-mod load;
 mod metrics;
 mod principals;
 mod reload;

@@ -46,7 +46,6 @@ fn the_unit_gives_the_server_nothing_to_gain() {
         ("AmbientCapabilities", ""),
         ("ProtectSystem", "strict"),
         ("ProtectHome", "yes"),
-        ("RestrictSUIDSGID", "yes"),
         ("SystemCallArchitectures", "native"),
         ("StateDirectoryMode", "0700"),
     ];
@@ -59,6 +58,7 @@ fn the_unit_gives_the_server_nothing_to_gain() {
 fn the_unit_leaves_the_sandbox_what_it_needs() {
     assert_eq!(value("MemoryDenyWriteExecute"), "no");
     assert_eq!(value("RestrictNamespaces"), "no");
+    assert_eq!(value("RestrictSUIDSGID"), "no");
     assert_eq!(value("ProtectProc"), "default");
     assert_eq!(values("ProcSubset"), Vec::<String>::new());
     assert_eq!(values("PrivateUsers"), Vec::<String>::new());

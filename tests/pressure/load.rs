@@ -21,9 +21,9 @@ const SECONDS: u64 = 60;
 /// if its client's going away is not noticed.
 const LAST_ANSWERS: Duration = Duration::from_secs(40);
 
-/// What the server may hold on to: buffers, and what the allocator keeps. A minute
-/// makes more than 10 000 calls: a leak of 4 KiB a call is above it.
-const MEMORY_SLACK: u64 = 32 << 20;
+/// What the server may hold on to: buffers, and what the allocator keeps. It was 6 MiB at
+/// most. A minute makes some 8000 calls: a leak of 2 KiB a call is above it.
+const MEMORY_SLACK: u64 = 16 << 20;
 
 /// Descriptors that may come and go by themselves: a connection that is just being
 /// closed, a worker that is just being forked.

@@ -249,7 +249,8 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         let Some(Rate { limiter, limit }) = &self.rate else { return Ok(()) };
         limiter.check().map_err(|not_until| Refusal::Rate {
             limit: *limit,
-            wait: not_until.wait_time_from(limiter.clock().now()),
+            // The answer has whole milliseconds, and a wait that is too short is none.
+            wait: not_until.wait_time_from(limiter.clock().now()) + Duration::from_millis(1),
             id: id.cloned(),
         })
     }
