@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -95,6 +96,9 @@ pub struct ServerStatus {
     pub error: Option<String>,
 }
 
+// What the public functions return is boxed here: rustc compiles a future where it is
+// polled first, which for all that is in these would be in each program anew.
+
 /// Runs TypeScript programs, each in a sandboxed process of its own. Cheap to
 /// clone; all clones share one pool.
 ///
@@ -134,7 +138,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`StartError`] if this machine cannot enforce a required layer.
-    pub async fn new(config: Config) -> Result<Self, StartError> {
+    pub fn new(config: Config) -> impl Future<Output = Result<Self, StartError>> + Send {
+        Self::start(config).boxed()
+    }
+
+    async fn start(config: Config) -> Result<Self, StartError> {
         config.validate()?;
         let audit = services::audit(&config)?;
         let metrics = Arc::new(Metrics::new());
@@ -184,8 +192,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`ExecuteError`] if the program could not be run at all.
-    pub async fn execute(&self, request: ExecuteRequest) -> Result<Execution, ExecuteError> {
-        self.run(request, None).await
+    pub fn execute(
+        &self,
+        request: ExecuteRequest,
+    ) -> impl Future<Output = Result<Execution, ExecuteError>> + Send {
+        self.run(request, None).boxed()
     }
 
     /// Runs one program, and hands out what it prints while it runs.
@@ -198,7 +209,7 @@ impl Runtime {
         let (sender, receiver) = mpsc::unbounded_channel();
         let runtime = self.clone();
         let execution = async move { runtime.run(request, Some(sender)).await };
-        (execution, OutputEvents(receiver))
+        (execution.boxed(), OutputEvents(receiver))
     }
 
     async fn run(
@@ -279,7 +290,11 @@ impl Runtime {
 
     /// The MCP servers that programs may call, after trying to connect to each, for
     /// some seconds.
-    pub async fn servers(&self) -> Vec<ServerStatus> {
+    pub fn servers(&self) -> impl Future<Output = Vec<ServerStatus>> + Send {
+        self.known_servers().boxed()
+    }
+
+    async fn known_servers(&self) -> Vec<ServerStatus> {
         let upstreams = self.upstreams();
         upstreams.settled().await;
         let servers = upstreams.servers();

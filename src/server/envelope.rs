@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")
     } else if message.id.as_ref().is_some_and(|id| !is_id(id)) {
-        Some("id must be a string or a whole number")
+        Some("id must be a string or a whole number of 64 bits")
     } else if is_answer {
         None
     } else if !matches!(message.method, Some(Value::String(_))) {
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
 
 /// MCP has no other (basic protocol, "Requests").
 fn is_id(id: &Value) -> bool {
-    id.is_string() || id.is_i64() || id.is_u64()
+    id.is_string() || id.is_i64()
 }
 
 /// A JSON-RPC error, as a line.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use rmcp::ServiceExt;
 use rmcp::service::QuitReason;
 use thiserror::Error;
@@ -49,7 +50,14 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn serve_stdio(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeError> {
+pub fn serve_stdio(
+    runtime: Runtime,
+    return_mode: ReturnMode,
+) -> impl Future<Output = Result<(), ServeError>> + Send {
+    serve(runtime, return_mode).boxed()
+}
+
+async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeError> {
     let mut stop = StopSignal::new().map_err(ServeError::Signals)?;
     runtime.upstreams().connect_all();
     let serving = Arc::new(Serving::default());

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, CredentialStore, InMemoryCredentialStore, OAuthClientConfig,
     OAuthHttpClient, OAuthHttpClientError, OAuthHttpClientFuture, OAuthHttpRequest,
@@ -81,7 +82,15 @@ pub enum LoginError {
 ///
 /// # Errors
 /// Why it has not worked.
-pub async fn login(
+pub fn login<'a>(
+    config: &'a Config,
+    name: &'a str,
+    show: &'a mut dyn FnMut(&str),
+) -> impl Future<Output = Result<(), LoginError>> + 'a {
+    log_in(config, name, show).boxed_local()
+}
+
+async fn log_in(
     config: &Config,
     name: &str,
     show: &mut dyn FnMut(&str),

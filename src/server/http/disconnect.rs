@@ -41,8 +41,8 @@ pub(super) struct Call {
 pub(super) struct Unanswered(Mutex<HashMap<Call, u64>>);
 
 impl Unanswered {
-    /// The calls of a session whose client has come back with another stream.
-    pub(super) fn resume(&self, session: &SessionId) -> Vec<Call> {
+    /// The calls of a session.
+    pub(super) fn of(&self, session: &SessionId) -> Vec<Call> {
         let calls = self.calls();
         calls.keys().filter(|call| call.session == *session).cloned().collect()
     }
@@ -143,10 +143,18 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     stream: u64,
 ) {
     tokio::time::sleep(RESUME_WITHIN).await;
-    if !tenant.unanswered.take(&call, stream) {
-        return;
+    if tenant.unanswered.take(&call, stream) {
+        cancel(&tenant, call, "the client has disconnected").await;
     }
-    let reason = "the client has disconnected".to_owned();
+}
+
+/// Ends a call of a session.
+pub(super) async fn cancel<H: ServerHandler + Send + 'static>(
+    tenant: &Tenant<H>,
+    call: Call,
+    reason: &str,
+) {
+    let reason = reason.to_owned();
     let params = CancelledNotificationParam::new(Some(call.id), Some(reason));
     let notification = CancelledNotification::new(params);
     let message =

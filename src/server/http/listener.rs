@@ -31,6 +31,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// organisations have some kilobytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
+/// Headers of a request. Clients of MCP send a dozen, proxies add another.
+const MAX_HEADERS: usize = 100;
+
 /// How long a peer may leave bytes unacknowledged, or its window closed (RFC 5482).
 const UNREAD_TIMEOUT_MS: u32 = 60_000;
 
@@ -125,6 +128,8 @@ async fn connection<H: ServerHandler + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut served = pin!(served);
     let result = tokio::select! {

@@ -16,7 +16,7 @@ use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
 use super::app::{App, Settings};
-use super::disconnect::{Call, Watched};
+use super::disconnect::{self, Call, Watched};
 use super::refusal::Refusal;
 use super::tenants::Tenant;
 use crate::server::auth::AuthError;
@@ -77,6 +77,10 @@ async fn answer<H: ServerHandler + Send + 'static>(
             (calls, request.map(Body::new))
         }
         Method::GET => (get(&tenant, request.headers())?, request),
+        Method::DELETE => {
+            delete(&tenant, request.headers()).await;
+            (Vec::new(), request)
+        }
         _ => (Vec::new(), request),
     };
     let longest = tenant.longest();
@@ -141,9 +145,18 @@ fn get<H: ServerHandler + Send + 'static>(
 ) -> Result<Vec<Call>, Refusal> {
     let is_stateless = headers.get(VERSION).is_some_and(|it| it.as_bytes() >= STATELESS.as_bytes());
     match session(headers) {
-        Some(session) if headers.contains_key(LAST_EVENT) => Ok(tenant.unanswered.resume(&session)),
+        Some(session) if headers.contains_key(LAST_EVENT) => Ok(tenant.unanswered.of(&session)),
         None if !is_stateless => Err(Refusal::NoSession),
         _ => Ok(Vec::new()),
+    }
+}
+
+/// Ends the calls of a session that is to end: rmcp waits for them.
+async fn delete<H: ServerHandler + Send + 'static>(tenant: &Tenant<H>, headers: &HeaderMap) {
+    let session = session(headers);
+    let calls = session.map(|session| tenant.unanswered.of(&session)).unwrap_or_default();
+    for call in calls {
+        disconnect::cancel(tenant, call, "the session has ended").await;
     }
 }
 

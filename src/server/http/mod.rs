@@ -20,6 +20,7 @@ mod tenants;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use rmcp::ServerHandler;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,15 +84,15 @@ type MakeHandler<H> = Arc<dyn Fn(&Runtime, &Arc<Serving>) -> H + Send + Sync>;
 ///
 /// # Errors
 /// [`HttpError`] if it cannot begin.
-pub async fn serve_http(
+pub fn serve_http(
     runtime: Runtime,
     return_mode: ReturnMode,
     reload: Reload,
-) -> Result<(), HttpError> {
+) -> impl Future<Output = Result<(), HttpError>> + Send {
     let make = move |runtime: &Runtime, serving: &Arc<Serving>| {
         Handler::new(runtime.clone(), return_mode, serving.clone())
     };
-    serve(runtime, Arc::new(make), reload).await
+    serve(runtime, Arc::new(make), reload).boxed()
 }
 
 /// The same transport before another handler, for tests of the transport.
