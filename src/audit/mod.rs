@@ -78,8 +78,8 @@ impl Audit {
 
     /// A request was not accepted: by whom it says it is, or from where it comes.
     /// `unlogged` others were not, before this one, that have no line of their own.
-    pub(crate) fn rejected(&self, reason: &str, from: &str, unlogged: u64) {
-        let line = record::rejection_line(reason, from, unlogged);
+    pub(crate) fn rejected(&self, reason: &str, from: &str, client: Option<&str>, unlogged: u64) {
+        let line = record::rejection_line(reason, from, client, unlogged);
         self.write(&line);
         tracing::warn!(target: TARGET, "{line}");
     }

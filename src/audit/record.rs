@@ -153,6 +153,7 @@ struct RejectionLine<'a> {
     reason: &'a str,
     /// The peer's address.
     from: &'a str,
+    client: Option<&'a str>,
     /// Rejections before this one that have no line.
     unlogged: u64,
 }
@@ -164,12 +165,18 @@ struct LostLine {
     count: u64,
 }
 
-pub(super) fn rejection_line(reason: &str, from: &str, unlogged: u64) -> String {
+pub(super) fn rejection_line(
+    reason: &str,
+    from: &str,
+    client: Option<&str>,
+    unlogged: u64,
+) -> String {
     line(&RejectionLine {
         timestamp: timestamp(SystemTime::now()),
         kind: "rejection",
         reason: cut(reason, MAX_TEXT_BYTES),
         from: cut(from, MAX_TEXT_BYTES),
+        client,
         unlogged,
     })
 }

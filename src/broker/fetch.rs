@@ -447,6 +447,7 @@ mod tests {
             protected: &[],
             secrets: &[],
             unconfined: false,
+            own_address: &Arc::default(),
         };
         let policy = Policy::new(&given).unwrap();
         let credentials = Credentials::parse(credentials, &|_| Some("canary".into())).unwrap();

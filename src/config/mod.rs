@@ -5,6 +5,7 @@
 pub(crate) mod credentials;
 pub(crate) mod environment;
 mod file;
+mod fixed;
 #[cfg(test)]
 mod fixture;
 mod http;

@@ -392,6 +392,16 @@ impl Section {
 }
 
 impl Config {
+    /// Names of sections.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = &str> {
+        self.principals.sections.keys().map(String::as_str)
+    }
+
+    /// Whether a section is for the subject of JSON Web Tokens.
+    pub(crate) fn has_subject(&self, section: &str) -> bool {
+        self.principals.sections.get(section).is_some_and(|section| section.subject.is_some())
+    }
+
     /// The principal of a token of this name.
     pub(crate) fn principal_of_token(&self, name: &str) -> Result<Principal, ConfigError> {
         // No token has the name, and one that had would get what is for anyone.
@@ -414,7 +424,7 @@ impl Config {
         let error = |problem: String| {
             ConfigError::new(format!("principals.{name}"), problem, String::new())
         };
-        let mut config = section.apply(self).map_err(error)?;
+        let mut config = section.apply(self).map_err(error)?.within_processes_of(self);
         if section.has(WORKSPACE) {
             config.workspace = with_name(&config.workspace, &name);
         }

@@ -18,8 +18,9 @@ mod tools;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
@@ -148,7 +149,13 @@ pub(crate) struct Given<'a> {
     pub secrets: &'a [String],
     /// The administrator granted everything and said that it is unsafe.
     pub unconfined: bool,
+    /// Where the server itself listens, once it does.
+    pub own_address: &'a OwnAddress,
 }
+
+/// Where the server itself listens, once it does: a program that called it would get
+/// runs beyond its own limits.
+pub(crate) type OwnAddress = Arc<OnceLock<SocketAddr>>;
 
 /// What programs may do.
 #[derive(Debug)]
@@ -161,6 +168,7 @@ pub(crate) struct Policy {
     secrets: Vec<String>,
     unconfined: bool,
     flags: Vec<String>,
+    own_address: OwnAddress,
 }
 
 impl Policy {
@@ -186,6 +194,7 @@ impl Policy {
             secrets: given.secrets.to_vec(),
             unconfined: given.unconfined,
             flags: grants.flags(),
+            own_address: given.own_address.clone(),
         })
     }
 
@@ -209,9 +218,21 @@ impl Policy {
 
     /// Decides about an address that a URL's host has.
     pub(crate) fn address(&self, url: &AllowedUrl, ip: IpAddr) -> Result<AllowedAddress, Denied> {
+        if self.is_own(ip, url.port()) {
+            let target = Some(url.target().to_owned());
+            return Err(Denied::never(Permission::Net, target, "it is this server's own port"));
+        }
         self.net
             .address(url, ip)
             .map_err(|why| Denied::new(Permission::Net, Some(url.target().to_owned())).because(why))
+    }
+
+    fn is_own(&self, ip: IpAddr, port: u16) -> bool {
+        let ip = ip.to_canonical();
+        // What is unspecified is connected to as loopback (ip(7)).
+        self.own_address.get().is_some_and(|own| {
+            own.port() == port && (ip.is_loopback() || ip.is_unspecified() || own.ip() == ip)
+        })
     }
 
     /// Decides about a variable.

@@ -144,10 +144,8 @@ impl Runtime {
 
     async fn start(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let audit = services::audit(&config)?;
-        let metrics = Arc::new(Metrics::new());
-        let services =
-            services::services(&config, audit.clone(), metrics.clone(), RunTools::all())?;
+        let common = services::common(&config)?;
+        let services = services::services(&config, &common, RunTools::all())?;
         let pool = Pool::start(pool_config(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -156,7 +154,7 @@ impl Runtime {
         }
         let queue = Queue::new(&config);
         let share = queue.whole();
-        let shared = Arc::new(Shared::new(pool, queue, audit, metrics));
+        let shared = Arc::new(Shared::new(pool, queue, common));
         Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
     }
 
@@ -170,8 +168,9 @@ impl Runtime {
         let shared = self.0.shared.clone();
         let name: Arc<str> = name.into();
         let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
-        let audit = shared.audit.of_client(name.clone());
-        let services = services::services(&config, audit, shared.metrics.clone(), tools.clone())?;
+        let mut common = shared.common.clone();
+        common.audit = common.audit.of_client(name.clone());
+        let services = services::services(&config, &common, tools.clone())?;
         let share = services::share(&shared.queue, &config);
         Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))
     }
@@ -182,10 +181,14 @@ impl Runtime {
     /// [`StartError`] if the settings cannot be used.
     pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
         let shared = self.0.shared.clone();
-        let (audit, metrics) = (shared.audit.clone(), shared.metrics.clone());
-        let services = services::services(&config, audit, metrics, RunTools::all())?;
+        let services = services::services(&config, &shared.common, RunTools::all())?;
         let share = shared.queue.whole();
         Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
+    }
+
+    /// Whether both are clones of the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Runs one program to its end. Dropping the future kills the program.
@@ -218,7 +221,7 @@ impl Runtime {
         events: Option<mpsc::UnboundedSender<OutputEvent>>,
     ) -> Result<Execution, ExecuteError> {
         let parent = request.trace_parent();
-        let mut observed = Observed::start(&self.0.shared.metrics, self.principal(), parent);
+        let mut observed = Observed::start(&self.0.shared.common.metrics, self.principal(), parent);
         let result = self.run_observed(request, events, &mut observed).await;
         if let Err(error) = &result {
             observed.failed(error.outcome());
@@ -238,13 +241,19 @@ impl Runtime {
         for_whom.tools = for_whom.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
         observed.queues(number);
-        let mut place = inner.shared.queue.enter(&inner.share).await?;
-        observed.runs();
-        let timeout = request.timeout;
         let services = &inner.services;
-        let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &source, &grants);
+        let mut place = match inner.shared.queue.enter(&inner.share).await {
+            Ok(place) => place,
+            Err(error) => {
+                record.finish(error.outcome(), Duration::ZERO, Duration::ZERO, 0, 0);
+                return Err(error);
+            }
+        };
+        observed.runs();
+        let timeout = request.timeout;
+        let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let mut attempts = 0;
         let (execution, usage, refusals) = loop {
             let worker = match inner.acquire(&frame, &place).await {
@@ -338,17 +347,22 @@ impl Runtime {
         self.0.shared.queue.is_full()
     }
 
+    /// Says where the server listens, which is closed to programs.
+    pub(crate) fn listens_on(&self, address: std::net::SocketAddr) {
+        let _ = self.0.shared.common.own_address.set(address);
+    }
+
     /// Whether there is a process that workers are forked from.
     pub(crate) fn has_zygote(&self) -> bool {
         self.0.shared.pool.has_zygote()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.0.shared.metrics
+        &self.0.shared.common.metrics
     }
 
     pub(crate) fn audit(&self) -> &crate::audit::Audit {
-        &self.0.shared.audit
+        &self.0.shared.common.audit
     }
 
     /// The settings that the runtime was made with.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::StartError;
 use super::queue::{Queue, Share};
+use super::shared::Common;
 use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Services};
 use crate::config::credentials::Credentials;
@@ -48,10 +49,11 @@ fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> S
     ConfigError::variable(variable, problem, example).into()
 }
 
-/// The audit log of the server.
-pub(super) fn audit(config: &Config) -> Result<Audit, StartError> {
-    Audit::open(config.audit_log())
-        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))
+/// What there is once in a server.
+pub(super) fn common(config: &Config) -> Result<Common, StartError> {
+    let audit = Audit::open(config.audit_log())
+        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
+    Ok(Common { audit, metrics: Arc::new(Metrics::new()), own_address: Arc::default() })
 }
 
 /// How much of the places a principal may have.
@@ -76,8 +78,7 @@ pub(super) fn invalid_tools(problem: String) -> StartError {
 /// What all runs of a principal share, made once.
 pub(super) fn services(
     config: &Config,
-    audit: Audit,
-    metrics: Arc<Metrics>,
+    common: &Common,
     tools: RunTools,
 ) -> Result<Services, StartError> {
     let workspace = workspace(config.workspace())?;
@@ -105,11 +106,11 @@ pub(super) fn services(
     let own = environment.keys().filter(is_own).cloned();
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let secrets: Vec<_> = named.chain(own).collect();
-    let policy = policy(config, &workspace, &secrets, variable("PATH"))?;
+    let policy = policy(config, common, &workspace, &secrets, variable("PATH"))?;
     Ok(Services {
         policy: Arc::new(policy),
-        audit,
-        metrics,
+        audit: common.audit.clone(),
+        metrics: common.metrics.clone(),
         credentials: Arc::new(credentials),
         environment,
         workspace,
@@ -160,6 +161,7 @@ fn workspace(path: &Path) -> Result<PathBuf, StartError> {
 
 fn policy(
     config: &Config,
+    common: &Common,
     workspace: &Path,
     secrets: &[String],
     search_path: Option<String>,
@@ -199,6 +201,7 @@ fn policy(
         protected: &protected,
         secrets,
         unconfined,
+        own_address: &common.own_address,
     })
     .map_err(problem)?;
     check_commands(config, &policy)?;

@@ -5,20 +5,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::queue::Queue;
 use crate::audit::Audit;
+use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
+
+/// What is written of all runs, and where the server is.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub audit: Audit,
+    pub metrics: Arc<Metrics>,
+    pub own_address: OwnAddress,
+}
 
 pub(super) struct Shared {
     pub pool: Pool,
     pub queue: Queue,
-    pub audit: Audit,
-    pub metrics: Arc<Metrics>,
+    pub common: Common,
     executions: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(pool: Pool, queue: Queue, audit: Audit, metrics: Arc<Metrics>) -> Self {
-        Self { pool, queue, audit, metrics, executions: AtomicU64::new(1) }
+    pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
+        Self { pool, queue, common, executions: AtomicU64::new(1) }
     }
 
     /// The number of a run, for the logs.

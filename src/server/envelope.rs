@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")
     } else if message.id.as_ref().is_some_and(|id| !is_id(id)) {
-        Some("id must be a string or a whole number of 64 bits")
+        Some("id must be a whole number of 64 bits or a string of at most 256 bytes")
     } else if is_answer {
         None
     } else if !matches!(message.method, Some(Value::String(_))) {
@@ -69,9 +69,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     }
 }
 
+/// Bytes of an id, which is kept until the answer, and after it. Clients count, or
+/// use UUIDs of 36.
+const MAX_ID: usize = 256;
+
 /// MCP has no other (basic protocol, "Requests").
 fn is_id(id: &Value) -> bool {
-    id.is_string() || id.is_i64()
+    id.is_i64() || id.as_str().is_some_and(|id| id.len() <= MAX_ID)
 }
 
 /// A JSON-RPC error, as a line.

@@ -90,11 +90,7 @@ pub fn login<'a>(
     log_in(config, name, show).boxed_local()
 }
 
-async fn log_in(
-    config: &Config,
-    name: &str,
-    show: &mut dyn FnMut(&str),
-) -> Result<(), LoginError> {
+async fn log_in(config: &Config, name: &str, show: &mut dyn FnMut(&str)) -> Result<(), LoginError> {
     let url = configured(config, name)?;
     let directory = tokens::directory(config).map_err(machine)?;
     let store = TokenStore::new(&directory, name, url.as_str());

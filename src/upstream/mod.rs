@@ -204,6 +204,9 @@ impl Upstreams {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(inner) = inner.upgrade() else { return };
+                if inner.groups.is_closed() {
+                    return;
+                }
                 let now = stamp(&path);
                 if now != seen {
                     seen = now;

@@ -52,6 +52,11 @@ impl Groups {
         locked(&self.0)
     }
 
+    /// Whether nothing is started any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Starts no more.
     pub(super) fn close(&self) {
         self.lock().closed = true;

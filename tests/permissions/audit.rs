@@ -116,6 +116,7 @@ new Deno.Command('rm', { args: ['ARGUMENT-CANARY'] }).outputSync()";
         "reason",
         "line",
         "column",
+        "client",
     ];
     assert!(refusals.iter().all(|line| names(line) == expected), "{refusals:#?}");
     assert!(refusals.iter().all(|line| line["execution"] == run["execution"]), "{refusals:#?}");

@@ -169,7 +169,7 @@ pub(super) const RUNS: &[Variable] = &[
     },
     Variable {
         name: AUDIT_LOG,
-        meaning: "File that gets a line of JSON for each run and each refusal",
+        meaning: "File that gets a line of JSON for each run, each refusal and each rejected request",
         example: "/var/log/mcp-conductor.jsonl",
         scope: Scope::Server,
         form: Form::Path {

@@ -32,6 +32,17 @@ pub(crate) enum Identity {
     Subject(String),
 }
 
+/// What lets somebody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// Nobody authenticates.
+    None,
+    /// The SHA-256 of a token. Another token of the same name may be another's.
+    Token([u8; 32]),
+    /// A signature of the authorization server.
+    Signature,
+}
+
 /// Why a request is refused. The texts have nothing of the request in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum AuthError {
@@ -199,13 +210,18 @@ impl Authenticator {
         }
     }
 
-    /// Whether a caller that was let in before would still be.
-    pub(crate) fn knows(&self, identity: &Identity) -> bool {
+    /// What lets a caller in that was let in before. None if nothing does any more.
+    pub(crate) fn credential(&self, identity: &Identity) -> Option<Credential> {
         match identity {
-            Identity::Anonymous => self.is_open(),
-            Identity::Token(name) => self.tokens.as_ref().is_some_and(|all| all.has(name)),
-            Identity::Subject(_) => self.oauth.is_some(),
+            Identity::Anonymous => self.is_open().then_some(Credential::None),
+            Identity::Token(name) => self.tokens.as_ref()?.hash_of(name).map(Credential::Token),
+            Identity::Subject(_) => self.oauth.is_some().then_some(Credential::Signature),
         }
+    }
+
+    /// Whether there is a token of this name.
+    pub(crate) fn has_token(&self, name: &str) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.hash_of(name).is_some())
     }
 
     /// The metadata of RFC 9728, if OAuth is configured.

@@ -304,8 +304,8 @@ impl Tokens {
         Ok(Identity::Token(name.to_owned()))
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|token| token.name == name)
+    pub(super) fn hash_of(&self, name: &str) -> Option<[u8; 32]> {
+        self.0.iter().find(|token| token.name == name).map(|token| token.hash)
     }
 
     /// Takes as long for the first token as for the last and for none.

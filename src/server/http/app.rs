@@ -11,6 +11,8 @@ use http::StatusCode;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
+use super::listener::Listener;
+use super::memory::Budget;
 use super::rejections::Rejections;
 use super::tenants::Tenants;
 use super::{HttpError, MakeHandler, listener, mcp, probes};
@@ -34,7 +36,12 @@ pub(super) struct App<H> {
     /// POSTs that are being answered.
     pub answering: AtomicUsize,
     pub port: u16,
+    /// Connections at the same time.
+    pub places: usize,
+    pub budget: Budget,
+    /// Of callers that are known, and of others, who must not hide what those do.
     pub rejections: Rejections,
+    pub strangers: Rejections,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -50,21 +57,25 @@ impl<H: ServerHandler + Send + 'static> App<H> {
     pub(super) async fn new(
         base: Runtime,
         make: MakeHandler<H>,
-        port: u16,
+        listener: &Listener,
     ) -> Result<Arc<Self>, HttpError> {
         let config = base.config().clone();
         let authenticator = Authenticator::new(config.http()).await?;
+        check_sections(&config, &authenticator)?;
         let serving = Arc::new(Serving::default());
         let settings = Settings { config, authenticator, anonymous: base.clone() };
         Ok(Arc::new(Self {
             tenants: Tenants::new(make, serving.clone()),
             rejections: Rejections::new(base.audit().clone()),
+            strangers: Rejections::new(base.audit().clone()),
+            places: listener.places(),
+            budget: Budget::new(),
             base,
             serving,
             stopped: CancellationToken::new(),
             connections: AtomicUsize::new(0),
             answering: AtomicUsize::new(0),
-            port,
+            port: listener.address().port(),
             settings: RwLock::new(Arc::new(settings)),
         }))
     }
@@ -73,8 +84,15 @@ impl<H: ServerHandler + Send + 'static> App<H> {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_settings(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    /// Returns those before.
+    pub(super) fn set_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut current, settings)
+    }
+
+    /// Whether connections get short: then each ends with its answer.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) > self.places / 4 * 3
     }
 
     /// Lets the last answers out, then ends sessions and connections to other servers.
@@ -87,7 +105,28 @@ impl<H: ServerHandler + Send + 'static> App<H> {
         };
         let _ = tokio::time::timeout(listener::LAST_ANSWERS, answered).await;
         self.tenants.close_all().await;
+        self.settings().anonymous.upstreams().close().await;
     }
+}
+
+/// Looks for sections of the config file that nobody gets.
+pub(super) fn check_sections(
+    config: &Config,
+    authenticator: &Authenticator,
+) -> Result<(), HttpError> {
+    for section in config.sections() {
+        if authenticator.is_open() {
+            return Err(HttpError::Authentication(format!(
+                "principals.{section}: nobody authenticates, so that all get the server's own \
+                 settings; name a file of tokens or an OAuth issuer, for example tokens = \
+                 \"/etc/mcp-conductor/tokens.json\""
+            )));
+        }
+        if section != "*" && !config.has_subject(section) && !authenticator.has_token(section) {
+            tracing::warn!("principals.{section}: there is no token of this name");
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn router<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) -> Router {

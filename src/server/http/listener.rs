@@ -63,8 +63,9 @@ impl Listener {
         self.address
     }
 
-    pub(super) fn port(&self) -> u16 {
-        self.address.port()
+    /// Connections at the same time.
+    pub(super) fn places(&self) -> usize {
+        self.places.available_permits()
     }
 
     /// Takes connections until the server drains, then waits for the last answers.
@@ -142,9 +143,9 @@ async fn connection<H: ServerHandler + Send + 'static>(
     // One that was used and then left idle is closed in just the same way.
     let is_first = requests.load(Ordering::Relaxed) == 0;
     match result {
-        Err(error) if error.is_parse() => app.rejections.note("no HTTP/1.1", peer.ip()),
+        Err(error) if error.is_parse() => app.strangers.note("no HTTP/1.1", peer.ip(), None),
         Err(error) if error.is_timeout() && is_first => {
-            app.rejections.note("head_time", peer.ip());
+            app.strangers.note("head_time", peer.ip(), None);
         }
         Err(error) => tracing::debug!("a connection ended: {error}"),
         Ok(()) => {}

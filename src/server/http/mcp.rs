@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::ServerHandler;
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
 use super::app::{App, Settings};
-use super::disconnect::{self, Call, Watched};
+use super::disconnect::{self, Answers, Call, Watched};
+use super::memory::Reserved;
 use super::refusal::Refusal;
 use super::tenants::Tenant;
 use crate::server::auth::AuthError;
@@ -36,60 +37,96 @@ const STATELESS: &str = "2026-07-28";
 pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     State(app): State<Arc<App<H>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
 ) -> Response {
-    match answer(&app, request).await {
+    let (tenant, settings) = match tenant(&app, request.headers()).await {
+        Ok(found) => found,
+        Err(refusal) => {
+            app.strangers.note(refusal.reason(), peer.ip(), None);
+            return refusal.into_response();
+        }
+    };
+    // rmcp keeps the head of the request, and prints it at level trace.
+    request.headers_mut().remove(AUTHORIZATION);
+    let answered = answer(&app, &tenant, &settings, request).await;
+    let note = |reason| app.rejections.note(reason, peer.ip(), tenant.principal());
+    match answered {
         Ok(response) => {
-            if response.status() == StatusCode::FORBIDDEN {
-                app.rejections.note("host or origin", peer.ip());
+            match response.status() {
+                StatusCode::FORBIDDEN => note("host or origin"),
+                StatusCode::NOT_FOUND => note("session or method"),
+                status if status.is_client_error() => note("protocol"),
+                _ => {}
             }
             response
         }
         Err(refusal) => {
-            let metrics = app.base.metrics();
-            match &refusal {
-                Refusal::Credentials { reason, .. } => metrics.authentication_failed(reason),
-                Refusal::Rate { .. } => metrics.rate_limited(),
-                _ => {}
+            if matches!(refusal, Refusal::Rate { .. }) {
+                app.base.metrics().rate_limited();
             }
-            app.rejections.note(refusal.reason(), peer.ip());
+            note(refusal.reason());
             refusal.into_response()
+        }
+    }
+}
+
+/// Who calls.
+async fn tenant<H: ServerHandler + Send + 'static>(
+    app: &Arc<App<H>>,
+    headers: &HeaderMap,
+) -> Result<(Arc<Tenant<H>>, Arc<Settings>), Refusal> {
+    loop {
+        let settings = app.settings();
+        let identity = settings.authenticator.authenticate(headers).await.map_err(|error| {
+            app.base.metrics().authentication_failed(error.reason());
+            credentials(&settings, &error)
+        })?;
+        if let Some(tenant) = app.tenants.tenant(app, &settings, identity)? {
+            return Ok((tenant, settings));
         }
     }
 }
 
 async fn answer<H: ServerHandler + Send + 'static>(
     app: &Arc<App<H>>,
-    mut request: Request,
+    tenant: &Arc<Tenant<H>>,
+    settings: &Settings,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let settings = app.settings();
-    let identity = settings.authenticator.authenticate(request.headers()).await;
-    let identity = identity.map_err(|error| credentials(&settings, &error))?;
-    // rmcp keeps the head of the request, and prints it at level trace.
-    request.headers_mut().remove(AUTHORIZATION);
-    let tenant = app.tenants.tenant(app, &settings, identity)?;
     let place = tenant.admit_request()?;
-    let is_post = request.method() == Method::POST;
-    let (calls, request) = match *request.method() {
-        Method::POST => {
-            let (calls, request) =
-                post(app, &tenant, request, settings.config.http().max_body_size).await?;
-            (calls, request.map(Body::new))
-        }
-        Method::GET => (get(&tenant, request.headers())?, request),
+    let method = request.method().clone();
+    let (mut answers, reserved, request) = match method {
+        Method::POST => post(app, tenant, request, settings.config.http().max_body_size).await?,
+        Method::GET => (get(tenant, request.headers())?, None, request),
         Method::DELETE => {
-            delete(&tenant, request.headers()).await;
-            (Vec::new(), request)
+            delete(tenant, request.headers()).await;
+            (Answers::none(tenant), None, request)
         }
-        _ => (Vec::new(), request),
+        _ => (Answers::none(tenant), None, request),
     };
+    // Access may have been taken away while the body came in.
+    if tenant.has_ended() {
+        return Err(Refusal::Changed);
+    }
     let longest = tenant.longest();
     let answered = tokio::time::timeout(longest, tenant.service.handle(request)).await;
-    let response = answered.map_err(|_| Refusal::Timeout(longest))?;
+    let mut response = answered.map_err(|_| Refusal::Timeout(longest))?;
+    match response.status() {
+        // Python's client takes 200 and 204 only for an end.
+        StatusCode::ACCEPTED if method == Method::DELETE => {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        // What rmcp says of a service that was stopped.
+        StatusCode::INTERNAL_SERVER_ERROR if tenant.has_ended() => return Err(Refusal::Changed),
+        _ => {}
+    }
     // Only a stream has something to lose.
-    let calls = if response.status() == StatusCode::OK { calls } else { Vec::new() };
-    Ok(response
-        .map(|body| Body::new(Watched::new(body, app.clone(), tenant, calls, is_post, place))))
+    if response.status() == StatusCode::OK {
+        answers.begin();
+    }
+    let (app, is_post) = (app.clone(), method == Method::POST);
+    let admitted = (place, reserved);
+    Ok(response.map(|body| Body::new(Watched::new(body, app, answers, is_post, admitted))))
 }
 
 fn credentials(settings: &Settings, error: &AuthError) -> Refusal {
@@ -105,31 +142,49 @@ fn credentials(settings: &Settings, error: &AuthError) -> Refusal {
 /// Reads a message, and counts it.
 async fn post<H: ServerHandler + Send + 'static>(
     app: &App<H>,
-    tenant: &Tenant<H>,
+    tenant: &Arc<Tenant<H>>,
     request: Request,
     max_body: usize,
-) -> Result<(Vec<Call>, http::Request<Full<Bytes>>), Refusal> {
+) -> Result<(Answers<H>, Option<Reserved>, Request), Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = read(&parts.headers, body, max_body).await?;
+    let text = tenant.budget.for_text(length(&parts.headers, max_body)?).await?;
+    let bytes = read(body, max_body).await?;
     let head = envelope::read(&bytes).map_err(Refusal::NoMessage)?;
+    drop(text);
+    let reserved = tenant.budget.for_message(&bytes).await?;
     let session = session(&parts.headers);
     match head.method.as_deref() {
         Some("tools/call") => tenant.admit_call(head.id.as_ref())?,
-        Some("initialize") if app.serving.is_draining() => return Err(Refusal::Draining),
-        Some("initialize") if session.is_none() => tenant.admit_session().await?,
+        Some("initialize") if app.serving.is_draining() => {
+            return Err(Refusal::Draining { id: head.id });
+        }
+        Some("initialize") if session.is_none() => {
+            tenant.admit_session(head.id.as_ref()).await?;
+        }
         _ => {}
     }
-    let id = head.id.and_then(|id| serde_json::from_value::<RequestId>(id).ok());
-    let call = session.zip(id).map(|(session, id)| Call { session, id });
-    let calls = call.filter(|_| head.method.is_some()).into_iter().collect();
-    Ok((calls, http::Request::from_parts(parts, Full::new(bytes))))
+    // An answer to a question of ours has an id of ours.
+    let id = head.id.filter(|_| head.method.is_some());
+    let request_id = id.clone().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
+    let answers = match session.zip(request_id) {
+        Some((session, id)) => Answers::of_call(tenant, Call { session, id }),
+        None => Some(Answers::none(tenant)),
+    };
+    let answers = answers.ok_or(Refusal::IdInUse { id })?;
+    Ok((answers, reserved, Request::from_parts(parts, Body::from(bytes))))
 }
 
-async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Refusal> {
+/// What a body can have, as its sender says.
+fn length(headers: &HeaderMap, max: usize) -> Result<usize, Refusal> {
     let length = headers.get(http::header::CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|it| it > max as u64) {
-        return Err(Refusal::TooLarge(max));
+    match length.and_then(|length| length.parse::<u64>().ok()) {
+        Some(length) if length > max as u64 => Err(Refusal::TooLarge(max)),
+        Some(length) => Ok(usize::try_from(length).unwrap_or(max)),
+        None => Ok(max),
     }
+}
+
+async fn read(body: Body, max: usize) -> Result<Bytes, Refusal> {
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
     match collected.map_err(|_| Refusal::SlowBody(BODY_TIMEOUT))? {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -140,14 +195,18 @@ async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Refu
 
 /// A stream of a session: what it takes up again.
 fn get<H: ServerHandler + Send + 'static>(
-    tenant: &Tenant<H>,
+    tenant: &Arc<Tenant<H>>,
     headers: &HeaderMap,
-) -> Result<Vec<Call>, Refusal> {
+) -> Result<Answers<H>, Refusal> {
     let is_stateless = headers.get(VERSION).is_some_and(|it| it.as_bytes() >= STATELESS.as_bytes());
+    let last_event = headers.get(LAST_EVENT).map(|it| it.as_bytes());
     match session(headers) {
-        Some(session) if headers.contains_key(LAST_EVENT) => Ok(tenant.unanswered.of(&session)),
+        // rmcp's events of the answer to a POST are index/stream, others index alone.
+        Some(session) if last_event.is_some_and(|it| it.contains(&b'/')) => {
+            Ok(Answers::resumed(tenant, &session))
+        }
         None if !is_stateless => Err(Refusal::NoSession),
-        _ => Ok(Vec::new()),
+        _ => Ok(Answers::none(tenant)),
     }
 }
 

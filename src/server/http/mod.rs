@@ -1,7 +1,7 @@
 //! MCP over Streamable HTTP, for many clients at once.
 //!
 //! ```text
-//! connection → Host, Origin → credentials → body → rate → tenant → rmcp → Handler → Runtime
+//! connection → credentials → tenant → body → rate → rmcp: Host, Origin, session → Handler → Runtime
 //! ```
 //!
 //! Each principal is a tenant with a runtime, a service and sessions of its own, so
@@ -12,6 +12,7 @@ mod disconnect;
 mod hosts;
 mod listener;
 mod mcp;
+mod memory;
 mod probes;
 mod refusal;
 mod rejections;
@@ -120,7 +121,8 @@ async fn serve<H: ServerHandler + Send + 'static>(
     let config = runtime.config().clone();
     check_exposure(&config)?;
     let listener = Listener::bind(config.http()).await?;
-    let app = App::new(runtime.clone(), make, listener.port()).await?;
+    let app = App::new(runtime.clone(), make, &listener).await?;
+    runtime.listens_on(listener.address());
     if !config.http().has_authentication() {
         runtime.upstreams().connect_all();
     }

@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE};
 use rmcp::ServerHandler;
 use serde_json::json;
 
@@ -70,8 +70,11 @@ pub(super) async fn counted<H: ServerHandler + Send + 'static>(
     next: Next,
 ) -> Response {
     let route = route(request.uri().path());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     app.base.metrics().http_request(route, response.status());
+    if app.is_crowded() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -9,6 +9,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::server::envelope::INVALID_REQUEST;
+
 /// JSON-RPC's code for it: of the range for servers (-32000 to -32099), with the
 /// digits of 429.
 const RATE_LIMITED: i32 = -32029;
@@ -42,6 +44,15 @@ pub(super) enum Refusal {
     /// 400: no JSON-RPC message. The text is the answer.
     #[error("{0}")]
     NoMessage(String),
+    /// 400: more values than there is memory for.
+    #[error("Invalid request: the message has more than {0} values; put large data into files")]
+    Values(usize),
+    /// 400: two calls of a session with one id.
+    #[error("Invalid request: a call with this id is in use in this session")]
+    IdInUse { id: Option<Value> },
+    /// 503: other messages take all the memory that there is for them.
+    #[error("No memory for a message of this size now. Try again later")]
+    Memory,
     /// 400: GET without a session (text of the original).
     #[error("Invalid or missing session ID\n")]
     NoSession,
@@ -54,9 +65,10 @@ pub(super) enum Refusal {
     Rate { limit: u32, wait: Duration, id: Option<Value> },
     /// 503: too many sessions of one principal.
     #[error(
-        "You have {0} sessions (MCP_CONDUCTOR_MAX_SESSIONS): end one with DELETE. Try again later"
+        "You have {most} sessions (MCP_CONDUCTOR_MAX_SESSIONS): end one with DELETE. Try again \
+         later"
     )]
-    Sessions(usize),
+    Sessions { most: usize, id: Option<Value> },
     /// 503: too many open requests of one principal.
     #[error("You have {0} requests open, half of MCP_CONDUCTOR_MAX_CLIENTS. Try again later")]
     Requests(usize),
@@ -68,7 +80,10 @@ pub(super) enum Refusal {
     Settings,
     /// 503: it stops.
     #[error("The server is shutting down")]
-    Draining,
+    Draining { id: Option<Value> },
+    /// 503: the tenant was ended while it answered.
+    #[error("Your settings on this server have changed: try again")]
+    Changed,
     /// 504: no answer within every limit that there is.
     #[error("Gateway Timeout: no answer within {} s", .0.as_secs())]
     Timeout(Duration),
@@ -83,13 +98,19 @@ impl Refusal {
             Self::Credentials { status, .. } => *status,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenBody(_) | Self::NoMessage(_) | Self::NoSession => StatusCode::BAD_REQUEST,
+            Self::BrokenBody(_)
+            | Self::NoMessage(_)
+            | Self::Values(_)
+            | Self::IdInUse { .. }
+            | Self::NoSession => StatusCode::BAD_REQUEST,
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Sessions(_)
+            Self::Sessions { .. }
             | Self::Requests(_)
+            | Self::Memory
             | Self::Tenants
             | Self::Settings
-            | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::Draining { .. }
+            | Self::Changed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -101,14 +122,17 @@ impl Refusal {
             Self::TooLarge(_) => "body_size",
             Self::SlowBody(_) => "body_time",
             Self::BrokenBody(_) => "body",
-            Self::NoMessage(_) => "message",
+            Self::NoMessage(_) | Self::IdInUse { .. } => "message",
+            Self::Values(_) => "values",
+            Self::Memory => "memory",
             Self::NoSession => "session",
             Self::Rate { .. } => "rate",
-            Self::Sessions(_) => "sessions",
+            Self::Sessions { .. } => "sessions",
             Self::Requests(_) => "requests",
             Self::Tenants => "tenants",
             Self::Settings => "settings",
-            Self::Draining => "draining",
+            Self::Draining { .. } => "draining",
+            Self::Changed => "changed",
             Self::Timeout(_) => "timeout",
         }
     }
@@ -117,7 +141,11 @@ impl Refusal {
         match self {
             Self::Rate { wait, .. } => Some(*wait),
             Self::Credentials { retry_after, .. } => *retry_after,
-            Self::Sessions(_) | Self::Requests(_) | Self::Tenants | Self::Draining => Some(LATER),
+            Self::Sessions { .. }
+            | Self::Requests(_)
+            | Self::Memory
+            | Self::Tenants
+            | Self::Draining { .. } => Some(LATER),
             _ => None,
         }
     }
@@ -132,11 +160,14 @@ impl Refusal {
         };
         match self {
             Self::NoMessage(answer) => ("application/json", answer.clone()),
+            Self::Values(_) => error(INVALID_REQUEST, &None, Value::Null),
+            Self::IdInUse { id } => error(INVALID_REQUEST, id, Value::Null),
             Self::Credentials { .. } => error(UNAUTHORIZED, &None, Value::Null),
             Self::Rate { wait, id, .. } => {
                 let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 error(RATE_LIMITED, id, json!({"retryAfterMs": milliseconds}))
             }
+            Self::Sessions { id, .. } | Self::Draining { id } => error(NO_ROOM, id, Value::Null),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 error(NO_ROOM, &None, Value::Null)
             }

@@ -27,12 +27,12 @@ impl Rejections {
         Self { audit, limiter, unlogged: AtomicU64::new(0) }
     }
 
-    pub(super) fn note(&self, reason: &str, from: IpAddr) {
+    pub(super) fn note(&self, reason: &str, from: IpAddr, client: Option<&str>) {
         if self.limiter.check().is_err() {
             self.unlogged.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let unlogged = self.unlogged.swap(0, Ordering::Relaxed);
-        self.audit.rejected(reason, &from.to_string(), unlogged);
+        self.audit.rejected(reason, &from.to_string(), client, unlogged);
     }
 }

@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::app::{App, Settings};
 use super::disconnect::Unanswered;
+use super::memory::Budget;
 use super::refusal::Refusal;
 use super::{MakeHandler, hosts};
 use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
-use crate::server::auth::Identity;
+use crate::server::auth::{Credential, Identity};
 use crate::server::handler::Serving;
 
 /// Principals at the same time. Each has a policy and a task, some 100 KiB.
@@ -45,9 +46,11 @@ pub(super) struct Tenant<H> {
     pub service: StreamableHttpService<H, LocalSessionManager>,
     pub sessions: Arc<LocalSessionManager>,
     pub unanswered: Unanswered,
+    pub budget: Budget,
     runtime: Runtime,
     config: Config,
     tools: Option<Vec<String>>,
+    credential: Option<Credential>,
     rate: Option<Rate>,
     max_sessions: usize,
     requests: Arc<Semaphore>,
@@ -72,20 +75,26 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         Self { make, serving, all: Mutex::default() }
     }
 
-    /// The tenant of a caller, made if there is none.
+    /// The tenant of a caller, made if there is none. None if the settings that let
+    /// the caller in hold no more.
     pub(super) fn tenant(
         &self,
         app: &App<H>,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         identity: Identity,
-    ) -> Result<Arc<Tenant<H>>, Refusal> {
+    ) -> Result<Option<Arc<Tenant<H>>>, Refusal> {
         let mut all = self.all();
+        // New settings are set first; then the tenants are looked through, under this
+        // lock.
+        if !Arc::ptr_eq(settings, &app.settings()) {
+            return Ok(None);
+        }
         if let Some(tenant) = all.get(&identity) {
             *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            return Ok(tenant.clone());
+            return Ok(Some(tenant.clone()));
         }
-        if all.len() >= MAX_TENANTS {
-            return Err(Refusal::Tenants);
+        if all.len() >= MAX_TENANTS.min(app.places / 2) {
+            evict(&mut all)?;
         }
         let principal = principal(&settings.config, &identity)?;
         let tools = principal.as_ref().and_then(|principal| principal.tools.clone());
@@ -96,9 +105,11 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             None => settings.anonymous.clone(),
         };
         let make = self.make.clone();
-        let tenant = Arc::new(Tenant::new(runtime, tools, make, &self.serving, app.port));
+        let credential = settings.authenticator.credential(&identity);
+        let tenant = Tenant::new(app, runtime, tools, credential, make, &self.serving);
+        let tenant = Arc::new(tenant);
         all.insert(identity, tenant.clone());
-        Ok(tenant)
+        Ok(Some(tenant))
     }
 
     /// Ends the tenants whose settings are not what they were, or who are not known
@@ -110,7 +121,9 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
                 Ok(None) => (settings.config.clone(), None),
                 Err(_) => return false,
             };
-            settings.authenticator.knows(identity)
+            let credential = settings.authenticator.credential(identity);
+            credential.is_some()
+                && credential == tenant.credential
                 && tools == tenant.tools
                 && config.is_same_for_programs(&tenant.config)
         };
@@ -157,6 +170,21 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     }
 }
 
+/// Makes room for another tenant: ends the one that is idle for longest.
+fn evict<H: ServerHandler + Send + 'static>(
+    all: &mut HashMap<Identity, Arc<Tenant<H>>>,
+) -> Result<(), Refusal> {
+    let is_unused = |tenant: &Arc<Tenant<H>>| {
+        let sessions = tenant.sessions.sessions.try_read();
+        sessions.is_ok_and(|sessions| sessions.is_empty()) && Arc::strong_count(tenant) == 1
+    };
+    let unused = all.iter().filter(|(_, tenant)| is_unused(tenant));
+    let oldest = unused.max_by_key(|(_, tenant)| tenant.idle()).map(|(who, _)| who.clone());
+    let tenant = oldest.and_then(|who| all.remove(&who)).ok_or(Refusal::Tenants)?;
+    tokio::spawn(close(tenant));
+    Ok(())
+}
+
 /// Closes what is not used any more, for ever.
 pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
     loop {
@@ -190,11 +218,12 @@ fn unusable(error: &dyn std::error::Error) -> Refusal {
 
 impl<H: ServerHandler + Send + 'static> Tenant<H> {
     fn new(
+        app: &App<H>,
         runtime: Runtime,
         tools: Option<Vec<String>>,
+        credential: Option<Credential>,
         make: MakeHandler<H>,
         serving: &Arc<Serving>,
-        port: u16,
     ) -> Self {
         let config = runtime.config().clone();
         let http = config.http();
@@ -206,7 +235,7 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         let sessions = Arc::new(sessions);
         let transport = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts::allowed_hosts(http))
-            .with_allowed_origins(hosts::allowed_origins(http, port))
+            .with_allowed_origins(hosts::allowed_origins(http, app.port))
             .enforce_origin_validation()
             .with_sse_retry(Some(RETRY))
             .with_max_request_body_bytes(http.max_body_size)
@@ -217,15 +246,16 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
             sessions.clone(),
             transport,
         );
-        // Another principal always finds a connection.
-        let max_requests = match http.has_authentication() {
-            true => http.max_clients.div_ceil(2),
-            false => http.max_clients,
+        // Another principal always finds a connection, and memory for its messages.
+        let (max_requests, budget) = match http.has_authentication() {
+            true => (app.places.div_ceil(2), app.budget.share()),
+            false => (app.places, app.budget.clone()),
         };
         Self {
             service,
             sessions,
             unanswered: Unanswered::default(),
+            budget,
             rate: Rate::new(http.rate_limit, http.burst()),
             max_sessions: http.max_sessions,
             requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
@@ -235,6 +265,7 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
             runtime,
             config,
             tools,
+            credential,
         }
     }
 
@@ -256,17 +287,26 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     }
 
     /// Whether there is room for one more session.
-    pub(super) async fn admit_session(&self) -> Result<(), Refusal> {
+    pub(super) async fn admit_session(&self, id: Option<&Value>) -> Result<(), Refusal> {
         if self.sessions.sessions.read().await.len() < self.max_sessions {
             return Ok(());
         }
-        Err(Refusal::Sessions(self.max_sessions))
+        Err(Refusal::Sessions { most: self.max_sessions, id: id.cloned() })
     }
 
     /// Counts a request until what this returns is dropped.
     pub(super) fn admit_request(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = self.requests.clone().try_acquire_owned();
         permit.map_err(|_| Refusal::Requests(self.max_requests))
+    }
+
+    pub(super) fn principal(&self) -> Option<&str> {
+        self.runtime.principal()
+    }
+
+    /// Whether its sessions and runs are ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     fn idle(&self) -> Duration {
