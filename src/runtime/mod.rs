@@ -400,7 +400,7 @@ impl Inner {
     async fn acquire(&self, frame: &[u8], place: &Place) -> Result<Worker, ExecuteError> {
         for _ in 0..MAX_ATTEMPTS {
             let mut worker = self.shared.pool.acquire().await.map_err(unavailable)?;
-            if self.principal.is_some() && place.number > RUNS_BEFORE_OTHERS {
+            if self.principal.is_some() && place.gives_way {
                 worker.give_way();
             }
             let sent = tokio::time::timeout(SEND_TIMEOUT, worker.send(frame)).await;
@@ -411,10 +411,6 @@ impl Inner {
         Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
     }
 }
-
-/// Runs of one principal that have the same claim to the processors as those of
-/// others. What it runs beyond that gives way.
-const RUNS_BEFORE_OTHERS: usize = 1;
 
 /// Workers that may die under one call before it is given up: more than stand by
 /// on a small machine, all of which one kill may hit.

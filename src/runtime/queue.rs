@@ -42,7 +42,7 @@ struct State {
     running: usize,
     max_running: usize,
     served: u64,
-    waiting: VecDeque<(u64, oneshot::Sender<usize>)>,
+    waiting: VecDeque<(u64, oneshot::Sender<bool>)>,
 }
 
 /// What one principal may have of the places.
@@ -56,8 +56,9 @@ pub(super) struct Share {
 pub(super) struct Place {
     queue: Queue,
     share: u64,
-    /// How many runs the principal has, this one included.
-    pub number: usize,
+    /// Whether the principal has other runs, or more that wait: those of others come
+    /// first where processors are short.
+    pub gives_way: bool,
 }
 
 impl Queue {
@@ -88,7 +89,7 @@ impl Queue {
             Arrived::Waiter(waiter) => waiter,
         };
         match timeout(self.0.max_wait, &mut waiter.granted).await {
-            Ok(number) => Ok(waiter.take(number.unwrap_or(1))),
+            Ok(gives_way) => Ok(waiter.take(gives_way.unwrap_or(true))),
             Err(_) => {
                 let (most, variable) = match share.max_concurrent < self.0.max_concurrent {
                     true => (share.max_concurrent, PRINCIPAL_CONCURRENT),
@@ -124,9 +125,9 @@ impl Queue {
         state.max_running = share.max_concurrent;
         let own = state.waiting.len();
         if own == 0 && state.running < share.max_concurrent && running < self.0.max_concurrent {
-            let number = line.grant(share.id);
+            let gives_way = line.grant(share.id);
             drop(line);
-            return Ok(Arrived::Place(Place { queue: self.clone(), share: share.id, number }));
+            return Ok(Arrived::Place(Place { queue: self.clone(), share: share.id, gives_way }));
         }
         let refused = if waiting >= self.0.max_waiting {
             let (most, line) = (self.0.max_concurrent, self.0.max_waiting);
@@ -171,14 +172,14 @@ impl Queue {
 }
 
 impl Line {
-    fn grant(&mut self, share: u64) -> usize {
+    fn grant(&mut self, share: u64) -> bool {
         self.running += 1;
         self.grants += 1;
         let grants = self.grants;
         let state = self.shares.entry(share).or_default();
         state.running += 1;
         state.served = grants;
-        state.running
+        state.running > 1 || !state.waiting.is_empty()
     }
 
     /// Gives a place to who has the fewest runs. Whether somebody could take it.
@@ -195,9 +196,9 @@ impl Line {
         let first = self.shares.get_mut(&share).and_then(|state| state.waiting.pop_front());
         let Some((_, sender)) = first else { return false };
         self.waiting -= 1;
-        let number = self.grant(share);
+        let gives_way = self.grant(share);
         // A waiter that is gone gives the place back when it is dropped.
-        let _ = sender.send(number);
+        let _ = sender.send(gives_way);
         true
     }
 
@@ -220,14 +221,14 @@ struct Waiter {
     queue: Queue,
     share: u64,
     ticket: u64,
-    granted: oneshot::Receiver<usize>,
+    granted: oneshot::Receiver<bool>,
     done: bool,
 }
 
 impl Waiter {
-    fn take(mut self, number: usize) -> Place {
+    fn take(mut self, gives_way: bool) -> Place {
         self.done = true;
-        Place { queue: self.queue.clone(), share: self.share, number }
+        Place { queue: self.queue.clone(), share: self.share, gives_way }
     }
 }
 
@@ -333,6 +334,17 @@ mod tests {
         drop(second.unwrap());
         assert_eq!((queue.active(), queue.waiting()), (0, 0));
         assert!(queue.line().shares.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_principal_with_several_runs_gives_way_and_one_with_a_single_run_does_not() {
+        let queue = queue(8, 8, 5000);
+        let (alice, bob) = (queue.share(4, 4), queue.share(4, 4));
+        let first = queue.enter(&alice).await.unwrap();
+        let second = queue.enter(&alice).await.unwrap();
+        let other = queue.enter(&bob).await.unwrap();
+        let given = [first.gives_way, second.gives_way, other.gives_way];
+        assert_eq!(given, [false, true, false]);
     }
 
     #[tokio::test]

@@ -436,10 +436,9 @@ fn many_connections(server: &Server, most: usize) -> Vec<Connection> {
 #[test]
 fn connections_past_the_limit_wait_or_are_refused_until_there_is_room() {
     let server = Server::start(&[("MCP_CONDUCTOR_MAX_CLIENTS", "4")], &[]);
+    // Silent ones: an answer would end those that are used when there are many.
     let mut held: Vec<_> = (0..4).map(|_| server.connect()).collect();
-    for connection in &mut held {
-        assert_eq!(connection.exchange(&Request::new("GET", "/health")).status, 200);
-    }
+    std::thread::sleep(Duration::from_millis(200));
     let mut fifth = server.connect();
     fifth.patience(Duration::from_millis(500));
     fifth.send(&Request::new("GET", "/health"));

@@ -620,13 +620,7 @@ fn what_one_is_told_is_not_for_anybody_elses_cache() {
 
 #[test]
 fn nobody_is_anybody_where_there_is_no_authentication() {
-    let home = Home::empty();
-    home.write(
-        CONFIGURATION,
-        &format!("[principals.alice]\nworkspace = \"{}/alice\"\n", home.root()),
-    );
-    let file = path_text(home.path(CONFIGURATION));
-    let server = Server::at(home, &[], &["--config", &file]);
+    let server = Server::start(&[], &[]);
     let own = format!("{}/.mcp-conductor/workspace", server.home.root());
     for client in of_both_eras(&server) {
         assert_eq!(client.value("WORKSPACE_DIR"), own);
