@@ -34,7 +34,7 @@ use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
-use queue::{Place, Queue, Share};
+use queue::{Queue, Share};
 use session::{Ran, Session};
 use shared::Shared;
 
@@ -256,7 +256,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let mut attempts = 0;
         let (execution, usage, refusals) = loop {
-            let worker = match inner.acquire(&frame, &place).await {
+            let worker = match inner.acquire(&frame).await {
                 Ok(worker) => worker,
                 Err(error) => {
                     record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
@@ -264,7 +264,9 @@ impl Runtime {
                 }
             };
             let broker = Broker::new(services.clone(), number, for_whom.clone(), observed.span());
-            let session = Session::new(worker, broker, &inner.config, timeout, events.take());
+            // Where nobody has a name every run is alike.
+            let way = inner.principal.as_ref().map(|_| place.way());
+            let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run(place).await {
                 Ran::ToItsEnd { execution, usage, refusals } => {
                     break (*execution, usage, refusals);
@@ -397,12 +399,9 @@ impl Inner {
     }
 
     /// A worker that has been sent the program.
-    async fn acquire(&self, frame: &[u8], place: &Place) -> Result<Worker, ExecuteError> {
+    async fn acquire(&self, frame: &[u8]) -> Result<Worker, ExecuteError> {
         for _ in 0..MAX_ATTEMPTS {
             let mut worker = self.shared.pool.acquire().await.map_err(unavailable)?;
-            if self.principal.is_some() && place.gives_way {
-                worker.give_way();
-            }
             let sent = tokio::time::timeout(SEND_TIMEOUT, worker.send(frame)).await;
             if matches!(sent, Ok(Ok(()))) {
                 return Ok(worker);

@@ -40,9 +40,11 @@ struct Line {
 #[derive(Default)]
 struct State {
     running: usize,
+    /// Of these the ones that have their result, and only have to exit.
+    ending: usize,
     max_running: usize,
     served: u64,
-    waiting: VecDeque<(u64, oneshot::Sender<bool>)>,
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 /// What one principal may have of the places.
@@ -56,9 +58,13 @@ pub(super) struct Share {
 pub(super) struct Place {
     queue: Queue,
     share: u64,
-    /// Whether the principal has other runs, or more that wait: those of others come
-    /// first where processors are short.
-    pub gives_way: bool,
+    ending: bool,
+}
+
+/// Whose runs come first where processors are short.
+pub(super) struct Way {
+    queue: Queue,
+    share: u64,
 }
 
 impl Queue {
@@ -89,7 +95,7 @@ impl Queue {
             Arrived::Waiter(waiter) => waiter,
         };
         match timeout(self.0.max_wait, &mut waiter.granted).await {
-            Ok(gives_way) => Ok(waiter.take(gives_way.unwrap_or(true))),
+            Ok(_) => Ok(waiter.take()),
             Err(_) => {
                 let (most, variable) = match share.max_concurrent < self.0.max_concurrent {
                     true => (share.max_concurrent, PRINCIPAL_CONCURRENT),
@@ -125,9 +131,13 @@ impl Queue {
         state.max_running = share.max_concurrent;
         let own = state.waiting.len();
         if own == 0 && state.running < share.max_concurrent && running < self.0.max_concurrent {
-            let gives_way = line.grant(share.id);
+            line.grant(share.id);
             drop(line);
-            return Ok(Arrived::Place(Place { queue: self.clone(), share: share.id, gives_way }));
+            return Ok(Arrived::Place(Place {
+                queue: self.clone(),
+                share: share.id,
+                ending: false,
+            }));
         }
         let refused = if waiting >= self.0.max_waiting {
             let (most, line) = (self.0.max_concurrent, self.0.max_waiting);
@@ -152,11 +162,12 @@ impl Queue {
     }
 
     /// A run ended: its place goes to the next.
-    fn leave(&self, share: u64) {
+    fn leave(&self, share: u64, was_ending: bool) {
         let mut line = self.line();
         line.running -= 1;
         if let Some(state) = line.shares.get_mut(&share) {
             state.running -= 1;
+            state.ending -= usize::from(was_ending);
         }
         line.forget(share);
         while line.running < self.0.max_concurrent && line.serve_next() {}
@@ -172,14 +183,13 @@ impl Queue {
 }
 
 impl Line {
-    fn grant(&mut self, share: u64) -> bool {
+    fn grant(&mut self, share: u64) {
         self.running += 1;
         self.grants += 1;
         let grants = self.grants;
         let state = self.shares.entry(share).or_default();
         state.running += 1;
         state.served = grants;
-        state.running > 1 || !state.waiting.is_empty()
     }
 
     /// Gives a place to who has the fewest runs. Whether somebody could take it.
@@ -196,9 +206,9 @@ impl Line {
         let first = self.shares.get_mut(&share).and_then(|state| state.waiting.pop_front());
         let Some((_, sender)) = first else { return false };
         self.waiting -= 1;
-        let gives_way = self.grant(share);
+        self.grant(share);
         // A waiter that is gone gives the place back when it is dropped.
-        let _ = sender.send(gives_way);
+        let _ = sender.send(());
         true
     }
 
@@ -221,14 +231,14 @@ struct Waiter {
     queue: Queue,
     share: u64,
     ticket: u64,
-    granted: oneshot::Receiver<bool>,
+    granted: oneshot::Receiver<()>,
     done: bool,
 }
 
 impl Waiter {
-    fn take(mut self, gives_way: bool) -> Place {
+    fn take(mut self) -> Place {
         self.done = true;
-        Place { queue: self.queue.clone(), share: self.share, gives_way }
+        Place { queue: self.queue.clone(), share: self.share, ending: false }
     }
 }
 
@@ -250,15 +260,39 @@ impl Drop for Waiter {
             }
             _ => {
                 drop(line);
-                self.queue.leave(self.share);
+                self.queue.leave(self.share, false);
             }
         }
     }
 }
 
+impl Place {
+    pub(super) fn way(&self) -> Way {
+        Way { queue: self.queue.clone(), share: self.share }
+    }
+
+    /// The run has its result: its process only has to exit.
+    pub(super) fn ends(&mut self) {
+        if !std::mem::replace(&mut self.ending, true)
+            && let Some(state) = self.queue.line().shares.get_mut(&self.share)
+        {
+            state.ending += 1;
+        }
+    }
+}
+
+impl Way {
+    /// Whether the principal has more than one run here: then others' come first.
+    pub(super) fn is_given(&self) -> bool {
+        let line = self.queue.line();
+        let runs = |state: &State| state.running - state.ending + state.waiting.len();
+        line.shares.get(&self.share).is_some_and(|state| runs(state) > 1)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.leave(self.share);
+        self.queue.leave(self.share, self.ending);
     }
 }
 
@@ -341,10 +375,24 @@ mod tests {
         let queue = queue(8, 8, 5000);
         let (alice, bob) = (queue.share(4, 4), queue.share(4, 4));
         let first = queue.enter(&alice).await.unwrap();
-        let second = queue.enter(&alice).await.unwrap();
         let other = queue.enter(&bob).await.unwrap();
-        let given = [first.gives_way, second.gives_way, other.gives_way];
-        assert_eq!(given, [false, true, false]);
+        assert!(!first.way().is_given() && !other.way().is_given());
+        let second = queue.enter(&alice).await.unwrap();
+        assert!(first.way().is_given() && second.way().is_given() && !other.way().is_given());
+        drop(second);
+        assert!(!first.way().is_given());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_its_result_is_not_counted_against_the_next() {
+        let queue = queue(8, 8, 5000);
+        let alice = queue.share(4, 4);
+        let mut first = queue.enter(&alice).await.unwrap();
+        first.ends();
+        let second = queue.enter(&alice).await.unwrap();
+        assert!(!second.way().is_given());
+        drop((first, second));
+        assert!(queue.line().shares.is_empty());
     }
 
     #[tokio::test]

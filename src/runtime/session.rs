@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Limits};
 use super::output::{Collector, OutputEvent};
-use super::queue::Place;
+use super::queue::{Place, Way};
 use crate::broker::{Broker, Done, Event, ToolCalls};
 use crate::config::Config;
 use crate::pool::{Usage, Worker};
@@ -49,6 +49,8 @@ pub(super) struct Session {
     violated: bool,
     stopping: Option<Stopping>,
     peak: Usage,
+    /// Whether others come first, until they do.
+    way: Option<Way>,
 }
 
 struct Stopping {
@@ -93,10 +95,11 @@ impl Session {
         broker: Broker,
         config: &Config,
         timeout: Duration,
+        way: Option<Way>,
         events: Option<mpsc::UnboundedSender<OutputEvent>>,
     ) -> Self {
         let started = Instant::now();
-        Self {
+        let mut session = Self {
             worker,
             broker,
             limits: Limits::new(config, timeout),
@@ -108,12 +111,23 @@ impl Session {
             violated: false,
             stopping: None,
             peak: Usage::default(),
+            way,
+        };
+        session.give_way();
+        session
+    }
+
+    /// Lets runs of others go first, from the moment at which it is not the only one of
+    /// its principal. Without privileges that cannot be taken back.
+    fn give_way(&mut self) {
+        if self.way.take_if(|way| way.is_given()).is_some() {
+            self.worker.give_way();
         }
     }
 
     /// Watches the run to its end. The place is given back when the worker's
     /// process is gone.
-    pub(super) async fn run(mut self, place: Place) -> Ran {
+    pub(super) async fn run(mut self, mut place: Place) -> Ran {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
@@ -126,6 +140,7 @@ impl Session {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
+                place.ends();
                 tokio::spawn(async move {
                     self.worker.ended(EXIT_GRACE).await;
                     drop(place);
@@ -288,6 +303,7 @@ impl Session {
     }
 
     fn measure(&mut self) {
+        self.give_way();
         self.peak = self.measured();
         if self.peak.cpu > self.limits.cpu {
             self.stop(Cause::CpuLimit);

@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode};
 use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use rmcp::ServerHandler;
 use serde_json::json;
 
