@@ -157,6 +157,17 @@ pub(crate) struct Given<'a> {
 /// runs beyond its own limits.
 pub(crate) type OwnAddress = Arc<OnceLock<SocketAddr>>;
 
+/// Whether an interface has the address. Assumed where they cannot be listed.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    let Ok(mut interfaces) = nix::ifaddrs::getifaddrs() else { return true };
+    interfaces.any(|interface| {
+        let address = interface.address;
+        let v4 = address.as_ref().and_then(|it| it.as_sockaddr_in()).map(|it| IpAddr::V4(it.ip()));
+        let v6 = address.as_ref().and_then(|it| it.as_sockaddr_in6()).map(|it| IpAddr::V6(it.ip()));
+        [v4, v6].contains(&Some(ip))
+    })
+}
+
 /// What programs may do.
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -230,9 +241,13 @@ impl Policy {
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
         let ip = ip.to_canonical();
         // What is unspecified is connected to as loopback (ip(7)).
-        self.own_address.get().is_some_and(|own| {
-            own.port() == port && (ip.is_loopback() || ip.is_unspecified() || own.ip() == ip)
-        })
+        let Some(own) = self.own_address.get().filter(|own| own.port() == port) else {
+            return false;
+        };
+        ip.is_loopback()
+            || ip.is_unspecified()
+            || own.ip() == ip
+            || own.ip().is_unspecified() && is_of_this_machine(ip)
     }
 
     /// Decides about a variable.

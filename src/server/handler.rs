@@ -17,7 +17,7 @@ use rmcp::{RoleServer, model::ErrorCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::caller::PeerCaller;
+use super::caller::{Client, PeerCaller};
 use super::json::ExecutionJson;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
@@ -79,12 +79,12 @@ pub(super) struct Handler {
     return_mode: ReturnMode,
     serving: Arc<Serving>,
     /// The client of this connection, once it has called.
-    caller: Arc<OnceLock<Arc<PeerCaller>>>,
+    client: Arc<OnceLock<Arc<Client>>>,
 }
 
 impl Handler {
     pub(super) fn new(runtime: Runtime, return_mode: ReturnMode, serving: Arc<Serving>) -> Self {
-        Self { runtime, return_mode, serving, caller: Arc::default() }
+        Self { runtime, return_mode, serving, client: Arc::default() }
     }
 
     async fn run(
@@ -93,9 +93,10 @@ impl Handler {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Execution, ExecuteError>> {
         let token = context.meta.get_progress_token();
-        let caller = self.caller.get_or_init(|| Arc::new(PeerCaller::new(context.peer.clone())));
+        let client = self.client.get_or_init(|| Arc::new(Client::new(context.peer.clone())));
+        let caller = Arc::new(PeerCaller::new(client.clone(), context.id.clone()));
         let parent = TraceParent::from_context(&context);
-        let request = request.with_caller(caller.clone()).with_trace_parent(parent);
+        let request = request.with_caller(caller).with_trace_parent(parent);
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
         tokio::pin!(forwarded);

@@ -44,8 +44,9 @@ pub(super) struct Unanswered(Mutex<HashMap<Call, Stream>>);
 /// Where the answer of a call goes to.
 struct Stream {
     number: u64,
-    /// It broke off: another may take its call up.
-    broken: bool,
+    /// rmcp's number of it, once it has sent an event: what a client that comes back
+    /// names in Last-Event-ID, behind the slash.
+    events: Option<u64>,
 }
 
 impl Unanswered {
@@ -61,27 +62,26 @@ impl Unanswered {
         match self.calls().entry(call.clone()) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
-                place.insert(Stream { number, broken: false });
+                place.insert(Stream { number, events: None });
                 true
             }
         }
     }
 
-    /// Gives a stream the calls of a session whose own broke off.
-    fn resume(&self, session: &SessionId, number: u64) -> Vec<Call> {
+    /// Gives another stream what the answer of one was sent to.
+    fn resume(&self, session: &SessionId, events: u64, number: u64) -> Option<Call> {
         let mut calls = self.calls();
-        let broken = calls.iter_mut().filter(|(call, it)| call.session == *session && it.broken);
-        let taken = broken.map(|(call, stream)| {
-            *stream = Stream { number, broken: false };
-            call.clone()
-        });
-        taken.collect()
+        let mut all = calls.iter_mut();
+        let (call, stream) =
+            all.find(|(call, stream)| call.session == *session && stream.events == Some(events))?;
+        stream.number = number;
+        Some(call.clone())
     }
 
-    /// The stream of a call broke off.
-    fn breaks(&self, call: &Call, number: u64) {
+    /// Notes rmcp's number of a stream.
+    fn sends(&self, call: &Call, number: u64, events: u64) {
         if let Some(stream) = self.calls().get_mut(call).filter(|it| it.number == number) {
-            stream.broken = true;
+            stream.events = Some(events);
         }
     }
 
@@ -97,7 +97,7 @@ impl Unanswered {
     }
 }
 
-/// What becomes of calls when their stream ends.
+/// What becomes of a call when its stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// There was none.
@@ -106,16 +106,15 @@ enum End {
     Broken,
     /// It was read to its end, which has the answer.
     Answered,
-    /// It was read to its end. Which call it took up only rmcp knows.
-    Resumed,
 }
 
-/// The calls that a stream answers.
+/// The call that a stream answers, if it does.
 pub(super) struct Answers<H: ServerHandler + Send + 'static> {
     tenant: Arc<Tenant<H>>,
     number: u64,
-    calls: Vec<Call>,
-    whole: End,
+    call: Option<Call>,
+    /// An event of it was seen, which has rmcp's number.
+    is_numbered: bool,
     end: End,
 }
 
@@ -124,24 +123,23 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     pub(super) fn none(tenant: &Arc<Tenant<H>>) -> Self {
         static STREAMS: AtomicU64 = AtomicU64::new(0);
         let number = STREAMS.fetch_add(1, Ordering::Relaxed);
-        let (end, whole) = (End::NotBegun, End::Answered);
-        Self { tenant: tenant.clone(), number, calls: Vec::new(), whole, end }
+        let tenant = tenant.clone();
+        Self { tenant, number, call: None, is_numbered: false, end: End::NotBegun }
     }
 
     /// Of the answer to a POST. None if the call's id is in use.
     pub(super) fn of_call(tenant: &Arc<Tenant<H>>, call: Call) -> Option<Self> {
         let mut answers = Self::none(tenant);
         tenant.unanswered.begin(&call, answers.number).then(|| {
-            answers.calls.push(call);
+            answers.call = Some(call);
             answers
         })
     }
 
     /// Of a stream of a client that has come back.
-    pub(super) fn resumed(tenant: &Arc<Tenant<H>>, session: &SessionId) -> Self {
+    pub(super) fn resumed(tenant: &Arc<Tenant<H>>, session: &SessionId, events: u64) -> Self {
         let mut answers = Self::none(tenant);
-        answers.calls = tenant.unanswered.resume(session, answers.number);
-        answers.whole = End::Resumed;
+        answers.call = tenant.unanswered.resume(session, events, answers.number);
         answers
     }
 
@@ -151,21 +149,40 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     }
 
     fn finish(&mut self) {
-        self.end = self.whole;
+        self.end = End::Answered;
     }
+
+    /// Sees what is sent.
+    fn sends(&mut self, bytes: &[u8]) {
+        let Some(call) = self.call.as_ref().filter(|_| !self.is_numbered) else { return };
+        if let Some(events) = events_of(bytes) {
+            self.tenant.unanswered.sends(call, self.number, events);
+            self.is_numbered = true;
+        }
+    }
+}
+
+/// rmcp's number of a stream, from an event's id such as `0/7` (server-sent events of
+/// the HTML standard, section 9.2.5).
+fn events_of(bytes: &[u8]) -> Option<u64> {
+    let id = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"id:"))?;
+    stream_of(std::str::from_utf8(id).ok()?)
+}
+
+/// The part of an event's id that names the stream.
+pub(super) fn stream_of(id: &str) -> Option<u64> {
+    id.trim().split_once('/')?.1.parse().ok()
 }
 
 impl<H: ServerHandler + Send + 'static> Drop for Answers<H> {
     fn drop(&mut self) {
-        for call in std::mem::take(&mut self.calls) {
-            match self.end {
-                End::NotBegun | End::Answered => {
-                    self.tenant.unanswered.take(&call, self.number);
-                }
-                End::Broken | End::Resumed => {
-                    self.tenant.unanswered.breaks(&call, self.number);
-                    tokio::spawn(give_up(self.tenant.clone(), call, self.number));
-                }
+        let Some(call) = self.call.take() else { return };
+        match self.end {
+            End::NotBegun | End::Answered => {
+                self.tenant.unanswered.take(&call, self.number);
+            }
+            End::Broken => {
+                tokio::spawn(give_up(self.tenant.clone(), call, self.number));
             }
         }
     }
@@ -209,8 +226,14 @@ impl<H: ServerHandler + Send + 'static> Body for Watched<H> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(frame, Poll::Ready(None)) {
-            self.answers.finish();
+        match &frame {
+            Poll::Ready(None) => self.answers.finish(),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(bytes) = frame.data_ref() {
+                    self.answers.sends(bytes);
+                }
+            }
+            _ => {}
         }
         frame
     }
@@ -278,14 +301,24 @@ mod tests {
     }
 
     #[test]
-    fn only_calls_whose_stream_broke_are_taken_up() {
+    fn a_call_is_taken_up_by_the_number_of_its_events_only() {
         let calls = Unanswered::default();
         let session: SessionId = "a".to_owned().into();
         assert!(calls.begin(&call("a", 1), 10) && calls.begin(&call("a", 2), 11));
-        assert!(calls.resume(&session, 20).is_empty());
-        calls.breaks(&call("a", 2), 11);
-        assert_eq!(calls.resume(&session, 21), [call("a", 2)]);
+        calls.sends(&call("a", 1), 10, 7);
+        calls.sends(&call("a", 2), 11, 8);
+        assert_eq!(calls.resume(&session, 9, 20), None);
+        assert_eq!(calls.resume(&"b".to_owned().into(), 8, 20), None);
+        assert_eq!(calls.resume(&session, 8, 21), Some(call("a", 2)));
         // What the first stream had of it is over.
         assert!(!calls.take(&call("a", 2), 11) && calls.take(&call("a", 2), 21));
+        assert!(calls.take(&call("a", 1), 10));
+    }
+
+    #[test]
+    fn the_number_of_a_stream_is_read_from_its_events() {
+        assert_eq!(events_of(b"data: \nid: 0/12\nretry: 1000\n\n"), Some(12));
+        assert_eq!(events_of(b"id: 0\ndata: id: 3/4\n\n"), None);
+        assert_eq!(stream_of("5/18446744073709551616"), None);
     }
 }

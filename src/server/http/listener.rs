@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use super::HttpError;
 use super::app::App;
-use crate::config::HttpConfig;
+use crate::config::{Config, HttpConfig};
 
 /// For the head of a request, from the end of the one before it. A client that
 /// sends its headers byte by byte, or nothing, holds a connection this long.
@@ -66,6 +66,21 @@ impl Listener {
     /// Connections at the same time.
     pub(super) fn places(&self) -> usize {
         self.places.available_permits()
+    }
+
+    /// Says so if runs may use up all descriptors.
+    pub(super) fn warn_of_few_descriptors(&self, config: &Config) {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+        let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(self.places());
+        let (runs, files) = (config.max_concurrent(), config.max_open_files());
+        if left < runs.saturating_mul(files) {
+            tracing::warn!(
+                "{limit} file descriptors: clients may have {}, and {runs} runs with {files} files \
+                 each more than the rest; raise the limit (ulimit -n, LimitNOFILE=), or lower \
+                 MCP_CONDUCTOR_MAX_OPEN_FILES",
+                self.places()
+            );
+        }
     }
 
     /// Takes connections until the server drains, then waits for the last answers.

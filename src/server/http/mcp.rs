@@ -106,7 +106,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
     };
     // Access may have been taken away while the body came in.
     if tenant.has_ended() {
-        return Err(Refusal::Changed);
+        return Err(ended(app));
     }
     let longest = tenant.longest();
     let answered = tokio::time::timeout(longest, tenant.service.handle(request)).await;
@@ -117,7 +117,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
             *response.status_mut() = StatusCode::NO_CONTENT;
         }
         // What rmcp says of a service that was stopped.
-        StatusCode::INTERNAL_SERVER_ERROR if tenant.has_ended() => return Err(Refusal::Changed),
+        StatusCode::INTERNAL_SERVER_ERROR if tenant.has_ended() => return Err(ended(app)),
         _ => {}
     }
     // Only a stream has something to lose.
@@ -127,6 +127,11 @@ async fn answer<H: ServerHandler + Send + 'static>(
     let (app, is_post) = (app.clone(), method == Method::POST);
     let admitted = (place, reserved);
     Ok(response.map(|body| Body::new(Watched::new(body, app, answers, is_post, admitted))))
+}
+
+/// Why a tenant has ended.
+fn ended<H: ServerHandler + Send + 'static>(app: &App<H>) -> Refusal {
+    if app.serving.is_draining() { Refusal::Draining { id: None } } else { Refusal::Changed }
 }
 
 fn credentials(settings: &Settings, error: &AuthError) -> Refusal {
@@ -150,8 +155,7 @@ async fn post<H: ServerHandler + Send + 'static>(
     let text = tenant.budget.for_text(length(&parts.headers, max_body)?).await?;
     let bytes = read(body, max_body).await?;
     let head = envelope::read(&bytes).map_err(Refusal::NoMessage)?;
-    drop(text);
-    let reserved = tenant.budget.for_message(&bytes).await?;
+    let reserved = tenant.budget.for_message(&bytes, text)?;
     let session = session(&parts.headers);
     match head.method.as_deref() {
         Some("tools/call") => tenant.admit_call(head.id.as_ref())?,
@@ -199,13 +203,10 @@ fn get<H: ServerHandler + Send + 'static>(
     headers: &HeaderMap,
 ) -> Result<Answers<H>, Refusal> {
     let is_stateless = headers.get(VERSION).is_some_and(|it| it.as_bytes() >= STATELESS.as_bytes());
-    let last_event = headers.get(LAST_EVENT).map(|it| it.as_bytes());
-    match session(headers) {
-        // rmcp's events of the answer to a POST are index/stream, others index alone.
-        Some(session) if last_event.is_some_and(|it| it.contains(&b'/')) => {
-            Ok(Answers::resumed(tenant, &session))
-        }
-        None if !is_stateless => Err(Refusal::NoSession),
+    let last_event = headers.get(LAST_EVENT).and_then(|it| it.to_str().ok());
+    match (session(headers), last_event.and_then(disconnect::stream_of)) {
+        (Some(session), Some(events)) => Ok(Answers::resumed(tenant, &session, events)),
+        (None, _) if !is_stateless => Err(Refusal::NoSession),
         _ => Ok(Answers::none(tenant)),
     }
 }

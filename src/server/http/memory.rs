@@ -59,22 +59,44 @@ impl Budget {
         if length <= SMALL { Ok(None) } else { self.reserve(length).await.map(Some) }
     }
 
-    /// For the message itself.
-    pub(super) async fn for_message(&self, text: &Bytes) -> Result<Option<Reserved>, Refusal> {
+    /// For the message itself, beyond what its text has. Waits for nothing: messages
+    /// that waited with their texts would be memory that nobody counts.
+    pub(super) fn for_message(
+        &self,
+        text: &Bytes,
+        reserved: Option<Reserved>,
+    ) -> Result<Option<Reserved>, Refusal> {
         let values = values(text);
         if values > MAX_VALUES {
             return Err(Refusal::Values(MAX_VALUES));
         }
-        self.for_text(text.len() + values * VALUE_BYTES).await
+        let bytes = text.len() + values * VALUE_BYTES;
+        if bytes <= SMALL {
+            return Ok(reserved);
+        }
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let has = reserved.as_ref().map_or(0, |(own, _)| own.num_permits());
+        let more = units.saturating_sub(u32::try_from(has).unwrap_or(u32::MAX));
+        let own = self.own.clone().try_acquire_many_owned(more);
+        let all = self.all.clone().try_acquire_many_owned(self.of_all(more));
+        let (Ok(mut own), Ok(mut all)) = (own, all) else { return Err(Refusal::Memory) };
+        if let Some((own_text, all_text)) = reserved {
+            own.merge(own_text);
+            all.merge(all_text);
+        }
+        Ok(Some((own, all)))
+    }
+
+    /// The budget is its own share where nobody has a name.
+    fn of_all(&self, units: u32) -> u32 {
+        if Arc::ptr_eq(&self.own, &self.all) { 0 } else { units }
     }
 
     async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let both = async {
             let own = self.own.clone().acquire_many_owned(units).await;
-            // The budget is its own share where nobody has a name.
-            let units = if Arc::ptr_eq(&self.own, &self.all) { 0 } else { units };
-            let all = self.all.clone().acquire_many_owned(units).await;
+            let all = self.all.clone().acquire_many_owned(self.of_all(units)).await;
             own.and_then(|own| all.map(|all| (own, all)))
         };
         match tokio::time::timeout(self.patience, both).await {
@@ -115,9 +137,24 @@ mod tests {
     async fn a_message_of_too_many_values_is_refused_and_a_long_text_is_not() {
         let budget = Budget::new();
         let numbers = format!("[{}0]", "0,".repeat(MAX_VALUES));
-        assert!(matches!(budget.for_message(&numbers.into()).await, Err(Refusal::Values(_))));
+        assert!(matches!(budget.for_message(&numbers.into(), None), Err(Refusal::Values(_))));
         let text = format!("\"{}\"", ",".repeat(16 << 20));
-        assert!(budget.for_message(&text.into()).await.unwrap().is_some());
+        assert!(budget.for_message(&text.into(), None).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_message_gets_no_memory_beyond_its_text_while_others_have_it() {
+        let budget = Budget::waiting(Duration::from_millis(10));
+        let numbers = Bytes::from(format!("[{}0]", "0,".repeat(MAX_VALUES / 2)));
+        let text = budget.for_text(numbers.len()).await.unwrap();
+        let others = budget.reserve(BUDGET - (32 << 20)).await.unwrap();
+        assert!(matches!(budget.for_message(&numbers, text), Err(Refusal::Memory)));
+        drop(others);
+        let text = budget.for_text(numbers.len()).await.unwrap();
+        let (own, _) = budget.for_message(&numbers, text).unwrap().unwrap();
+        assert!(own.num_permits() * UNIT > MAX_VALUES / 2 * VALUE_BYTES);
+        drop(own);
+        assert!(budget.reserve(BUDGET).await.is_ok());
     }
 
     #[tokio::test]

@@ -126,13 +126,18 @@ async fn serve<H: ServerHandler + Send + 'static>(
     if !config.http().has_authentication() {
         runtime.upstreams().connect_all();
     }
+    listener.warn_of_few_descriptors(&config);
     tracing::info!("listening on http://{}/mcp", listener.address());
     let server = tokio::spawn(listener.serve(app.clone()));
     let idle = tokio::spawn(tenants::close_idle(app.clone()));
     loop {
         tokio::select! {
             () = stop.received() => break,
-            _ = hangup.recv() => reload::reload(&app, &reload).await,
+            _ = hangup.recv() => tokio::select! {
+                // It may wait for keys.
+                () = reload::reload(&app, &reload) => {}
+                () = stop.received() => break,
+            },
         }
     }
     app.serving.drain();
