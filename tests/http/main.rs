@@ -18,6 +18,7 @@ mod conformance;
 mod disconnect;
 mod metrics;
 mod principals;
+mod questions;
 mod regressions;
 mod reload;
 mod sessions;
