@@ -140,6 +140,8 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     pub(super) fn resumed(tenant: &Arc<Tenant<H>>, session: &SessionId, events: u64) -> Self {
         let mut answers = Self::none(tenant);
         answers.call = tenant.unanswered.resume(session, events, answers.number);
+        // A client that comes back in the wrong way has not come back.
+        answers.begin();
         answers
     }
 
