@@ -19,6 +19,7 @@ mod identifiers;
 mod playbooks;
 mod policy;
 mod pool;
+mod private_file;
 mod protocol;
 mod runtime;
 mod sandbox;

@@ -78,6 +78,11 @@ impl ExecutionRecord {
         self.write(outcome, duration, Some(Usage { cpu, peak_memory, refusals }));
     }
 
+    /// There was no run: no place, or no worker.
+    pub(crate) fn did_not_run(self, outcome: &str) {
+        self.finish(outcome, Duration::ZERO, Duration::ZERO, 0, 0);
+    }
+
     /// Which tools of other servers it called.
     pub(crate) fn called(&mut self, tools: impl Iterator<Item = String>) {
         self.tools = tools.collect();

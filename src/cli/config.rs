@@ -1,12 +1,11 @@
 //! `mcp-conductor config`: the configuration as it is understood, and its schema.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use mcp_conductor::{Config, Sources};
 
-use super::{unusable, warn_of_ignored_settings};
+use super::{print, unusable, warn_of_ignored_settings};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -31,9 +30,4 @@ pub(crate) fn config(command: ConfigCommand, sources: &Sources) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// To a reader that may have gone away, which is not ours to report.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,12 +1,11 @@
 //! `mcp-conductor doctor`: what is enforced here, and the configuration.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use mcp_conductor::{Config, ExecuteRequest, Runtime};
 
-use super::unusable;
+use super::{print, unusable};
 
 pub(super) async fn doctor(config: Config) -> ExitCode {
     let start = Instant::now();
@@ -46,11 +45,6 @@ async fn servers(runtime: &Runtime) -> String {
         format!("  {:<16} {state}\n", server.name)
     };
     servers.iter().map(line).collect()
-}
-
-/// To a reader that may have gone away, which is not ours to report.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn describe(config: &Config, runtime: &Runtime) -> String {

@@ -1,12 +1,11 @@
 //! `mcp-conductor login`: tokens of a server that wants OAuth.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
 use mcp_conductor::Config;
 
-use super::unusable;
+use super::{print, unusable};
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArguments {
@@ -27,10 +26,4 @@ pub(super) async fn login(config: Config, arguments: LoginArguments) -> ExitCode
         }
         Err(error) => unusable(&error.to_string()),
     }
-}
-
-/// To a reader that may have gone away, which is not ours to report.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

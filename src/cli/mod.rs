@@ -7,6 +7,7 @@ mod login;
 mod run;
 mod token;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -227,6 +228,12 @@ fn raise_file_limit() {
         // As it was, if that is not allowed.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+/// To a reader that may have gone away, which is not ours to report.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn unusable(message: &str) -> ExitCode {

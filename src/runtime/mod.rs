@@ -236,18 +236,17 @@ impl Runtime {
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
-        let source = request.source().to_owned();
         let (request, mut for_whom) = request.validate(&inner.config, &inner.globals)?;
         for_whom.tools = for_whom.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
         observed.queues(number);
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
-        let mut record = services.audit.execution(number, &source, &grants);
+        let mut record = services.audit.execution(number, &request.source, &grants);
         let mut place = match inner.shared.queue.enter(&inner.share).await {
             Ok(place) => place,
             Err(error) => {
-                record.finish(error.outcome(), Duration::ZERO, Duration::ZERO, 0, 0);
+                record.did_not_run(error.outcome());
                 return Err(error);
             }
         };
@@ -259,7 +258,7 @@ impl Runtime {
             let worker = match inner.acquire(&frame).await {
                 Ok(worker) => worker,
                 Err(error) => {
-                    record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
+                    record.did_not_run(error.outcome());
                     return Err(error);
                 }
             };
@@ -277,8 +276,9 @@ impl Runtime {
             attempts += 1;
             if attempts == MAX_ATTEMPTS {
                 let message = "Workers are killed before they start the program".to_owned();
-                record.finish("unavailable", Duration::ZERO, Duration::ZERO, 0, 0);
-                return Err(ExecuteError::Unavailable(message));
+                let error = ExecuteError::Unavailable(message);
+                record.did_not_run(error.outcome());
+                return Err(error);
             }
         };
         let Usage { cpu, memory } = usage;

@@ -185,7 +185,7 @@ impl ExecuteRequest {
 
 /// A request that was checked.
 pub(super) struct ValidRequest {
-    source: String,
+    pub source: String,
     globals: String,
     pub timeout: Duration,
 }

@@ -37,11 +37,12 @@ pub(super) struct Head {
 pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
-    serde_json::from_str::<IgnoredAny>(text)
-        .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
     // serde would take an array for the object's members in their order.
     let object = text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text));
     let Some(Ok::<Envelope<'_>, _>(message)) = object else {
+        // It is no JSON, or something else in JSON.
+        serde_json::from_str::<IgnoredAny>(text)
+            .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
         return Err(answer(INVALID_REQUEST, "Invalid request: no JSON-RPC object", None));
     };
     let structured = |params: &RawValue| params.get().starts_with(['{', '[']);

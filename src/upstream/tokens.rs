@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::Config;
+use crate::private_file::replace;
 
 /// Bytes of a file. rmcp reads at most 1 MiB of an answer, and there are two in it:
 /// metadata and tokens, the second time indented.
@@ -149,7 +150,7 @@ impl TokenStore {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let temporary = self.file.with_extension(format!("{}-{number}.new", std::process::id()));
-        let written = replace(&self.directory, &self.file, &temporary, &text);
+        let written = replace(&self.file, &temporary, &text);
         if written.is_err() {
             let _ = std::fs::remove_file(&temporary);
         }
@@ -220,15 +221,6 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), TokenError> {
         return Err(refused(path, "is open to other users (chmod go= mends that)"));
     }
     Ok(())
-}
-
-fn replace(directory: &Path, file: &Path, temporary: &Path, text: &[u8]) -> io::Result<()> {
-    let mut written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    written.write_all(text)?;
-    written.sync_all()?;
-    std::fs::rename(temporary, file)?;
-    File::open(directory)?.sync_all()
 }
 
 #[async_trait]

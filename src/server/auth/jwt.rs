@@ -16,6 +16,10 @@ use super::keys::Keys;
 use super::metadata::Resource;
 use super::{AuthConfigError, AuthError};
 use crate::HttpConfig;
+use crate::config::environment::{
+    OAUTH_AUDIENCE as AUDIENCE, OAUTH_ISSUER as ISSUER, OAUTH_JWKS as JWKS, OAUTH_SCOPES as SCOPES,
+    PUBLIC_URL,
+};
 
 /// Seconds that clocks may differ.
 const LEEWAY: u64 = 30;
@@ -38,12 +42,6 @@ pub(super) const ALGORITHMS: [Algorithm; 9] = [
 
 /// Values of `typ`, in lower case: RFC 7519, section 5.1, and RFC 9068, section 4.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
-
-const ISSUER: &str = "MCP_CONDUCTOR_OAUTH_ISSUER";
-const JWKS: &str = "MCP_CONDUCTOR_OAUTH_JWKS";
-const SCOPES: &str = "MCP_CONDUCTOR_OAUTH_SCOPES";
-const AUDIENCE: &str = "MCP_CONDUCTOR_OAUTH_AUDIENCE";
-const PUBLIC_URL: &str = "MCP_CONDUCTOR_PUBLIC_URL";
 
 const ISSUER_EXAMPLE: &str = "https://auth.example.com";
 const JWKS_EXAMPLE: &str = "https://auth.example.com/.well-known/jwks.json";

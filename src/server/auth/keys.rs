@@ -21,6 +21,7 @@ use url::{Host, Url};
 
 use super::jwt::ALGORITHMS;
 use super::{AuthConfigError, AuthError};
+use crate::config::environment::OAUTH_JWKS;
 
 /// Bytes of a set: an RSA key with its certificates has 4 KiB, so that this is for more
 /// keys than any issuer has.
@@ -63,7 +64,7 @@ impl Keys {
         }
         let url =
             Url::parse(place).ok().filter(is_safe).ok_or_else(|| AuthConfigError::Setting {
-                variable: "MCP_CONDUCTOR_OAUTH_JWKS",
+                variable: OAUTH_JWKS,
                 problem: "is no https URL, no http URL on loopback and no absolute path".to_owned(),
                 example: "https://auth.example.com/.well-known/jwks.json",
             })?;

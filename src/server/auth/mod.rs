@@ -16,6 +16,7 @@ use self::jwt::OAuth;
 use self::tokens::{PREFIX, Tokens};
 pub use self::tokens::{TokenEntry, TokenFile, TokenFileError};
 use crate::HttpConfig;
+use crate::config::environment::{OAUTH_JWKS, TOKENS};
 
 /// Bytes of a presented token. JSON Web Tokens with many groups have 2 to 4 KiB; more
 /// than 8 KiB of one header is refused by common proxies too.
@@ -151,9 +152,9 @@ impl AuthError {
 pub(crate) enum AuthConfigError {
     #[error("{variable}: {problem}, for example {variable}={example}")]
     Setting { variable: &'static str, problem: String, example: &'static str },
-    #[error("MCP_CONDUCTOR_TOKENS: {0}")]
+    #[error("{TOKENS}: {0}")]
     Tokens(#[from] TokenFileError),
-    #[error("MCP_CONDUCTOR_OAUTH_JWKS: {0}")]
+    #[error("{OAUTH_JWKS}: {0}")]
     Keys(String),
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use super::{AuthError, Identity};
 use crate::Config;
+use crate::private_file::replace;
 
 /// What each token begins with, so that scanners of secrets find one that got into a
 /// repository, and so that no JSON Web Token is taken for one.
@@ -433,15 +434,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn replace(path: &Path, temporary: &Path, text: &[u8]) -> io::Result<()> {
-    let mut written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    written.write_all(text)?;
-    written.sync_all()?;
-    std::fs::rename(temporary, path)?;
-    File::open(directory(path))?.sync_all()
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
         let serving = Arc::new(Serving::default());
         let settings = Settings { config, authenticator, anonymous: base.clone() };
         Ok(Arc::new(Self {
-            tenants: Tenants::new(make, serving.clone()),
+            tenants: Tenants::new(make),
             rejections: Rejections::new(base.audit().clone()),
             strangers: Rejections::new(base.audit().clone()),
             places: listener.places(),

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use super::HttpError;
 use super::app::App;
+use crate::config::environment::MAX_OPEN_FILES;
 use crate::config::{Config, HttpConfig};
 
 /// For the head of a request, from the end of the one before it. A client that
@@ -77,7 +78,7 @@ impl Listener {
             tracing::warn!(
                 "{limit} file descriptors: clients may have {}, and {runs} runs with {files} files \
                  each more than the rest; raise the limit (ulimit -n, LimitNOFILE=), or lower \
-                 MCP_CONDUCTOR_MAX_OPEN_FILES",
+                 {MAX_OPEN_FILES}",
                 self.places()
             );
         }

@@ -74,9 +74,8 @@ impl Budget {
         if bytes <= SMALL {
             return Ok(reserved);
         }
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let has = reserved.as_ref().map_or(0, |(own, _)| own.num_permits());
-        let more = units.saturating_sub(u32::try_from(has).unwrap_or(u32::MAX));
+        let more = units(bytes.saturating_sub(has * UNIT));
         let own = self.own.clone().try_acquire_many_owned(more);
         let all = self.all.clone().try_acquire_many_owned(self.of_all(more));
         let (Ok(mut own), Ok(mut all)) = (own, all) else { return Err(Refusal::Memory) };
@@ -93,7 +92,7 @@ impl Budget {
     }
 
     async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = units(bytes);
         let both = async {
             let own = self.own.clone().acquire_many_owned(units).await;
             let all = self.all.clone().acquire_many_owned(self.of_all(units)).await;
@@ -104,6 +103,10 @@ impl Budget {
             _ => Err(Refusal::Memory),
         }
     }
+}
+
+fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 /// At least as many as there are values in a JSON text: each but the first follows one

@@ -31,6 +31,7 @@ use super::auth::AuthConfigError;
 use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
 use super::stdio::drained;
+use crate::config::environment::{BIND, NO_AUTH, TOKENS};
 use crate::config::{Config, ConfigError};
 use crate::runtime::{Runtime, StartError};
 use app::App;
@@ -52,9 +53,9 @@ pub enum HttpError {
     },
     /// Anyone who can reach the machine could run programs.
     #[error(
-        "MCP_CONDUCTOR_BIND: {0} is not loopback, and nobody has to authenticate: name a file of \
-         tokens (mcp-conductor token add NAME, MCP_CONDUCTOR_TOKENS) or an OAuth issuer, or set \
-         MCP_CONDUCTOR_UNSAFE_NO_AUTH=1, for example MCP_CONDUCTOR_BIND=127.0.0.1"
+        "{BIND}: {0} is not loopback, and nobody has to authenticate: name a file of \
+         tokens (mcp-conductor token add NAME, {TOKENS}) or an OAuth issuer, or set \
+         {NO_AUTH}=1, for example {BIND}=127.0.0.1"
     )]
     NoAuthentication(std::net::IpAddr),
     /// The settings of authentication cannot be used.

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::config::environment::{MAX_BODY_SIZE, MAX_CLIENTS, MAX_SESSIONS, RATE_LIMIT};
 use crate::server::envelope::INVALID_REQUEST;
 
 /// JSON-RPC's code for it: of the range for servers (-32000 to -32099), with the
@@ -33,7 +34,7 @@ pub(super) enum Refusal {
         retry_after: Option<Duration>,
     },
     /// 413: a body above the limit.
-    #[error("Payload Too Large: the body has more than {0} bytes (MCP_CONDUCTOR_MAX_BODY_SIZE)")]
+    #[error("Payload Too Large: the body has more than {0} bytes ({MAX_BODY_SIZE})")]
     TooLarge(usize),
     /// 408: the body did not come in time.
     #[error("Request Timeout: the body did not arrive within {} s", .0.as_secs())]
@@ -58,19 +59,18 @@ pub(super) enum Refusal {
     NoSession,
     /// 429: more calls than the principal may make.
     #[error(
-        "Rate limit: more than {limit} calls a minute (MCP_CONDUCTOR_RATE_LIMIT). Try again in \
-         {} ms",
+        "Rate limit: more than {limit} calls a minute ({RATE_LIMIT}). Try again in {} ms",
         .wait.as_millis()
     )]
     Rate { limit: u32, wait: Duration, id: Option<Value> },
     /// 503: too many sessions of one principal.
     #[error(
-        "You have {most} sessions (MCP_CONDUCTOR_MAX_SESSIONS): end one with DELETE. Try again \
+        "You have {most} sessions ({MAX_SESSIONS}): end one with DELETE. Try again \
          later"
     )]
     Sessions { most: usize, id: Option<Value> },
     /// 503: too many open requests of one principal.
-    #[error("You have {0} requests open, half of MCP_CONDUCTOR_MAX_CLIENTS. Try again later")]
+    #[error("You have {0} requests open, half of {MAX_CLIENTS}. Try again later")]
     Requests(usize),
     /// 503: more principals than there is room for.
     #[error("No room for another caller. Try again later")]

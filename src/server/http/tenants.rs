@@ -23,7 +23,6 @@ use super::{MakeHandler, hosts};
 use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
 use crate::server::auth::{Credential, Identity};
-use crate::server::handler::Serving;
 
 /// Principals at the same time. Each has a policy and a task, some 100 KiB.
 const MAX_TENANTS: usize = 1000;
@@ -48,11 +47,9 @@ pub(super) struct Tenant<H> {
     pub unanswered: Unanswered,
     pub budget: Budget,
     runtime: Runtime,
-    config: Config,
     tools: Option<Vec<String>>,
     credential: Option<Credential>,
     rate: Option<Rate>,
-    max_sessions: usize,
     requests: Arc<Semaphore>,
     max_requests: usize,
     stop: CancellationToken,
@@ -66,13 +63,12 @@ struct Rate {
 
 pub(super) struct Tenants<H> {
     make: MakeHandler<H>,
-    serving: Arc<Serving>,
     all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
 }
 
 impl<H: ServerHandler + Send + 'static> Tenants<H> {
-    pub(super) fn new(make: MakeHandler<H>, serving: Arc<Serving>) -> Self {
-        Self { make, serving, all: Mutex::default() }
+    pub(super) fn new(make: MakeHandler<H>) -> Self {
+        Self { make, all: Mutex::default() }
     }
 
     /// The tenant of a caller, made if there is none. None if the settings that let
@@ -106,7 +102,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         };
         let make = self.make.clone();
         let credential = settings.authenticator.credential(&identity);
-        let tenant = Tenant::new(app, runtime, tools, credential, make, &self.serving);
+        let tenant = Tenant::new(app, runtime, tools, credential, make);
         let tenant = Arc::new(tenant);
         all.insert(identity, tenant.clone());
         Ok(Some(tenant))
@@ -125,7 +121,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             credential.is_some()
                 && credential == tenant.credential
                 && tools == tenant.tools
-                && config.is_same_for_programs(&tenant.config)
+                && config.is_same_for_programs(tenant.runtime.config())
         };
         self.all().retain(|identity, tenant| {
             let is_same = is_same(identity, tenant);
@@ -223,14 +219,11 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         tools: Option<Vec<String>>,
         credential: Option<Credential>,
         make: MakeHandler<H>,
-        serving: &Arc<Serving>,
     ) -> Self {
-        let config = runtime.config().clone();
-        let http = config.http();
+        let http = runtime.config().http();
         let stop = CancellationToken::new();
         let mut sessions = LocalSessionManager::default();
-        let longest = config.max_timeout() + config.max_queue_wait();
-        sessions.session_config.keep_alive = Some(longest + SESSION_IDLE);
+        sessions.session_config.keep_alive = Some(longest(runtime.config()));
         sessions.session_config.sse_retry = Some(RETRY);
         let sessions = Arc::new(sessions);
         let transport = StreamableHttpServerConfig::default()
@@ -240,7 +233,7 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
             .with_sse_retry(Some(RETRY))
             .with_max_request_body_bytes(http.max_body_size)
             .with_cancellation_token(stop.clone());
-        let (served, serving) = (runtime.clone(), serving.clone());
+        let (served, serving) = (runtime.clone(), app.serving.clone());
         let service = StreamableHttpService::new(
             move || Ok(make(&served, &serving)),
             sessions.clone(),
@@ -257,22 +250,19 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
             unanswered: Unanswered::default(),
             budget,
             rate: Rate::new(http.rate_limit, http.burst()),
-            max_sessions: http.max_sessions,
             requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_requests,
             stop,
             used: Mutex::new(Instant::now()),
             runtime,
-            config,
             tools,
             credential,
         }
     }
 
-    /// Longest time that a request can take: that of a run, its wait before it, and
-    /// some for other servers.
+    /// Longest time that a request can take.
     pub(super) fn longest(&self) -> Duration {
-        self.config.max_timeout() + self.config.max_queue_wait() + SESSION_IDLE
+        longest(self.runtime.config())
     }
 
     /// Counts a call of a tool.
@@ -288,10 +278,11 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
 
     /// Whether there is room for one more session.
     pub(super) async fn admit_session(&self, id: Option<&Value>) -> Result<(), Refusal> {
-        if self.sessions.sessions.read().await.len() < self.max_sessions {
+        let most = self.runtime.config().http().max_sessions;
+        if self.sessions.sessions.read().await.len() < most {
             return Ok(());
         }
-        Err(Refusal::Sessions { most: self.max_sessions, id: id.cloned() })
+        Err(Refusal::Sessions { most, id: id.cloned() })
     }
 
     /// Counts a request until what this returns is dropped.
@@ -312,6 +303,11 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     fn idle(&self) -> Duration {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
+}
+
+/// That of a run, its wait before it, and some for other servers.
+fn longest(config: &Config) -> Duration {
+    config.max_timeout() + config.max_queue_wait() + SESSION_IDLE
 }
 
 impl Rate {
