@@ -224,7 +224,7 @@ fn integer(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use opentelemetry::Value;
     use opentelemetry::trace::Status;
@@ -248,8 +248,16 @@ mod tests {
         }
     }
 
+    /// tracing asks whether anybody wants a span, of all subscribers that there are: with
+    /// that of another test beside it, one that wants none gets some. A program has one.
+    fn alone() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The spans that something makes, in the order of their ends.
     fn collected(work: impl FnOnce()) -> Vec<SpanData> {
+        let _turn = alone();
         let collected = Collected::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(collected.clone()).build();
         let subscriber = tracing_subscriber::registry().with(layer(&provider));
@@ -350,6 +358,7 @@ mod tests {
 
     #[test]
     fn without_an_exporter_there_is_no_span() {
+        let _turn = alone();
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
         let logs = logs.with_filter(LevelFilter::DEBUG);
         let subscriber = tracing_subscriber::registry().with(logs);

@@ -3,9 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller as _, LegacySession, RUN, Server, add_token, answer_of, of_both_eras, tokens_of,
-};
+use super::common::{LegacySession, RUN, Server, add_token, answer_of, of_both_eras, tokens_of};
 use super::fixture::{Home, upstream};
 use super::wire::{Connection, Request};
 
