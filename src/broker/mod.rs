@@ -17,6 +17,8 @@ mod network;
 mod open;
 #[cfg(test)]
 mod open_fuzz;
+#[cfg(test)]
+mod order;
 mod process;
 mod quota;
 mod refusals;

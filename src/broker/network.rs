@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Problem;
 use super::fetch::{ResponseBody, Upload, fetch_problem};
-use super::handles::Resource;
+use super::handles::{PendingResponse, Resource};
 use super::run::Run;
 use crate::policy::{AllowedUrl, UrlError};
 use crate::protocol::{Answer, Failure, RequestBody, Response};
@@ -58,8 +58,10 @@ impl Run {
         Ok(Answer::Handle(self.handles.add_upload(pieces, response, request)?))
     }
 
-    pub(super) async fn fetch_response(&self, handle: u32) -> Result<Answer, Problem> {
-        let response = self.handles.take_response(handle)?;
+    pub(super) async fn fetch_response(
+        &self,
+        response: PendingResponse,
+    ) -> Result<Answer, Problem> {
         let (response, body) = response.await.map_err(|_| super::interrupted())??;
         self.answer(response, body)
     }

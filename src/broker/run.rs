@@ -190,12 +190,21 @@ impl Run {
                     None
                 }
             },
-            Op::Fetch { .. } | Op::FetchResponse { .. } | Op::Spawn(_) | Op::Wait { .. } => {
-                Some(tasks.spawn(async move {
-                    let result = self.in_time(operation).await;
-                    responder.answer(result, None);
-                }))
-            }
+            // Taken here: a worker that was told that the body is no longer wanted
+            // closes it next, and is to learn why all the same.
+            Op::FetchResponse { handle } => match self.handles.take_response(handle) {
+                Ok(response) => Some(tasks.spawn(async move {
+                    responder.answer(self.fetch_response(response).await, None);
+                })),
+                Err(failure) => {
+                    responder.answer(Err(failure.into()), None);
+                    None
+                }
+            },
+            Op::Fetch { .. } | Op::Spawn(_) | Op::Wait { .. } => Some(tasks.spawn(async move {
+                let result = self.in_time(operation).await;
+                responder.answer(result, None);
+            })),
             Op::CallTool { .. }
             | Op::AskServer { .. }
             | Op::Servers
@@ -278,7 +287,6 @@ impl Run {
             Operation::Fetch { method, url, headers, body } => {
                 self.fetch(&method, &url, headers, body).await
             }
-            Operation::FetchResponse { handle } => self.fetch_response(handle).await,
             Operation::Spawn(options) => self.spawn(*options).await,
             Operation::Wait { handle } => {
                 let process = self.handles.process(handle)?;

@@ -9,10 +9,10 @@ use super::ConfigError;
 use super::settings::{Settings, Sources, Surroundings, resolve};
 
 /// A directory that goes away with the value.
-pub(super) struct Directory(pub PathBuf);
+pub(crate) struct Directory(pub PathBuf);
 
 impl Directory {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("conductor-config-{}-{number}", std::process::id());

@@ -7,7 +7,7 @@ pub(crate) mod environment;
 mod file;
 mod fixed;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod http;
 mod principals;
 mod schema;

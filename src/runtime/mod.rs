@@ -42,6 +42,12 @@ use shared::Shared;
 /// and code frame.
 const FRAME_OVERHEAD: usize = 128 << 10;
 
+/// What runs share, for tests of the parts that use it.
+#[cfg(test)]
+pub(crate) fn services_of(config: &Config) -> Result<Services, StartError> {
+    services::services(config, &services::common(config)?, RunTools::all())
+}
+
 /// Why a runtime does not start.
 #[derive(Debug, Clone, Error)]
 pub enum StartError {
