@@ -208,7 +208,7 @@ impl Worker {
     }
 
     /// Waits until the process has ended; kills it after `grace`.
-    pub(crate) async fn ended(mut self, grace: Duration) -> Option<ExitReport> {
+    pub(crate) async fn wait_for_end(&mut self, grace: Duration) -> Option<ExitReport> {
         if let Ok(report) = timeout(grace, &mut self.exit).await {
             return report.ok();
         }

@@ -4,6 +4,7 @@
 mod execution;
 mod outcome;
 mod output;
+mod process;
 mod queue;
 mod request;
 mod services;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -29,12 +31,14 @@ use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError, Principal};
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
-use crate::pool::{Pool, PoolConfig, PoolError, Usage, Worker};
+use crate::pool::{Pool, PoolConfig, PoolError, Usage};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
-use queue::{Queue, Share};
+use process::Process;
+pub(crate) use queue::Executions;
+use queue::{Place, Queue, Share};
 use session::{Ran, Session};
 use shared::Shared;
 
@@ -259,9 +263,12 @@ impl Runtime {
         observed.runs();
         let timeout = request.timeout;
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
+        let frame = Bytes::from(frame);
         let mut attempts = 0;
         let (execution, usage, refusals) = loop {
-            let worker = match inner.acquire(&frame).await {
+            // Where nobody has a name every run is alike.
+            let way = inner.principal.as_ref().map(|_| place.way());
+            let worker = match inner.acquire(&frame, place).await {
                 Ok(worker) => worker,
                 Err(error) => {
                     record.did_not_run(error.outcome());
@@ -269,10 +276,8 @@ impl Runtime {
                 }
             };
             let broker = Broker::new(services.clone(), number, for_whom.clone(), observed.span());
-            // Where nobody has a name every run is alike.
-            let way = inner.principal.as_ref().map(|_| place.way());
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
-            match session.run(place).await {
+            match session.run().await {
                 Ran::ToItsEnd { execution, usage, refusals } => {
                     break (*execution, usage, refusals);
                 }
@@ -345,6 +350,15 @@ impl Runtime {
         self.0.principal.as_deref()
     }
 
+    /// The runs of whose runtime this is: a principal sees no others'.
+    pub(crate) fn executions(&self) -> Executions {
+        let queue = &self.0.shared.queue;
+        match self.principal() {
+            Some(_) => queue.use_of(&self.0.share),
+            None => queue.use_of_all(),
+        }
+    }
+
     /// Runs that wait for a place.
     pub(crate) fn waiting(&self) -> usize {
         self.0.shared.queue.waiting()
@@ -404,16 +418,25 @@ impl Inner {
         Arc::new(Self { config, shared, services, globals, principal, tools, share })
     }
 
-    /// A worker that has been sent the program.
-    async fn acquire(&self, frame: &[u8]) -> Result<Worker, ExecuteError> {
-        for _ in 0..MAX_ATTEMPTS {
-            let mut worker = self.shared.pool.acquire().await.map_err(unavailable)?;
-            let sent = tokio::time::timeout(SEND_TIMEOUT, worker.send(frame)).await;
-            if matches!(sent, Ok(Ok(()))) {
-                return Ok(worker);
+    /// A worker that has been sent the program. Whoever gives up waiting for it does not
+    /// have the place back before the worker is made, and gone.
+    async fn acquire(&self, frame: &Bytes, place: Place) -> Result<Process, ExecuteError> {
+        let (shared, frame) = (self.shared.clone(), frame.clone());
+        let acquired = tokio::spawn(async move {
+            let mut place = place;
+            for _ in 0..MAX_ATTEMPTS {
+                let worker = shared.pool.acquire().await.map_err(unavailable)?;
+                let mut process = Process::new(worker, place);
+                let sent = tokio::time::timeout(SEND_TIMEOUT, process.send(&frame)).await;
+                if matches!(sent, Ok(Ok(()))) {
+                    return Ok(process);
+                }
+                (_, place) = process.ended(Duration::ZERO).await;
             }
-        }
-        Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
+            Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
+        });
+        let ended = |_| ExecuteError::Unavailable("The server ends".to_owned());
+        acquired.await.map_err(ended)?
     }
 }
 

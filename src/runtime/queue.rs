@@ -54,6 +54,15 @@ pub(super) struct Share {
     max_waiting: usize,
 }
 
+/// Runs now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Executions {
+    pub active: usize,
+    pub waiting: usize,
+    /// As many can be active.
+    pub maximum: usize,
+}
+
 /// A place among the runs, given back when dropped.
 pub(super) struct Place {
     queue: Queue,
@@ -108,6 +117,24 @@ impl Queue {
                 )))
             }
         }
+    }
+
+    /// What of a share is in use.
+    pub(super) fn use_of(&self, share: &Share) -> Executions {
+        let line = self.line();
+        let state = line.shares.get(&share.id);
+        Executions {
+            active: state.map_or(0, |state| state.running),
+            waiting: state.map_or(0, |state| state.waiting.len()),
+            maximum: share.max_concurrent,
+        }
+    }
+
+    /// What of all places is in use.
+    pub(super) fn use_of_all(&self) -> Executions {
+        let line = self.line();
+        let (active, waiting) = (line.running, line.waiting);
+        Executions { active, waiting, maximum: self.0.max_concurrent }
     }
 
     pub(super) fn active(&self) -> usize {

@@ -9,10 +9,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Limits};
 use super::output::{Collector, OutputEvent};
+use super::process::Process;
 use super::queue::{Place, Way};
 use crate::broker::{Broker, Done, Event, ToolCalls};
 use crate::config::Config;
-use crate::pool::{Usage, Worker};
+use crate::pool::Usage;
 use crate::protocol::{
     ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
 };
@@ -35,7 +36,7 @@ const MAX_OUTBOX: usize = 512 << 10;
 const REPORT_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
-    worker: Worker,
+    worker: Process,
     broker: Broker,
     limits: Limits,
     started: Instant,
@@ -91,7 +92,7 @@ fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummar
 
 impl Session {
     pub(super) fn new(
-        worker: Worker,
+        worker: Process,
         broker: Broker,
         config: &Config,
         timeout: Duration,
@@ -125,9 +126,8 @@ impl Session {
         }
     }
 
-    /// Watches the run to its end. The place is given back when the worker's
-    /// process is gone.
-    pub(super) async fn run(mut self, mut place: Place) -> Ran {
+    /// Watches the run to its end.
+    pub(super) async fn run(mut self) -> Ran {
         let end = self.watch().await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
@@ -140,23 +140,20 @@ impl Session {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
-                place.ends();
-                tokio::spawn(async move {
-                    self.worker.ended(EXIT_GRACE).await;
-                    drop(place);
-                });
+                self.worker.ends();
+                tokio::spawn(self.worker.ended(EXIT_GRACE));
                 (cause, None)
             }
             End::Gone => {
-                let report = self.worker.ended(REPORT_GRACE).await;
+                let (report, place) = self.worker.ended(REPORT_GRACE).await;
                 let cause = match self.stopping {
                     Some(stopping) => stopping.cause,
                     None if !self.running && !self.violated && was_killed(report) => {
-                        return Ran::NotAtAll { place, events: self.collector.into_events() };
+                        let events = self.collector.into_events();
+                        return Ran::NotAtAll { place, events };
                     }
                     None => Cause::Died { running: self.running },
                 };
-                drop(place);
                 (cause, report)
             }
         };

@@ -248,6 +248,7 @@ pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
         })
         .collect();
     let config = runtime.config();
+    let executions = runtime.executions();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     json!({
         "healthy": runtime.standing_by() > 0 || config.standby() == 0 || runtime.active() > 0,
@@ -255,9 +256,9 @@ pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
         "uptimeSeconds": uptime.as_secs(),
         "timestamp": crate::audit::timestamp(UNIX_EPOCH + now),
         "executions": {
-            "active": runtime.active(),
-            "waiting": runtime.waiting(),
-            "maximum": config.max_concurrent(),
+            "active": executions.active,
+            "waiting": executions.waiting,
+            "maximum": executions.maximum,
         },
         "standbyWorkers": runtime.standing_by(),
         "auditLog": config.audit_log().is_some(),

@@ -15,8 +15,8 @@ use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient};
 use serde_json::{Value, json};
 
 use super::common::{
-    Caller, Client, LegacySession, RUN, RmcpClient, Server, add_token, bounded, of_both_eras,
-    path_text, refused, rmcp_client, sleeper, tokens_of,
+    Caller, Client, ENDLESS, LegacySession, RUN, RmcpClient, Server, add_token, bounded,
+    of_both_eras, path_text, refused, rmcp_client, sleeper, tokens_of,
 };
 use super::fixture::{Home, upstream, within};
 use super::jwt::{ISSUER, PUBLIC_URL, TextServer, claims, key, signed};
@@ -616,6 +616,17 @@ fn what_one_is_told_is_not_for_anybody_elses_cache() {
         let result = team.alice.result(method, json!({}));
         assert_eq!(result["cacheScope"], "private", "{method}: {result:#}");
     }
+}
+
+#[test]
+fn the_health_tool_counts_the_callers_runs_and_no_others() {
+    let team = Team::new("max_concurrent = 6\n[principals.alice]\nprincipal_concurrent = 2\n");
+    let _run = team.bob.start_program(ENDLESS);
+    let executions = |client: &Client| client.structured("health", json!({}))["executions"].take();
+    let of =
+        |active: u32, maximum: u32| json!({ "active": active, "waiting": 0, "maximum": maximum });
+    assert_eq!(executions(&team.alice), of(0, 2));
+    assert_eq!(executions(&team.bob), of(1, 3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! kill -9 of workers and zygotes, and what is left of the calls.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Runtime};
 
@@ -103,6 +104,26 @@ async fn a_dropped_call_kills_its_program() {
     assert!(tokio::time::timeout(Duration::from_millis(300), run).await.is_err());
     until("the worker is killed", || workers().is_empty()).await;
     until("its place is free", || runtime.active() == 0).await;
+    trivial(&runtime).await;
+}
+
+/// A place is taken by a dropped run for 300 ms after its process is gone.
+#[tokio::test]
+async fn calls_that_are_dropped_get_no_more_than_calls_that_are_waited_for() {
+    let _turn = alone();
+    let runtime = Runtime::new(config().with_max_concurrent(2)).await.unwrap();
+    let (start, mut seen) = (Instant::now(), HashSet::new());
+    while start.elapsed() < Duration::from_millis(900) {
+        let run = sleeping(&runtime);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let processes = workers();
+        assert!(processes.len() <= 2, "{} processes in two places", processes.len());
+        seen.extend(processes);
+        run.abort();
+    }
+    let turns = start.elapsed().as_millis().div_ceil(300) as usize;
+    assert!((1..=2 * turns).contains(&seen.len()), "{} processes in {turns} turns", seen.len());
+    until("the places are free", || runtime.active() == 0).await;
     trivial(&runtime).await;
 }
 

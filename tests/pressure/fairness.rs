@@ -145,6 +145,10 @@ fn a_run_that_waited_too_long_is_refused() {
 /// Requests that a greedy principal keeps in flight.
 const GREEDY: usize = 32;
 
+/// Clients that start programs and go away. They are on the same machine: more would
+/// be felt for what they take themselves.
+const FICKLE: usize = 8;
+
 /// Calls of a principal that are measured.
 const SAMPLES: usize = 60;
 
@@ -161,9 +165,21 @@ struct Greedy {
     clients: Vec<JoinHandle<()>>,
 }
 
+/// Programs that use the processor for long, and quick ones, in turns.
+fn works(visitor: &mut Visitor, number: usize) {
+    let rounds = if number.is_multiple_of(2) { 150 * ROUNDS_PER_MS } else { 1 };
+    let (code, value) = spinning(number as u32, rounds);
+    let answer = visitor.call(json!({ "deno_code": code }));
+    assert_eq!(answer, success(&[], json!(value)));
+}
+
+/// Goes away as soon as the program has begun.
+fn leaves(visitor: &mut Visitor, _: usize) {
+    visitor.abandon(ENDLESS, Duration::from_millis(15), false);
+}
+
 impl Greedy {
-    /// Programs that use the processor for long, and quick ones, in turns.
-    fn start(port: u16, token: &str) -> Self {
+    fn start(port: u16, token: &str, clients: usize, act: fn(&mut Visitor, usize)) -> Self {
         let (enough, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = |index: usize| {
             let (enough, calls, token) = (enough.clone(), calls.clone(), token.to_owned());
@@ -173,15 +189,12 @@ impl Greedy {
                     if enough.load(Ordering::Relaxed) {
                         return;
                     }
-                    let rounds = if number % 2 == 0 { 150 * ROUNDS_PER_MS } else { 1 };
-                    let (code, value) = spinning(number as u32, rounds);
-                    let answer = visitor.call(json!({ "deno_code": code }));
-                    assert_eq!(answer, success(&[], json!(value)));
+                    act(&mut visitor, number);
                     calls.fetch_add(1, Ordering::Relaxed);
                 }
             })
         };
-        let clients = (0..GREEDY).map(client).collect();
+        let clients = (0..clients).map(client).collect();
         Self { enough, calls, clients }
     }
 
@@ -224,15 +237,30 @@ fn a_principal_at_its_limits_slows_another_by_a_factor_of_two_at_most() {
     let _turn = alone();
     let limits =
         [("MCP_CONDUCTOR_PRINCIPAL_CONCURRENT", "4"), ("MCP_CONDUCTOR_PRINCIPAL_QUEUE", "64")];
-    let (server, [alice, bob]) = two_principals(&limits);
+    another_is_slowed_little(&limits, "32 requests of alice", GREEDY, works);
+}
+
+#[test]
+fn a_principal_that_starts_and_drops_runs_slows_another_by_a_factor_of_two_at_most() {
+    let _turn = alone();
+    another_is_slowed_little(&[], "clients of alice that come and go", FICKLE, leaves);
+}
+
+fn another_is_slowed_little(
+    limits: &[(&str, &str)],
+    by: &str,
+    clients: usize,
+    act: fn(&mut Visitor, usize),
+) {
+    let (server, [alice, bob]) = two_principals(limits);
     let mut bob = Visitor::modern(server.port, Some(&bob));
     let mut ratios = Vec::new();
     while ratios.len() < ATTEMPTS {
         say("  bob alone:");
         let calm = p95(&mut bob);
-        let greedy = Greedy::start(server.port, &alice);
+        let greedy = Greedy::start(server.port, &alice, clients, act);
         sleep(Duration::from_secs(1));
-        say("  bob beside 32 requests of alice:");
+        say(&format!("  bob beside {by}:"));
         let start = Instant::now();
         let crowded = p95(&mut bob);
         let lasted = start.elapsed().as_secs_f64();
