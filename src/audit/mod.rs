@@ -96,6 +96,11 @@ impl Audit {
         tracing::warn!(target: TARGET, "{line}");
     }
 
+    /// Lines that the file does not have, since the start.
+    pub(crate) fn lost(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |writer| writer.lost_in_all())
+    }
+
     fn write(&self, line: &str) {
         if let Some(writer) = &self.writer {
             writer.send(line.to_owned());

@@ -46,6 +46,11 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread) })
     }
 
+    /// Lines that were lost since the start.
+    pub(super) fn lost_in_all(&self) -> u64 {
+        self.queue.lock().lost_in_all
+    }
+
     /// Hands one line to the thread. It brings no newline.
     pub(super) fn send(&self, line: String) {
         self.queue.send(line);
@@ -77,10 +82,19 @@ struct State {
     lines: VecDeque<String>,
     /// Lines that are not in the file, and that the file does not tell of yet.
     lost: u64,
+    /// All lines that never were in the file.
+    lost_in_all: u64,
     /// A caller waited in vain, and the thread has taken no line since.
     stuck: bool,
     closed: bool,
     ended: bool,
+}
+
+impl State {
+    fn lose(&mut self) {
+        self.lost += 1;
+        self.lost_in_all += 1;
+    }
 }
 
 impl Queue {
@@ -102,7 +116,7 @@ impl Queue {
             self.filled.notify_one();
             return;
         }
-        state.lost += 1;
+        state.lose();
         let known = std::mem::replace(&mut state.stuck, true);
         drop(state);
         if !known {
@@ -151,7 +165,7 @@ impl Sink {
     fn run(mut self, queue: &Queue) {
         while let Some(line) = queue.next() {
             if !(self.tell_of_losses(queue) && self.write(line)) {
-                queue.lock().lost += 1;
+                queue.lock().lose();
             }
         }
         self.tell_of_losses(queue);
@@ -208,7 +222,8 @@ mod tests {
         let start = Instant::now();
         queue.send("{}".into());
         assert!(start.elapsed() < MAX_WAIT);
-        assert_eq!(queue.lock().lost, 2);
+        let state = queue.lock();
+        assert_eq!((state.lost, state.lost_in_all), (2, 2));
     }
 
     #[test]

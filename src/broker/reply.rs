@@ -10,7 +10,7 @@ use super::interrupted;
 use super::refusals::Refusals;
 use super::run::Run;
 use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
-use crate::telemetry::OperationSpan;
+use crate::telemetry::{OperationSpan, TraceParent};
 
 /// What a run's broker hands to its session.
 pub(crate) enum Event {
@@ -53,6 +53,11 @@ impl Responder {
         let (events, queued) = (run.events(), run.queued.clone());
         let refusals = run.refusals.clone();
         Self { id, operation, events, queued, refusals, span, answered: false }
+    }
+
+    /// The trace that the request is part of.
+    pub(super) fn trace_parent(&self) -> Option<TraceParent> {
+        self.span.trace_parent()
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.

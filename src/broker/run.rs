@@ -214,7 +214,7 @@ impl Run {
                 // One after the other beyond the limit; the answer counts until the
                 // session has taken it.
                 let Some(turn) = self.tools.turn().await else { return };
-                let result = self.upstream(operation).await;
+                let result = self.upstream(operation, responder.trace_parent()).await;
                 responder.answer(result, Some(turn));
             })),
             Op::Output(options) => Some(tasks.spawn(async move {

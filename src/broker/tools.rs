@@ -15,6 +15,7 @@ use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
+use crate::telemetry::TraceParent;
 use crate::upstream::{
     Ask, CallContext, CallError, Caller, MAX_TOOL_NAME, RunCaller, UpstreamError, visible,
 };
@@ -140,12 +141,14 @@ impl Run {
     pub(super) async fn upstream(
         self: &Arc<Self>,
         operation: Operation,
+        trace_parent: Option<TraceParent>,
     ) -> Result<Answer, Problem> {
+        let context = self.context(trace_parent);
         let upstreams = &self.services().upstreams;
         let run = &self.tools.for_whom.tools;
         match operation {
             Operation::CallTool { server, tool, arguments } => {
-                self.call_tool(server, tool, &arguments).await
+                self.call_tool(server, tool, &arguments, context).await
             }
             Operation::AskServer { server, question: Question::ListTools } => {
                 let upstream = upstreams.server(&server)?;
@@ -156,7 +159,7 @@ impl Run {
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
                 self.tools.count()?;
-                Ok(text(&upstreams.ask(run, &server, ask, Some(self.context())).await?))
+                Ok(text(&upstreams.ask(run, &server, ask, Some(context)).await?))
             }
             Operation::Servers => {
                 let servers = upstreams.servers();
@@ -202,6 +205,7 @@ impl Run {
         server: Option<String>,
         tool: String,
         arguments: &str,
+        context: CallContext,
     ) -> Result<Answer, Problem> {
         let upstreams = &self.services().upstreams;
         let (server, tool) = match server {
@@ -219,7 +223,7 @@ impl Run {
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
-        let result = upstreams.call(run, &server, &tool, arguments, self.context()).await;
+        let result = upstreams.call(run, &server, &tool, arguments, context).await;
         let is_error = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
@@ -234,7 +238,7 @@ impl Run {
         Ok(place.map_err(|_| super::interrupted())?)
     }
 
-    fn context(&self) -> CallContext {
+    fn context(&self, trace_parent: Option<TraceParent>) -> CallContext {
         let (events, passed) = (self.events(), self.tools.progress.clone());
         CallContext {
             progress: Arc::new(move |message| {
@@ -244,6 +248,7 @@ impl Run {
                 }
             }),
             caller: self.tools.caller.clone(),
+            trace_parent,
         }
     }
 

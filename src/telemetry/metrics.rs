@@ -2,6 +2,7 @@
 //! values, all of which are this program's words or names in its configuration.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -64,6 +65,8 @@ pub(crate) struct Gauges {
     pub standby: usize,
     pub connections: usize,
     pub sessions: usize,
+    /// Since the start.
+    pub audit_lines_lost: u64,
 }
 
 /// All metrics of the server.
@@ -85,6 +88,7 @@ pub(crate) struct Metrics {
     http_sessions: Gauge,
     authentication_failures: Counters<1>,
     rate_limited: Counter,
+    audit_lines_lost: Counter,
 }
 
 impl Metrics {
@@ -107,6 +111,7 @@ impl Metrics {
             http_sessions: Gauge::default(),
             authentication_failures: Counters::default(),
             rate_limited: Counter::default(),
+            audit_lines_lost: Counter::default(),
         };
         for outcome in OUTCOMES {
             drop(metrics.executions.get_or_create(&label("outcome", outcome)));
@@ -175,6 +180,11 @@ impl Metrics {
             "refusals",
             "What programs did and were not allowed to, by permission",
             self.refusals.clone(),
+        );
+        own.register(
+            "audit_lines_lost",
+            "Lines that the audit log does not have because its disk failed or was too slow",
+            self.audit_lines_lost.clone(),
         );
     }
 
@@ -256,6 +266,7 @@ impl Metrics {
         set(&self.standby, gauges.standby);
         set(&self.http_connections, gauges.connections);
         set(&self.http_sessions, gauges.sessions);
+        self.audit_lines_lost.inner().store(gauges.audit_lines_lost, Ordering::Relaxed);
         let mut encoded = String::new();
         text::encode(&mut encoded, &self.registry).expect("a string takes all that is written");
         encoded
@@ -313,7 +324,14 @@ mod tests {
     #[test]
     fn gauges_have_the_values_of_the_scrape() {
         let metrics = Metrics::new();
-        let gauges = Gauges { active: 1, waiting: 2, standby: 3, connections: 4, sessions: 5 };
+        let gauges = Gauges {
+            active: 1,
+            waiting: 2,
+            standby: 3,
+            connections: 4,
+            sessions: 5,
+            audit_lines_lost: 6,
+        };
         let text = metrics.encode(&gauges);
         for line in [
             "mcp_conductor_executions_active 1",
@@ -321,6 +339,7 @@ mod tests {
             "mcp_conductor_workers_standby 3",
             "mcp_conductor_http_connections 4",
             "mcp_conductor_http_sessions 5",
+            "mcp_conductor_audit_lines_lost_total 6",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

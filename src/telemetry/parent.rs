@@ -1,5 +1,7 @@
 //! The trace that a client's request is part of (W3C Trace Context, level 1).
 
+use std::fmt;
+
 use http::HeaderMap;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, SpanId, TraceFlags, TraceId};
@@ -51,6 +53,15 @@ impl TraceParent {
         is_valid.then_some(Self { trace, span, is_sampled: flags & 1 == 1 })
     }
 
+    /// A span of this server's, as the parent of another's.
+    pub(super) fn of(span: &SpanContext) -> Option<Self> {
+        span.is_valid().then(|| Self {
+            trace: u128::from_be_bytes(span.trace_id().to_bytes()),
+            span: u64::from_be_bytes(span.span_id().to_bytes()),
+            is_sampled: span.is_sampled(),
+        })
+    }
+
     /// As the parent of a span.
     pub(super) fn context(self) -> Context {
         let trace = TraceId::from_bytes(self.trace.to_be_bytes());
@@ -58,6 +69,14 @@ impl TraceParent {
         let flags = TraceFlags::default().with_sampled(self.is_sampled);
         let remote = SpanContext::new(trace, span, flags, true, TraceState::NONE);
         Context::new().with_remote_span_context(remote)
+    }
+}
+
+/// As `traceparent` has it (section 3.2).
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { trace, span, is_sampled } = self;
+        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", u8::from(*is_sampled))
     }
 }
 

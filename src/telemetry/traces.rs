@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use opentelemetry::trace::TraceContextExt;
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -30,10 +31,16 @@ const MAX_NAME: usize = 256;
 pub(crate) struct ExecutionSpan {
     span: Span,
     operations: Arc<AtomicU32>,
+    parent: Option<TraceParent>,
 }
 
 /// The span of one operation, until it is dropped.
-pub(crate) struct OperationSpan(Span);
+pub(crate) struct OperationSpan {
+    span: Span,
+    /// The client's span, whose trace goes on where this server takes no part in it
+    /// (W3C Trace Context, section 3.3).
+    parent: Option<TraceParent>,
+}
 
 /// What a span says of its operation.
 #[derive(Default)]
@@ -46,7 +53,7 @@ struct About<'a> {
 }
 
 impl ExecutionSpan {
-    pub(super) fn start(principal: Option<&str>, parent: Option<TraceParent>) -> Self {
+    pub(crate) fn start(principal: Option<&str>, parent: Option<TraceParent>) -> Self {
         let span = tracing::trace_span!(
             target: TARGET,
             parent: None,
@@ -69,7 +76,7 @@ impl ExecutionSpan {
             // Where the span is another listener's, there is nothing to set.
             let _ = span.set_parent(parent.context());
         }
-        Self { span, operations: Arc::default() }
+        Self { span, operations: Arc::default(), parent }
     }
 
     pub(super) fn number(&self, execution: u64) {
@@ -105,15 +112,19 @@ impl ExecutionSpan {
 
     /// A span for an operation that begins.
     pub(crate) fn operation(&self, operation: &Operation) -> OperationSpan {
+        OperationSpan { span: self.span_of(operation), parent: self.parent }
+    }
+
+    fn span_of(&self, operation: &Operation) -> Span {
         if self.span.is_disabled() {
-            return OperationSpan(Span::none());
+            return Span::none();
         }
-        let Some(about) = About::of(operation) else { return OperationSpan(Span::none()) };
+        let Some(about) = About::of(operation) else { return Span::none() };
         if self.operations.fetch_add(1, Ordering::Relaxed) >= MAX_OPERATIONS {
-            return OperationSpan(Span::none());
+            return Span::none();
         }
         let name = format!("op {}", operation.name());
-        OperationSpan(tracing::trace_span!(
+        tracing::trace_span!(
             target: TARGET,
             parent: &self.span,
             "operation",
@@ -126,21 +137,27 @@ impl ExecutionSpan {
             mcp.tool = about.tool.map(cut),
             process.executable.name = about.program.map(cut),
             "error.type" = Empty,
-        ))
+        )
     }
 }
 
 impl OperationSpan {
     /// The head of a response arrived.
     pub(crate) fn responded(&self, status: u16) {
-        self.0.record("http.response.status_code", i64::from(status));
+        self.span.record("http.response.status_code", i64::from(status));
+    }
+
+    /// What is sent with it to another server.
+    pub(crate) fn trace_parent(&self) -> Option<TraceParent> {
+        let own = self.span.context();
+        TraceParent::of(own.span().span_context()).or(self.parent)
     }
 
     /// It was refused or failed, with an error of this class.
     pub(crate) fn failed(&self, class: &str) {
         let class = cut(class);
-        self.0.record("error.type", class);
-        self.0.record("otel.status_description", class);
+        self.span.record("error.type", class);
+        self.span.record("otel.status_description", class);
     }
 }
 
@@ -365,7 +382,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let run = ExecutionSpan::start(Some("alice"), None);
             assert!(run.span.is_disabled());
-            assert!(run.operation(&fetch()).0.is_disabled());
+            assert!(run.operation(&fetch()).span.is_disabled());
         });
     }
 

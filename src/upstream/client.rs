@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
 use super::locked;
+use crate::telemetry::TraceParent;
 
 /// The client of this server, as far as upstream servers may ask it something.
 pub(crate) trait Caller: Send + Sync {
@@ -109,6 +110,7 @@ pub(crate) struct CallContext {
     /// Takes messages of progress.
     pub progress: Arc<dyn Fn(String) + Send + Sync>,
     pub caller: Option<Arc<dyn Caller>>,
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// Calls in flight on one connection.

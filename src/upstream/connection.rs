@@ -15,7 +15,7 @@ use rmcp::model::{
     GetPromptRequest, GetPromptRequestParams, InputRequest, InputRequiredResult, InputResponses,
     JsonObject, ListPromptsRequest, ListResourcesRequest, ListRootsResult, ListToolsRequest,
     PaginatedRequestParams, ProtocolVersion, ReadResourceRequest, ReadResourceRequestParams,
-    RequestId, ServerPeerInfo, ServerResult, SubscriptionFilter,
+    RequestId, RequestMetaObject, ServerPeerInfo, ServerResult, SubscriptionFilter,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer, PeerRequestOptions,
@@ -290,7 +290,13 @@ impl Connection {
         context: Option<CallContext>,
     ) -> Result<Answered, UpstreamError> {
         let peer = self.service.peer();
-        let options = PeerRequestOptions::with_timeout(self.timeout).reset_timeout_on_progress();
+        let mut options =
+            PeerRequestOptions::with_timeout(self.timeout).reset_timeout_on_progress();
+        options.meta = context.as_ref().and_then(|context| context.trace_parent).map(|parent| {
+            let mut meta = RequestMetaObject::default();
+            meta.set_traceparent(parent.to_string());
+            meta
+        });
         let handle = peer
             .send_request_with_option(request, options)
             .await

@@ -7,10 +7,10 @@ use std::thread::spawn;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::{Caller, LegacySession, RUN, Server, refused};
-use super::fixture::{Home, only_stub, within};
+use super::fixture::{Home, only_stub, upstream, within};
 use super::wire::PATIENCE;
 
 /// What a client says of its own span (W3C Trace Context, section 3.2).
@@ -311,6 +311,38 @@ fn a_call_of_a_tool_names_server_and_tool() {
     assert_eq!(call.kind, CLIENT);
     assert_eq!(call.attribute("mcp.server"), Some("stub"));
     assert_eq!(call.attribute("mcp.tool"), Some("echo"));
+}
+
+#[test]
+fn a_server_that_is_called_hears_of_the_span_of_the_call() {
+    let collector = Collector::start();
+    for options in [&["meta"][..], &["meta", "--modern"]] {
+        let home = Home::with(&json!({ "meta": upstream(options) }));
+        let server = traced(&collector, home, &[]);
+        let meta = server.client().value("await callTool('meta', 'meta', {})");
+        let (trace, span) = (|| {
+            let mut parts = meta["traceparent"].as_str()?.strip_prefix("00-")?.split('-');
+            let found = (parts.next()?.to_owned(), parts.next()?.to_owned());
+            (parts.next() == Some("01")).then_some(found)
+        })()
+        .unwrap_or_else(|| panic!("{options:?}: {meta}"));
+        let arrived = within(PATIENCE, || collector.spans().iter().any(|call| call.id == span));
+        let spans = collector.spans();
+        assert!(arrived, "{options:?}: {span} in {spans:#?}");
+        let call = spans.iter().find(|call| call.id == span).expect("it arrived");
+        assert_eq!((&*call.name, &*call.trace), ("op callTool", &*trace));
+    }
+}
+
+#[test]
+fn without_a_collector_the_trace_of_the_client_goes_on() {
+    let server = Server::at(Home::with(&json!({ "meta": upstream(&["meta"]) })), &[], &[]);
+    let code = "(await callTool('meta', 'meta', {})).traceparent ?? null";
+    assert_eq!(server.client().value(code), Value::Null);
+    let params = json!({ "name": RUN, "arguments": { "deno_code": code } });
+    let request = server.client().request("tools/call", params).header("traceparent", PARENT);
+    let answer = server.send(&request).answer();
+    assert_eq!(answer["result"]["structuredContent"]["returnValue"], PARENT);
 }
 
 #[test]

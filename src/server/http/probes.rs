@@ -59,6 +59,7 @@ pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
         standby: app.base.standing_by(),
         connections: app.connections.load(Ordering::Relaxed),
         sessions: app.tenants.sessions().await,
+        audit_lines_lost: app.base.audit().lost(),
     };
     ([(CONTENT_TYPE, METRICS_TYPE)], app.base.metrics().encode(&gauges)).into_response()
 }
