@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::private_file::lock_of;
 pub use http::HttpConfig;
 pub(crate) use principals::Principal;
 use principals::Principals;
@@ -331,11 +332,7 @@ impl Config {
     pub(crate) fn own_files(&self) -> Vec<PathBuf> {
         let http = &self.http;
         let keys = http.oauth_jwks.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
-        let locks = http.tokens.iter().map(|path| {
-            let mut lock = path.clone().into_os_string();
-            lock.push(".lock");
-            PathBuf::from(lock)
-        });
+        let locks = http.tokens.iter().map(|path| lock_of(path));
         let own = [&self.audit_log, &self.mcp_config, &self.config_file, &http.tokens, &keys];
         own.into_iter().flatten().cloned().chain(locks).chain(self.principals.files()).collect()
     }

@@ -19,13 +19,14 @@ use landlock::{
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, fchdir, getpid, getppid, getuid, setsid};
 use seccompiler::BpfProgram;
 use thiserror::Error;
 
+use super::rlimit::lower;
 use super::{command_sys, sys};
 
 /// The newest Landlock that the rules were written for. Older kernels enforce
@@ -384,31 +385,28 @@ fn install(filter: &BpfProgram) -> io::Result<()> {
 impl CommandLimits {
     fn apply(&self) -> io::Result<()> {
         // A core file would hold the command's data.
-        limit(Resource::RLIMIT_CORE, 0, 0)?;
-        limit(Resource::RLIMIT_FSIZE, self.file_size, self.file_size)?;
+        lower(Resource::RLIMIT_CORE, 0, 0)?;
+        lower(Resource::RLIMIT_FSIZE, self.file_size, self.file_size)?;
         let cpu = self.cpu_seconds;
-        limit(Resource::RLIMIT_CPU, cpu, cpu.saturating_add(CPU_GRACE_SECONDS))?;
-        limit(Resource::RLIMIT_DATA, self.data, self.data)?;
-        limit(Resource::RLIMIT_NOFILE, self.open_files, self.open_files)?;
+        lower(Resource::RLIMIT_CPU, cpu, cpu.saturating_add(CPU_GRACE_SECONDS))?;
+        lower(Resource::RLIMIT_DATA, self.data, self.data)?;
+        lower(Resource::RLIMIT_NOFILE, self.open_files, self.open_files)?;
         // Not enforced for root (getrlimit(2)).
         if !getuid().is_root() {
-            limit(Resource::RLIMIT_NPROC, self.processes, self.processes)?;
+            lower(Resource::RLIMIT_NPROC, self.processes, self.processes)?;
         }
         Ok(())
     }
 }
 
 /// Sets a limit, or the server's own where that is less.
-fn limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
-    let (_, most) = getrlimit(resource)?;
-    Ok(setrlimit(resource, soft.min(most), hard.min(most))?)
-}
-
 #[cfg(test)]
 mod tests {
     use nix::sched::{CloneFlags, unshare};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket, socketpair};
     use nix::unistd::getpgrp;
+
+    use nix::sys::resource::setrlimit;
 
     use super::*;
 

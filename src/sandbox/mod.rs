@@ -8,6 +8,7 @@
 mod command;
 pub(crate) mod command_sys;
 mod plan;
+mod rlimit;
 mod seccomp;
 mod status;
 pub(crate) mod sys;

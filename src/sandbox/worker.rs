@@ -5,13 +5,14 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, getppid, setpgid};
 use thiserror::Error;
 
 use super::plan::{Layer, SandboxPlan};
+use super::rlimit::lower;
 use super::seccomp::Filters;
 use super::sys;
 
@@ -34,7 +35,7 @@ pub(crate) enum SealError {
     #[error("root directory: {0}")]
     Root(Errno),
     #[error("limit {0:?}: {1}")]
-    Rlimit(Resource, Errno),
+    Rlimit(Resource, io::Error),
     #[error("non-dumpable: {0}")]
     NonDumpable(Errno),
     #[error("system call filter: {0}")]
@@ -76,7 +77,7 @@ pub(crate) fn seal_worker<T>(
 
     if plan.has(Layer::Rlimits) {
         for (resource, soft, hard) in plan.rlimits() {
-            setrlimit(resource, soft, hard).map_err(|e| SealError::Rlimit(resource, e))?;
+            lower(resource, soft, hard).map_err(|e| SealError::Rlimit(resource, e))?;
         }
     }
     if plan.has(Layer::NonDumpable) {

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
@@ -204,6 +204,12 @@ struct Header {
     key: Option<String>,
 }
 
+/// A member that is there, whatever its value: `"crit": null` is none that RFC 7515
+/// (section 4.1.11) knows.
+fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(member).map(|_| true)
+}
+
 impl Header {
     fn read(token: &str) -> Result<Self, AuthError> {
         /// Keys that a token brings, or names the place of, are not read: anybody can
@@ -213,7 +219,8 @@ impl Header {
             alg: String,
             kid: Option<String>,
             typ: Option<String>,
-            crit: Option<IgnoredAny>,
+            #[serde(default, deserialize_with = "is_there")]
+            crit: bool,
         }
         let mut parts = token.split('.');
         let (Some(head), Some(_), Some(_), None) =
@@ -223,7 +230,7 @@ impl Header {
         };
         let head = URL_SAFE_NO_PAD.decode(head).map_err(|_| AuthError::Unreadable)?;
         let fields: Fields = serde_json::from_slice(&head).map_err(|_| AuthError::Unreadable)?;
-        if fields.crit.is_some() {
+        if fields.crit {
             return Err(AuthError::Kind("it has critical extensions (crit)"));
         }
         if fields.typ.is_some_and(|typ| !TYPES.contains(&typ.to_ascii_lowercase().as_str())) {
@@ -584,6 +591,11 @@ pub(super) mod tests {
         let mut critical = header(Algorithm::ES256, "a");
         critical.crit = Some(vec!["exp".to_owned()]);
         assert_eq!(reason(&sign(&critical, &claims(), &key_a())).await, "kind");
+        for crit in ["null", "[]", "[\"exp\"]"] {
+            let head = format!(r#"{{"alg":"ES256","kid":"a","crit":{crit}}}"#);
+            let token = format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(head), "e30", "AA");
+            assert_eq!(reason(&token).await, "kind", "{crit}");
+        }
     }
 
     #[tokio::test]

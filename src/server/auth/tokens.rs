@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use super::{AuthError, Identity};
 use crate::Config;
-use crate::private_file::replace;
+use crate::private_file::{beside, lock_of, real, replace};
 
 /// What each token begins with, so that scanners of secrets find one that got into a
 /// repository, and so that no JSON Web Token is taken for one.
@@ -233,7 +233,7 @@ impl TokenFile {
     /// A file that is locked for as long as it is open. It stays: the next command may
     /// have opened it already.
     fn lock(&self) -> Result<File, TokenFileError> {
-        let path = beside(&self.real(), "lock");
+        let path = lock_of(&self.path);
         let opened = OpenOptions::new()
             .write(true)
             .create(true)
@@ -255,17 +255,11 @@ impl TokenFile {
         }
     }
 
-    /// Behind a link, what the link names: commands that come by it and those that do
-    /// not take turns.
-    fn real(&self) -> PathBuf {
-        self.path.canonicalize().unwrap_or_else(|_| self.path.clone())
-    }
-
     /// Replaces the file, as a whole.
     fn write(&self, content: &Content) -> Result<(), TokenFileError> {
         let text = serde_json::to_string_pretty(content)
             .map_err(|error| failed(&self.path, io::Error::other(error)))?;
-        let path = self.real();
+        let path = real(&self.path);
         if text.len() as u64 >= MAX_FILE {
             let problem = format!("it would be larger than {MAX_FILE} bytes");
             return Err(TokenFileError::Content { path, problem });
@@ -427,13 +421,6 @@ fn failed(path: &Path, error: io::Error) -> TokenFileError {
 /// The directory that a file of an absolute path is in.
 fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]
