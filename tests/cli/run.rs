@@ -1,8 +1,10 @@
 //! `mcp-conductor run`: the value on stdout, output on stderr, exit codes.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use super::common::{Done, TemporaryFile, conductor, piped};
+use super::common::{Done, TemporaryFile, conductor, done, piped};
 
 #[test]
 fn the_value_goes_to_stdout_and_output_to_stderr() {
@@ -11,6 +13,17 @@ fn the_value_goes_to_stdout_and_output_to_stderr() {
         conductor(&["run", program.path()]),
         Done::new(0, "{\n  \"a\": [\n    1,\n    \"x\"\n  ]\n}\n", "log\nerr\n")
     );
+}
+
+/// A worker's own limit of processes is higher.
+#[test]
+fn a_limit_that_the_shell_has_set_stays_and_programs_run() {
+    let program = TemporaryFile::new("20 + 22");
+    let mut shell = Command::new("bash");
+    let script = "ulimit -u 1000; exec \"$0\" run \"$1\"";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_mcp-conductor"), program.path()]);
+    shell.env_clear().env("HOME", env!("CARGO_TARGET_TMPDIR"));
+    assert_eq!(done(&mut shell), Done::new(0, "42\n", ""));
 }
 
 #[test]
