@@ -18,7 +18,8 @@ use rmcp::model::{
     LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock, RwLockReadGuard};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
@@ -47,12 +48,15 @@ pub(crate) trait Caller: Send + Sync {
 /// each costs attention, or a model's time.
 const MAX_QUESTIONS: u32 = 16;
 
+/// Until a call is on its way to a server, which takes microseconds if it reads.
+const SENDING: Duration = Duration::from_secs(1);
+
 /// For an answer: a person reads and thinks.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The answer, if it comes within [`ANSWER_TIMEOUT`].
 async fn in_time<T>(question: impl Future<Output = Option<T>>) -> Option<T> {
-    tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten()
+    timeout(ANSWER_TIMEOUT, question).await.ok().flatten()
 }
 
 /// A client for the time and the questions of one run.
@@ -115,11 +119,27 @@ pub(crate) struct CallContext {
 
 /// Calls in flight on one connection.
 #[derive(Default)]
-pub(super) struct Calls(Mutex<HashMap<ProgressToken, CallContext>>);
+pub(super) struct Calls {
+    known: Mutex<HashMap<ProgressToken, CallContext>>,
+    /// Read while a call is sent: rmcp says which token it has after that, and the
+    /// server may be quicker.
+    sending: RwLock<()>,
+}
 
 impl Calls {
     fn lock(&self) -> MutexGuard<'_, HashMap<ProgressToken, CallContext>> {
-        locked(&self.0)
+        locked(&self.known)
+    }
+
+    /// To be held from before a call is sent until it has begun.
+    pub(super) async fn sending(&self) -> RwLockReadGuard<'_, ()> {
+        self.sending.read().await
+    }
+
+    /// Waits until the calls that are being sent are known.
+    async fn settled(&self) {
+        // A call of a server that does not read stays unknown.
+        let _ = timeout(SENDING, self.sending.write()).await;
     }
 
     pub(super) fn begin(self: &Arc<Self>, token: ProgressToken, context: CallContext) -> InFlight {
@@ -127,13 +147,15 @@ impl Calls {
         InFlight { calls: self.clone(), token }
     }
 
-    fn of(&self, token: &ProgressToken) -> Option<CallContext> {
+    async fn of(&self, token: &ProgressToken) -> Option<CallContext> {
+        self.settled().await;
         self.lock().get(token).cloned()
     }
 
     /// Whom a server asks that does not say for which call. With calls of several
     /// clients in flight nobody can tell, and no client is asked another's question.
-    fn only(&self) -> Option<Arc<dyn Caller>> {
+    async fn only(&self) -> Option<Arc<dyn Caller>> {
+        self.settled().await;
         let calls = self.lock();
         let mut callers = calls.values().map(|context| context.caller.clone());
         let first = callers.next()??;
@@ -216,7 +238,7 @@ impl ClientHandler for Client {
         params: ElicitRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        Ok(Self::elicit_for(&self.name, self.calls.only(), params).await)
+        Ok(Self::elicit_for(&self.name, self.calls.only().await, params).await)
     }
 
     async fn create_message(
@@ -224,7 +246,7 @@ impl ClientHandler for Client {
         params: CreateMessageRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<CreateMessageResult, ErrorData> {
-        Self::sample_for(self.calls.only(), params).await
+        Self::sample_for(self.calls.only().await, params).await
     }
 
     async fn on_progress(
@@ -232,7 +254,7 @@ impl ClientHandler for Client {
         params: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        let Some(context) = self.calls.of(&params.progress_token) else { return };
+        let Some(context) = self.calls.of(&params.progress_token).await else { return };
         let amount = match params.total {
             Some(total) => format!("{}/{total}", params.progress),
             None => params.progress.to_string(),
@@ -253,5 +275,61 @@ impl ClientHandler for Client {
 
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
         self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::NumberOrString;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Caller for Nobody {
+        fn client(&self) -> usize {
+            1
+        }
+
+        fn elicit(&self, _: ElicitRequestParams) -> BoxFuture<'_, Option<ElicitResult>> {
+            std::future::ready(None).boxed()
+        }
+
+        fn sample(
+            &self,
+            _: CreateMessageRequestParams,
+        ) -> BoxFuture<'_, Option<Result<CreateMessageResult, ErrorData>>> {
+            std::future::ready(None).boxed()
+        }
+    }
+
+    fn context() -> CallContext {
+        let caller: Arc<dyn Caller> = Arc::new(Nobody);
+        CallContext { progress: Arc::new(|_| ()), caller: Some(caller), trace_parent: None }
+    }
+
+    /// A server on the same machine may ask before the task that sent the call goes on.
+    #[tokio::test]
+    async fn a_question_waits_for_the_call_that_is_being_sent() {
+        let calls = Arc::new(Calls::default());
+        let token = ProgressToken(NumberOrString::Number(7));
+        let sending = calls.sending().await;
+        let (asked, told) = (calls.clone(), calls.clone());
+        let question = tokio::spawn(async move { asked.only().await.is_some() });
+        let of_call = token.clone();
+        let progress = tokio::spawn(async move { told.of(&of_call).await.is_some() });
+        tokio::task::yield_now().await;
+        let _in_flight = calls.begin(token, context());
+        drop(sending);
+        assert!(question.await.unwrap() && progress.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_a_call_nobody_is_asked() {
+        let calls = Arc::new(Calls::default());
+        let in_flight = calls.begin(ProgressToken(NumberOrString::Number(7)), context());
+        assert!(calls.only().await.is_some());
+        drop(in_flight);
+        assert!(calls.only().await.is_none());
     }
 }

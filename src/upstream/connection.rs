@@ -297,12 +297,14 @@ impl Connection {
             meta.set_traceparent(parent.to_string());
             meta
         });
+        let calls = &self.service.service().calls;
+        let sending = calls.sending().await;
         let handle = peer
             .send_request_with_option(request, options)
             .await
             .map_err(|error| self.error(error))?;
-        let calls = &self.service.service().calls;
         let _in_flight = context.map(|context| calls.begin(handle.progress_token.clone(), context));
+        drop(sending);
         let mut cancel = CancelOnDrop { peer: peer.clone(), id: Some(handle.id.clone()) };
         let answer = handle.await_response().await;
         cancel.id = None;
