@@ -44,7 +44,8 @@ pub(super) struct Responder {
     events: mpsc::UnboundedSender<Event>,
     queued: Arc<AtomicUsize>,
     refusals: Arc<Refusals>,
-    span: OperationSpan,
+    /// Until there is an answer.
+    span: Option<OperationSpan>,
     answered: bool,
 }
 
@@ -52,12 +53,12 @@ impl Responder {
     pub(super) fn new(id: u32, operation: &'static str, run: &Run, span: OperationSpan) -> Self {
         let (events, queued) = (run.events(), run.queued.clone());
         let refusals = run.refusals.clone();
-        Self { id, operation, events, queued, refusals, span, answered: false }
+        Self { id, operation, events, queued, refusals, span: Some(span), answered: false }
     }
 
     /// The trace that the request is part of.
     pub(super) fn trace_parent(&self) -> Option<TraceParent> {
-        self.span.trace_parent()
+        self.span.as_ref().and_then(OperationSpan::trace_parent)
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
@@ -86,10 +87,13 @@ impl Responder {
 
     fn send(&mut self, result: Result<Answer, Failure>, room: Option<OwnedSemaphorePermit>) {
         self.answered = true;
-        match &result {
-            Ok(Answer::Response(response)) => self.span.responded(response.status),
-            Ok(_) => {}
-            Err(failure) => self.span.failed(&failure.class),
+        // Its end comes before the answer, after which the whole run may end.
+        if let Some(span) = self.span.take() {
+            match &result {
+                Ok(Answer::Response(response)) => span.responded(response.status),
+                Ok(_) => {}
+                Err(failure) => span.failed(&failure.class),
+            }
         }
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
         self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
