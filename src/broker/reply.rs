@@ -46,14 +46,13 @@ pub(super) struct Responder {
     refusals: Arc<Refusals>,
     /// Until there is an answer.
     span: Option<OperationSpan>,
-    answered: bool,
 }
 
 impl Responder {
     pub(super) fn new(id: u32, operation: &'static str, run: &Run, span: OperationSpan) -> Self {
         let (events, queued) = (run.events(), run.queued.clone());
         let refusals = run.refusals.clone();
-        Self { id, operation, events, queued, refusals, span: Some(span), answered: false }
+        Self { id, operation, events, queued, refusals, span: Some(span) }
     }
 
     /// The trace that the request is part of.
@@ -86,7 +85,6 @@ impl Responder {
     }
 
     fn send(&mut self, result: Result<Answer, Failure>, room: Option<OwnedSemaphorePermit>) {
-        self.answered = true;
         // Its end comes before the answer, after which the whole run may end.
         if let Some(span) = self.span.take() {
             match &result {
@@ -105,7 +103,7 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if !self.answered {
+        if self.span.is_some() {
             self.send(Err(interrupted()), None);
         }
     }

@@ -143,12 +143,11 @@ impl Run {
         operation: Operation,
         trace_parent: Option<TraceParent>,
     ) -> Result<Answer, Problem> {
-        let context = self.context(trace_parent);
         let upstreams = &self.services().upstreams;
         let run = &self.tools.for_whom.tools;
         match operation {
             Operation::CallTool { server, tool, arguments } => {
-                self.call_tool(server, tool, &arguments, context).await
+                self.call_tool(server, tool, &arguments, trace_parent).await
             }
             Operation::AskServer { server, question: Question::ListTools } => {
                 let upstream = upstreams.server(&server)?;
@@ -159,7 +158,7 @@ impl Run {
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
                 self.tools.count()?;
-                Ok(text(&upstreams.ask(run, &server, ask, Some(context)).await?))
+                Ok(text(&upstreams.ask(run, &server, ask, Some(self.context(trace_parent))).await?))
             }
             Operation::Servers => {
                 let servers = upstreams.servers();
@@ -205,7 +204,7 @@ impl Run {
         server: Option<String>,
         tool: String,
         arguments: &str,
-        context: CallContext,
+        trace_parent: Option<TraceParent>,
     ) -> Result<Answer, Problem> {
         let upstreams = &self.services().upstreams;
         let (server, tool) = match server {
@@ -223,6 +222,7 @@ impl Run {
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
+        let context = self.context(trace_parent);
         let result = upstreams.call(run, &server, &tool, arguments, context).await;
         let is_error = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());

@@ -399,14 +399,12 @@ impl CommandLimits {
     }
 }
 
-/// Sets a limit, or the server's own where that is less.
 #[cfg(test)]
 mod tests {
     use nix::sched::{CloneFlags, unshare};
+    use nix::sys::resource::setrlimit;
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket, socketpair};
     use nix::unistd::getpgrp;
-
-    use nix::sys::resource::setrlimit;
 
     use super::*;
 
