@@ -94,7 +94,8 @@ fn connects(grants: &str) -> Option<usize> {
         [o.success, new TextDecoder().decode(o.stdout)]";
     let value = host.value(&program.replace("SCRIPT", &json!(script).to_string()));
     let reached = own.connections();
-    assert_eq!(value, json!([reached == 1, if reached == 1 { "connected\n" } else { "" }]));
+    let told = json!([reached == 1, if reached == 1 { "connected\n" } else { "" }]);
+    assert_eq!(value, told, "{reached} connections with {grants}");
     Some(reached)
 }
 

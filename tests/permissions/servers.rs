@@ -2,9 +2,9 @@
 //! are asked and check nothing: what programs reach of them is what is tested.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -21,21 +21,49 @@ pub static P3: LazyLock<Loopback> = LazyLock::new(|| Loopback::start("P3"));
 
 pub struct Loopback {
     pub port: u16,
-    connections: Arc<AtomicUsize>,
+    accepted: Arc<Accepted>,
+    /// Connections that [`Self::connections`] made; locked while it makes one.
+    own: Mutex<usize>,
     open: Arc<AtomicUsize>,
+}
+
+/// Who connected, in the order of the connections.
+#[derive(Default)]
+struct Accepted {
+    peers: Mutex<Vec<SocketAddr>>,
+    more: Condvar,
+}
+
+impl Accepted {
+    fn push(&self, peer: SocketAddr) {
+        self.peers.lock().unwrap().push(peer);
+        self.more.notify_all();
+    }
+
+    /// How many had connected when `peer` had, but none of the first `known` is it.
+    fn up_to(&self, peer: SocketAddr, known: usize) -> usize {
+        let at = |peers: &[SocketAddr]| peers[known..].iter().position(|one| *one == peer);
+        let peers = self.peers.lock().unwrap();
+        let bound = Duration::from_secs(60);
+        let waiting = |peers: &mut Vec<SocketAddr>| at(peers).is_none();
+        let (peers, _) = self.more.wait_timeout_while(peers, bound, waiting).unwrap();
+        known + at(&peers).expect("the server accepts its connections") + 1
+    }
 }
 
 impl Loopback {
     pub fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().unwrap().port();
-        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::new(Accepted::default());
         let open = Arc::new(AtomicUsize::new(0));
-        let server = Self { port, connections: Arc::clone(&connections), open: Arc::clone(&open) };
+        let own = Mutex::default();
+        let server = Self { port, accepted: Arc::clone(&accepted), own, open: Arc::clone(&open) };
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                connections.fetch_add(1, Ordering::SeqCst);
+            loop {
+                let Ok((stream, peer)) = listener.accept() else { continue };
                 open.fetch_add(1, Ordering::SeqCst);
+                accepted.push(peer);
                 let open = Arc::clone(&open);
                 std::thread::spawn(move || {
                     // A client that goes away is none of the server's errors.
@@ -48,9 +76,16 @@ impl Loopback {
         server
     }
 
-    /// Connections since the start.
+    /// Connections since the start, each that a client has seen succeed among them:
+    /// connect(2) succeeds before the server accepts, so this makes a connection of
+    /// its own, which is accepted after them, and waits for it.
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        let mut own = self.own.lock().unwrap();
+        let known = self.accepted.peers.lock().unwrap().len();
+        let last = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        let all = self.accepted.up_to(last.local_addr().unwrap(), known);
+        *own += 1;
+        all - *own
     }
 
     /// Connections that are not closed yet.
