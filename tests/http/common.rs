@@ -138,14 +138,16 @@ impl Server {
         below(self.pid()).len()
     }
 
-    /// How many processes the server has when those that come and go have settled.
+    /// How many processes the server has when those that come and go have settled,
+    /// and the worker stands by that each server of these tests has (see [`serve`]).
     #[track_caller]
     pub fn settled_processes(&self) -> usize {
+        let stands_by = || self.get("/metrics").text().contains("\nmcp_conductor_workers_standby 1\n");
         let mut last = self.processes();
         let settled = within(PATIENCE, || {
             sleep(Duration::from_millis(300));
             let before = std::mem::replace(&mut last, self.processes());
-            before == last
+            before == last && stands_by()
         });
         assert!(settled, "processes come and go");
         last

@@ -375,6 +375,8 @@ impl Connection {
             match self.reader.read(&mut byte) {
                 Ok(0) => return true,
                 Ok(_) => {}
+                // A socket with a time limit is interrupted by SIGCONT too, signal(7).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
                 }

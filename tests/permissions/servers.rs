@@ -257,8 +257,9 @@ fn slow(mut stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     loop {
         stream.write_all(b"s")?;
-        match stream.read(&mut [0; 16]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        match stream.read(&mut [0; 16]).map_err(|error| error.kind()) {
+            // A socket with a time limit is interrupted by SIGCONT too, signal(7).
+            Err(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Ok(n) if n > 0 => {}
             _ => return Ok(()),
         }

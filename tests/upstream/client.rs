@@ -178,6 +178,19 @@ impl Server {
         execution["returnValue"].clone()
     }
 
+    /// Waits until no program runs and the one worker stands by that each server of
+    /// these tests has; and for what has ended to be gone.
+    #[track_caller]
+    pub fn rests(&mut self) {
+        let mut last = Value::Null;
+        let rests = within(PATIENCE, || {
+            last = serde_json::from_str(&self.say("health", json!({}))).expect("JSON");
+            last["executions"]["active"] == 0 && last["standbyWorkers"] == 1
+        });
+        assert!(rests, "{last:#}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
     /// The kind of error and the sentence of a program that must fail.
     #[track_caller]
     pub fn error(&mut self, code: &str) -> (String, String) {

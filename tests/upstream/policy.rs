@@ -217,7 +217,7 @@ impl Case {
         let mut server = up(json!({ "allowedTools": [tool] }));
         server.listed("up");
         server.value("1 + 1");
-        std::thread::sleep(Duration::from_millis(200));
+        server.rests();
         let before = (descriptors(server.pid()), below(server.pid()).len());
 
         let execution = server.execute(&self.code, json!({ "timeout": 8000 }));
