@@ -309,6 +309,19 @@ pub(crate) enum Answer {
     Permission(PermissionState),
 }
 
+impl Answer {
+    /// What it opened.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = u32> {
+        let handles = match self {
+            Self::Handle(handle) => [Some(*handle), None, None, None],
+            Self::Response(response) => [Some(response.handle), None, None, None],
+            Self::Child(child) => [Some(child.handle), child.stdin, child.stdout, child.stderr],
+            _ => [None; 4],
+        };
+        handles.into_iter().flatten()
+    }
+}
+
 /// As `Deno.FileInfo`; times in milliseconds since the epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::unconstrained;
 
 use crate::protocol::{
@@ -68,6 +68,9 @@ pub(super) struct Connection {
     places: Arc<Semaphore>,
     next_id: Cell<u32>,
     stopped: Cell<bool>,
+    /// Something was taken in outside of [`Connection::serve`], which epoll does not
+    /// tell of any more.
+    taken_in: Notify,
 }
 
 impl Connection {
@@ -81,6 +84,7 @@ impl Connection {
             places: Arc::new(Semaphore::new(MAX_IN_FLIGHT * UNITS_OF_A_REQUEST as usize)),
             next_id: Cell::new(0),
             stopped: Cell::new(false),
+            taken_in: Notify::new(),
         })
     }
 
@@ -98,6 +102,7 @@ impl Connection {
                 Err(Errno::EAGAIN) => {
                     self.wait_for(PollFlags::POLLOUT | PollFlags::POLLIN)?;
                     self.fill()?;
+                    self.taken_in.notify_one();
                 }
                 Err(Errno::EINTR) => {}
                 Err(_) => return Err(Lost),
@@ -135,9 +140,8 @@ impl Connection {
         // line, and calls would lose their order.
         let place = unconstrained(self.places.clone().acquire_many_owned(units)).await;
         let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?))?;
-        let mut cancel = CancelOnDrop { connection: Some(&self), id };
-        let answer = answer.await;
-        cancel.connection = None;
+        let mut pending = Pending { connection: &self, id, answer };
+        let answer = (&mut pending.answer).await;
         Ok((id, answer.map_err(|_| Lost)?))
     }
 
@@ -202,10 +206,15 @@ impl Connection {
             if self.stopped.get() {
                 return Ok(());
             }
-            let mut ready = self.socket.readable().await.map_err(|_| Lost)?;
-            self.fill()?;
-            // What a synchronous request left unread makes the socket ready again.
-            ready.clear_ready_matching(tokio::io::Ready::READABLE);
+            tokio::select! {
+                ready = self.socket.readable() => {
+                    let mut ready = ready.map_err(|_| Lost)?;
+                    self.fill()?;
+                    // What a synchronous request left unread makes the socket ready again.
+                    ready.clear_ready_matching(tokio::io::Ready::READABLE);
+                }
+                () = self.taken_in.notified() => {}
+            }
         }
     }
 
@@ -213,7 +222,10 @@ impl Connection {
         while let Some(message) = self.next_message()? {
             match message {
                 ServerMessage::Run(_) => return Err(Lost),
-                ServerMessage::Stop => self.stopped.set(true),
+                ServerMessage::Stop => {
+                    self.stopped.set(true);
+                    self.taken_in.notify_one();
+                }
                 ServerMessage::Data { id, left, bytes } => {
                     if let Some(waiting) = self.waiting.borrow_mut().get_mut(&id)
                         && !waiting.sender.is_closed()
@@ -244,7 +256,16 @@ impl Connection {
             other => other,
         };
         // The program may have stopped waiting.
-        let _ = sender.send(result);
+        if let Err(Ok(answer)) = sender.send(result) {
+            self.close(&answer);
+        }
+    }
+
+    /// Closes what an answer opened that nobody waits for.
+    fn close(&self, answer: &Answer) {
+        for handle in answer.handles() {
+            self.forget(Operation::Close { handle });
+        }
     }
 
     fn next_message(&self) -> Result<Option<ServerMessage>, Lost> {
@@ -295,18 +316,22 @@ impl Connection {
     }
 }
 
-/// Tells the server that nobody waits for an answer any more.
-struct CancelOnDrop<'a> {
-    connection: Option<&'a Connection>,
+/// An answer that is awaited. The server is told when nobody waits any more.
+struct Pending<'a> {
+    connection: &'a Connection,
     id: u32,
+    answer: oneshot::Receiver<Result<Answer, Failure>>,
 }
 
-impl Drop for CancelOnDrop<'_> {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let Some(connection) = self.connection else { return };
         // The answer still comes, and gives the place back.
-        if connection.waiting.borrow().contains_key(&self.id) {
-            let _ = connection.send(&WorkerMessage::Cancel { id: self.id });
+        if self.connection.waiting.borrow().contains_key(&self.id) {
+            let _ = self.connection.send(&WorkerMessage::Cancel { id: self.id });
+        } else if !self.answer.is_terminated()
+            && let Ok(Ok(answer)) = self.answer.try_recv()
+        {
+            self.connection.close(&answer);
         }
     }
 }
