@@ -436,7 +436,7 @@ mod tests {
     use super::*;
     use crate::policy::{Given, Grants, UrlError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     fn fetcher(grants: &str, credentials: &str) -> Fetcher {
         let given = Given {
@@ -525,10 +525,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_says_so_without_the_url_s_password() {
-        let port = {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            listener.local_addr().unwrap().port()
-        };
+        // Bound, so that nobody else gets the port; connect(2) is refused as nobody listens.
+        let held = TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = held.local_addr().unwrap().port();
         let fetcher = fetcher("allow-net=127.0.0.1", "{}");
         let url = format!("http://user:canary@127.0.0.1:{port}/");
         let error = get(&fetcher, &url, &[]).await.err().unwrap().to_string();

@@ -168,10 +168,11 @@ impl Inner {
 }
 
 /// A body that was not sent to its end is not to look as if it were: its request
-/// is aborted before the body's channel is closed.
+/// is aborted before the body's channel is closed. One that takes nothing any more is
+/// over, and has a reason of its own.
 async fn end_upload(request: AbortOnDropHandle<()>, body: Shared) {
     let body = body.lock_owned().await;
-    if matches!(&*body, Resource::Upload(Some(_))) {
+    if matches!(&*body, Resource::Upload(Some(body)) if !body.is_closed()) {
         request.abort();
     }
     // Either it was aborted, or it ends by itself: its bounds are the fetcher's.

@@ -1,8 +1,9 @@
 //! Tests: requests that come one after the other without a pause are answered as
 //! if each had been waited for, whichever task runs first.
 
-use std::net::TcpListener;
 use std::sync::Arc;
+
+use tokio::net::TcpSocket;
 
 use super::{Broker, Event, ForWhom};
 use crate::config::Config;
@@ -34,8 +35,10 @@ async fn answer(broker: &mut Broker, to: u32) -> Result<Answer, Failure> {
 /// body in one breath.
 #[tokio::test]
 async fn a_response_is_told_though_its_body_is_closed_right_after() {
-    // Bound and closed again: nobody listens there.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else gets the port; connect(2) is refused as nobody listens.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let (mut broker, _directory) = broker(&format!("allow-net=127.0.0.1:{port}"));
     let fetch = Operation::Fetch {
         method: "POST".into(),

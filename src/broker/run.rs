@@ -201,10 +201,17 @@ impl Run {
                     None
                 }
             },
-            Op::Fetch { .. } | Op::Spawn(_) | Op::Wait { .. } => Some(tasks.spawn(async move {
+            Op::Fetch { .. } | Op::Wait { .. } => Some(tasks.spawn(async move {
                 let result = self.in_time(operation).await;
                 responder.answer(result, None);
             })),
+            Op::Spawn(options) => {
+                let given = self.given(&options);
+                Some(tasks.spawn(async move {
+                    let result = self.spawn(*options, given).await;
+                    responder.answer(result, None);
+                }))
+            }
             Op::CallTool { .. }
             | Op::AskServer { .. }
             | Op::Servers
@@ -217,12 +224,15 @@ impl Run {
                 let result = self.upstream(operation, responder.trace_parent()).await;
                 responder.answer(result, Some(turn));
             })),
-            Op::Output(options) => Some(tasks.spawn(async move {
-                let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
-                let result = self.output(*options).await;
-                // What it printed is kept until the session takes it.
-                responder.answer(result, Some(turn));
-            })),
+            Op::Output(options) => {
+                let given = self.given(&options);
+                Some(tasks.spawn(async move {
+                    let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
+                    let result = self.output(*options, given).await;
+                    // What it printed is kept until the session takes it.
+                    responder.answer(result, Some(turn));
+                }))
+            }
             Op::Open { .. }
             | Op::ReadFile { .. }
             | Op::WriteFile { .. }
@@ -287,7 +297,6 @@ impl Run {
             Operation::Fetch { method, url, headers, body } => {
                 self.fetch(&method, &url, headers, body).await
             }
-            Operation::Spawn(options) => self.spawn(*options).await,
             Operation::Wait { handle } => {
                 let process = self.handles.process(handle)?;
                 Ok(Answer::Exit(process.wait().await))
@@ -344,9 +353,11 @@ impl Run {
         responder: Responder,
         tasks: &mut JoinSet<()>,
     ) -> Option<AbortHandle> {
+        // Taken here: `Deno.chdir` behind it in the frames may overtake it on its thread.
+        let cwd = self.cwd();
         self.blocking(tasks, move |run, place| match operation {
-            Operation::ReadFile { path } => run.read_file(&path, responder, place),
-            operation => responder.answer(run.on_paths(operation), Some(place)),
+            Operation::ReadFile { path } => run.read_file(&path, &cwd, responder, place),
+            operation => responder.answer(run.on_paths(operation, &cwd), Some(place)),
         })
     }
 
@@ -360,12 +371,11 @@ impl Run {
     }
 
     /// Operations on paths. Blocks.
-    fn on_paths(&self, operation: Operation) -> Result<Answer, Problem> {
+    fn on_paths(&self, operation: Operation, cwd: &Path) -> Result<Answer, Problem> {
         if self.quota.is_over() {
             return Err(super::interrupted().into());
         }
-        let cwd = self.cwd();
-        let files = self.files(&cwd);
+        let files = self.files(cwd);
         match operation {
             Operation::Open { path, options } => {
                 let call = if options.whole { "writefile" } else { "open" };
@@ -397,7 +407,7 @@ impl Run {
             ),
             // Looks for commands in PATH.
             Operation::Query { name, target } => {
-                let state = self.services.policy.query(&name, target.as_deref(), &cwd);
+                let state = self.services.policy.query(&name, target.as_deref(), cwd);
                 Ok(Answer::Permission(state))
             }
             Operation::Chdir { path } => {
@@ -410,9 +420,8 @@ impl Run {
 
     /// Sends a whole file in pieces. Blocks, also while the worker does not take
     /// them.
-    fn read_file(&self, path: &str, responder: Responder, place: OwnedSemaphorePermit) {
-        let cwd = self.cwd();
-        let files = self.files(&cwd);
+    fn read_file(&self, path: &str, cwd: &Path, responder: Responder, place: OwnedSemaphorePermit) {
+        let files = self.files(cwd);
         let opened = files.open_whole(path).and_then(|(file, size)| {
             if size <= self.services.max_memory {
                 Ok((file, size))
