@@ -15,7 +15,7 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
-    LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken,
+    LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken, RequestId,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
@@ -50,6 +50,9 @@ const MAX_QUESTIONS: u32 = 16;
 
 /// Until a call is on its way to a server, which takes microseconds if it reads.
 const SENDING: Duration = Duration::from_secs(1);
+
+/// Until progress that came before an answer is handled.
+const HANDLING: Duration = Duration::from_secs(1);
 
 /// For an answer: a person reads and thinks.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -120,15 +123,58 @@ pub(crate) struct CallContext {
 /// Calls in flight on one connection.
 #[derive(Default)]
 pub(super) struct Calls {
-    known: Mutex<HashMap<ProgressToken, CallContext>>,
+    known: Mutex<Known>,
     /// Read while a call is sent: rmcp says which token it has after that, and the
     /// server may be quicker.
     sending: RwLock<()>,
+    /// Progress that had arrived was handled.
+    handled: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    in_flight: HashMap<ProgressToken, Call>,
+    /// Notifications of progress that have arrived and are not handled yet.
+    arrived: HashMap<ProgressToken, usize>,
+}
+
+struct Call {
+    id: RequestId,
+    context: CallContext,
+    /// Its answer has arrived: the server asks nothing for it any more.
+    answered: bool,
 }
 
 impl Calls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProgressToken, CallContext>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         locked(&self.known)
+    }
+
+    /// Progress has arrived; it is handled later.
+    pub(super) fn arrived(&self, token: &ProgressToken) {
+        *self.lock().arrived.entry(token.clone()).or_default() += 1;
+    }
+
+    /// The answer to a request has arrived; whoever waits for it is told later.
+    pub(super) fn answered(&self, id: &RequestId) {
+        for call in self.lock().in_flight.values_mut().filter(|call| call.id == *id) {
+            call.answered = true;
+        }
+    }
+
+    /// Waits until all progress of a call that has arrived is handled, which takes
+    /// microseconds.
+    async fn all_handled(&self, token: &ProgressToken) {
+        let handled = async {
+            loop {
+                let notified = self.handled.notified();
+                if !self.lock().arrived.contains_key(token) {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        let _ = timeout(HANDLING, handled).await;
     }
 
     /// To be held from before a call is sent until it has begun.
@@ -142,29 +188,37 @@ impl Calls {
         let _ = timeout(SENDING, self.sending.write()).await;
     }
 
-    pub(super) fn begin(self: &Arc<Self>, token: ProgressToken, context: CallContext) -> InFlight {
-        self.lock().insert(token.clone(), context);
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        token: ProgressToken,
+        id: RequestId,
+        context: CallContext,
+    ) -> InFlight {
+        self.lock().in_flight.insert(token.clone(), Call { id, context, answered: false });
         InFlight { calls: self.clone(), token }
     }
 
     async fn of(&self, token: &ProgressToken) -> Option<CallContext> {
         self.settled().await;
-        self.lock().get(token).cloned()
+        self.lock().in_flight.get(token).map(|call| call.context.clone())
     }
 
     /// Whom a server asks that does not say for which call. With calls of several
     /// clients in flight nobody can tell, and no client is asked another's question.
     async fn only(&self) -> Option<Arc<dyn Caller>> {
         self.settled().await;
-        let calls = self.lock();
-        let mut callers = calls.values().map(|context| context.caller.clone());
+        let known = self.lock();
+        let calls = known.in_flight.values().filter(|call| !call.answered);
+        let mut callers = calls.map(|call| call.context.caller.clone());
         let first = callers.next()??;
+        let mut others = callers.peekable();
+        let is_alone = others.peek().is_none();
         let of_one =
-            callers.all(|other| other.is_some_and(|other| first.client() == other.client()));
-        match calls.len() {
-            _ if !of_one => None,
-            1 => Some(first),
-            _ => first.for_any_run(),
+            others.all(|other| other.is_some_and(|other| first.client() == other.client()));
+        match of_one {
+            false => None,
+            true if is_alone => Some(first),
+            true => first.for_any_run(),
         }
     }
 }
@@ -175,9 +229,36 @@ pub(super) struct InFlight {
     token: ProgressToken,
 }
 
+impl InFlight {
+    /// The answer is there: what came before it is handled first.
+    pub(super) async fn ends(self) {
+        self.calls.all_handled(&self.token).await;
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.calls.lock().remove(&self.token);
+        self.calls.lock().in_flight.remove(&self.token);
+    }
+}
+
+/// One notification of progress that is being handled; dropped, it was.
+struct Handling<'a> {
+    calls: &'a Calls,
+    token: &'a ProgressToken,
+}
+
+impl Drop for Handling<'_> {
+    fn drop(&mut self) {
+        let mut known = self.calls.lock();
+        if let Some(count) = known.arrived.get_mut(self.token) {
+            *count -= 1;
+            if *count == 0 {
+                known.arrived.remove(self.token);
+            }
+        }
+        drop(known);
+        self.calls.handled.notify_waiters();
     }
 }
 
@@ -254,6 +335,7 @@ impl ClientHandler for Client {
         params: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
+        let _handling = Handling { calls: &self.calls, token: &params.progress_token };
         let Some(context) = self.calls.of(&params.progress_token).await else { return };
         let amount = match params.total {
             Some(total) => format!("{}/{total}", params.progress),
@@ -308,6 +390,11 @@ mod tests {
         CallContext { progress: Arc::new(|_| ()), caller: Some(caller), trace_parent: None }
     }
 
+    fn begun(calls: &Arc<Calls>, number: i64) -> InFlight {
+        let number = NumberOrString::Number(number);
+        calls.begin(ProgressToken(number.clone()), number, context())
+    }
+
     /// A server on the same machine may ask before the task that sent the call goes on.
     #[tokio::test]
     async fn a_question_waits_for_the_call_that_is_being_sent() {
@@ -319,7 +406,7 @@ mod tests {
         let of_call = token.clone();
         let progress = tokio::spawn(async move { told.of(&of_call).await.is_some() });
         tokio::task::yield_now().await;
-        let _in_flight = calls.begin(token, context());
+        let _in_flight = calls.begin(token, NumberOrString::Number(1), context());
         drop(sending);
         assert!(question.await.unwrap() && progress.await.unwrap());
     }
@@ -327,9 +414,39 @@ mod tests {
     #[tokio::test]
     async fn without_a_call_nobody_is_asked() {
         let calls = Arc::new(Calls::default());
-        let in_flight = calls.begin(ProgressToken(NumberOrString::Number(7)), context());
+        let in_flight = begun(&calls, 7);
         assert!(calls.only().await.is_some());
         drop(in_flight);
         assert!(calls.only().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_its_answer_is_asked_for_nothing() {
+        let calls = Arc::new(Calls::default());
+        let _in_flight = begun(&calls, 7);
+        calls.answered(&NumberOrString::Number(8));
+        assert!(calls.only().await.is_some());
+        calls.answered(&NumberOrString::Number(7));
+        assert!(calls.only().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_after_its_progress_and_waits_for_no_other() {
+        let calls = Arc::new(Calls::default());
+        let (token, other) = (NumberOrString::Number(7), NumberOrString::Number(8));
+        let (token, other) = (ProgressToken(token), ProgressToken(other));
+        for one in [&token, &token, &other] {
+            calls.arrived(one);
+        }
+        let in_flight = begun(&calls, 7);
+        let ends = tokio::spawn(in_flight.ends());
+        for left in [true, false] {
+            assert!(!ends.is_finished());
+            drop(Handling { calls: &calls, token: &token });
+            tokio::task::yield_now().await;
+            assert_eq!(calls.lock().arrived.contains_key(&token), left);
+        }
+        ends.await.unwrap();
+        assert!(calls.lock().arrived.contains_key(&other) && calls.lock().in_flight.is_empty());
     }
 }

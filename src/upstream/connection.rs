@@ -21,11 +21,12 @@ use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer, PeerRequestOptions,
     RoleClient, RunningService, ServiceError,
 };
-use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::auth::AuthClient;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
 use serde_json::{Value, json};
+use tokio::sync::{Notify, oneshot};
 use url::Url;
 
 use super::Limits;
@@ -35,6 +36,7 @@ use super::lines::{self, TOO_LARGE};
 use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
 use super::tokens::TokenStore;
+use super::told::Told;
 use crate::config::servers::{ServerConfig, TransportConfig};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
@@ -143,14 +145,22 @@ impl Connection {
     }
 
     /// Calls `changed` of the client when the list of tools changes. Servers of the
-    /// older eras tell without being asked.
-    pub(super) async fn listen(peer: Peer<RoleClient>, changed: Arc<tokio::sync::Notify>) {
+    /// older eras tell without being asked. `listens` ends when the server has promised
+    /// to tell, or does not; what changed before, if nobody waited for that, is told now.
+    pub(super) async fn listen(
+        peer: Peer<RoleClient>,
+        changed: Arc<Notify>,
+        listens: oneshot::Sender<()>,
+    ) {
         let modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
         if !modern {
             return;
         }
         let filter = SubscriptionFilter::builder().tools_list_changed().build();
         let Ok(mut subscription) = peer.listen(filter).await else { return };
+        if listens.send(()).is_err() {
+            changed.notify_one();
+        }
         while let Ok(Some(_)) = subscription.next().await {
             changed.notify_one();
         }
@@ -303,11 +313,15 @@ impl Connection {
             .send_request_with_option(request, options)
             .await
             .map_err(|error| self.error(error))?;
-        let _in_flight = context.map(|context| calls.begin(handle.progress_token.clone(), context));
+        let in_flight = context
+            .map(|context| calls.begin(handle.progress_token.clone(), handle.id.clone(), context));
         drop(sending);
         let mut cancel = CancelOnDrop { peer: peer.clone(), id: Some(handle.id.clone()) };
         let answer = handle.await_response().await;
         cancel.id = None;
+        if let Some(in_flight) = in_flight {
+            in_flight.ends().await;
+        }
         match answer.map_err(|error| self.error(error))? {
             ServerResult::InputRequiredResult(required) => Ok(Answered::Asks(Box::new(required))),
             ServerResult::CreateTaskResult(_) => {
@@ -432,7 +446,8 @@ async fn over_stdio(
     let longest = limits.message_bytes();
     let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
     tokio::spawn(async move { lines::pass_on(stdout, filtered, longest, &name).await });
-    let transport = AsyncRwTransport::new(output, stdin).with_max_line_length(longest + 1);
+    let inner = AsyncRwTransport::new(output, stdin).with_max_line_length(longest + 1);
+    let transport = Told { inner, calls: client.calls.clone() };
     match client.serve_with_lifecycle(transport, lifecycle()).await {
         Ok(service) => Ok((service, Some(process))),
         Err(error) => Err(match process.ended().await {
@@ -471,15 +486,16 @@ async fn over_http(
         .custom_headers(custom)
         .max_concurrent_requests(MAX_POSTS)
         .max_sse_event_size(limits.message_bytes());
+    let calls = client.calls.clone();
     let served = match manager {
         Some(manager) => {
             let http = AuthClient::new(http, manager);
-            let transport = StreamableHttpClientTransport::with_client(http, config);
-            client.serve_with_lifecycle(transport, lifecycle()).await
+            let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
+            client.serve_with_lifecycle(Told { inner, calls }, lifecycle()).await
         }
         None => {
-            let transport = StreamableHttpClientTransport::with_client(http, config);
-            client.serve_with_lifecycle(transport, lifecycle()).await
+            let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
+            client.serve_with_lifecycle(Told { inner, calls }, lifecycle()).await
         }
     };
     served.map_err(|error| initialize_error(&error, &shown_url(url)))

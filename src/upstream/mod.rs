@@ -19,6 +19,7 @@ mod redirect;
 mod search;
 mod server;
 pub(crate) mod tokens;
+mod told;
 mod tool_info;
 mod views;
 
@@ -81,6 +82,8 @@ pub(crate) struct Upstreams(Arc<Inner>);
 
 struct Inner {
     file: Option<PathBuf>,
+    /// The file as it was when it was read first.
+    read: Option<Stamp>,
     environment: Arc<HashMap<String, String>>,
     /// Where logins are kept.
     tokens: Option<Arc<Path>>,
@@ -141,8 +144,11 @@ impl Upstreams {
         limits: Limits,
         reach: RunTools,
     ) -> Result<Self, String> {
+        // Before it is read: a change from now on is seen.
+        let read = file.as_deref().and_then(stamp);
         let upstreams = Self(Arc::new(Inner {
             file,
+            read,
             environment: Arc::new(environment),
             tokens: tokens.map(Arc::from),
             limits,
@@ -199,8 +205,8 @@ impl Upstreams {
     pub(crate) fn watch(&self) {
         let Some(path) = self.0.file.clone() else { return };
         let inner = Arc::downgrade(&self.0);
+        let mut seen = self.0.read;
         tokio::spawn(async move {
-            let mut seen = stamp(&path);
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(inner) = inner.upgrade() else { return };
@@ -218,14 +224,14 @@ impl Upstreams {
 
     fn read_again(&self) {
         let read = self.read_file();
-        match &read {
+        *locked(&self.0.problem) = read.as_ref().err().cloned();
+        match read {
             Ok(()) => {
                 tracing::info!("the configuration of MCP servers has changed and was read");
                 self.connect_all();
             }
             Err(problem) => tracing::error!("the changed configuration is not used: {problem}"),
         }
-        *locked(&self.0.problem) = read.err();
     }
 
     /// Connects to all servers, in the background.
@@ -463,8 +469,10 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// What changes when a file does.
-fn stamp(path: &Path) -> Option<(u64, u64, SystemTime)> {
+/// What changes when a file does: inode, length, time of the change.
+type Stamp = (u64, u64, SystemTime);
+
+fn stamp(path: &Path) -> Option<Stamp> {
     use std::os::unix::fs::MetadataExt;
     let found = std::fs::metadata(path).ok()?;
     Some((found.ino(), found.len(), found.modified().ok()?))

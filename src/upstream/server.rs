@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
 use super::arguments::ArgumentCheck;
@@ -83,6 +83,8 @@ struct Known {
     catalog: Option<Arc<Catalog>>,
     error: Option<String>,
     generation: u64,
+    /// The connection over which the catalog came.
+    connection: Weak<Connection>,
 }
 
 /// What can be said of a server without asking it.
@@ -123,15 +125,23 @@ impl Upstream {
     }
 
     pub(crate) fn state(&self) -> State {
-        let Known { catalog, error, generation } = locked(&self.known).clone();
+        let Known { catalog, error, generation, .. } = locked(&self.known).clone();
         State { catalog, error, generation }
     }
 
-    fn note(&self, catalog: Option<Arc<Catalog>>, error: Option<String>) {
+    fn note_error(&self, error: String) {
         let mut known = locked(&self.known);
         known.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
-        known.catalog = catalog.or(known.catalog.take());
-        known.error = error;
+        known.error = Some(error);
+    }
+
+    fn note_catalog(&self, catalog: Catalog, connection: &Arc<Connection>) {
+        *locked(&self.known) = Known {
+            catalog: Some(Arc::new(catalog)),
+            error: None,
+            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
+            connection: Arc::downgrade(connection),
+        };
     }
 
     /// Whether its entry in the configuration can be used.
@@ -180,7 +190,7 @@ impl Upstream {
                 tracing::warn!(server = %self.name, "not connected: {reason}");
                 slot.pause = (slot.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
                 slot.again = Some(Instant::now() + slot.pause);
-                self.note(None, Some(reason.clone()));
+                self.note_error(reason.clone());
                 Err(self.unavailable(reason))
             }
         }
@@ -195,14 +205,17 @@ impl Upstream {
             Connection::open(client, config, environment, tokens, self.limits, &self.groups)
                 .await?;
         let connection = Arc::new(connection);
+        // Listened to first, so that no change is missed between the two.
+        let (listens, listening) = oneshot::channel();
+        tokio::spawn(Connection::listen(connection.peer(), changed.clone(), listens));
+        let _ = tokio::time::timeout(LISTEN_TIMEOUT, listening).await;
         self.list(&connection).await?;
         tracing::info!(server = %self.name, "connected");
-        tokio::spawn(Connection::listen(connection.peer(), changed.clone()));
         tokio::spawn(relist(Arc::downgrade(self), Arc::downgrade(&connection), changed));
         Ok(connection)
     }
 
-    async fn list(self: &Arc<Self>, connection: &Connection) -> Result<(), String> {
+    async fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), String> {
         let info = connection.info();
         let has_tools = info.as_ref().is_none_or(|info| info.capabilities.tools.is_some());
         let listed = if has_tools {
@@ -220,7 +233,7 @@ impl Upstream {
         // Schemas are read, ten thousand of them if the server likes.
         let made = tokio::task::spawn_blocking(move || server.catalog(&listed, instructions));
         let catalog = made.await.map_err(|error| error.to_string())?;
-        self.note(Some(Arc::new(catalog)), None);
+        self.note_catalog(catalog, connection);
         Ok(())
     }
 
@@ -276,15 +289,18 @@ impl Upstream {
     /// Closes the connection. Calls in flight have it until they end.
     pub(super) async fn close(&self) {
         self.slot.lock().await.connection = None;
+        locked(&self.known).connection = Weak::new();
     }
 
     /// Whether its process or connection is there now.
     pub(crate) fn is_connected(&self) -> bool {
-        self.slot.try_lock().is_ok_and(|slot| {
-            slot.connection.as_ref().is_some_and(|connection| !connection.is_closed())
-        })
+        let connection = locked(&self.known).connection.upgrade();
+        connection.is_some_and(|connection| !connection.is_closed())
     }
 }
+
+/// Until a server has promised to tell of changes; the list does not wait longer.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// For the list of tools, all pages.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -293,11 +309,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Lists the tools anew whenever they change, as long as the connection is in use.
-async fn relist(
-    server: std::sync::Weak<Upstream>,
-    connection: std::sync::Weak<Connection>,
-    changed: Arc<Notify>,
-) {
+async fn relist(server: Weak<Upstream>, connection: Weak<Connection>, changed: Arc<Notify>) {
     loop {
         // Nobody notifies when the connection is gone.
         let told = tokio::time::timeout(LOOK_EVERY, changed.notified()).await.is_ok();
