@@ -10,4 +10,4 @@ mod zygote;
 
 pub(crate) use control::{receive_control, send_control};
 pub(crate) use standby::{Pool, PoolConfig, PoolError};
-pub(crate) use worker::{Usage, Worker};
+pub(crate) use worker::{ReceiveError, Usage, Worker};

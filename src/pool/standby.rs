@@ -65,13 +65,14 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     config: PoolConfig,
     ready: Mutex<VecDeque<Worker>>,
-    zygote: tokio::sync::Mutex<Current>,
+    zygote: Mutex<Arc<Zygote>>,
+    /// Locked while a zygote that died is started again.
+    restart: tokio::sync::Mutex<Restart>,
     status: SandboxStatus,
     wanted: Notify,
 }
 
-struct Current {
-    zygote: Arc<Zygote>,
+struct Restart {
     backoff: Duration,
     retry_at: Instant,
 }
@@ -89,12 +90,13 @@ impl Pool {
         }
         let first =
             zygote.fork(config.max_frame, config.standby > 0).await.map_err(PoolError::Sandbox)?;
-        let current = Current { zygote, backoff: MIN_BACKOFF, retry_at: Instant::now() };
+        let restart = Restart { backoff: MIN_BACKOFF, retry_at: Instant::now() };
         let mut status = status;
         status.record_worker_layers();
         let pool = Self(Arc::new(Inner {
             ready: Mutex::new(VecDeque::new()),
-            zygote: tokio::sync::Mutex::new(current),
+            zygote: Mutex::new(zygote),
+            restart: tokio::sync::Mutex::new(restart),
             status,
             wanted: Notify::new(),
             config,
@@ -120,11 +122,9 @@ impl Pool {
         }
     }
 
-    /// Whether there is a zygote that can fork, as far as can be seen at once.
+    /// Whether there is a zygote that can fork, or a worker of one.
     pub(crate) fn has_zygote(&self) -> bool {
-        // It is locked while one that died is started again.
-        self.0.zygote.try_lock().is_ok_and(|current| !current.zygote.is_dead())
-            || self.standing_by() > 0
+        !self.0.current().is_dead() || self.standing_by() > 0
     }
 
     /// Workers that stand by.
@@ -162,34 +162,47 @@ impl Inner {
 
     /// The zygote, started anew if it died.
     async fn zygote(&self) -> Result<Arc<Zygote>, PoolError> {
-        let mut current = self.zygote.lock().await;
-        if !current.zygote.is_dead() {
-            return Ok(current.zygote.clone());
+        let living = || Some(self.current()).filter(|zygote| !zygote.is_dead());
+        if let Some(zygote) = living() {
+            return Ok(zygote);
+        }
+        let mut restart = self.restart.lock().await;
+        // Another caller may have started it while this one waited.
+        if let Some(zygote) = living() {
+            return Ok(zygote);
         }
         tracing::warn!("the zygote died and is started again");
-        if current.zygote.age() > HEALTHY_AGE {
-            current.backoff = MIN_BACKOFF;
+        if self.current().age() > HEALTHY_AGE {
+            restart.backoff = MIN_BACKOFF;
         }
-        sleep_until(current.retry_at).await;
-        current.backoff = (current.backoff * 2).min(MAX_BACKOFF);
-        current.retry_at = Instant::now() + current.backoff;
+        sleep_until(restart.retry_at).await;
+        restart.backoff = (restart.backoff * 2).min(MAX_BACKOFF);
+        restart.retry_at = Instant::now() + restart.backoff;
         let zygote = Zygote::start(&self.config.executable, &self.config.setup)
             .await
             .map(Arc::new)
             .map_err(PoolError::Zygote)?;
-        current.zygote = zygote.clone();
+        self.replace(zygote.clone());
         Ok(zygote)
+    }
+
+    fn current(&self) -> Arc<Zygote> {
+        self.zygote.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, zygote: Arc<Zygote>) {
+        *self.zygote.lock().unwrap_or_else(PoisonError::into_inner) = zygote;
     }
 
     /// Replaces a zygote that has served long enough. Its workers finish.
     async fn renew(&self) -> Result<(), String> {
-        let old = self.zygote.lock().await.zygote.clone();
+        let old = self.current();
         if old.is_dead() || old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
             return Ok(());
         }
         tracing::debug!(forks = old.forks(), "the zygote is renewed");
         let zygote = Arc::new(Zygote::start(&self.config.executable, &self.config.setup).await?);
-        self.zygote.lock().await.zygote = zygote;
+        self.replace(zygote);
         self.ready().clear();
         Ok(())
     }

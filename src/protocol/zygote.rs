@@ -1,5 +1,7 @@
 //! What the zygote and the server say to each other.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::SandboxStatus;
@@ -74,4 +76,11 @@ pub(crate) struct ExitReport {
     pub cpu_micros: u64,
     /// The largest resident set in bytes, memory shared with the zygote included.
     pub max_rss: u64,
+}
+
+impl ExitReport {
+    /// User and system CPU time.
+    pub(crate) fn cpu(&self) -> Duration {
+        Duration::from_micros(self.cpu_micros)
+    }
 }

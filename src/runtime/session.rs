@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -13,7 +14,7 @@ use super::process::Process;
 use super::queue::{Place, Way};
 use crate::broker::{Broker, Done, Event, ToolCalls};
 use crate::config::Config;
-use crate::pool::Usage;
+use crate::pool::{ReceiveError, Usage};
 use crate::protocol::{
     ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
 };
@@ -25,6 +26,17 @@ const MEASURE_EVERY: Duration = Duration::from_millis(20);
 /// From the request to stop to SIGKILL. V8 stops loops within milliseconds and
 /// some native calls (`normalize`, `replace`) only after seconds.
 const STOP_GRACE: Duration = Duration::from_millis(250);
+
+/// CPU time within [`STOP_GRACE`] that V8 stops in. A worker that was given less has
+/// had no turn: it is waited for up to [`STOP_PATIENCE`].
+const STOP_TURN: Duration = Duration::from_millis(25);
+
+/// From the request to stop to SIGKILL on a machine that has no time for the worker.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Frames that are looked through for an outcome when the time is over: what a socket
+/// holds (212,992 bytes, net.core.wmem_default) is about as many lines of output.
+const LAST_FRAMES: usize = 1024;
 
 /// From a worker's outcome to SIGKILL: it has only to exit.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
@@ -48,6 +60,8 @@ pub(super) struct Session {
     running: bool,
     /// The worker broke the protocol and was killed for it.
     violated: bool,
+    /// The worker has ended; what it said is still to be read.
+    gone: bool,
     stopping: Option<Stopping>,
     peak: Usage,
     /// Whether others come first, until they do.
@@ -56,6 +70,9 @@ pub(super) struct Session {
 
 struct Stopping {
     cause: Cause,
+    since: Instant,
+    /// CPU time that the worker had used then.
+    cpu: Duration,
     kill_at: Instant,
     killed: bool,
 }
@@ -110,6 +127,7 @@ impl Session {
             outbox: Vec::new(),
             running: false,
             violated: false,
+            gone: false,
             stopping: None,
             peak: Usage::default(),
             way,
@@ -135,13 +153,18 @@ impl Session {
         let tool_calls = tool_calls.into_iter().map(summary).collect();
         let (cause, report) = match end {
             End::Outcome(outcome) => {
-                self.peak = self.measured();
                 let cause = match self.stopping.take() {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
+                self.peak = self.measured();
                 self.worker.ends();
-                tokio::spawn(self.worker.ended(EXIT_GRACE));
+                // Once it is reaped only the zygote knows what it used.
+                if self.worker.is_alive() {
+                    tokio::spawn(self.worker.ended(EXIT_GRACE));
+                } else if let (Some(report), _) = self.worker.ended(REPORT_GRACE).await {
+                    self.peak.cpu = self.peak.cpu.max(report.cpu());
+                }
                 (cause, None)
             }
             End::Gone => {
@@ -157,8 +180,8 @@ impl Session {
                 (cause, report)
             }
         };
-        if let Some(ExitReport { cpu_micros, .. }) = report {
-            self.peak.cpu = Duration::from_micros(cpu_micros);
+        if let Some(report) = report {
+            self.peak.cpu = report.cpu();
         }
         let execution = outcome::execution(
             cause,
@@ -178,39 +201,44 @@ impl Session {
             // A worker that sends without end must not keep this thread to itself.
             tokio::task::consume_budget().await;
             // What a worker that is to stop says last is heard in any case.
-            let receive = self.stopping.is_some() || self.broker.has_room();
+            let receive = self.gone || self.stopping.is_some() || self.broker.has_room();
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
                 frame = self.worker.exchange(&mut self.outbox, receive) => {
-                    let frame = match frame {
-                        Ok(Some(frame)) => Some(frame),
-                        Ok(None) => continue,
-                        Err(_) => None,
-                    };
-                    let size = frame.as_ref().map_or(0, Vec::len);
-                    match frame.and_then(|frame| decode(&frame).ok()) {
-                        Some(message) => {
-                            if let Some(end) = self.take(message, size) {
-                                return end;
-                            }
-                        }
-                        None if size > 0 => return self.violation(),
-                        None => {
-                            self.worker.kill();
-                            return End::Gone;
-                        }
+                    if let Some(end) = self.exchanged(frame) {
+                        return end;
                     }
                 }
                 event = self.broker.next(), if self.outbox.len() < MAX_OUTBOX => {
                     self.act_on(event);
                 }
-                () = sleep_until(next) => self.time_is_over(),
-                _ = measure.tick() => {
-                    self.measure();
-                    if !receive && !self.worker.is_alive() {
-                        return End::Gone;
+                () = sleep_until(next) => {
+                    if let Some(end) = self.time_is_over() {
+                        return end;
                     }
                 }
+                _ = measure.tick() => {
+                    self.measure();
+                    self.gone = !receive && !self.worker.is_alive();
+                }
+            }
+        }
+    }
+
+    /// Acts on what [`Worker::exchange`](crate::pool::Worker::exchange) came back with.
+    fn exchanged(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
+        let frame = match frame {
+            Ok(Some(frame)) => Some(frame),
+            Ok(None) => return None,
+            Err(_) => None,
+        };
+        let size = frame.as_ref().map_or(0, Vec::len);
+        match frame.and_then(|frame| decode(&frame).ok()) {
+            Some(message) => self.take(message, size),
+            None if size > 0 => Some(self.violation()),
+            None => {
+                self.worker.kill();
+                Some(End::Gone)
             }
         }
     }
@@ -275,25 +303,47 @@ impl Session {
         }
     }
 
-    fn time_is_over(&mut self) {
+    fn time_is_over(&mut self) -> Option<End> {
+        let now = Instant::now();
         match &mut self.stopping {
-            None => self.stop(Cause::Timeout),
+            None => {
+                let end = self.said_already();
+                if end.is_none() {
+                    self.stop(Cause::Timeout);
+                }
+                return end;
+            }
             Some(stopping) => {
-                if !std::mem::replace(&mut stopping.killed, true) {
+                let used = self.worker.usage().cpu.saturating_sub(stopping.cpu);
+                let waits = used < STOP_TURN && now < stopping.since + STOP_PATIENCE;
+                if !waits && !std::mem::replace(&mut stopping.killed, true) {
                     self.worker.kill();
                 }
-                // The socket closes now; this is for a kernel that takes its time.
-                stopping.kill_at = Instant::now() + STOP_GRACE;
+                // The socket of one that is killed closes now; for it this is for a
+                // kernel that takes its time.
+                stopping.kill_at = now + STOP_GRACE;
             }
         }
+        None
+    }
+
+    /// The end that a worker has sent already: a server that had no time itself cannot
+    /// tell whether it came in time.
+    fn said_already(&mut self) -> Option<End> {
+        let receive = self.broker.has_room();
+        (0..LAST_FRAMES).find_map(|_| {
+            let frame = self.worker.exchange(&mut self.outbox, receive).now_or_never();
+            frame.and_then(|frame| self.exchanged(frame))
+        })
     }
 
     fn stop(&mut self, cause: Cause) {
         if self.stopping.is_some() {
             return;
         }
-        let kill_at = Instant::now() + STOP_GRACE;
-        self.stopping = Some(Stopping { cause, kill_at, killed: false });
+        let since = Instant::now();
+        let (cpu, kill_at) = (self.worker.usage().cpu, since + STOP_GRACE);
+        self.stopping = Some(Stopping { cause, since, cpu, kill_at, killed: false });
         // The message reaches a program that waits, the signal one that runs.
         self.outbox.extend(encode(&ServerMessage::Stop));
         self.worker.interrupt();
