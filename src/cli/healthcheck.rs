@@ -1,7 +1,7 @@
 //! `mcp-conductor healthcheck`: whether the server on this machine is alive. For
 //! images that have neither a shell nor curl.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -56,9 +56,12 @@ fn ask(stream: &mut TcpStream, host: SocketAddr, deadline: Instant) -> std::io::
     let mut length = 0;
     while length < buffer.len() && !buffer[..length].contains(&b'\n') {
         stream.set_read_timeout(Some(left(deadline)))?;
-        match stream.read(&mut buffer[length..])? {
-            0 => break,
-            read => length += read,
+        match stream.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            // By SIGCONT, as from `docker unpause`: signal(7) on sockets with a time limit.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     let text = String::from_utf8_lossy(&buffer[..length]);

@@ -251,7 +251,7 @@ pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
     let executions = runtime.executions();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     json!({
-        "healthy": runtime.standing_by() > 0 || config.standby() == 0 || runtime.active() > 0,
+        "healthy": runtime.has_zygote(),
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": uptime.as_secs(),
         "timestamp": crate::audit::timestamp(UNIX_EPOCH + now),

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
@@ -26,8 +28,9 @@ use super::{arguments, content, discovery, instructions, playbooks, progress, pr
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::telemetry::TraceParent;
 
-/// How long a result waits for the progress notifications before it.
-const LAST_PROGRESS: Duration = Duration::from_millis(500);
+/// How long a result waits for the progress notifications before it: a client that
+/// reads none of them for so long has no use for the result either.
+const LAST_PROGRESS: Duration = Duration::from_secs(5);
 
 /// Methods that this server answers.
 const OWN_METHODS: [&str; 9] = [
@@ -99,24 +102,27 @@ impl Handler {
         let request = request.with_caller(caller).with_trace_parent(parent);
         let (execution, events) = self.runtime.stream(request);
         let forwarded = progress::forward(events, context.peer, token);
-        tokio::pin!(forwarded);
+        let mut forwarded = std::pin::pin!(forwarded.fuse());
         let ended = async {
-            tokio::pin!(execution);
+            let mut execution = std::pin::pin!(execution);
             tokio::select! {
-                execution = &mut execution => {
-                    // Notifications precede the result, unless they cannot be
-                    // sent any more: the client closed its end.
-                    let _ = tokio::time::timeout(LAST_PROGRESS, &mut forwarded).await;
-                    execution
-                }
+                execution = &mut execution => execution,
+                // They cannot be sent any more: the client closed its end.
                 () = &mut forwarded => execution.await,
             }
         };
-        tokio::select! {
-            execution = ended => Some(execution),
+        let execution = tokio::select! {
+            // What has a result is not cancelled any more.
+            biased;
+            execution = ended => execution,
             // Dropping the execution kills the program.
-            () = context.ct.cancelled() => None,
+            () = context.ct.cancelled() => return None,
+        };
+        // Notifications precede the result.
+        if !forwarded.is_terminated() {
+            let _ = tokio::time::timeout(LAST_PROGRESS, forwarded).await;
         }
+        Some(execution)
     }
 
     async fn run_deno_code(

@@ -72,7 +72,10 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
         service = handler.serve((input, output)) => match service {
             Ok(service) => service,
             // The client went away before it said anything.
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {
+                let _ = tokio::time::timeout(DRAIN, writer).await;
+                return Ok(());
+            }
             Err(error) => return Err(ServeError::Handshake(error.to_string())),
         },
         () = stop.received() => return Ok(()),
@@ -181,7 +184,7 @@ async fn write_all(
             // Cancellation keeps what was read in `line`.
             read = lines.read_until(b'\n', &mut line) => {
                 if !matches!(read, Ok(1..)) && line.is_empty() {
-                    return;
+                    break;
                 }
                 if write(&mut output, &line).await.is_err() {
                     return;
@@ -196,6 +199,13 @@ async fn write_all(
                 }
                 None => answering = false,
             },
+        }
+    }
+    // The client may have said nothing after what they answer.
+    answers.close();
+    while let Some(answer) = answers.recv().await {
+        if write(&mut output, answer.as_bytes()).await.is_err() {
+            return;
         }
     }
 }
@@ -268,5 +278,18 @@ mod tests {
                  request: params must be an object\"}}\n",
             ]
         );
+    }
+
+    /// The client closes its end right after a line that is answered with an error.
+    #[tokio::test]
+    async fn answers_that_wait_are_written_when_the_service_has_ended() {
+        for _ in 0..20 {
+            let (service, _) = duplex(PIPE_BYTES);
+            let (answers, answered) = mpsc::channel(16);
+            answers.try_send("an error\n".to_owned()).expect("there is room");
+            let mut output = Vec::new();
+            write_all(service, answered, &mut output).await;
+            assert_eq!(output, b"an error\n");
+        }
     }
 }

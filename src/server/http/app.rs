@@ -33,8 +33,8 @@ pub(super) struct App<H> {
     /// No more connections, and no more requests on those that there are.
     pub stopped: CancellationToken,
     pub connections: AtomicUsize,
-    /// POSTs that are being answered.
-    pub answering: AtomicUsize,
+    /// Requests that are being answered, see [`Answering`].
+    answering: AtomicUsize,
     pub port: u16,
     /// Connections at the same time.
     pub places: usize,
@@ -106,6 +106,23 @@ impl<H: ServerHandler + Send + 'static> App<H> {
         let _ = tokio::time::timeout(listener::LAST_ANSWERS, answered).await;
         self.tenants.close_all().await;
         self.settings().anonymous.upstreams().close().await;
+    }
+}
+
+/// A POST, or a call that was taken up again, from when it was read until its answer
+/// is sent. Its run gives its place back before that.
+pub(super) struct Answering<H>(Arc<App<H>>);
+
+impl<H> Answering<H> {
+    pub(super) fn new(app: &Arc<App<H>>) -> Self {
+        app.answering.fetch_add(1, Ordering::Relaxed);
+        Self(app.clone())
+    }
+}
+
+impl<H> Drop for Answering<H> {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -22,7 +22,7 @@ use rmcp::model::{
 use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::app::App;
+use super::app::Answering;
 use super::memory::Reserved;
 use super::tenants::Tenant;
 
@@ -145,6 +145,10 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
         answers
     }
 
+    pub(super) fn has_call(&self) -> bool {
+        self.call.is_some()
+    }
+
     /// There is a stream, which has not ended yet.
     pub(super) fn begin(&mut self) {
         self.end = End::Broken;
@@ -193,29 +197,21 @@ impl<H: ServerHandler + Send + 'static> Drop for Answers<H> {
 /// A response whose end is watched.
 pub(super) struct Watched<H: ServerHandler + Send + 'static> {
     body: BoxBody<Bytes, Infallible>,
-    app: Arc<App<H>>,
     answers: Answers<H>,
-    /// Whether it answers a POST.
-    is_post: bool,
     /// What the request counts for while it is answered.
-    _admitted: Admitted,
+    _admitted: Admitted<H>,
 }
 
 /// The places that a request takes.
-pub(super) type Admitted = (OwnedSemaphorePermit, Option<Reserved>);
+pub(super) type Admitted<H> = (OwnedSemaphorePermit, Option<Reserved>, Option<Answering<H>>);
 
 impl<H: ServerHandler + Send + 'static> Watched<H> {
     pub(super) fn new(
         body: BoxBody<Bytes, Infallible>,
-        app: Arc<App<H>>,
         answers: Answers<H>,
-        is_post: bool,
-        admitted: Admitted,
+        admitted: Admitted<H>,
     ) -> Self {
-        if is_post {
-            app.answering.fetch_add(1, Ordering::Relaxed);
-        }
-        Self { body, app, answers, is_post, _admitted: admitted }
+        Self { body, answers, _admitted: admitted }
     }
 }
 
@@ -251,9 +247,6 @@ impl<H: ServerHandler + Send + 'static> Body for Watched<H> {
 
 impl<H: ServerHandler + Send + 'static> Drop for Watched<H> {
     fn drop(&mut self) {
-        if self.is_post {
-            self.app.answering.fetch_sub(1, Ordering::Relaxed);
-        }
         if self.body.is_end_stream() {
             self.answers.finish();
         }

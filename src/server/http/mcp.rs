@@ -15,7 +15,7 @@ use rmcp::ServerHandler;
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
-use super::app::{App, Settings};
+use super::app::{Answering, App, Settings};
 use super::disconnect::{self, Answers, Call, Watched};
 use super::memory::Reserved;
 use super::refusal::Refusal;
@@ -104,6 +104,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
         }
         _ => (Answers::none(tenant), None, request),
     };
+    let answering = (method == Method::POST || answers.has_call()).then(|| Answering::new(app));
     // Access may have been taken away while the body came in.
     if tenant.has_ended() {
         return Err(ended(app));
@@ -124,9 +125,8 @@ async fn answer<H: ServerHandler + Send + 'static>(
     if response.status() == StatusCode::OK {
         answers.begin();
     }
-    let (app, is_post) = (app.clone(), method == Method::POST);
-    let admitted = (place, reserved);
-    Ok(response.map(|body| Body::new(Watched::new(body, app, answers, is_post, admitted))))
+    let admitted = (place, reserved, answering);
+    Ok(response.map(|body| Body::new(Watched::new(body, answers, admitted))))
 }
 
 /// Why a tenant has ended.

@@ -189,11 +189,16 @@ pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H
     }
 }
 
-async fn close<H>(tenant: Arc<Tenant<H>>) {
+/// Stops it at once: no request is begun for it after this. The rest is the future's.
+fn close<H: ServerHandler + Send + 'static>(
+    tenant: Arc<Tenant<H>>,
+) -> impl Future<Output = ()> + Send + 'static {
     tenant.stop.cancel();
-    // Those of callers without a name are the server's own.
-    if tenant.runtime.principal().is_some() {
-        tenant.runtime.upstreams().close().await;
+    async move {
+        // Those of callers without a name are the server's own.
+        if tenant.runtime.principal().is_some() {
+            tenant.runtime.upstreams().close().await;
+        }
     }
 }
 
