@@ -280,6 +280,8 @@ impl Home {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("mcp-conductor-login-{}-{number}", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Pids are used again, and a process that is killed leaves its files.
+        let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(path.join(".mcp-conductor")).expect("a home directory");
         if let Some(servers) = servers {
             let text = json!({ "mcpServers": servers }).to_string();

@@ -208,16 +208,16 @@ fn a_program_of_two_mebibytes_is_refused() {
 fn a_timeout_ends_the_program() {
     assert_eq!(
         piped(
-            &["run", "-", "--timeout", "200"],
-            "console.log('before');\nawait new Promise((r) => setTimeout(r, 5000))"
+            &["run", "-", "--timeout", "3000"],
+            "console.log('before');\nawait new Promise((r) => setTimeout(r, 60_000))"
         ),
         Done::new(
             1,
             "",
             "before\n\
-             error: Execution timed out after 200ms\n\
-             The program ran 200 ms of wall time. Do less in one run, or pass a larger timeout: up \
-             to 300000 ms (MCP_CONDUCTOR_MAX_TIMEOUT). Output so far is kept\n"
+             error: Execution timed out after 3000ms\n\
+             The program ran 3000 ms of wall time. Do less in one run, or pass a larger timeout: \
+             up to 300000 ms (MCP_CONDUCTOR_MAX_TIMEOUT). Output so far is kept\n"
         )
     );
 }

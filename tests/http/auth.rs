@@ -8,8 +8,8 @@ use rmcp::ClientHandler;
 use serde_json::{Value, json};
 
 use super::common::{
-    Caller as _, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles, path_text,
-    refused, remove_token, rmcp_client, tokens_of,
+    Caller as _, ClosedPort, LegacySession, RUN, Server, add_token, bounded, initialize,
+    lifecycles, path_text, refused, remove_token, rmcp_client, tokens_of,
 };
 use super::fixture::{Home, within};
 use super::jwt::{
@@ -341,9 +341,8 @@ fn keys_are_fetched_and_new_ones_noticed() {
 
 #[test]
 fn an_issuer_that_is_down_stops_nobody_elses_server() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let url = format!("http://127.0.0.1:{}/keys", gone.local_addr().expect("an address").port());
-    drop(gone);
+    let closed = ClosedPort::take();
+    let url = format!("http://127.0.0.1:{}/keys", closed.number);
     let home = Home::empty();
     let alice = add_token(&home, "alice");
     let tokens = tokens_of(&home);

@@ -1,14 +1,16 @@
 //! A server on a free port of loopback, and its clients of both eras.
 
 use std::io::Read as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{sleep, spawn};
+use std::thread::spawn;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use nix::unistd::Pid;
 use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -16,7 +18,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
 use serde_json::{Value, json};
 
-use super::fixture::{Home, below, within};
+use super::fixture::{Home, WORKSPACE, below, within};
 use super::wire::{Connection, PATIENCE, Request, Response};
 
 pub const RUN: &str = "run_deno_code";
@@ -36,6 +38,19 @@ pub const ENDLESS: &str = "await new Promise((resolve) => setTimeout(resolve, 60
 /// A program that waits and returns `"done"`.
 pub fn sleeper(millis: u32) -> String {
     format!("await new Promise((resolve) => setTimeout(resolve, {millis})); 'done'")
+}
+
+/// A statement that waits for a file in the program's workspace.
+pub fn awaited(file: &str) -> String {
+    format!(
+        "while (!(await Deno.stat('{file}').then(() => true, () => false))) \
+         await new Promise((resolve) => setTimeout(resolve, 20));"
+    )
+}
+
+/// A program that waits for a file and returns `"done"`.
+pub fn waiter(file: &str) -> String {
+    format!("{} 'done'", awaited(file))
 }
 
 /// A server, killed at the end of its test. Its home goes with it.
@@ -64,6 +79,14 @@ impl Server {
     /// The same, with what is in a home directory.
     #[track_caller]
     pub fn at(home: Home, env: &[(&str, &str)], arguments: &[&str]) -> Self {
+        match Self::try_at(home, env, arguments) {
+            Ok(server) => server,
+            Err(said) => panic!("it does not listen:\n{said}"),
+        }
+    }
+
+    /// The same, or what a server said that does not listen.
+    pub fn try_at(home: Home, env: &[(&str, &str)], arguments: &[&str]) -> Result<Self, String> {
         let mut child = serve(&home, env, arguments).spawn().expect("the binary starts");
         let log = logged(&mut child);
         let mut server = Self { child, log, port: 0, home };
@@ -71,8 +94,7 @@ impl Server {
             server.port = port_in(&server.stderr()).unwrap_or(0);
             server.port != 0 || server.child.try_wait().expect("a child").is_some()
         });
-        assert!(listens && server.port != 0, "it does not listen:\n{}", server.stderr());
-        server
+        if listens && server.port != 0 { Ok(server) } else { Err(server.stderr()) }
     }
 
     /// A server for which `alice` has a token.
@@ -138,19 +160,30 @@ impl Server {
         below(self.pid()).len()
     }
 
-    /// How many processes the server has when those that come and go have settled,
-    /// and the worker stands by that each server of these tests has (see [`serve`]).
+    /// How many processes the server has while so many programs run and the worker
+    /// stands by that each server of these tests has (see [`serve`]). A program runs
+    /// until its process is gone.
     #[track_caller]
-    pub fn settled_processes(&self) -> usize {
-        let stands_by = || self.get("/metrics").text().contains("\nmcp_conductor_workers_standby 1\n");
-        let mut last = self.processes();
-        let settled = within(PATIENCE, || {
-            sleep(Duration::from_millis(300));
-            let before = std::mem::replace(&mut last, self.processes());
-            before == last && stands_by()
+    pub fn settled_processes(&self, running: u32) -> usize {
+        self.becomes(&[("executions_active", f64::from(running)), ("workers_standby", 1.0)]);
+        self.processes()
+    }
+
+    /// Waits until series of `/metrics` have these values in one scrape.
+    #[track_caller]
+    pub fn becomes(&self, expected: &[(&str, f64)]) {
+        let mut scrape = String::new();
+        let is_so = within(PATIENCE, || {
+            scrape = self.get("/metrics").text();
+            expected.iter().all(|(name, value)| series(&scrape, name) == Some(*value))
         });
-        assert!(settled, "processes come and go");
-        last
+        assert!(is_so, "{expected:?} is not in\n{scrape}");
+    }
+
+    /// Writes a file that programs [wait for](awaited).
+    #[track_caller]
+    pub fn release(&self, file: &str) {
+        self.home.write(&format!("{WORKSPACE}/{file}"), "");
     }
 
     /// Makes a token of this name in the file that [`tokens_of`] names.
@@ -294,6 +327,51 @@ pub fn tokens_of(home: &Home) -> String {
 
 pub fn path_text(path: PathBuf) -> String {
     path.into_os_string().into_string().expect("ASCII")
+}
+
+/// The value of one series of a scrape, with its labels. Nothing if there is none.
+pub fn series(scrape: &str, name: &str) -> Option<f64> {
+    let lines = scrape.lines().filter_map(|line| line.strip_prefix("mcp_conductor_"));
+    let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().and_then(|value| value.parse().ok())
+}
+
+/// How often a server is started on a port that another may take before it.
+const TRIES: usize = 3;
+
+/// A server on the port of one that has ended, which `option` names.
+#[track_caller]
+pub fn on_the_port_of(ended: impl Fn() -> u16, env: &[(&str, &str)], option: &str) -> Server {
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        let port = ended();
+        match Server::try_at(Home::empty(), env, &[option, &port.to_string()]) {
+            Ok(server) => {
+                assert_eq!(server.port, port);
+                return server;
+            }
+            Err(text) => said = text,
+        }
+    }
+    panic!("it does not listen:\n{said}");
+}
+
+/// A port of loopback at which every connection is refused: its socket has the
+/// address, so that nobody else gets it, and does not listen.
+pub struct ClosedPort {
+    pub number: u16,
+    _socket: OwnedFd,
+}
+
+impl ClosedPort {
+    #[track_caller]
+    pub fn take() -> Self {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let taken = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+        bind(taken.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("a loopback port");
+        let address: SockaddrIn = getsockname(taken.as_raw_fd()).expect("an address");
+        Self { number: address.port(), _socket: taken }
+    }
 }
 
 /// The port in `listening on http://ADDRESS:PORT/mcp`.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::common::{Caller, ENDLESS, LegacySession, RUN, Server};
-use super::fixture::{Home, only_stub, within};
-use super::wire::{PATIENCE, Request};
+use super::common::{Caller, ENDLESS, LegacySession, RUN, Server, series};
+use super::fixture::{Home, only_stub};
+use super::wire::Request;
 
 fn scrape(server: &Server) -> String {
     let response = server.get("/metrics");
@@ -18,24 +18,11 @@ fn scrape(server: &Server) -> String {
     response.text()
 }
 
-/// The value of one series, with its labels. Nothing if there is none.
-fn value(server: &Server, series: &str) -> Option<f64> {
-    let text = scrape(server);
-    let lines = text.lines().filter_map(|line| line.strip_prefix("mcp_conductor_"));
-    let mut values = lines.filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    values.next().and_then(|value| value.parse().ok())
-}
-
-#[track_caller]
-fn becomes(server: &Server, series: &str, expected: f64) {
-    let is_so = within(PATIENCE, || value(server, series) == Some(expected));
-    assert!(is_so, "{series} is not {expected} in\n{}", scrape(server));
-}
-
 #[track_caller]
 fn has(server: &Server, expected: &[(&str, f64)]) {
-    for (series, expected) in expected {
-        assert_eq!(value(server, series), Some(*expected), "{series} in\n{}", scrape(server));
+    let text = scrape(server);
+    for (name, expected) in expected {
+        assert_eq!(series(&text, name), Some(*expected), "{name} in\n{text}");
     }
 }
 
@@ -62,7 +49,7 @@ fn programs_are_counted_by_outcome_and_timed() {
         ],
     );
     // Until the worker's process has ended, its run has the place.
-    becomes(&server, "executions_active", 0.0);
+    server.becomes(&[("executions_active", 0.0)]);
     assert!(!scrape(&server).contains("canary"));
 }
 
@@ -70,12 +57,12 @@ fn programs_are_counted_by_outcome_and_timed() {
 fn a_run_in_flight_is_active_and_one_that_is_left_was_cancelled() {
     let server = Server::start(&[], &[]);
     let connection = server.client().start_program(ENDLESS);
-    becomes(&server, "executions_active", 1.0);
+    server.becomes(&[("executions_active", 1.0)]);
     // That one, and the scrape's own.
-    becomes(&server, "http_connections", 2.0);
+    server.becomes(&[("http_connections", 2.0)]);
     drop(connection);
-    becomes(&server, "executions_total{outcome=\"cancelled\"}", 1.0);
-    becomes(&server, "executions_active", 0.0);
+    server.becomes(&[("executions_total{outcome=\"cancelled\"}", 1.0)]);
+    server.becomes(&[("executions_active", 0.0)]);
 }
 
 #[test]
@@ -142,7 +129,7 @@ fn sessions_are_counted_while_they_last() {
     let session = LegacySession::open(&server);
     has(&server, &[("http_sessions", 1.0)]);
     session.close();
-    becomes(&server, "http_sessions", 0.0);
+    server.becomes(&[("http_sessions", 0.0)]);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::common::{
     Caller, Client, ENDLESS, LegacySession, RUN, RmcpClient, Server, add_token, bounded,
-    of_both_eras, path_text, refused, rmcp_client, sleeper, tokens_of,
+    of_both_eras, path_text, program, refused, rmcp_client, sleeper, tokens_of, waiter,
 };
 use super::fixture::{Home, upstream, within};
 use super::jwt::{ISSUER, PUBLIC_URL, TextServer, claims, key, signed};
@@ -346,7 +345,7 @@ fn a_session_is_its_principals_only() {
 fn a_run_of_one_cannot_be_cancelled_by_another() {
     let team = Team::new("");
     let (hers, his) = (team.session(&team.alice), team.session(&team.bob));
-    let request = hers.request("tools/call", super::common::program(&sleeper(1500)));
+    let request = hers.request("tools/call", program(&sleeper(1500)));
     let message: Value = serde_json::from_slice(&request.body).expect("JSON");
     let mut connection = team.server.connect();
     connection.send(&request);
@@ -497,7 +496,7 @@ fn those_without_a_section_have_that_of_all_others() {
     let team = Team::at(
         home,
         "[principals.alice]\nworkspace = \"@ROOT@/alice\"\n\
-         [principals.\"*\"]\nworkspace = \"@ROOT@/all/{principal}\"\ndefault_timeout = 700\n",
+         [principals.\"*\"]\nworkspace = \"@ROOT@/all/{principal}\"\ndefault_timeout = 5000\n",
     );
     let carol = team.server.client_as(&carol);
     let root = team.server.home.root();
@@ -511,8 +510,11 @@ fn those_without_a_section_have_that_of_all_others() {
         let (name, message) = carol.thrown(&format!("Deno.readTextFile('{path}')"));
         assert_eq!(name, "NotCapable", "{message}");
     }
-    assert_eq!(team.bob.call(&sleeper(3000))["error"], "Execution timed out after 700ms");
-    assert_eq!(team.alice.value(&sleeper(1000)), "done");
+    let longer = json!({ "name": RUN, "arguments": { "deno_code": sleeper(6000) } });
+    let mut alices = team.alice.start("tools/call", longer);
+    assert_eq!(team.bob.call(&sleeper(60_000))["error"], "Execution timed out after 5000ms");
+    let answer = alices.receive().expect("an answer").answer();
+    assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer:#}");
 }
 
 /// A server that takes tokens of an issuer, with this configuration beside it.
@@ -618,15 +620,19 @@ fn what_one_is_told_is_not_for_anybody_elses_cache() {
     }
 }
 
+/// What the health tool says of a client's runs: active, waiting, and at most active.
+#[track_caller]
+fn executions(client: &Client) -> [Value; 3] {
+    let mut executions = client.structured("health", json!({}))["executions"].take();
+    ["active", "waiting", "maximum"].map(|member| executions[member].take())
+}
+
 #[test]
 fn the_health_tool_counts_the_callers_runs_and_no_others() {
     let team = Team::new("max_concurrent = 6\n[principals.alice]\nprincipal_concurrent = 2\n");
     let _run = team.bob.start_program(ENDLESS);
-    let executions = |client: &Client| client.structured("health", json!({}))["executions"].take();
-    let of =
-        |active: u32, maximum: u32| json!({ "active": active, "waiting": 0, "maximum": maximum });
-    assert_eq!(executions(&team.alice), of(0, 2));
-    assert_eq!(executions(&team.bob), of(1, 3));
+    assert_eq!(executions(&team.alice), [0, 0, 2]);
+    assert_eq!(executions(&team.bob), [1, 0, 3]);
 }
 
 #[test]
@@ -665,19 +671,17 @@ fn sections_that_cannot_be_used_stop_the_server() {
 #[test]
 fn a_principal_that_floods_does_not_close_the_server_to_another() {
     let team = Team::new("[principals.alice]\nprincipal_concurrent = 1\nprincipal_queue = 1\n");
-    let held: Vec<_> = (0..4)
-        .map(|_| {
-            let alice = team.alice.clone();
-            std::thread::spawn(move || {
-                alice.ask("tools/call", super::common::program(&sleeper(1500))).answer()
-            })
-        })
-        .collect();
-    std::thread::sleep(Duration::from_millis(500));
+    let call = || team.alice.start("tools/call", program(&waiter("go")));
+    let mut held = [call(), call()];
+    assert!(within(PATIENCE, || executions(&team.alice) == [1, 1, 1]), "one runs and one waits");
+    for _ in 0..2 {
+        let busy = team.alice.ask("tools/call", program("1")).text();
+        assert!(busy.contains("MCP_CONDUCTOR_PRINCIPAL_CONCURRENT"), "{busy}");
+    }
     assert_eq!(team.bob.value("1"), 1);
-    let answers: Vec<Value> = held.into_iter().map(|call| call.join().expect("answered")).collect();
-    let done = |answer: &&Value| answer["result"]["structuredContent"]["returnValue"] == "done";
-    assert_eq!(answers.iter().filter(done).count(), 2, "{answers:#?}");
-    let busy = answers.iter().find(|answer| !done(answer)).expect("one is refused").to_string();
-    assert!(busy.contains("MCP_CONDUCTOR_PRINCIPAL_CONCURRENT"), "{busy}");
+    team.server.release("go");
+    for call in &mut held {
+        let answer = call.receive().expect("an answer").answer();
+        assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer:#}");
+    }
 }

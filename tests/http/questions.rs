@@ -1,9 +1,14 @@
 //! Questions of upstream servers on the streams of calls, byte for byte, and streams
 //! of several calls that are taken up again (MCP 2025-11-25, Transports).
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::common::{LegacySession, RUN, Server, add_token, answer_of, of_both_eras, tokens_of};
+use super::common::{
+    LegacySession, RUN, Server, add_token, answer_of, awaited, of_both_eras, tokens_of,
+};
 use super::fixture::{Home, upstream};
 use super::wire::{Connection, Request};
 
@@ -154,17 +159,14 @@ fn first_event(connection: &mut Connection) -> String {
     event.id.expect("an id")
 }
 
-/// The second takes longer than the time that a client has to come back.
 #[test]
 fn two_calls_whose_streams_broke_are_both_taken_up() {
     let server = Server::start(&[], &[]);
     let session = LegacySession::open(&server);
-    let wait = |millis: u32, value: &str| {
-        format!("await new Promise((resolve) => setTimeout(resolve, {millis})); '{value}'")
-    };
+    let returns_after = |file: &str| format!("{} '{file}'", awaited(file));
     let (first_id, second_id) = (json!(ID), json!("abc"));
-    let mut first = call(&session, &first_id, &wait(2000, "one"));
-    let mut second = call(&session, &second_id, &wait(6000, "two"));
+    let mut first = call(&session, &first_id, &returns_after("one"));
+    let mut second = call(&session, &second_id, &returns_after("two"));
     let (first_last, second_last) = (first_event(&mut first), first_event(&mut second));
     assert_ne!(first_last, second_last);
     drop(first);
@@ -176,6 +178,10 @@ fn two_calls_whose_streams_broke_are_both_taken_up() {
         assert_eq!(connection.head().expect("an answer").status, 200);
         streams.push(connection);
     }
+    server.release("one");
     returns(&mut streams[0], &first_id, &json!("one"));
+    // Longer than the 3 s that a client has to come back.
+    sleep(Duration::from_secs(4));
+    server.release("two");
     returns(&mut streams[1], &second_id, &json!("two"));
 }

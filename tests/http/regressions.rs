@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::common::{
     Caller, Client, ENDLESS, LegacySession, Server, add_token, answer_of, of_both_eras, path_text,
-    program, refused, remove_token, sleeper, tokens_of,
+    program, refused, remove_token, sleeper, tokens_of, waiter,
 };
 use super::fixture::{AUDIT_LOG, Home, within};
 use super::jwt::TextServer;
@@ -19,11 +19,8 @@ use super::wire::{Connection, PATIENCE, Request, Response};
 
 const CONFIGURATION: &str = "conductor.toml";
 
-/// What ends at once: this much is for the machine.
-const AT_ONCE: Duration = Duration::from_secs(2);
-
 /// A client has 3 s to come back to its run, and the machine the rest.
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = Duration::from_secs(10);
 
 /// Of JSON-RPC 2.0, section 5.1.
 const INVALID_REQUEST: i32 = -32600;
@@ -159,7 +156,7 @@ fn large_messages_in_parallel_take_neither_the_memory_nor_the_time_of_others() {
                 let start = Instant::now();
                 assert_eq!(server.get("/health").status, 200);
                 let waited = start.elapsed();
-                assert!(waited < Duration::from_secs(1), "round {round}: {waited:?}");
+                assert!(waited < Duration::from_secs(5), "round {round}: {waited:?}");
                 if posts.iter().all(thread::ScopedJoinHandle::is_finished) {
                     break;
                 }
@@ -192,7 +189,7 @@ fn a_stream_that_took_up_nothing_ends_no_run_when_it_breaks_off() {
 fn a_stream_that_took_up_nothing_keeps_no_run_whose_client_is_gone() {
     let server = Server::start(&[], &[]);
     server.works();
-    let processes = server.settled_processes();
+    let processes = server.settled_processes(0);
     for first_listens in [true, false] {
         let session = LegacySession::open(&server);
         let connection = session.start_program(ENDLESS);
@@ -207,7 +204,7 @@ fn a_stream_that_took_up_nothing_keeps_no_run_whose_client_is_gone() {
         }
         none_runs_within(&server, processes, SOON);
         assert_eq!(session.value("1"), 1);
-        assert_eq!(server.settled_processes(), processes);
+        assert_eq!(server.settled_processes(0), processes);
     }
 }
 
@@ -293,9 +290,9 @@ fn streams_of_one_principal_leave_places_for_another() {
         }
         sleep(Duration::from_secs(1));
         assert_eq!(bobs.value("2"), 2, "{}", server.stderr());
-        // Her own part she has.
-        let status = streams[0].head().expect("an answer").status;
-        assert_eq!(status, 200, "{}", server.stderr());
+        // Her own part she has. Which of her connections come first is the server's to decide.
+        let is_open = |stream: &mut Connection| stream.head().is_ok_and(|head| head.status == 200);
+        assert!(streams.iter_mut().any(is_open), "{}", server.stderr());
         drop(streams);
         let again = within(PATIENCE, || {
             let response = server.client(&alice).ask("tools/list", json!({}));
@@ -322,9 +319,9 @@ fn with_id(caller: &dyn Caller, method: &str, params: Value, id: &Value) -> Requ
 fn an_id_belongs_to_one_call_at_a_time() {
     let server = Server::start(&[], &[]);
     let (session, other) = (LegacySession::open(&server), LegacySession::open(&server));
-    for id in [json!(4_000_007), json!("the same")] {
+    for (file, id) in [("first", json!(4_000_007)), ("second", json!("the same"))] {
         let mut first = server.connect();
-        first.send(&with_id(&session, "tools/call", program(&sleeper(3000)), &id));
+        first.send(&with_id(&session, "tools/call", program(&waiter(file)), &id));
         assert_eq!(first.head().expect("an answer").status, 200);
         first.message_where(|message| message["params"]["message"] == "on");
         for (method, params) in [("ping", json!({})), ("tools/call", program("1"))] {
@@ -343,13 +340,14 @@ fn an_id_belongs_to_one_call_at_a_time() {
         let response = server.send(&with_id(&session, "tools/list", json!({}), &unlike));
         assert_eq!((response.status, &response.answer()["id"]), (200, &unlike));
 
+        server.release(file);
         let answer = answer_of(&mut first);
         assert_eq!(answer["id"], id);
         assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
         assert_eq!(first.message().expect("a stream"), None);
         let mut again = server.send(&with_id(&session, "ping", json!({}), &id));
         // The server may notice the end of the stream after its client.
-        within(AT_ONCE, || {
+        within(PATIENCE, || {
             if again.status == 400 {
                 again = server.send(&with_id(&session, "ping", json!({}), &id));
             }
@@ -474,9 +472,10 @@ fn a_run_that_finds_no_place_is_in_the_audit_log() {
     ];
     let server = Server::at(home, &env, &[]);
     let alice = server.client_as(&alice);
-    let mut running = alice.start_program(&sleeper(3000));
+    let mut running = alice.start_program(&waiter("go"));
     let answer = alice.ask("tools/call", program("1")).text();
     assert!(answer.contains("Busy"), "{answer}");
+    server.release("go");
     is_done(&mut running);
     let runs = || -> Vec<Value> {
         let lines = server.home.audit().into_iter();
@@ -498,19 +497,21 @@ fn a_new_token_of_an_old_name_is_another_holder() {
     let alices = LegacySession::open_as(&server, &old);
     let bobs = LegacySession::open_as(&server, &bob);
     assert_eq!((alices.value("1"), bobs.value("2")), (json!(1), json!(2)));
-    let processes = server.settled_processes();
+    let processes = server.settled_processes(0);
     let _running = [alices.start_program(ENDLESS), server.client_as(&old).start_program(ENDLESS)];
-    let mut bobs_run = bobs.start_program(&sleeper(3000));
+    let mut bobs_run = bobs.start_program(&waiter("go"));
     run(&server, processes, 3);
 
     remove_token(&server.home, "alice");
     let new = server.token("alice");
     assert_ne!(new, old);
     let said = read_again(&server);
-    let start = Instant::now();
     assert!(said.contains("was read again"), "{said}");
+    // Bob's goes on.
+    none_runs_within(&server, processes + 1, SOON);
+    server.release("go");
     is_done(&mut bobs_run);
-    none_runs_within(&server, processes, SOON.saturating_sub(start.elapsed()));
+    none_runs_within(&server, processes, SOON);
 
     assert_eq!(server.client_as(&old).ask("tools/list", json!({})).status, 401);
     assert_eq!(alices.ask("tools/list", json!({})).status, 401);
@@ -574,13 +575,13 @@ fn the_audit_log_in_use_stays_closed_when_the_file_names_another() {
 fn the_end_of_a_session_is_answered_with_204_and_ends_its_run() {
     let server = Server::start(&[], &[]);
     server.works();
-    let processes = server.settled_processes();
+    let processes = server.settled_processes(0);
     let (ended, kept) = (LegacySession::open(&server), LegacySession::open(&server));
     let _running = ended.start_program(ENDLESS);
     run(&server, processes, 1);
     let response = ended.close();
     assert_eq!((response.status, response.text()), (204, String::new()));
-    none_runs_within(&server, processes, AT_ONCE);
+    none_runs_within(&server, processes, SOON);
     assert_eq!(ended.ask("tools/list", json!({})).status, 404);
 
     // Another session's run is its own.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::common::{Caller, LegacySession, RUN, Server, refused};
+use super::common::{Caller, ClosedPort, LegacySession, RUN, Server, refused};
 use super::fixture::{Home, only_stub, upstream, within};
 use super::wire::PATIENCE;
 
@@ -484,8 +484,8 @@ fn the_last_spans_are_sent_when_the_server_ends() {
 
 #[test]
 fn without_its_collector_a_server_works_says_so_once_and_ends_in_time() {
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let collector = Collector { port: closed.port(), ..Collector::default() };
+    let closed = ClosedPort::take();
+    let collector = Collector { port: closed.number, ..Collector::default() };
     let mut server = traced(&collector, Home::empty(), &[]);
     server.works();
     server.logs(&["traces are lost"]);

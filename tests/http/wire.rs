@@ -289,7 +289,7 @@ impl Connection {
             return Ok(Vec::new());
         }
         let mut piece = vec![0; most.min(64 << 10)];
-        let length = self.reader.read(&mut piece)?;
+        let length = self.some(&mut piece)?;
         piece.truncate(length);
         match &mut self.framing {
             Framing::UntilClosed => {}
@@ -304,6 +304,16 @@ impl Connection {
             Framing::Ended => unreachable!("nothing is read then"),
         }
         Ok(piece)
+    }
+
+    /// Reads some bytes. A socket with a time limit is interrupted by SIGCONT too, signal(7).
+    fn some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.reader.read(bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 
     fn next_chunk(&mut self) -> io::Result<Framing> {
@@ -372,11 +382,9 @@ impl Connection {
         self.patience(limit);
         let mut byte = [0; 1];
         loop {
-            match self.reader.read(&mut byte) {
+            match self.some(&mut byte) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                // A socket with a time limit is interrupted by SIGCONT too, signal(7).
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
                 }

@@ -7,10 +7,24 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Tests that look at processes take turns.
+/// Longest wait for processes to come or to go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often they are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Tests that look at processes take turns. Those of the test before are gone by then:
+/// its tokio runtime ends after its turn, and the kernel takes its time for them.
+#[track_caller]
 pub fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let end = Instant::now() + PATIENCE;
+    while !descendants().is_empty() {
+        assert!(Instant::now() < end, "left of another test: {:?}", descendants());
+        std::thread::sleep(LOOK_EVERY);
+    }
+    turn
 }
 
 /// Every process with its parent, zombies left out.
@@ -63,8 +77,13 @@ pub fn workers() -> Vec<i32> {
 }
 
 pub fn kill_9(pids: &[i32]) {
+    signal(pids, Signal::SIGKILL);
+}
+
+/// Some may have ended by themselves.
+pub fn signal(pids: &[i32], signal: Signal) {
     for &pid in pids {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 
@@ -82,9 +101,14 @@ pub fn resident_anonymous() -> u64 {
 
 /// Waits until a condition holds, at most ten seconds.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < end, "{what}: {:?}", descendants());
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // This process may have been stopped since it last looked.
+        let is_last = Instant::now() > end;
+        if condition() {
+            return;
+        }
+        assert!(!is_last, "{what}: {:?}", descendants());
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

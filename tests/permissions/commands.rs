@@ -1,11 +1,9 @@
 //! `Deno.Command`: what is granted runs, as in Deno. Without Landlock no command
 //! can be granted, and these tests are skipped.
 
-use std::time::Duration;
-
 use mcp_conductor::ErrorKind;
 
-use crate::fixture::within;
+use crate::fixture::eventually;
 use crate::{Host, WORKSPACE, landlock};
 
 const RUN: &str = "allow-run=sh,cat,sleep,echo,true,env,pwd,ls,yes";
@@ -33,7 +31,7 @@ pub const SHELL: &str = r#"
 
 /// Whether everything that a program started is gone.
 pub fn nothing_is_left(host: &Host) -> bool {
-    within(Duration::from_secs(5), || host.files.strays().is_empty())
+    eventually(|| host.files.strays().is_empty())
 }
 
 #[test]

@@ -8,8 +8,7 @@ use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::json;
 
 use crate::commands::{SHELL, host, nothing_is_left};
-use crate::fixture::within;
-use crate::servers::Loopback;
+use crate::fixture::eventually;
 use crate::{EVENT_LOOP, Host, WORKSPACE, landlock};
 
 /// `true` for a script that fails, says that it may not, and prints nothing.
@@ -85,9 +84,8 @@ fn connects(grants: &str) -> Option<usize> {
         eprintln!("skipped: there is no /bin/bash");
         return None;
     }
-    let own = Loopback::start("P2");
     let grants = format!("{WORKSPACE},allow-run=/bin/bash{grants}");
-    let host = Host::with_grants(&grants);
+    let (host, own) = Host::with_server(&grants);
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} && echo connected", own.port);
     let program =
         "const o = await new Deno.Command('/bin/bash', { args: ['-c', SCRIPT] }).output();
@@ -171,7 +169,7 @@ fn a_command_ends_with_a_run_that_times_out_or_is_dropped() {
     let runtime = host.runtime().clone();
     let run = EVENT_LOOP.spawn(async move { runtime.execute(ExecuteRequest::new(source)).await });
     let started = || !host.files.strays().is_empty();
-    assert!(within(Duration::from_secs(5), started), "it never started");
+    assert!(eventually(started), "it never started");
     run.abort();
     assert!(nothing_is_left(&host), "{:?}", host.files.strays());
 }

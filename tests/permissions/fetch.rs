@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use mcp_conductor::{ErrorKind, ExecuteRequest};
 
 use crate::Host;
-use crate::fixture::within;
-use crate::servers::{Loopback, P1};
+use crate::fixture::eventually;
+use crate::servers::P1;
 
 pub const NET: &str = "allow-net=127.0.0.1:@P2@,127.0.0.1:@P3@";
 
@@ -199,8 +199,9 @@ fn redirects_are_followed_as_asked() {
 
 #[test]
 fn each_hop_of_a_redirect_is_decided_anew() {
+    let host = host();
     let before = P1.connections();
-    host().gives(
+    host.gives(
         &format!(
             r#"{ECHO}
         const follow = (url: string) => t(async () => (await fetch(u + to(url))).status);
@@ -226,12 +227,15 @@ fn each_hop_of_a_redirect_is_decided_anew() {
 
 #[test]
 fn a_body_is_read_as_it_comes_and_sent_as_it_is_made() {
-    host().gives(
+    let (host, own) = Host::with_server(&format!("{NET},127.0.0.1:@OWN@"));
+    let port = own.port;
+    host.gives(
         &format!(
             r#"{ECHO}
-        const chunks: string[] = [], times: number[] = [];
-        for await (const chunk of (await fetch(u + "/chunks")).body!) {{
-          chunks.push(text(chunk)), times.push(Date.now());
+        const chunks: string[] = [], own = "http://127.0.0.1:{port}";
+        for await (const chunk of (await fetch(own + "/chunks")).body!) {{
+          chunks.push(text(chunk));
+          await fetch(own + "/next");
         }}
         const {{ readable, writable }} = new TransformStream();
         const sent = fetch(u + "/echo", {{ method: "POST", body: readable }});
@@ -246,17 +250,18 @@ fn a_body_is_read_as_it_comes_and_sent_as_it_is_made() {
         const cut = (await fetch(u + "/big")).body!.getReader();
         const first = (await cut.read()).value!.length > 0;
         await cut.cancel();
-        return [chunks, times[2] - times[0] > 250, parts(await (await sent).text()), back.length, first,
+        return [chunks, parts(await (await sent).text()), back.length, first,
           await cut.read().then((r) => r.done)];"#
         ),
-        r#"[["one", "two", "six"], true, ["POST /echo", "", "abc"], 3000000, true, true]"#,
+        r#"[["one", "two", "six"], ["POST /echo", "", "abc"], 3000000, true, true]"#,
     );
 }
 
 #[test]
 fn a_request_can_be_aborted_before_and_while_it_runs() {
+    let host = host();
     let start = Instant::now();
-    host().gives(
+    host.gives(
         &format!(
             r#"{ECHO}
         const aborted = AbortSignal.abort();
@@ -265,16 +270,17 @@ fn a_request_can_be_aborted_before_and_while_it_runs() {
           setTimeout(() => controller.abort(reason), 100);
           return controller.signal;
         }};
-        const signal = later();
-        const reader = (await fetch(u + "/slow", {{ signal }})).body!.getReader();
-        const first = text((await reader.read()).value!);
+        const controller = new AbortController(), signal = controller.signal;
+        const reader = (await fetch(u + "/byte", {{ signal }})).body!.getReader();
+        const first = text((await reader.read()).value!), second = t(() => reader.read());
+        controller.abort();
         const stream = new ReadableStream({{ pull: () => new Promise(() => {{}}) }});
         return [
           await t(() => fetch(u + "/hello", {{ signal: aborted }})),
           await t(() => fetch(u + "/hang", {{ signal: later() }})),
           await t(() => fetch(u + "/hang", {{ signal: later("why") }})),
           await t(() => fetch(u + "/hang", {{ signal: AbortSignal.timeout(100) }})),
-          first, await t(() => reader.read()),
+          first, await second,
           await t(() => fetch(u + "/echo", {{ method: "POST", body: stream, signal: later() }})),
         ];"#
         ),
@@ -288,28 +294,32 @@ fn a_request_can_be_aborted_before_and_while_it_runs() {
             "AbortError: The signal has been aborted [20]"
         ]"#,
     );
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_server_that_never_answers_costs_the_run_and_no_more() {
-    let own = Loopback::start("P2");
-    let host = Host::with_grants(&format!("allow-net=127.0.0.1:{}", own.port));
+    let (host, own) = Host::with_server("allow-net=127.0.0.1:@OWN@");
     let source = format!("await fetch('http://127.0.0.1:{}/hang')", own.port);
-    let request = ExecuteRequest::new(source).with_timeout(Duration::from_millis(500));
-    let error = host.execute(request).error.expect("it never answers");
-    assert_eq!(error.kind, ErrorKind::Timeout);
-    assert_eq!(error.message, "Execution timed out after 500ms");
+    // On a busy machine a short time is over before the program has a connection.
+    for millis in [500, 2000, 8000, 20_000] {
+        let request = ExecuteRequest::new(&*source).with_timeout(Duration::from_millis(millis));
+        let error = host.execute(request).error.expect("it never answers");
+        assert_eq!(error.kind, ErrorKind::Timeout);
+        assert_eq!(error.message, format!("Execution timed out after {millis}ms"));
+        if own.connections() > 0 {
+            break;
+        }
+    }
     assert_eq!(own.connections(), 1);
-    assert!(within(Duration::from_secs(5), || own.open() == 0), "the connection is still open");
+    assert!(eventually(|| own.open() == 0), "the connection is still open");
 }
 
 #[test]
 fn a_connection_that_was_not_read_ends_with_the_run() {
-    let own = Loopback::start("P2");
-    let host = Host::with_grants(&format!("allow-net=127.0.0.1:{}", own.port));
+    let (host, own) = Host::with_server("allow-net=127.0.0.1:@OWN@");
     let source = "const r = await fetch('http://127.0.0.1:PORT/big'); Deno.exit(0)";
     let execution = host.run(&source.replace("PORT", &own.port.to_string()));
     assert_eq!(execution.error, None);
-    assert!(within(Duration::from_secs(5), || own.open() == 0), "the connection is still open");
+    assert!(eventually(|| own.open() == 0), "the connection is still open");
 }

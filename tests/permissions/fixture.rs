@@ -40,13 +40,13 @@ pub struct Fixture {
 impl Fixture {
     pub fn new() -> Self {
         let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
-        let mut fixture = Self::for_one_that_is_alone();
+        let mut fixture = Self::in_the_same_turn();
         fixture._turn = Some(turn);
         fixture
     }
 
-    /// For the holder of [`alone`].
-    pub fn for_one_that_is_alone() -> Self {
+    /// For the holder of [`alone`], or of another fixture.
+    pub fn in_the_same_turn() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let parent = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
@@ -204,9 +204,12 @@ fn git(directory: &Path, args: &[&str]) {
     assert!(status.success(), "git {args:?}");
 }
 
+/// For what takes a moment on a machine that has time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until a condition holds, and says whether it ever did.
-pub fn within(limit: Duration, condition: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + limit;
+pub fn eventually(condition: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
     while !condition() {
         if Instant::now() > end {
             return false;

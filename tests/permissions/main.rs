@@ -29,6 +29,7 @@ use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Runtime, Start
 use serde_json::Value;
 
 use fixture::Fixture;
+use servers::Loopback;
 
 /// A [`Runtime`] lives in the event loop that it was made in, so all tests of
 /// this binary share one.
@@ -73,6 +74,15 @@ impl Host {
     ) -> Self {
         let runtime = start(&files, grants, adjust).expect("the grants are valid");
         Self { runtime: Some(runtime), files }
+    }
+
+    /// With a loopback server of the test's own: `@OWN@` stands for its port in the grants.
+    pub(crate) fn with_server(grants: &str) -> (Self, Loopback) {
+        // First the turn: the server is a descriptor more.
+        let files = Fixture::new();
+        let server = Loopback::start("P2");
+        let grants = grants.replace("@OWN@", &server.port.to_string());
+        (Self::over(files, &grants, |config| config), server)
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

@@ -7,16 +7,17 @@ const t = async (f: () => unknown) => {
     return `${e}` + (e.code ? ` [${e.code}]` : "");
   }
 };
-// Both forms of a function, each on names of its own: * is a or s. One value if
-// they agree.
+// Both forms of a function, one after the other, each on names of its own: * is a or
+// s. One value if they agree.
 const both = async (name: string, ...args: unknown[]) => {
   const own = (x: string) => (arg: unknown) =>
     typeof arg === "string" ? arg.replaceAll("*", x) : arg;
-  const [a, s] = await Promise.all([["a", name], ["s", name + "Sync"]].map(async ([x, name]) => {
+  const told = async (x: string, name: string) => {
     const value = await t(() => D[name](...args.map(own(x))));
     if (typeof value !== "string") return value;
     return args.reduce((v: any, arg) => v.replaceAll(`'${own(x)(arg)}'`, `'${arg}'`), value);
-  }));
+  };
+  const a = await told("a", name), s = await told("s", name + "Sync");
   return JSON.stringify(a) === JSON.stringify(s) ? a : [a, s];
 };
 // Of both files: of the asynchronous form, and of the other.

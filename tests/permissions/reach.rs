@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::json;
+use tokio::net::TcpSocket;
 
 use crate::Host;
 use crate::fetch::{ECHO, NET, host};
@@ -13,9 +14,11 @@ use crate::servers::P1;
 
 #[test]
 fn a_host_that_is_not_granted_is_refused_by_name() {
+    // One turn for all of them: another test that is alone may connect to P1.
+    let _turn = Fixture::new();
+    let server = |grants: &str| Host::over(Fixture::in_the_same_turn(), grants, |config| config);
     let refused = |grants: &str, url: &str, target: &str| {
-        let host = Host::with_grants(grants);
-        let (kind, message) = host.error(&format!("await fetch('{url}')"));
+        let (kind, message) = server(grants).error(&format!("await fetch('{url}')"));
         assert_eq!(kind, ErrorKind::Permission, "{message}");
         let start = format!("NotCapable: Requires net access to \"{target}\"");
         assert!(message.starts_with(&start), "{message}");
@@ -24,7 +27,7 @@ fn a_host_that_is_not_granted_is_refused_by_name() {
     let before = P1.connections();
     let message = "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the \
         --allow-net flag";
-    let (kind, text) = host().error("await fetch('http://127.0.0.1:@P1@/?token=secret')");
+    let (kind, text) = server(NET).error("await fetch('http://127.0.0.1:@P1@/?token=secret')");
     assert_eq!((kind, text.as_str()), (ErrorKind::Permission, message));
     refused("none", "https://example.com/", "example.com:443");
     refused(NET, "http://user:pass@example.com/", "example.com:80");
@@ -57,9 +60,13 @@ fn a_grant_opens_what_it_names() {
 
 #[test]
 fn a_server_that_is_not_there_is_a_clear_error() {
-    // Bound and closed again: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let host = Host::with_grants(&format!("allow-net=127.0.0.1:{port},nowhere.invalid"));
+    let files = Fixture::new();
+    // Bound, so that nobody else gets the port; connect(2) is refused as nobody listens.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    let grants = format!("allow-net=127.0.0.1:{port},nowhere.invalid");
+    let host = Host::over(files, &grants, |config| config);
     let (kind, message) = host.error(&format!("await fetch('http://u:p@127.0.0.1:{port}/x')"));
     assert_eq!(kind, ErrorKind::Runtime);
     let start = format!("TypeError: error sending request for url (http://127.0.0.1:{port}/x)");

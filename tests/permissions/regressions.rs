@@ -7,12 +7,12 @@ use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::{Value, json};
 
 use crate::commands::{self, SHELL};
-use crate::fixture::{Fixture, within};
-use crate::servers::Loopback;
-use crate::{EVENT_LOOP, Host, WORKSPACE};
+use crate::fixture::{Fixture, eventually};
+use crate::{EVENT_LOOP, Host, WORKSPACE, audit};
 
-/// What the programs here wait for takes 10 s and more; tests run side by side.
-const AT_ONCE: Duration = Duration::from_secs(3);
+/// What the programs here wait for takes 100 s and more, and the default timeout is
+/// 30 s; tests run side by side.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Runs a program that asks for a lot, and at the same time another one, which is
 /// to be answered all the same; then a third.
@@ -42,6 +42,40 @@ fn a_flood_of_reads_is_answered_and_stops_nobody() {
     assert_answers_beside(&host, awaited, &json!(1));
 }
 
+/// A socket that is full in one direction is read from, so that the other end goes on;
+/// what was read like that is an answer too.
+#[test]
+fn what_is_asked_for_before_a_lot_is_printed_arrives() {
+    let host = Host::of_the_workspace();
+    // 900 kB: what is printed beyond 1 MiB is not sent.
+    let program = "
+        await new Promise((done) => setTimeout(done, 5));
+        const text = Deno.readTextFile('hello.txt');
+        for (let i = 0; i < 9000; i++) console.log('x'.repeat(99));
+        [await text, 'done']";
+    for _ in 0..20 {
+        assert_eq!(host.value(program), json!(["hello", "done"]));
+    }
+}
+
+#[test]
+fn what_is_read_before_a_change_of_directory_is_of_the_old_one() {
+    let host = Host::of_the_workspace();
+    for (file, text) in [("ws/who.txt", "outer"), ("ws/x/who.txt", "inner")] {
+        std::fs::write(host.files.path(file), text).unwrap();
+    }
+    let program = "
+        const seen = new Set<string>();
+        for (let i = 0; i < 100; i++) {
+          const reads = Array.from({ length: 40 }, () => Deno.readTextFile('who.txt'));
+          Deno.chdir('x');
+          for (const text of await Promise.all(reads)) seen.add(text);
+          Deno.chdir('..');
+        }
+        [...seen]";
+    assert_eq!(host.value(program), json!(["outer"]));
+}
+
 #[test]
 fn a_flood_of_reads_that_are_cancelled_stops_nobody() {
     let host = Host::of_the_workspace();
@@ -67,8 +101,7 @@ fn a_flood_of_reads_that_are_cancelled_stops_nobody() {
 /// to count it as long.
 #[test]
 fn requests_after_many_that_were_cancelled_are_made() {
-    let server = Loopback::start("P2");
-    let host = Host::with_grants(&format!("{WORKSPACE},allow-net=127.0.0.1:{}", server.port));
+    let (host, server) = Host::with_server(&format!("{WORKSPACE},allow-net=127.0.0.1:@OWN@"));
     let program = format!(
         "const controller = new AbortController(), signal = controller.signal;
         let settled = 0;
@@ -83,14 +116,13 @@ fn requests_after_many_that_were_cancelled_are_made() {
         server.port
     );
     assert_answers_beside(&host, &program, &json!([1, 1000]));
-    assert!(within(Duration::from_secs(5), || server.open() == 0));
+    assert!(eventually(|| server.open() == 0));
 }
 
 /// What is closed is not waited for, and has no place among the requests that are.
 #[test]
 fn files_are_closed_while_many_requests_wait() {
-    let server = Loopback::start("P2");
-    let host = Host::with_grants(&format!("{WORKSPACE},allow-net=127.0.0.1:{}", server.port));
+    let (host, server) = Host::with_server(&format!("{WORKSPACE},allow-net=127.0.0.1:@OWN@"));
     let program = format!(
         "const controller = new AbortController(), signal = controller.signal;
         for (let i = 0; i < 1024; i++) {{
@@ -109,8 +141,7 @@ fn files_are_closed_while_many_requests_wait() {
 }
 
 fn lines(host: &Host) -> Vec<Value> {
-    let text = std::fs::read_to_string(host.files.path("audit.jsonl")).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    audit::read(&host.files.path("audit.jsonl"))
 }
 
 #[test]
@@ -131,7 +162,7 @@ fn refusals_before_an_exit_are_in_the_audit_log() {
         let log = files.path("audit.jsonl");
         let host = Host::over(files, WORKSPACE, |config| config.with_audit_log(log));
         assert_eq!(host.run(program).error, None, "{program}");
-        let complete = within(Duration::from_secs(5), || lines(&host).len() == 3);
+        let complete = eventually(|| lines(&host).len() == 3);
         let lines = lines(&host);
         assert!(complete, "{program}: {lines:#?}");
         let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
@@ -282,8 +313,7 @@ fn a_variable_of_the_dynamic_linker_reaches_a_command_by_its_very_name_only() {
 
 #[test]
 fn an_exit_ends_the_run_whatever_is_under_way() {
-    let server = Loopback::start("P2");
-    let host = Host::with_grants(&format!("allow-net=127.0.0.1:{}", server.port));
+    let (host, server) = Host::with_server("allow-net=127.0.0.1:@OWN@");
     let hang = format!("fetch('http://127.0.0.1:{}/hang')", server.port);
     let soon = "setTimeout(() => Deno.exit(0), 100);";
     for program in [
@@ -292,9 +322,9 @@ fn an_exit_ends_the_run_whatever_is_under_way() {
         format!("{soon} {hang}.then(() => console.log('late')); 'value'"),
         format!("{soon} await (await fetch('http://127.0.0.1:{}/slow')).text()", server.port),
         format!(
-            "{soon} await new Promise((done) => setTimeout(done, 10_000)); console.log('late')"
+            "{soon} await new Promise((done) => setTimeout(done, 100_000)); console.log('late')"
         ),
-        "setTimeout(() => console.log('late'), 10_000); Deno.exit(0)".to_owned(),
+        "setTimeout(() => console.log('late'), 100_000); Deno.exit(0)".to_owned(),
     ] {
         let execution = host.run(&program);
         assert_eq!(execution.error, None, "{program}");
@@ -305,7 +335,7 @@ fn an_exit_ends_the_run_whatever_is_under_way() {
     let error = execution.error.expect("3 is no success");
     assert_eq!((error.kind, &*error.message), (ErrorKind::Runtime, "Process exited with code 3"));
     assert!(execution.execution_time < AT_ONCE, "{:?}", execution.execution_time);
-    assert!(within(Duration::from_secs(5), || server.open() == 0), "{} are open", server.open());
+    assert!(eventually(|| server.open() == 0), "{} are open", server.open());
 }
 
 #[test]
@@ -313,7 +343,7 @@ fn an_exit_ends_a_run_whose_command_is_under_way() {
     let Some(host) = commands::host("") else { return };
     let execution = host.run(
         "setTimeout(() => Deno.exit(0), 200);
-        await new Deno.Command('sleep', { args: ['10'] }).spawn().status",
+        await new Deno.Command('sleep', { args: ['100'] }).spawn().status",
     );
     assert_eq!(execution.error, None);
     assert!(execution.execution_time < AT_ONCE, "{:?}", execution.execution_time);

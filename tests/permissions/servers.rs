@@ -4,6 +4,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -51,6 +52,24 @@ impl Accepted {
     }
 }
 
+/// Requests of `/next`: after each of them `/chunks` goes on once.
+struct Next {
+    requests: Sender<()>,
+    waited_for: Mutex<Receiver<()>>,
+}
+
+impl Next {
+    fn new() -> Self {
+        let (requests, waited_for) = mpsc::channel();
+        Self { requests, waited_for: Mutex::new(waited_for) }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let bound = Duration::from_secs(60);
+        self.waited_for.lock().unwrap().recv_timeout(bound).map_err(io::Error::other)
+    }
+}
+
 impl Loopback {
     pub fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -59,15 +78,16 @@ impl Loopback {
         let open = Arc::new(AtomicUsize::new(0));
         let own = Mutex::default();
         let server = Self { port, accepted: Arc::clone(&accepted), own, open: Arc::clone(&open) };
+        let next = Arc::new(Next::new());
         std::thread::spawn(move || {
             loop {
                 let Ok((stream, peer)) = listener.accept() else { continue };
                 open.fetch_add(1, Ordering::SeqCst);
                 accepted.push(peer);
-                let open = Arc::clone(&open);
+                let (open, next) = (Arc::clone(&open), Arc::clone(&next));
                 std::thread::spawn(move || {
                     // A client that goes away is none of the server's errors.
-                    let _ = serve(&stream, name);
+                    let _ = serve(&stream, name, &next);
                     drop(stream);
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -155,7 +175,7 @@ impl Request {
     }
 }
 
-fn serve(stream: &TcpStream, name: &str) -> io::Result<()> {
+fn serve(stream: &TcpStream, name: &str, next: &Next) -> io::Result<()> {
     let request = Request::read(stream)?;
     if name == "P1-CANARY" {
         return text(stream, &format!("{name}\n{}", request.echo()));
@@ -182,11 +202,15 @@ fn serve(stream: &TcpStream, name: &str) -> io::Result<()> {
         }
         "/gzip" => answer(stream, "200 OK", "content-encoding: gzip\r\n", &gzip(b"unpacked")),
         "/gzipbomb" => gzip_bomb(stream),
-        "/chunks" => chunks(stream),
+        "/chunks" => chunks(stream, next),
+        "/next" => {
+            next.requests.send(()).map_err(io::Error::other)?;
+            text(stream, "")
+        }
         "/big" => big(stream),
         "/slow" => slow(stream),
-        // Until the client has enough.
-        "/hang" => io::copy(&mut &*stream, &mut io::sink()).map(drop),
+        "/byte" => byte(stream),
+        "/hang" => hang(stream),
         path => {
             let code = path.strip_prefix("/status/").unwrap_or("404");
             answer(stream, &format!("{code} Said So"), "", b"status")
@@ -232,13 +256,13 @@ fn gzip_bomb(stream: &TcpStream) -> io::Result<()> {
     encoder.finish().map(drop)
 }
 
-/// Three, each after the one before it has surely been read.
-fn chunks(mut stream: &TcpStream) -> io::Result<()> {
+/// Three, each once the client has said that it read the one before it.
+fn chunks(mut stream: &TcpStream, next: &Next) -> io::Result<()> {
     head(stream, "200 OK", "transfer-encoding: chunked\r\n")?;
     stream.set_nodelay(true)?;
     for chunk in ["one", "two", "six"] {
         write!(stream, "3\r\n{chunk}\r\n")?;
-        std::thread::sleep(Duration::from_millis(200));
+        next.wait()?;
     }
     write!(stream, "0\r\n\r\n")
 }
@@ -249,6 +273,18 @@ fn big(mut stream: &TcpStream) -> io::Result<()> {
     loop {
         stream.write_all(&chunk)?;
     }
+}
+
+/// A byte, and nothing after it.
+fn byte(mut stream: &TcpStream) -> io::Result<()> {
+    head(stream, "200 OK", "")?;
+    stream.write_all(b"s")?;
+    hang(stream)
+}
+
+/// Until the client has enough.
+fn hang(mut stream: &TcpStream) -> io::Result<()> {
+    io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
 /// A byte a second, until the client goes away, which ends the read.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::common::{Caller, Client, LegacySession, RUN, Server};
-use super::wire::{Connection, Request, Response};
+use super::fixture::within;
+use super::wire::{Connection, PATIENCE, Request, Response};
 
 /// Tests of this binary take turns.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -280,17 +281,34 @@ pub fn quantile(sorted: &[Duration], per_mille: usize) -> Duration {
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
+/// For the servers that [`settled`] and [`at_rest`] are asked about.
+pub const STANDBY: (&str, &str) = ("MCP_CONDUCTOR_STANDBY", "2");
+
+/// Whether no program runs, and all workers stand by that are to.
+fn rests(server: &Server) -> bool {
+    let metrics = server.get("/metrics").text();
+    let standby = format!("mcp_conductor_workers_standby {}", STANDBY.1);
+    let has = |wanted: &str| metrics.lines().any(|line| line == wanted);
+    has("mcp_conductor_executions_active 0") && has(&standby)
+}
+
 /// How many processes a server has when those that come and go have gone.
 pub fn settled(server: &Server) -> usize {
-    let end = Instant::now() + Duration::from_secs(10);
-    let (mut count, mut since) = (server.processes(), Instant::now());
-    while since.elapsed() < Duration::from_millis(500) {
-        assert!(Instant::now() < end, "processes come and go");
-        sleep(Duration::from_millis(20));
-        let now = server.processes();
-        if now != count {
-            (count, since) = (now, Instant::now());
-        }
-    }
-    count
+    let mut last = 0;
+    let settled = within(PATIENCE, || {
+        sleep(Duration::from_millis(500));
+        // In this order: a worker that comes after the count is one too few in it.
+        let rests = rests(server);
+        let before = std::mem::replace(&mut last, server.processes());
+        rests && before == last
+    });
+    assert!(settled, "processes come and go:\n{}", server.stderr());
+    last
+}
+
+/// Waits until a server has the processes of an idle one.
+pub fn at_rest(server: &Server, idle: usize) {
+    let is_idle = || rests(server) && server.processes() <= idle;
+    let rests = within(Duration::from_secs(20), is_idle);
+    assert!(rests, "{} processes, not {idle}:\n{}", server.processes(), server.stderr());
 }

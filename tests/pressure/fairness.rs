@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::common::{Caller, ENDLESS, RUN, Server, add_token, answer_of, program, tokens_of};
 use super::crowd::{Answer, ROUNDS_PER_MS, Visitor, alone, quantile, say, spinning, success};
-use super::fixture::Home;
-use super::wire::Connection;
+use super::fixture::{Home, within};
+use super::wire::{Connection, PATIENCE};
 
 /// A server, and the tokens of two principals that have no settings of their own.
 fn two_principals(env: &[(&str, &str)]) -> (Server, [String; 2]) {
@@ -33,23 +33,24 @@ fn sleeping() -> Value {
     json!({ "deno_code": ENDLESS, "timeout": 20_000 })
 }
 
-/// A call that waits for its turn: nothing has come of it after a time.
+/// A call that waits for its turn, as the only one of its principal.
 #[track_caller]
 fn start_waiting(client: &impl Caller, params: Value) -> Connection {
     let connection = client.start("tools/call", params);
-    sleep(Duration::from_millis(300));
+    let waiting = || client.structured("health", json!({}))["executions"]["waiting"].take();
+    assert!(within(PATIENCE, || waiting() == 1), "{} wait", waiting());
     connection
 }
 
 #[test]
 fn a_principal_beyond_its_rate_is_told_when_to_come_back_and_another_is_not() {
     let _turn = alone();
-    let limits = [("MCP_CONDUCTOR_RATE_LIMIT", "60"), ("MCP_CONDUCTOR_RATE_BURST", "5")];
+    let limits = [("MCP_CONDUCTOR_RATE_LIMIT", "6"), ("MCP_CONDUCTOR_RATE_BURST", "5")];
     let (server, [alice, bob]) = two_principals(&limits);
     let (alice, bob) = (server.client_as(&alice), server.client_as(&bob));
     assert_eq!(bob.value("1"), 1);
 
-    // A token comes back every second: these calls must take less.
+    // A token comes back every ten seconds: these calls must take less.
     let params = json!({ "name": RUN, "arguments": { "deno_code": "1" } });
     let mut connection = server.connect();
     let start = Instant::now();
@@ -60,20 +61,24 @@ fn a_principal_beyond_its_rate_is_told_when_to_come_back_and_another_is_not() {
     let sixth = alice.request("tools/call", params);
     let message: Value = serde_json::from_slice(&sixth.body).expect("JSON");
     let response = connection.exchange(&sixth);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}: a slow machine", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}: a slow machine", start.elapsed());
 
     let mut answer = response.json();
     let wait = answer["error"]["data"]["retryAfterMs"].as_u64().expect("milliseconds");
-    assert!((1..=1000).contains(&wait), "{wait}");
+    assert!((1..=10_000).contains(&wait), "{wait}");
     answer["error"]["data"].take();
     assert_eq!(response.status, 429);
-    assert_eq!(response.header("retry-after"), Some("1"));
+    // In whole seconds, not too few: of the wait before its fraction of a millisecond
+    // was cut off.
+    let seconds = response.header("retry-after").and_then(|text| text.parse::<u64>().ok());
+    let seconds = seconds.expect("a number");
+    assert!((wait.div_ceil(1000)..=wait / 1000 + 1).contains(&seconds), "{seconds} s, {wait} ms");
     assert_eq!(
         answer,
         json!({ "jsonrpc": "2.0", "id": message["id"], "error": {
             "code": -32029,
             "message": format!(
-                "Rate limit: more than 60 calls a minute (MCP_CONDUCTOR_RATE_LIMIT). \
+                "Rate limit: more than 6 calls a minute (MCP_CONDUCTOR_RATE_LIMIT). \
                  Try again in {wait} ms"
             ),
             "data": null,
@@ -133,7 +138,7 @@ fn a_run_that_waited_too_long_is_refused() {
     let start = Instant::now();
     let text = refusal(&alice.tool(RUN, sleeping()));
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
     assert!(text.starts_with("Busy: no place among 1 runs "), "{text}");
     assert!(
         text.ends_with(" after 300 ms (MCP_CONDUCTOR_MAX_QUEUE_WAIT). Try again later"),

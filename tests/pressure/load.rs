@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::common::{ENDLESS, Server};
 use super::crowd::{
-    Answer, Figures, ROUNDS_PER_MS, Random, Visitor, all, alone, say, settled, spinning, success,
+    Answer, Figures, ROUNDS_PER_MS, Random, STANDBY, Visitor, all, alone, at_rest, say, settled,
+    spinning, success,
 };
 use super::fixture::{descriptors, within};
 
@@ -189,12 +190,6 @@ fn resident_anonymous(pid: u32) -> u64 {
     size.parse::<u64>().expect("a number of KiB") << 10
 }
 
-/// Waits until the server has the processes of an idle one.
-fn at_rest(server: &Server, idle: usize) {
-    let rests = within(Duration::from_secs(20), || server.processes() <= idle);
-    assert!(rests, "{} processes, not {idle}:\n{}", server.processes(), server.stderr());
-}
-
 fn seconds() -> Duration {
     let text = std::env::var("MCP_CONDUCTOR_LOAD_SECONDS").ok();
     let seconds = text.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
@@ -204,7 +199,7 @@ fn seconds() -> Duration {
 #[test]
 fn sixty_four_clients_get_their_own_answers_and_leave_nothing_behind() {
     let _turn = alone();
-    let server = Server::start(&[("MCP_CONDUCTOR_STANDBY", "2")], &[]);
+    let server = Server::start(&[STANDBY], &[]);
     server.works();
     let idle = settled(&server);
     let lasts = seconds();

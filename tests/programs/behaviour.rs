@@ -94,13 +94,13 @@ fn exit_with_zero_is_a_success_without_a_value() {
 
 #[test]
 fn a_busy_loop_times_out_and_its_output_is_kept() {
-    let execution = run_for(1000, "console.log('before')\nwhile (true) {}\n0");
+    let execution = run_for(3000, "console.log('before')\nwhile (true) {}\n0");
     assert_eq!(execution.output, ["before"]);
-    assert!(execution.execution_time >= Duration::from_millis(1000), "{execution:?}");
-    assert!(execution.execution_time < Duration::from_millis(1300), "{execution:?}");
+    assert!(execution.execution_time >= Duration::from_secs(3), "{execution:?}");
+    assert!(execution.execution_time < Duration::from_secs(20), "{execution:?}");
     assert_eq!(
         kind_and_message(error_of(execution)),
-        (ErrorKind::Timeout, "Execution timed out after 1000ms".to_owned())
+        (ErrorKind::Timeout, "Execution timed out after 3000ms".to_owned())
     );
 }
 
@@ -208,10 +208,10 @@ fn an_error_that_speaks_of_requirements_is_no_permission_error() {
 fn a_signal_listener_does_not_delay_the_end() {
     let execution = run_for(
         1000,
-        "Deno.addSignalListener('SIGTERM', () => {}); const e = Date.now() + 6000; \
+        "Deno.addSignalListener('SIGTERM', () => {}); const e = Date.now() + 60_000; \
          while (Date.now() < e) await new Promise(r => setTimeout(r, 50)); 'survived'",
     );
-    assert!(execution.execution_time < Duration::from_millis(1800), "{execution:?}");
+    assert!(execution.execution_time < Duration::from_secs(20), "{execution:?}");
     assert_eq!(
         kind_and_message(error_of(execution)),
         (ErrorKind::Timeout, "Execution timed out after 1000ms".to_owned())
@@ -221,7 +221,7 @@ fn a_signal_listener_does_not_delay_the_end() {
 #[test]
 fn a_timer_that_outlives_the_default_timeout_ends_the_run() {
     let config = config().with_default_timeout(Duration::from_millis(500));
-    let execution = run_with(config, ExecuteRequest::new("setTimeout(() => {}, 1200); 1"));
+    let execution = run_with(config, ExecuteRequest::new("setTimeout(() => {}, 100_000); 1"));
     assert_eq!(
         kind_and_message(error_of(execution)),
         (ErrorKind::Timeout, "Execution timed out after 500ms".to_owned())

@@ -10,7 +10,9 @@ fn it_describes_the_run() {
     let source = "
         [Object.keys(Deno.version), Deno.build.os, Deno.args, typeof Deno.pid, Deno.cwd(),
           Deno.noColor, Deno.mainModule]";
-    let execution = run_with(config().with_workspace("/srv/work"), ExecuteRequest::new(source));
+    let place = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
+    let place = place.join("mcp-conductor-tests/described");
+    let execution = run_with(config().with_workspace(place.clone()), ExecuteRequest::new(source));
     assert_eq!(
         value_of(execution),
         json!([
@@ -18,7 +20,7 @@ fn it_describes_the_run() {
             "linux",
             [],
             "number",
-            "/srv/work",
+            place,
             true,
             "file:///main.ts",
         ])

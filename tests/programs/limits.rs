@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, ExecutionError};
 
-use super::common::{config, error_of, run_request, run_with};
+use super::common::{config, error_of, run, run_request, run_with};
 
 fn kind_and_message(error: ExecutionError) -> (ErrorKind, String) {
     (error.kind, error.message)
@@ -17,18 +17,19 @@ fn error_with(config: Config, source: &str) -> (ErrorKind, String) {
 
 #[test]
 fn wall_time_is_limited_while_the_program_sleeps() {
-    let request =
-        ExecuteRequest::new("console.log('a'); await new Promise((r) => setTimeout(r, 9000))")
-            .with_timeout(Duration::from_millis(200));
+    let source = "console.log('a'); await new Promise((r) => setTimeout(r, 100_000))";
+    let request = ExecuteRequest::new(source).with_timeout(Duration::from_secs(2));
+    // The first run starts the zygote, which takes time of its own.
+    run("1");
     let started = Instant::now();
     let execution = run_request(request);
-    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     assert_eq!(execution.output, ["a"]);
     let error = error_of(execution);
-    assert_eq!(error.message, "Execution timed out after 200ms");
+    assert_eq!(error.message, "Execution timed out after 2000ms");
     assert_eq!(
         error.detail.message,
-        "The program ran 200 ms of wall time. Do less in one run, or pass a larger timeout: up to \
+        "The program ran 2000 ms of wall time. Do less in one run, or pass a larger timeout: up to \
          300000 ms (MCP_CONDUCTOR_MAX_TIMEOUT). Output so far is kept"
     );
 }
@@ -36,8 +37,12 @@ fn wall_time_is_limited_while_the_program_sleeps() {
 #[test]
 fn a_timeout_shows_where_the_program_was() {
     let source = "interface A { a: 1 }\nfunction spin(): never {\n  for (;;) {}\n}\n\nspin();";
-    let request = ExecuteRequest::new(source).with_timeout(Duration::from_millis(200));
-    let stack = error_of(run_request(request)).detail.stack.expect("a stack");
+    // On a busy machine a short time is over before the program spins.
+    let stack = [200, 1000, 5000].into_iter().find_map(|millis| {
+        let request = ExecuteRequest::new(source).with_timeout(Duration::from_millis(millis));
+        error_of(run_request(request)).detail.stack.filter(|stack| stack.contains("spin"))
+    });
+    let stack = stack.expect("a stack");
     let lines: Vec<_> = stack.lines().collect();
     assert!(lines[0].starts_with("    at spin (file:///main.ts:"), "{stack}");
     assert_eq!(lines[1..], ["    at file:///main.ts:6:1"], "{stack}");
@@ -127,13 +132,18 @@ fn a_flood_of_output_ends_the_run_and_its_beginning_is_kept() {
 
 #[test]
 fn the_result_of_a_flood_is_bounded_with_the_default_limits() {
-    let request = ExecuteRequest::new("while (true) { console.log('y'.repeat(100)) }\n0")
-        .with_timeout(Duration::from_millis(1000));
-    let execution = run_request(request);
-    assert!(execution.output.join("\n").len() <= 1 << 20);
-    assert!(execution.truncated.is_some());
-    let kind = error_of(execution).kind;
-    assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Output), "{kind:?}");
+    // On a busy machine no mebibyte is printed in a short time.
+    let truncated = [1000, 3000, 9000].into_iter().any(|millis| {
+        let request = ExecuteRequest::new("while (true) { console.log('y'.repeat(100)) }\n0")
+            .with_timeout(Duration::from_millis(millis));
+        let execution = run_request(request);
+        assert!(execution.output.join("\n").len() <= 1 << 20);
+        let truncated = execution.truncated.is_some();
+        let kind = error_of(execution).kind;
+        assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Output), "{kind:?}");
+        truncated
+    });
+    assert!(truncated);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Root, an ordinary user, and a container that refuses namespaces.
 
+use std::io::{Error, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
@@ -46,15 +48,16 @@ fn is_root() -> bool {
 /// Runs a copy that was just written. A fork of another test may still hold it
 /// open for writing, until its exec.
 fn output(mut command: Command) -> Output {
-    for _ in 0..200 {
+    let end = Instant::now() + Duration::from_secs(60);
+    let busy = |error: &Error| error.kind() == ErrorKind::ExecutableFileBusy;
+    loop {
         match command.output() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
+            Err(error) if busy(&error) && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(10));
             }
-            output => return output.unwrap(),
+            output => return output.expect("the copy can be executed"),
         }
     }
-    panic!("the copy stays busy");
 }
 
 fn text(output: &Output) -> String {

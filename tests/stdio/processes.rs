@@ -60,19 +60,6 @@ pub fn count(server: &Server) -> usize {
     below(server).len()
 }
 
-/// How many processes a server has when those that are about to end have ended.
-pub fn settled_count(server: &Server) -> usize {
-    let end = Instant::now() + Duration::from_secs(5);
-    loop {
-        let before = count(server);
-        sleep(Duration::from_millis(200));
-        if count(server) == before {
-            return before;
-        }
-        assert!(Instant::now() < end, "processes come and go");
-    }
-}
-
 /// The processes that a server had at one time.
 pub struct Family(Vec<Process>);
 
@@ -131,10 +118,16 @@ pub fn kill_zygote(server: &Server) {
 }
 
 /// Waits until a condition holds.
-pub fn within(limit: Duration, what: &str, condition: impl Fn() -> bool) {
+#[track_caller]
+pub fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + limit;
-    while !condition() {
-        assert!(Instant::now() < end, "not within {limit:?}: {what}");
+    loop {
+        // A thread that was stopped until the end still looks once.
+        let is_last = Instant::now() > end;
+        if condition() {
+            return;
+        }
+        assert!(!is_last, "not within {limit:?}: {what}");
         sleep(TURN);
     }
 }

@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::raw::{Server, TOOL, execution};
+use super::raw::{Gate, Server, TOOL, execution};
 
-const LINES: &str = "for (let i = 0; i < 6; i++) {\
-    console.log('line ' + i);\
-    if (i % 2) await new Promise((resolve) => setTimeout(resolve, 80));\
-} 'end'";
+/// A program that prints lines and does something after the first.
+fn lines_around(statement: &str) -> String {
+    format!(
+        "console.log('line 0'); {statement} \
+         for (let i = 1; i < 6; i++) console.log('line ' + i); 'end'"
+    )
+}
 
 fn lines() -> Vec<String> {
     (0..6).map(|number| format!("line {number}")).collect()
@@ -29,7 +32,12 @@ fn messages(server: &Server, token: &Value) -> Vec<String> {
 }
 
 fn lines_precede_the_result(server: &mut Server, token: Value) {
-    let id = server.start_call_with_token(json!({ "deno_code": LINES }), token.clone());
+    let gate = Gate::closed();
+    let arguments = json!({ "deno_code": lines_around(&gate.awaited()) });
+    let id = server.start_call_with_token(arguments, token.clone());
+    server.hears(&token, "line 0");
+    assert_eq!(server.other_answers().len(), 0, "lines arrive while the program runs");
+    gate.open();
     let result = server.result(id);
     assert_eq!(
         execution(&result),
@@ -38,7 +46,6 @@ fn lines_precede_the_result(server: &mut Server, token: Value) {
     let messages = messages(server, &token);
     let (first, output) = messages.split_first().expect("one notification at once");
     assert_eq!(first, "running");
-    assert!(output.len() > 1, "lines arrive while the program runs: {output:?}");
     assert_eq!(output.join("\n").lines().collect::<Vec<_>>(), lines());
     // And none follows.
     let id = server.request("tools/list", json!({}));
@@ -62,8 +69,9 @@ fn the_stateless_protocol_gets_the_same_notifications() {
 #[test]
 fn without_a_token_there_are_none() {
     let mut server = Server::ready(&[]);
+    let code = lines_around("await new Promise((resolve) => setTimeout(resolve, 80));");
     assert_eq!(
-        execution(&server.call(TOOL, json!({ "deno_code": LINES })))["output"],
+        execution(&server.call(TOOL, json!({ "deno_code": code })))["output"],
         json!(lines())
     );
     assert_eq!(server.notifications().len(), 0);

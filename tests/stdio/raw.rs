@@ -2,8 +2,11 @@
 //! it is told to, and reads only lines that are JSON-RPC messages.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn};
@@ -13,11 +16,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 
+use super::processes::within;
+
 /// The one tool.
 pub const TOOL: &str = "run_deno_code";
 
 /// Longest wait, for whatever it may be.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often something is looked at that does not say when it changes.
 pub const TURN: Duration = Duration::from_millis(10);
@@ -161,15 +166,21 @@ impl Server {
     pub fn start_program(&mut self, code: &str) -> u64 {
         let arguments =
             json!({ "deno_code": format!("console.log('on'); {code}"), "timeout": 60_000 });
-        let token = format!("token of {}", self.last_id + 1);
-        let id = self.start_call_with_token(arguments, json!(token));
-        let printed = |message: &Value| {
-            message["params"]["progressToken"] == token && message["params"]["message"] == "on"
+        let token = json!(format!("token of {}", self.last_id + 1));
+        let id = self.start_call_with_token(arguments, token.clone());
+        self.hears(&token, "on");
+        id
+    }
+
+    /// Waits until a call's progress is this message.
+    pub fn hears(&mut self, token: &Value, message: &str) {
+        let fits = |notification: &Value| {
+            let params = &notification["params"];
+            params["progressToken"] == *token && params["message"] == message
         };
-        while !self.notifications.iter().any(printed) {
+        while !self.notifications.iter().any(fits) {
             assert!(self.receive(), "the server ended:\n{}", self.log());
         }
-        id
     }
 
     /// Calls a tool; the call's `result`.
@@ -186,6 +197,17 @@ impl Server {
     /// Calls the tool with arguments that it refuses; what it says.
     pub fn refusal(&mut self, arguments: Value) -> String {
         refusal(&self.call(TOOL, arguments))
+    }
+
+    /// Waits until the server says that so many programs run and so many wait. A
+    /// program runs until its process is gone.
+    #[track_caller]
+    pub fn becomes(&mut self, active: u64, waiting: u64) {
+        within(PATIENCE, &format!("{active} run and {waiting} wait"), || {
+            let health = self.call("health", json!({}));
+            let executions = &health["structuredContent"]["executions"];
+            executions["active"] == active && executions["waiting"] == waiting
+        });
     }
 
     /// The answer to a request.
@@ -325,4 +347,45 @@ pub fn value(value: Value) -> Value {
 /// A program that waits and returns `"done"`.
 pub fn sleeper(millis: u32) -> String {
     format!("await new Promise((resolve) => setTimeout(resolve, {millis})); 'done'")
+}
+
+/// A file that programs wait for, in the workspace of all servers of these tests.
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// The file is not there yet.
+    pub fn closed() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let workspace = Path::new(env!("CARGO_TARGET_TMPDIR")).join(".mcp-conductor/workspace");
+        let path = workspace.join(format!("gate-{}-{count}", std::process::id()));
+        // Pids are used again, and a process that is killed leaves its files.
+        let _ = fs::remove_file(&path);
+        Self(path)
+    }
+
+    /// Writes the file. The server that runs programs has made their workspace.
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("a file");
+    }
+
+    /// A statement that waits for the file.
+    pub fn awaited(&self) -> String {
+        let file = self.0.file_name().expect("a name").display();
+        format!(
+            "while (!(await Deno.stat('{file}').then(() => true, () => false))) \
+             await new Promise((resolve) => setTimeout(resolve, 20));"
+        )
+    }
+
+    /// A program that waits for the file and returns `"done"`.
+    pub fn waiter(&self) -> String {
+        format!("{} 'done'", self.awaited())
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }

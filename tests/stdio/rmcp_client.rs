@@ -13,7 +13,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::raw::{TOOL, execution, refusal, value};
+use super::raw::{PATIENCE, TOOL, execution, refusal, value};
 
 /// Keeps what it is told about progress.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ async fn connect(lifecycle: ClientLifecycleMode) -> Connection {
 }
 
 async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+    tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 fn modern() -> Vec<ProtocolVersion> {
@@ -130,7 +130,8 @@ async fn a_client_cancels_and_calls_again() {
     let start = Instant::now();
     let result = call(&connection, json!({ "deno_code": "1" })).await;
     assert_eq!(execution(&result), value(json!(1)));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // A busy program has 10 s of CPU time.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     bounded(connection.cancel()).await.expect("the server ends");
 }
 

@@ -191,6 +191,14 @@ impl Server {
         std::thread::sleep(Duration::from_millis(200));
     }
 
+    /// Waits until a call of `slow` or `hang` has come to a server that is the fixture.
+    #[track_caller]
+    pub fn reaches(&mut self, server: &str) {
+        let code = format!("await callTool('{server}', 'inside')");
+        let reached = within(PATIENCE, || self.value(&code) == 1);
+        assert!(reached, "no call has come to {server}:\n{}", self.log());
+    }
+
     /// The kind of error and the sentence of a program that must fail.
     #[track_caller]
     pub fn error(&mut self, code: &str) -> (String, String) {
@@ -213,14 +221,18 @@ impl Server {
         (word(0), word(1))
     }
 
-    /// A server's entry in `list_mcp_servers`, once it has tools or an error.
+    /// A server's entry in `list_mcp_servers`, once it has tools or an error that
+    /// says more than that it takes its time.
     #[track_caller]
     pub fn listed(&mut self, name: &str) -> Value {
         let mut last = Value::Null;
         let known = within(PATIENCE, || {
             last = self.structured("list_mcp_servers", json!({}));
             let entry = entry(&last, name);
-            entry.is_some_and(|entry| entry["tools"] != 0 || !entry["error"].is_null())
+            entry.is_some_and(|entry| {
+                let error = &entry["error"];
+                entry["tools"] != 0 || !error.is_null() && *error != "it has not answered yet"
+            })
         });
         assert!(known, "{name}: {last:#}\n{}", self.log());
         entry(&last, name).cloned().expect("it is known")

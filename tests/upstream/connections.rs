@@ -288,7 +288,7 @@ fn a_server_ends_with_everything_that_it_started() {
     let mut server = Server::with(&json!({ "a": upstream(&["stub"]), "b": upstream(&["up"]) }));
     server.value("await Promise.all([callTool('a', 'count'), callTool('b', 'echo')])");
     let hanging = server.start_call(RUN, json!({ "deno_code": "callTool('a', 'hang')" }));
-    std::thread::sleep(Duration::from_millis(200));
+    server.reaches("a");
     let processes = super::fixture::below(server.pid());
     assert!(processes.len() >= 3, "a zygote and two servers: {processes:?}");
     server.notify("notifications/cancelled", json!({ "requestId": hanging }));

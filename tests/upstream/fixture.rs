@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,9 +22,18 @@ impl Home {
     /// Nothing is configured.
     pub fn empty() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let parent = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
-        let root = parent.join(format!("mcp-conductor-upstream-{}-{count}", std::process::id()));
+        let root = loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("mcp-conductor-upstream-{}-{count}", std::process::id());
+            let root = parent.join(name);
+            match fs::create_dir(&root) {
+                Ok(()) => break root,
+                // Of a killed process that had the same pid.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", root.display()),
+            }
+        };
         fs::create_dir_all(root.join(".mcp-conductor/workspace")).unwrap();
         Self { root }
     }
@@ -118,13 +128,17 @@ pub fn only_stub() -> Value {
 /// Waits until a condition holds, and says whether it ever did.
 pub fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
-    while !condition() {
-        if Instant::now() > end {
+    loop {
+        // A thread that was stopped until the end still looks once.
+        let is_last = Instant::now() > end;
+        if condition() {
+            return true;
+        }
+        if is_last {
             return false;
         }
         std::thread::sleep(TURN);
     }
-    true
 }
 
 /// Processes below one, without zombies, each with the time of its start: pids

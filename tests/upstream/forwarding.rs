@@ -22,6 +22,8 @@ use tokio::process::Command;
 use super::client::RUN;
 use super::fixture::{Home, upstream};
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A client whose user is called Ada.
 #[derive(Clone, Default)]
 struct Client {
@@ -93,7 +95,7 @@ async fn connect(home: &Home, can_be_asked: bool, lifecycle: ClientLifecycleMode
 }
 
 async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future).await.expect("in time")
+    tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 /// The value of a program.
@@ -110,6 +112,18 @@ fn heard(connection: &Connection) -> String {
     connection.service().heard.lock().unwrap().join("\n")
 }
 
+/// Waits until a client has heard all of these: rmcp hands it each notification in a
+/// task of its own.
+async fn hears(connection: &Connection, messages: &[&str]) {
+    let all = || messages.iter().all(|message| heard(connection).contains(message));
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !all() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{messages:?}: {}", heard(connection));
+}
+
 fn modern() -> ClientLifecycleMode {
     ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
 }
@@ -121,12 +135,22 @@ async fn progress_of_a_tool_is_progress_of_the_run() {
         let connection = connect(&home, false, lifecycle).await;
         let code = "console.log('mine'); await callTool('stub', 'progress', { n: 3 })";
         assert_eq!(value(&connection, code).await, "all steps done");
-        let heard = heard(&connection);
-        for message in ["mine", "step 1", "step 3"] {
-            assert!(heard.contains(message), "{message}: {heard}");
-        }
+        hears(&connection, &["mine", "step 1", "step 3"]).await;
         bounded(connection.cancel()).await.expect("the server ends");
     }
+}
+
+/// The last progress and the answer come in one piece.
+#[tokio::test]
+async fn progress_right_before_an_answer_is_not_lost() {
+    let home = Home::empty();
+    let connection = connect(&home, false, ClientLifecycleMode::Initialize).await;
+    for round in 1..=20 {
+        let code = format!("await callTool('stub', 'progress', {{ n: {round}, pause: 0 }})");
+        assert_eq!(value(&connection, &code).await, "all steps done");
+        hears(&connection, &[&format!("{round}/{round} step {round}")]).await;
+    }
+    bounded(connection.cancel()).await.expect("the server ends");
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ fn a_server_that_crashes_fails_its_calls_at_once() {
     let mut server = stub();
     let start = Instant::now();
     let code = "
-        const calls = [callTool('stub', 'slow', { ms: 60_000 }), callTool('stub', 'crash')];
+        const slow = callTool('stub', 'slow', { ms: 60_000 });
+        while (await callTool('stub', 'inside') < 1) await new Promise((r) => setTimeout(r, 10));
+        const calls = [slow, callTool('stub', 'crash')];
         (await Promise.allSettled(calls)).map(({ status, reason }) => [status, String(reason)])";
     let value = server.value(code);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
@@ -53,7 +55,7 @@ fn a_flood_of_notifications_drowns_nobody() {
     let call = server.start_call(RUN, json!({ "deno_code": "await callTool('stub', 'flood')" }));
     let start = Instant::now();
     assert_eq!(server.value("1 + 1"), 2);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let result = server.result(call);
     assert_eq!(result["structuredContent"]["returnValue"], "flooded", "{result:#}");
     assert!(peak_mebibytes(&server) < 500, "{} MiB", peak_mebibytes(&server));
@@ -65,9 +67,9 @@ fn a_flood_of_notifications_drowns_nobody() {
 fn a_call_without_an_answer_ends_with_its_run_and_the_server_is_told() {
     let mut server = stub();
     server.value("await callTool('stub', 'count')");
-    let execution = server.execute("await callTool('stub', 'hang')", json!({ "timeout": 500 }));
+    let execution = server.execute("await callTool('stub', 'hang')", json!({ "timeout": 4000 }));
     assert_eq!(execution["errorType"], "timeout", "{execution:#}");
-    assert_eq!(execution["error"], "Execution timed out after 500ms");
+    assert_eq!(execution["error"], "Execution timed out after 4000ms");
     assert_eq!(execution["toolCalls"][0]["tool"], "stub/hang", "{execution:#}");
     let told = || server.run("await callTool('stub', 'cancelled')")["returnValue"] == 1;
     assert!(within(Duration::from_secs(5), told), "{}", server.log());
@@ -89,7 +91,7 @@ fn a_call_without_an_answer_ends_when_the_client_cancels() {
         }),
     );
     server.hears("on");
-    std::thread::sleep(Duration::from_millis(200));
+    server.reaches("stub");
     server.notify("notifications/cancelled", json!({ "requestId": call }));
     let told = || server.run("await callTool('stub', 'cancelled')")["returnValue"] == 1;
     assert!(within(Duration::from_secs(5), told), "{}", server.log());
@@ -97,12 +99,12 @@ fn a_call_without_an_answer_ends_when_the_client_cancels() {
 
 #[test]
 fn an_entrys_timeout_ends_a_call_before_the_run() {
-    let entry = super::fixture::upstream_with(&["stub"], json!({ "timeout": 300 }));
+    let entry = super::fixture::upstream_with(&["stub"], json!({ "timeout": 2500 }));
     let mut server = Server::with(&json!({ "stub": entry }));
     let (_, message) = server.thrown("callTool('stub', 'hang')");
-    assert!(message.contains("\"stub\"") && message.contains("300"), "{message}");
-    // Whoever says how far it is has more time.
-    assert_eq!(server.value("await callTool('stub', 'progress', { n: 40 })"), "all steps done");
+    assert!(message.contains("\"stub\"") && message.contains("2500"), "{message}");
+    // Whoever says how far it is has more time: these steps take 3 s.
+    assert_eq!(server.value("await callTool('stub', 'progress', { n: 150 })"), "all steps done");
     works(&mut server);
 }
 
@@ -138,17 +140,25 @@ fn one_bad_server_spoils_no_other() {
 fn nothing_of_a_crashed_server_is_left() {
     let mut server = stub();
     server.value("await callTool('stub', 'count')");
-    let rests = |server: &Server| {
-        std::thread::sleep(Duration::from_millis(300));
-        below(server.pid()).len()
-    };
-    let before = rests(&server);
+    server.rests();
+    let before = below(server.pid()).len();
     for _ in 0..5 {
         server.run("await callTool('stub', 'crash')");
         works(&mut server);
     }
-    let as_before = within(Duration::from_secs(5), || below(server.pid()).len() <= before);
-    assert!(as_before, "{} processes, {before} before", below(server.pid()).len());
+    server.rests();
+    let counts = || (upstreams(&server), below(server.pid()).len());
+    let as_before = within(Duration::from_secs(5), || counts().0 == 1 && counts().1 <= before);
+    assert!(as_before, "(fixtures, processes) are {:?}, {before} processes before", counts());
+}
+
+/// Processes of the fixture below a server.
+fn upstreams(server: &Server) -> usize {
+    let is_upstream = |pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains("upstream_fixture")
+    };
+    below(server.pid()).into_keys().filter(is_upstream).count()
 }
 
 #[test]

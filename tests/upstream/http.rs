@@ -3,12 +3,13 @@
 //! transports) and remembers what it was sent.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _, copy, sink};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 use super::client::Server;
 use super::fixture::{Home, within};
@@ -310,7 +311,7 @@ fn a_call_that_hangs_ends_with_its_run_and_is_cancelled() {
     let up = Listener::start(Manner::Json);
     let mut server = up.client();
     server.listed("up");
-    let execution = server.execute("await callTool('up', 'hang')", json!({ "timeout": 500 }));
+    let execution = server.execute("await callTool('up', 'hang')", json!({ "timeout": 4000 }));
     assert_eq!(execution["errorType"], "timeout", "{execution:#}");
     assert!(within(PATIENCE, || up.heard("notifications/cancelled")), "{:?}", up.requests());
     assert_eq!(server.value("await callTool('up', 'echo', { text: 'next' })"), "next");
@@ -318,9 +319,10 @@ fn a_call_that_hangs_ends_with_its_run_and_is_cancelled() {
 
 #[test]
 fn a_server_that_is_not_there_is_an_error_of_its_own() {
-    let gone = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    // Bound and without listen(2): nobody else gets the port, and connections are refused.
+    let gone = TcpSocket::new_v4().expect("a socket");
+    gone.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
     let url = format!("http://{}/mcp", gone.local_addr().expect("an address"));
-    drop(gone);
     let up = Listener::start(Manner::Json);
     let home = Home::with(&json!({ "gone": { "url": url }, "up": up.entry() }));
     let mut server = Server::at(home, &[("UP_TOKEN", TOKEN)]);

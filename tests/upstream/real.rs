@@ -24,15 +24,21 @@ fn packages() -> Option<PathBuf> {
     let prefix = target.join("npm");
     let modules = prefix.join("node_modules");
     if !PACKAGES.iter().all(|package| modules.join(package).join("package.json").is_file()) {
-        std::fs::create_dir_all(&prefix).unwrap();
+        // In a place of its own: an installation may be interrupted.
+        let draft = target.join("npm-draft");
+        for old in [&draft, &prefix] {
+            let _ = std::fs::remove_dir_all(old);
+        }
+        std::fs::create_dir_all(&draft).unwrap();
         let installed = Command::new("npm")
             .args(["install", "--no-audit", "--no-fund", "--prefix"])
-            .arg(&prefix)
+            .arg(&draft)
             .args(PACKAGES)
             .output()
             .expect("npm runs");
         let said = String::from_utf8_lossy(&installed.stderr);
         assert!(installed.status.success(), "npm install failed: {said}");
+        std::fs::rename(draft, &prefix).unwrap();
     }
     Some(modules)
 }
