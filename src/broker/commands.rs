@@ -1,7 +1,6 @@
 //! `Deno.Command`: from an operation to a confined process.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,25 +52,11 @@ impl Started {
     }
 }
 
-/// What a command is given of the run as it is when the command is asked for.
-pub(super) struct Given {
-    cwd: PathBuf,
-    environment: Result<Vec<(String, String)>, Problem>,
-}
-
 impl Run {
-    pub(super) fn given(&self, options: &SpawnOptions) -> Given {
-        Given { cwd: self.cwd(), environment: self.command_environment(options) }
-    }
-
     /// Starts a command whose pipes become handles.
-    pub(super) async fn spawn(
-        self: &Arc<Self>,
-        options: SpawnOptions,
-        given: Given,
-    ) -> Result<Answer, Problem> {
+    pub(super) async fn spawn(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
         let _turn = self.commands.acquire().await.map_err(|_| super::interrupted())?;
-        let (started, mut pipes) = self.launch(&options, given).await?;
+        let (started, mut pipes) = self.launch(&options).await?;
         let pid = started.process.id();
         let limit = Allowance::new(self.services().max_command_output);
         let add = |resource: Option<Resource>| resource.map(|r| self.handles.add(r)).transpose();
@@ -85,13 +70,9 @@ impl Run {
     }
 
     /// Runs a command to its end. It counts as open, with its pipes.
-    pub(super) async fn output(
-        self: &Arc<Self>,
-        options: SpawnOptions,
-        given: Given,
-    ) -> Result<Answer, Problem> {
+    pub(super) async fn output(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
         let _open = Open::new(&self.quota)?;
-        let (started, mut pipes) = self.launch(&options, given).await?;
+        let (started, mut pipes) = self.launch(&options).await?;
         drop(pipes.stdin.take());
         let limit = self.services().max_command_output;
         let (stdout, stderr) = (pipes.stdout.take(), pipes.stderr.take());
@@ -104,19 +85,14 @@ impl Run {
         })))
     }
 
-    async fn launch(
-        self: &Arc<Self>,
-        options: &SpawnOptions,
-        given: Given,
-    ) -> Result<(Started, Pipes), Problem> {
+    async fn launch(self: &Arc<Self>, options: &SpawnOptions) -> Result<(Started, Pipes), Problem> {
         let command = self.services().policy.command(&options.command)?;
-        let environment = given.environment?;
+        let environment = self.command_environment(options)?;
         let run = self.clone();
         let cwd = options.cwd.clone();
-        let directory =
-            tokio::task::spawn_blocking(move || run.command_directory(cwd.as_deref(), &given.cwd))
-                .await
-                .map_err(|_| super::interrupted())??;
+        let directory = tokio::task::spawn_blocking(move || run.command_directory(cwd.as_deref()))
+            .await
+            .map_err(|_| super::interrupted())??;
         let confinement = self.confinement(&command);
         let (process, mut pipes) = Process::start(Launch {
             program: command.program(),
@@ -170,15 +146,16 @@ impl Run {
 
     /// Opens the working directory. The workspace itself needs no grant: nothing
     /// in it can be read without one.
-    fn command_directory(&self, cwd: Option<&str>, current: &Path) -> Result<OwnedFd, Problem> {
+    fn command_directory(&self, cwd: Option<&str>) -> Result<OwnedFd, Problem> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let current = self.cwd();
         let workspace = &self.services().workspace;
         if cwd.is_none() && current == *workspace {
             let opened = open(workspace, flags, Mode::empty()).map_err(std::io::Error::from);
             return Ok(opened?);
         }
         let cwd = cwd.map_or_else(|| current.to_string_lossy().into_owned(), str::to_owned);
-        let resolver = Resolver { rules: &self.services().policy.read, cwd: current };
+        let resolver = Resolver { rules: &self.services().policy.read, cwd: &current };
         let opened = || resolver.open(&resolver.allow(&cwd)?, flags);
         opened().map_err(|error: OpenError| Problem::opening(error, &format!(": chdir '{cwd}'")))
     }

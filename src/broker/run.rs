@@ -201,17 +201,10 @@ impl Run {
                     None
                 }
             },
-            Op::Fetch { .. } | Op::Wait { .. } => Some(tasks.spawn(async move {
+            Op::Fetch { .. } | Op::Spawn(_) | Op::Wait { .. } => Some(tasks.spawn(async move {
                 let result = self.in_time(operation).await;
                 responder.answer(result, None);
             })),
-            Op::Spawn(options) => {
-                let given = self.given(&options);
-                Some(tasks.spawn(async move {
-                    let result = self.spawn(*options, given).await;
-                    responder.answer(result, None);
-                }))
-            }
             Op::CallTool { .. }
             | Op::AskServer { .. }
             | Op::Servers
@@ -224,15 +217,12 @@ impl Run {
                 let result = self.upstream(operation, responder.trace_parent()).await;
                 responder.answer(result, Some(turn));
             })),
-            Op::Output(options) => {
-                let given = self.given(&options);
-                Some(tasks.spawn(async move {
-                    let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
-                    let result = self.output(*options, given).await;
-                    // What it printed is kept until the session takes it.
-                    responder.answer(result, Some(turn));
-                }))
-            }
+            Op::Output(options) => Some(tasks.spawn(async move {
+                let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
+                let result = self.output(*options).await;
+                // What it printed is kept until the session takes it.
+                responder.answer(result, Some(turn));
+            })),
             Op::Open { .. }
             | Op::ReadFile { .. }
             | Op::WriteFile { .. }
@@ -297,6 +287,7 @@ impl Run {
             Operation::Fetch { method, url, headers, body } => {
                 self.fetch(&method, &url, headers, body).await
             }
+            Operation::Spawn(options) => self.spawn(*options).await,
             Operation::Wait { handle } => {
                 let process = self.handles.process(handle)?;
                 Ok(Answer::Exit(process.wait().await))

@@ -197,7 +197,11 @@ impl Inner {
     /// Replaces a zygote that has served long enough. Its workers finish.
     async fn renew(&self) -> Result<(), String> {
         let old = self.current();
-        if old.is_dead() || old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
+        if old.is_dead() {
+            // Also while nobody asks for a worker: without it the server is not ready.
+            return self.zygote().await.map(drop).map_err(|error| error.to_string());
+        }
+        if old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
             return Ok(());
         }
         tracing::debug!(forks = old.forks(), "the zygote is renewed");

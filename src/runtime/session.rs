@@ -27,8 +27,8 @@ const MEASURE_EVERY: Duration = Duration::from_millis(20);
 /// some native calls (`normalize`, `replace`) only after seconds.
 const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// CPU time within [`STOP_GRACE`] that V8 stops in. A worker that was given less has
-/// had no turn: it is waited for up to [`STOP_PATIENCE`].
+/// CPU time within [`STOP_GRACE`] that V8 stops in. A worker whose time is over and that
+/// was given less has had no turn: it is waited for up to [`STOP_PATIENCE`].
 const STOP_TURN: Duration = Duration::from_millis(25);
 
 /// From the request to stop to SIGKILL on a machine that has no time for the worker.
@@ -153,18 +153,13 @@ impl Session {
         let tool_calls = tool_calls.into_iter().map(summary).collect();
         let (cause, report) = match end {
             End::Outcome(outcome) => {
+                self.peak = self.measured();
                 let cause = match self.stopping.take() {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
-                self.peak = self.measured();
                 self.worker.ends();
-                // Once it is reaped only the zygote knows what it used.
-                if self.worker.is_alive() {
-                    tokio::spawn(self.worker.ended(EXIT_GRACE));
-                } else if let (Some(report), _) = self.worker.ended(REPORT_GRACE).await {
-                    self.peak.cpu = self.peak.cpu.max(report.cpu());
-                }
+                tokio::spawn(self.worker.ended(EXIT_GRACE));
                 (cause, None)
             }
             End::Gone => {
@@ -315,7 +310,9 @@ impl Session {
             }
             Some(stopping) => {
                 let used = self.worker.usage().cpu.saturating_sub(stopping.cpu);
-                let waits = used < STOP_TURN && now < stopping.since + STOP_PATIENCE;
+                let waits = matches!(stopping.cause, Cause::Timeout | Cause::CpuLimit)
+                    && used < STOP_TURN
+                    && now < stopping.since + STOP_PATIENCE;
                 if !waits && !std::mem::replace(&mut stopping.killed, true) {
                     self.worker.kill();
                 }
@@ -330,11 +327,14 @@ impl Session {
     /// The end that a worker has sent already: a server that had no time itself cannot
     /// tell whether it came in time.
     fn said_already(&mut self) -> Option<End> {
-        let receive = self.broker.has_room();
-        (0..LAST_FRAMES).find_map(|_| {
-            let frame = self.worker.exchange(&mut self.outbox, receive).now_or_never();
-            frame.and_then(|frame| self.exchanged(frame))
-        })
+        let receive = self.gone || self.broker.has_room();
+        for _ in 0..LAST_FRAMES {
+            let frame = self.worker.exchange(&mut self.outbox, receive).now_or_never()?;
+            if let Some(end) = self.exchanged(frame) {
+                return Some(end);
+            }
+        }
+        None
     }
 
     fn stop(&mut self, cause: Cause) {

@@ -28,9 +28,10 @@ use super::{arguments, content, discovery, instructions, playbooks, progress, pr
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::telemetry::TraceParent;
 
-/// How long a result waits for the progress notifications before it: a client that
-/// reads none of them for so long has no use for the result either.
-const LAST_PROGRESS: Duration = Duration::from_secs(5);
+/// How long a result waits for the progress notifications before it. Less than rmcp
+/// waits for handlers when the client has closed its end, 5 s, or the server ends, 2 s:
+/// in that time it sends results and no notifications.
+const LAST_PROGRESS: Duration = Duration::from_secs(1);
 
 /// Methods that this server answers.
 const OWN_METHODS: [&str; 9] = [
@@ -120,7 +121,11 @@ impl Handler {
         };
         // Notifications precede the result.
         if !forwarded.is_terminated() {
-            let _ = tokio::time::timeout(LAST_PROGRESS, forwarded).await;
+            tokio::select! {
+                () = forwarded => {}
+                () = tokio::time::sleep(LAST_PROGRESS) => {}
+                () = context.ct.cancelled() => {}
+            }
         }
         Some(execution)
     }

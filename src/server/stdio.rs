@@ -103,12 +103,13 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
     }
 }
 
-/// Waits for the runs in flight, but no longer than this.
-pub(super) async fn drained(runtime: &Runtime, at_most: Duration) {
+/// Waits for the runs in flight, but no longer than this. Whether all have ended.
+pub(super) async fn drained(runtime: &Runtime, at_most: Duration) -> bool {
     let end = tokio::time::Instant::now() + at_most;
     while runtime.active() > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(DRAIN_TURN).await;
     }
+    runtime.active() == 0
 }
 
 /// Passes lines that are JSON on to rmcp, which drops others without a word,

@@ -15,7 +15,8 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
-    LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken, RequestId,
+    LoggingMessageNotificationParam, NumberOrString, ProgressNotificationParam, ProgressToken,
+    RequestId,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
@@ -133,6 +134,7 @@ pub(super) struct Calls {
 
 #[derive(Default)]
 struct Known {
+    is_connected: bool,
     in_flight: HashMap<ProgressToken, Call>,
     /// Notifications of progress that have arrived and are not handled yet.
     arrived: HashMap<ProgressToken, usize>,
@@ -150,14 +152,25 @@ impl Calls {
         locked(&self.known)
     }
 
+    /// Calls can be made from now on. What comes during the handshake rmcp drops.
+    pub(super) fn connected(&self) {
+        self.lock().is_connected = true;
+    }
+
     /// Progress has arrived; it is handled later.
     pub(super) fn arrived(&self, token: &ProgressToken) {
-        *self.lock().arrived.entry(token.clone()).or_default() += 1;
+        let mut known = self.lock();
+        // rmcp's own tokens are numbers: for others nobody waits.
+        if known.is_connected && matches!(token.0, NumberOrString::Number(_)) {
+            *known.arrived.entry(token.clone()).or_default() += 1;
+        }
     }
 
     /// The answer to a request has arrived; whoever waits for it is told later.
     pub(super) fn answered(&self, id: &RequestId) {
-        for call in self.lock().in_flight.values_mut().filter(|call| call.id == *id) {
+        // As rmcp takes it, the number as a string too.
+        let is_of = |call: &Call| call.id.to_string() == id.to_string();
+        for call in self.lock().in_flight.values_mut().filter(|call| is_of(call)) {
             call.answered = true;
         }
     }
@@ -362,8 +375,6 @@ impl ClientHandler for Client {
 
 #[cfg(test)]
 mod tests {
-    use rmcp::model::NumberOrString;
-
     use super::*;
 
     struct Nobody;
@@ -435,6 +446,9 @@ mod tests {
         let calls = Arc::new(Calls::default());
         let (token, other) = (NumberOrString::Number(7), NumberOrString::Number(8));
         let (token, other) = (ProgressToken(token), ProgressToken(other));
+        calls.arrived(&token);
+        calls.connected();
+        calls.arrived(&ProgressToken(NumberOrString::String("7".into())));
         for one in [&token, &token, &other] {
             calls.arrived(one);
         }

@@ -131,6 +131,7 @@ impl Connection {
                 return Err(format!("it did not finish the handshake within {seconds} s"));
             }
         };
+        service.service().calls.connected();
         let url = url_of(config);
         let timeout = config.timeout.unwrap_or(REQUEST_TIMEOUT);
         Ok(Self { name, service, timeout, limits, url, _process: process })

@@ -209,13 +209,14 @@ impl Upstream {
         let (listens, listening) = oneshot::channel();
         tokio::spawn(Connection::listen(connection.peer(), changed.clone(), listens));
         let _ = tokio::time::timeout(LISTEN_TIMEOUT, listening).await;
-        self.list(&connection).await?;
+        let catalog = self.list(&connection).await?;
+        self.note_catalog(catalog, &connection);
         tracing::info!(server = %self.name, "connected");
         tokio::spawn(relist(Arc::downgrade(self), Arc::downgrade(&connection), changed));
         Ok(connection)
     }
 
-    async fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), String> {
+    async fn list(self: &Arc<Self>, connection: &Connection) -> Result<Catalog, String> {
         let info = connection.info();
         let has_tools = info.as_ref().is_none_or(|info| info.capabilities.tools.is_some());
         let listed = if has_tools {
@@ -232,9 +233,7 @@ impl Upstream {
         let server = self.clone();
         // Schemas are read, ten thousand of them if the server likes.
         let made = tokio::task::spawn_blocking(move || server.catalog(&listed, instructions));
-        let catalog = made.await.map_err(|error| error.to_string())?;
-        self.note_catalog(catalog, connection);
-        Ok(())
+        made.await.map_err(|error| error.to_string())
     }
 
     fn catalog(&self, listed: &Value, instructions: Option<String>) -> Catalog {
@@ -323,8 +322,13 @@ async fn relist(server: Weak<Upstream>, connection: Weak<Connection>, changed: A
             continue;
         }
         let start = Instant::now();
-        if let Err(error) = server.list(&connection).await {
-            tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+        match server.list(&connection).await {
+            // Otherwise another may be open by now, with a list of its own.
+            Ok(catalog) if !connection.is_closed() => server.note_catalog(catalog, &connection),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+            }
         }
         // A server that changes its list without end has a tenth of the time.
         let pause = (start.elapsed() * 10).max(Duration::from_secs(1));

@@ -29,7 +29,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         let message = self.inner.receive().await;
         match &message {
-            // With the id of a subscription it goes to that, and to no handler.
+            // With an id of a subscription it may go to that, and to no handler.
             Some(JsonRpcMessage::Notification(message)) => {
                 if let ServerNotification::ProgressNotification(progress) = &message.notification
                     && message.notification.get_meta().subscription_id().is_none()

@@ -50,6 +50,23 @@ fn a_run_goes_on_when_stdin_is_closed_and_its_result_is_written() {
     within(SOON, "nothing is left", || family.is_gone());
 }
 
+/// Notifications are not sent any more then, and the result does not wait for them.
+#[test]
+fn what_is_printed_after_stdin_is_closed_costs_no_result() {
+    let mut server = Server::ready(&[]);
+    let code = "console.log('on'); await new Promise((done) => setTimeout(done, 1000));
+        console.log('late'); 'done'";
+    let id = server.start_program(code);
+    server.close_stdin();
+    let execution = execution(&server.result(id));
+    assert_eq!(
+        (&execution["returnValue"], &execution["output"]),
+        (&json!("done"), &json!(["on", "late"]))
+    );
+    server.drain();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
 /// Slow, about 5 s: the time that rmcp gives to answers in flight.
 #[test]
 fn slow_an_endless_run_does_not_outlive_the_clients_end_of_stdin() {

@@ -96,8 +96,12 @@ impl<H: ServerHandler + Send + 'static> App<H> {
     }
 
     /// Lets the last answers out, then ends sessions and connections to other servers.
-    pub(super) async fn shut_down(&self) {
+    /// Runs that have not ended are only answered when their sessions end.
+    pub(super) async fn shut_down(&self, all_have_ended: bool) {
         self.stopped.cancel();
+        if !all_have_ended {
+            self.tenants.close_all().await;
+        }
         let answered = async {
             while self.answering.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(TURN).await;

@@ -142,9 +142,9 @@ async fn serve<H: ServerHandler + Send + 'static>(
         }
     }
     app.serving.drain();
-    drained(&runtime, config.http().drain_timeout).await;
+    let all_have_ended = drained(&runtime, config.http().drain_timeout).await;
     idle.abort();
-    app.shut_down().await;
+    app.shut_down(all_have_ended).await;
     let _ = tokio::time::timeout(listener::LAST_ANSWERS, server).await;
     runtime.upstreams().close().await;
     Ok(())
