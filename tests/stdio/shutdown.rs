@@ -54,8 +54,7 @@ fn a_run_goes_on_when_stdin_is_closed_and_its_result_is_written() {
 #[test]
 fn what_is_printed_after_stdin_is_closed_costs_no_result() {
     let mut server = Server::ready(&[]);
-    let code = "console.log('on'); await new Promise((done) => setTimeout(done, 1000));
-        console.log('late'); 'done'";
+    let code = "await new Promise((done) => setTimeout(done, 1000)); console.log('late'); 'done'";
     let id = server.start_program(code);
     server.close_stdin();
     let execution = execution(&server.result(id));
