@@ -8,10 +8,10 @@ use rmcp::ClientHandler;
 use serde_json::{Value, json};
 
 use super::common::{
-    Caller as _, ClosedPort, LegacySession, RUN, Server, add_token, bounded, initialize,
-    lifecycles, path_text, refused, remove_token, rmcp_client, tokens_of,
+    Caller as _, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles, path_text,
+    refused, remove_token, rmcp_client, tokens_of,
 };
-use super::fixture::{Home, within};
+use super::fixture::{ClosedPort, Home, within};
 use super::jwt::{
     ISSUER, KEY, OTHER_KEY, PUBLIC_URL, TextServer, claims, claims_but, claims_without, key,
     other_key, seconds, signed, signed_by,

@@ -1,7 +1,6 @@
 //! A server on a free port of loopback, and its clients of both eras.
 
 use std::io::Read as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +9,6 @@ use std::thread::spawn;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use nix::unistd::Pid;
 use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -354,24 +352,6 @@ pub fn on_the_port_of(ended: impl Fn() -> u16, env: &[(&str, &str)], option: &st
         }
     }
     panic!("it does not listen:\n{said}");
-}
-
-/// A port of loopback at which every connection is refused: its socket has the
-/// address, so that nobody else gets it, and does not listen.
-pub struct ClosedPort {
-    pub number: u16,
-    _socket: OwnedFd,
-}
-
-impl ClosedPort {
-    #[track_caller]
-    pub fn take() -> Self {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let taken = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
-        bind(taken.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("a loopback port");
-        let address: SockaddrIn = getsockname(taken.as_raw_fd()).expect("an address");
-        Self { number: address.port(), _socket: taken }
-    }
 }
 
 /// The port in `listening on http://ADDRESS:PORT/mcp`.

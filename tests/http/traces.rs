@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::common::{Caller, ClosedPort, LegacySession, RUN, Server, refused};
-use super::fixture::{Home, only_stub, upstream, within};
+use super::common::{Caller, LegacySession, RUN, Server, refused};
+use super::fixture::{ClosedPort, Home, only_stub, upstream, within};
 use super::wire::PATIENCE;
 
 /// What a client says of its own span (W3C Trace Context, section 3.2).

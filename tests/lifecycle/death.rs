@@ -37,7 +37,12 @@ fn sleeping(runtime: &Runtime) -> tokio::task::JoinHandle<Execution> {
 
 /// A run that has printed its line and sleeps.
 async fn asleep(runtime: &Runtime) -> tokio::task::JoinHandle<Execution> {
-    let (execution, mut events) = runtime.stream(ExecuteRequest::new(SLEEP));
+    begun(runtime, ExecuteRequest::new(SLEEP)).await
+}
+
+/// A run that has printed `before`.
+async fn begun(runtime: &Runtime, request: ExecuteRequest) -> tokio::task::JoinHandle<Execution> {
+    let (execution, mut events) = runtime.stream(request);
     let run = tokio::spawn(async move { execution.await.unwrap() });
     let printed = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
     assert_eq!(printed.expect("in time").expect("a line").line, "before");
@@ -145,12 +150,9 @@ async fn a_dropped_runtime_leaves_no_process() {
 async fn a_program_that_had_no_time_to_stop_is_waited_for() {
     let _turn = alone();
     let runtime = runtime().await;
-    let source = "console.log('on'); function spin() { for (;;) {} }\nspin()";
+    let source = "console.log('before'); function spin() { for (;;) {} }\nspin()";
     let request = ExecuteRequest::new(source).with_timeout(Duration::from_secs(2));
-    let (execution, mut events) = runtime.stream(request);
-    let run = tokio::spawn(async move { execution.await.unwrap() });
-    let printed = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
-    assert_eq!(printed.expect("in time").expect("a line").line, "on");
+    let run = begun(&runtime, request).await;
     signal(&workers(), Signal::SIGSTOP);
     tokio::time::sleep(Duration::from_secs(3)).await;
     signal(&workers(), Signal::SIGCONT);

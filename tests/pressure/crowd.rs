@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::common::{Caller, Client, LegacySession, RUN, Server};
+use super::common::{Caller, Client, LegacySession, RUN, Server, series};
 use super::fixture::within;
 use super::wire::{Connection, PATIENCE, Request, Response};
 
@@ -286,10 +286,9 @@ pub const STANDBY: (&str, &str) = ("MCP_CONDUCTOR_STANDBY", "2");
 
 /// Whether no program runs, and all workers stand by that are to.
 fn rests(server: &Server) -> bool {
-    let metrics = server.get("/metrics").text();
-    let standby = format!("mcp_conductor_workers_standby {}", STANDBY.1);
-    let has = |wanted: &str| metrics.lines().any(|line| line == wanted);
-    has("mcp_conductor_executions_active 0") && has(&standby)
+    let scrape = server.get("/metrics").text();
+    series(&scrape, "executions_active") == Some(0.0)
+        && series(&scrape, "workers_standby") == STANDBY.1.parse().ok()
 }
 
 /// How many processes a server has when those that come and go have gone.

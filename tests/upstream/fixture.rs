@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 /// How often something is looked at that does not say when it changes.
 const TURN: Duration = Duration::from_millis(20);
@@ -138,6 +140,23 @@ pub fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
             return false;
         }
         std::thread::sleep(TURN);
+    }
+}
+
+/// A port of loopback at which every connection is refused: its socket has the
+/// address, so that nobody else gets it, and does not listen.
+pub struct ClosedPort {
+    pub number: u16,
+    _socket: TcpSocket,
+}
+
+impl ClosedPort {
+    #[track_caller]
+    pub fn take() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
+        let number = socket.local_addr().expect("an address").port();
+        Self { number, _socket: socket }
     }
 }
 

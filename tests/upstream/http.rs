@@ -3,16 +3,15 @@
 //! transports) and remembers what it was sent.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _, copy, sink};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
 
 use super::client::Server;
-use super::fixture::{Home, within};
+use super::fixture::{ClosedPort, Home, within};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -319,10 +318,8 @@ fn a_call_that_hangs_ends_with_its_run_and_is_cancelled() {
 
 #[test]
 fn a_server_that_is_not_there_is_an_error_of_its_own() {
-    // Bound and without listen(2): nobody else gets the port, and connections are refused.
-    let gone = TcpSocket::new_v4().expect("a socket");
-    gone.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
-    let url = format!("http://{}/mcp", gone.local_addr().expect("an address"));
+    let closed = ClosedPort::take();
+    let url = format!("http://127.0.0.1:{}/mcp", closed.number);
     let up = Listener::start(Manner::Json);
     let home = Home::with(&json!({ "gone": { "url": url }, "up": up.entry() }));
     let mut server = Server::at(home, &[("UP_TOKEN", TOKEN)]);
