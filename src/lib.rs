@@ -16,6 +16,7 @@ mod audit;
 mod broker;
 mod config;
 mod identifiers;
+mod memory;
 mod playbooks;
 mod policy;
 mod pool;

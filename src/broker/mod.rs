@@ -43,6 +43,7 @@ pub(crate) use tools::{ForWhom, ToolCalls};
 
 use crate::audit::Audit;
 use crate::config::credentials::Credentials;
+use crate::memory::Account;
 use crate::playbooks::Playbooks;
 use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
@@ -68,6 +69,8 @@ pub(crate) struct Services {
     pub max_memory: u64,
     /// Bytes that a program may read from one pipe of a command.
     pub max_command_output: u64,
+    /// What the server may hold for the principal whose runs these are.
+    pub memory: Account,
     /// The MCP servers that programs may call.
     pub upstreams: Upstreams,
     pub playbooks: Playbooks,

@@ -29,6 +29,7 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 
 use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError, Principal};
+use crate::memory::SERVER_BYTES;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolConfig, PoolError, Usage};
@@ -180,6 +181,8 @@ impl Runtime {
         let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
         let mut common = shared.common.clone();
         common.audit = common.audit.of_client(name.clone());
+        // Half of it, so that one principal leaves another half.
+        common.memory = common.memory.share(SERVER_BYTES / 2);
         let services = services::services(&config, &common, tools.clone())?;
         let share = services::share(&shared.queue, &config);
         Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))

@@ -18,6 +18,7 @@ use crate::config::environment::{
 };
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
+use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
 use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
 use crate::sandbox::{CommandLimits, landlock_is_available};
@@ -53,7 +54,12 @@ fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> S
 pub(super) fn common(config: &Config) -> Result<Common, StartError> {
     let audit = Audit::open(config.audit_log())
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
-    Ok(Common { audit, metrics: Arc::new(Metrics::new()), own_address: Arc::default() })
+    Ok(Common {
+        audit,
+        metrics: Arc::new(Metrics::new()),
+        own_address: Arc::default(),
+        memory: Account::of_server(SERVER_BYTES),
+    })
 }
 
 /// How much of the places a principal may have.
@@ -137,6 +143,7 @@ pub(super) fn services(
         max_memory: config.max_memory(),
         max_command_output: config.max_command_output(),
         max_tool_calls: config.max_tool_calls(),
+        memory: common.memory.clone(),
         upstreams,
         playbooks: Playbooks::new(normalize(config.root_directory()).join("playbooks")),
         without_landlock: config.unsafe_run_without_landlock(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::queue::Queue;
 use crate::audit::Audit;
+use crate::memory::Account;
 use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
@@ -15,6 +16,8 @@ pub(super) struct Common {
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
     pub own_address: OwnAddress,
+    /// What the server may hold for everybody.
+    pub memory: Account,
 }
 
 pub(super) struct Shared {
