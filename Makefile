@@ -2,10 +2,10 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup build run test conformance bench lint doctor
+.PHONY: help cargo setup build run test test-slow siege conformance bench lint doctor
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 cargo:
 	@command -v cargo >/dev/null || { \
@@ -25,6 +25,12 @@ conformance: ## install the conformance suite below target/ for the tests, if np
 
 test: setup conformance ## run every test, those in the documentation included
 	cargo test --release --no-fail-fast
+
+test-slow: setup ## the races of the hostile programs, a minute each
+	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1200 cargo test --release --test permissions races -- --nocapture
+
+siege: setup ## honest clients among hostile ones, for 30 minutes
+	MCP_CONDUCTOR_SIEGE_SECONDS=1800 cargo test --release --test pressure siege -- --nocapture
 
 bench: setup ## measure; see benches/README.md
 	cargo bench

@@ -14,15 +14,17 @@ mod files;
 mod fixture;
 mod grants;
 mod hostile;
+mod hostile2;
 mod limits;
 mod oddities;
 mod paths;
+mod profiles;
 mod reach;
 mod regressions;
 mod servers;
 mod tree;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Runtime, StartError};
@@ -39,11 +41,19 @@ pub static EVENT_LOOP: LazyLock<tokio::runtime::Runtime> =
 /// What a server reads and writes if it is told nothing else.
 pub const WORKSPACE: &str = "allow-read=@ROOT@/ws,allow-write=@ROOT@/ws";
 
+/// Names another copy of the binary, for [`profiles`].
+pub const TEST_BINARY: &str = "MCP_CONDUCTOR_TEST_BINARY";
+
+pub fn binary() -> PathBuf {
+    let other = std::env::var_os(TEST_BINARY).map(PathBuf::from);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_mcp-conductor").into())
+}
+
 /// The default settings, the built binary as the zygote, and one worker that
 /// stands by: each test starts a server.
 pub fn config() -> Config {
     Config::default()
-        .with_executable(Path::new(env!("CARGO_BIN_EXE_mcp-conductor")))
+        .with_executable(binary())
         .with_standby(1)
 }
 

@@ -10,6 +10,7 @@ mod chaos;
 mod crowd;
 mod fairness;
 mod load;
+mod siege;
 
 // Some of these is for the other binaries only.
 #[allow(dead_code)]

@@ -1,0 +1,151 @@
+//! The programs of `hostile.rs` and `hostile2.rs` again, where the server has less than
+//! root: as an ordinary user, and in what a container engine gives by default.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::TEST_BINARY;
+use crate::fixture::alone;
+
+/// nobody: owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Tests whose names have this are those of both modules.
+const FILTER: &str = "hostile";
+
+/// How many these are.
+const SUITES: &str = "11 passed";
+
+/// Capabilities that Docker and Podman give root in a container (moby,
+/// daemon/pkg/oci/caps/defaults.go): CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID,
+/// SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
+const OF_A_CONTAINER: [libc::c_ulong; 14] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+
+/// Capabilities that there may be: the kernel has 41 (capability.h), and answers EINVAL
+/// for others.
+const CAPABILITIES: libc::c_ulong = 63;
+
+/// This test binary and the program, where every user can execute them and write beside
+/// them.
+struct Copies(PathBuf);
+
+impl Copies {
+    fn new(profile: &str) -> Self {
+        let name = format!("mcp-conductor-profile-{profile}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        open(&directory, 0o777);
+        let copies = Self(directory);
+        for (from, to) in [
+            (std::env::current_exe().unwrap(), copies.tests()),
+            (crate::binary(), copies.program()),
+        ] {
+            // By another process: a fork of this one would hold the copy open for writing.
+            let copied = Command::new("cp").args([&from, &to]).status().unwrap();
+            assert!(copied.success(), "{} is not copied", from.display());
+            open(&to, 0o755);
+        }
+        copies
+    }
+
+    fn tests(&self) -> PathBuf {
+        self.0.join("tests")
+    }
+
+    fn program(&self) -> PathBuf {
+        self.0.join("mcp-conductor")
+    }
+
+    /// The suites again.
+    fn run(&self, prepare: impl FnOnce(&mut Command)) -> Output {
+        let mut command = Command::new(self.tests());
+        command
+            .args([FILTER, "--nocapture"])
+            .env(TEST_BINARY, self.program())
+            .env("TMPDIR", &self.0)
+            .env("HOME", &self.0)
+            .current_dir(&self.0);
+        prepare(&mut command);
+        command.output().expect("the copy can be executed")
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Only root can be somebody else.
+fn is_root() -> bool {
+    let is_root = nix::unistd::getuid().is_root();
+    if !is_root {
+        eprintln!("skipped: only root can give the suites another profile");
+    }
+    is_root
+}
+
+#[track_caller]
+fn holds(profile: &str, prepare: impl FnOnce(&mut Command)) {
+    if !is_root() {
+        return;
+    }
+    // Others count the processes below this one.
+    let _turn = alone();
+    let output = Copies::new(profile).run(prepare);
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success() && text.contains(SUITES), "as {profile}:\n{text}");
+}
+
+/// Refuses what container engines refuse, in the child and all that it starts.
+fn refuse_namespaces(command: &mut Command) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let calls = [libc::SYS_unshare, libc::SYS_mount, libc::SYS_pivot_root, libc::SYS_setns];
+    let rules = calls.iter().map(|&call| (call, vec![])).collect();
+    let deny = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, deny, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    let install =
+        move || seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error());
+    // SAFETY: prctl and seccomp, which neither allocate nor lock.
+    unsafe { command.pre_exec(install) };
+}
+
+fn keep_capabilities_of_a_container() -> std::io::Result<()> {
+    for capability in (0..CAPABILITIES).filter(|one| !OF_A_CONTAINER.contains(one)) {
+        // SAFETY: no pointers. What the kernel does not know cannot be had either.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+    }
+    Ok(())
+}
+
+#[test]
+fn an_ordinary_user_is_as_safe() {
+    holds("user", |command| {
+        command.uid(NOBODY).gid(NOBODY);
+    });
+}
+
+#[test]
+fn root_of_a_container_is_as_safe() {
+    holds("container", |command| {
+        // SAFETY: prctl, which neither allocates nor locks.
+        unsafe { command.pre_exec(keep_capabilities_of_a_container) };
+        refuse_namespaces(command);
+    });
+}
+
+#[test]
+fn a_user_of_a_container_is_as_safe() {
+    holds("container-user", |command| {
+        command.uid(NOBODY).gid(NOBODY);
+        refuse_namespaces(command);
+    });
+}
