@@ -44,6 +44,7 @@ pub const WORKSPACE: &str = "allow-read=@ROOT@/ws,allow-write=@ROOT@/ws";
 /// Names another copy of the binary, for [`profiles`].
 pub const TEST_BINARY: &str = "MCP_CONDUCTOR_TEST_BINARY";
 
+/// The built binary, or that copy.
 pub fn binary() -> PathBuf {
     let other = std::env::var_os(TEST_BINARY).map(PathBuf::from);
     other.unwrap_or_else(|| env!("CARGO_BIN_EXE_mcp-conductor").into())
