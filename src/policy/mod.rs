@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
-pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal};
+pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
