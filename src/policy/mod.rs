@@ -30,6 +30,7 @@ pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
 use crate::protocol::PermissionState;
+use crate::text::visible;
 
 /// Deno's permissions, and one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +112,11 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Requires {} access", self.permission.name())?;
         if let Some(target) = &self.target {
-            // Deno quotes without escaping.
-            write!(f, " to \"{target}\"")?;
+            // Deno quotes without escaping; what a reader would not see is not quoted so.
+            write!(f, " to \"{}\"", visible(target))?;
         }
         let flag = self.permission.flag();
-        match &self.reason {
+        match self.reason.as_deref().map(visible) {
             None => write!(f, ", run again with the {flag} flag"),
             Some(reason) if self.grantable => {
                 write!(f, ", run again with the {flag} flag ({reason})")
@@ -344,6 +345,11 @@ mod tests {
         assert_eq!(
             denied(Permission::Net, Some("google.com:443")),
             "Requires net access to \"google.com:443\", run again with the --allow-net flag"
+        );
+        assert_eq!(
+            denied(Permission::Read, Some("/a\u{202e}b\n\u{1b}ä")),
+            "Requires read access to \"/a\\u{202e}b\\n\\u{1b}ä\", run again with the --allow-read \
+             flag"
         );
         assert_eq!(
             denied(Permission::Env, None),
