@@ -30,6 +30,8 @@ pub(crate) struct Refusal<'a> {
     pub reason: Option<&'a str>,
     pub line: Option<u32>,
     pub column: Option<u32>,
+    /// How many the line stands for, if it is not one.
+    pub count: Option<u32>,
 }
 
 /// Writes "cancelled" when dropped before [`ExecutionRecord::finish`].
@@ -149,6 +151,8 @@ struct RefusalLine<'a> {
     line: Option<u32>,
     column: Option<u32>,
     client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
 }
 
 /// A request that was not accepted.
@@ -202,6 +206,7 @@ pub(super) fn refusal_line(refusal: &Refusal<'_>, client: Option<&str>) -> Strin
         line: refusal.line,
         column: refusal.column,
         client,
+        count: refusal.count,
     })
 }
 
@@ -275,6 +280,7 @@ mod tests {
                 reason: None,
                 line: None,
                 column: None,
+                count: None,
             },
             None,
         );

@@ -92,6 +92,11 @@ impl Denied {
         Self { permission, target: target.map(clipped), reason, grantable: false }
     }
 
+    /// Of no target in particular.
+    pub(crate) fn of_everything(permission: Permission) -> Self {
+        Self::new(permission, None)
+    }
+
     fn because(self, reason: String) -> Self {
         Self { reason: Some(reason), ..self }
     }
