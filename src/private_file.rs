@@ -88,7 +88,8 @@ pub(crate) fn check_writers(path: &Path) -> Result<Vec<String>, String> {
 pub(crate) fn is_read_by_others(path: &Path) -> bool {
     let Ok(places) = places(path) else { return false };
     let Some(((_, file), directories)) = places.split_last() else { return false };
-    let all = |bits| directories.iter().all(|(_, found)| found.is_symlink() || found.mode() & bits != 0);
+    let all =
+        |bits| directories.iter().all(|(_, found)| found.is_symlink() || found.mode() & bits != 0);
     let by_all = file.mode() & READ_OTHERS != 0 && all(SEARCH_OTHERS);
     let by_group = file.mode() & READ_GROUP != 0 && all(SEARCH_OTHERS | SEARCH_GROUP);
     by_all || by_group && Names::of_this_machine().has_others(file.gid(), file.uid())
@@ -209,9 +210,8 @@ impl Names {
     }
 
     fn line_of(&self, gid: u32) -> Option<&str> {
-        let is_it = |line: &&str| {
-            line.split(':').nth(2).and_then(|text| text.parse().ok()) == Some(gid)
-        };
+        let is_it =
+            |line: &&str| line.split(':').nth(2).and_then(|text| text.parse().ok()) == Some(gid);
         self.group.lines().find(is_it)
     }
 }

@@ -96,7 +96,8 @@ mod tests {
         assert_eq!(visible("a\u{202e}b\u{200b}\n\u{1b}[2J"), "a\\u{202e}b\\u{200b}\\n\\u{1b}[2J");
         assert_eq!(visible("\u{e0041}\u{feff}\u{2066}"), "\\u{e0041}\\u{feff}\\u{2066}");
         assert_eq!(visible_lines("a\n\u{9b}b"), "a\n\\u{9b}b");
-        for plain in ["", "größer als 日本語", "العربية עברית", "❤\u{fe0f} 🎉", "a\\nb"] {
+        for plain in ["", "größer als 日本語", "العربية עברית", "❤\u{fe0f} 🎉", "a\\nb"]
+        {
             assert!(matches!(visible(plain), Cow::Borrowed(same) if same == plain), "{plain}");
         }
     }

@@ -108,14 +108,42 @@ const MAX_SECRETS: usize = 16;
 /// Beginnings of what services give out as keys and tokens: GitHub, GitLab, OpenAI and
 /// Anthropic, Slack, Amazon, Google, npm, Stripe, Hugging Face; and of a JSON Web Token.
 const BEGINNINGS_OF_KEYS: [&str; 20] = [
-    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "xoxb-", "xoxp-",
-    "xapp-", "AKIA", "ASIA", "AIza", "npm_", "sk_live_", "rk_live_", "hf_", "eyJ", "ya29.",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "npm_",
+    "sk_live_",
+    "rk_live_",
+    "hf_",
+    "eyJ",
+    "ya29.",
 ];
 
 /// What the name of a secret has in it, and how one ends that only says where it is.
 const WORDS_OF_SECRETS: [&str; 12] = [
-    "token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "access_key",
-    "private_key", "credential", "authorization", "cookie",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "private_key",
+    "credential",
+    "authorization",
+    "cookie",
 ];
 const ENDS_OF_PLACES: [&str; 7] = ["_file", "_path", "_dir", "_url", "_uri", "_name", "_id"];
 
@@ -756,7 +784,7 @@ mod tests {
 
     /// The text as it comes out in an argument.
     fn expanded(text: &str) -> Result<String, String> {
-        Expander { variable: &variable, used: Vec::new() }.expand(text)
+        Expander { variable: &variable, used: Vec::new(), secrets: Vec::new() }.expand(text)
     }
 
     #[test]

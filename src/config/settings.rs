@@ -88,7 +88,8 @@ pub(super) fn resolve(
 ) -> Result<Settings, ConfigError> {
     let file = sources.file.as_deref().map(File::read).transpose()?;
     if let Some(file) = &file {
-        let problem = |problem| ConfigError::new(file.path.display().to_string(), problem, String::new());
+        let problem =
+            |problem| ConfigError::new(file.path.display().to_string(), problem, String::new());
         for warning in check_writers(&file.path).map_err(problem)? {
             tracing::warn!("{}: {warning}", file.path.display());
         }

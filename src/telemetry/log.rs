@@ -207,8 +207,7 @@ impl Queue {
             self.written.notify_all();
         }
         let idle = |state: &mut State| state.lines.is_empty() && !state.closed;
-        let mut state =
-            self.filled.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.filled.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
         let line = state.lines.pop_front()?;
         state.bytes -= line.len() + LINE;
         state.is_writing = true;

@@ -249,10 +249,8 @@ fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
     let directory = Directory::new();
     let config = directory.write("conductor.toml", "max_queue = 7\n");
     let servers = directory.write("mcp.json", r#"{"mcpServers": {}}"#);
-    let named = directory.write(
-        "named.toml",
-        format!("[principals.alice]\nmcp_config = \"{servers}\"\n"),
-    );
+    let named =
+        directory.write("named.toml", format!("[principals.alice]\nmcp_config = \"{servers}\"\n"));
     for path in [&config, &servers] {
         set_mode(path, 0o646);
     }
