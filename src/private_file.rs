@@ -300,6 +300,31 @@ mod tests {
         assert_eq!(files.check("d/f"), Ok(vec![]));
     }
 
+    /// Only root can give files away.
+    #[test]
+    fn an_owner_and_a_group_that_are_others_are_warned_of() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let files = Scratch::new("owner");
+        let chown = |name: &str, owner, group| {
+            std::os::unix::fs::chown(files.path(name), owner, group).unwrap();
+        };
+        // Nobody has this number, and so no group of their own.
+        chown("d/f", None, Some(54_321));
+        assert_eq!(files.check("d/f"), Ok(vec![]));
+        files.mode("d/f", 0o664);
+        let chmod = format!(
+            "everybody in the group 54321 can write {0}; do chmod g-w {0}",
+            files.path("d/f").display()
+        );
+        assert_eq!(files.warning("d/f"), chmod);
+        chown("d/f", Some(54_321), Some(54_321));
+        assert!(files.warning("d/f").contains("belongs to user 54321"));
+        chown("d/f", Some(0), Some(0));
+        assert_eq!(files.check("d/f"), Ok(vec![]));
+    }
+
     #[test]
     fn what_a_link_leads_through_counts() {
         let files = Scratch::new("link");

@@ -1050,6 +1050,34 @@ mod tests {
     }
 
     #[test]
+    fn the_platforms_metadata_is_refused_in_every_spelling() {
+        for host in [
+            "169.254.169.254.",
+            "169.254.43518",
+            "2852039166",
+            "0251.0376.0251.0376",
+            "0xa9.0xfe.0xa9.0xfe",
+            "%31%36%39.254.169.254",
+            "169\u{3002}254\u{3002}169\u{3002}254",
+            "[::ffff:a9fe:a9fe]",
+            "[0:0::ffff:169.254.169.254]",
+            "[FD00:EC2:0:0::254]",
+            "[fe80::a9fe:a9fe%25eth0]",
+            "METADATA.google.INTERNAL.",
+        ] {
+            let url = format!("http://{host}/latest/meta-data/");
+            for grants in ["allow-net", "allow-net=*.internal,0.0.0.0/0,::/0,x.io"] {
+                assert!(!opens(grants, &url), "{grants}: {host}");
+            }
+        }
+        // Whoever grants the name does so by the address too.
+        let grants = "allow-net=metadata.google.internal";
+        let url = "http://METADATA.google.internal./";
+        assert!(opens(grants, url) && !resolves(grants, url, "169.254.169.254"));
+        assert!(resolves(&format!("{grants},169.254.169.254"), url, "169.254.169.254"));
+    }
+
+    #[test]
     fn a_name_leads_to_private_addresses_beside_the_platforms() {
         for ip in ["10.0.0.5", "100.100.100.201", "fd00:ec3::254", "fd20:cf::254", "fd00:42::43"] {
             assert!(resolves("allow-net=x.io", "https://x.io/", ip), "{ip}");
