@@ -28,6 +28,7 @@ mod server;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
 mod telemetry;
+mod text;
 mod upstream;
 mod worker;
 
@@ -46,6 +47,8 @@ pub use server::{
     ExecutionJson, HttpError, Reload, ReturnMode, ServeError, TokenEntry, TokenFile,
     TokenFileError, serve_http, serve_stdio,
 };
-pub use telemetry::{TraceExport, TraceExportError};
+pub use telemetry::{Log, TraceExport, TraceExportError};
+#[doc(hidden)]
+pub use text::visible_lines;
 pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

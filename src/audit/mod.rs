@@ -150,6 +150,7 @@ mod tests {
             reason: None,
             line: Some(3),
             column: Some(7),
+            count: None,
         }
     }
 

@@ -1,12 +1,13 @@
 //! The lines of the audit log.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Audit, TARGET};
+use crate::text::visible_json;
 
 /// Longest target, in bytes: the longest path (`PATH_MAX` of linux/limits.h).
 const MAX_TARGET_BYTES: usize = 4096;
@@ -29,6 +30,8 @@ pub(crate) struct Refusal<'a> {
     pub reason: Option<&'a str>,
     pub line: Option<u32>,
     pub column: Option<u32>,
+    /// How many the line stands for, if it is not one.
+    pub count: Option<u32>,
 }
 
 /// Writes "cancelled" when dropped before [`ExecutionRecord::finish`].
@@ -148,6 +151,8 @@ struct RefusalLine<'a> {
     line: Option<u32>,
     column: Option<u32>,
     client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
 }
 
 /// A request that was not accepted.
@@ -201,6 +206,7 @@ pub(super) fn refusal_line(refusal: &Refusal<'_>, client: Option<&str>) -> Strin
         line: refusal.line,
         column: refusal.column,
         client,
+        count: refusal.count,
     })
 }
 
@@ -208,28 +214,15 @@ pub(super) fn lost_line(count: u64) -> String {
     line(&LostLine { timestamp: timestamp(SystemTime::now()), kind: "lost", count })
 }
 
-/// JSON leaves characters alone that move a terminal's cursor (C1 controls) or
-/// turn its text around (Unicode's bidirectional controls, CVE-2021-42574). They
-/// occur within strings only, where an escape means the same.
+/// JSON leaves characters alone that move a terminal's cursor (C1 controls), turn its
+/// text around or are not seen. They occur within strings only, where an escape means
+/// the same.
 fn line(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("strings and numbers have a form in JSON");
-    if !json.contains(deceives) {
-        return json;
+    match visible_json(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(escaped) => escaped,
     }
-    json.chars().fold(String::with_capacity(json.len() * 2), |mut escaped, c| {
-        if deceives(c) {
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
-        } else {
-            escaped.push(c);
-        }
-        escaped
-    })
-}
-
-fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
-        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn cut(text: &str, max: usize) -> &str {
@@ -287,6 +280,7 @@ mod tests {
                 reason: None,
                 line: None,
                 column: None,
+                count: None,
             },
             None,
         );
@@ -313,9 +307,9 @@ mod tests {
 
     #[test]
     fn characters_that_deceive_are_escaped_and_mean_the_same() {
-        let target = "/a\n\u{1b}[2J\u{7f}\u{9b}2J\u{202e}b\u{2028}ä";
+        let target = "/a\n\u{1b}[2J\u{7f}\u{9b}2J\u{202e}b\u{2028}ä\u{200b}\u{e0041}";
         let (line, value) = refused("read", target);
-        assert!(!line.contains(deceives), "{line:?}");
+        assert!(!line.contains(crate::text::is_hidden), "{line:?}");
         assert_eq!(value["target"], target);
     }
 

@@ -1,17 +1,29 @@
 //! What a run was refused. Each refusal is noted when it is decided, waits for the
 //! worker to say where the program was, and is in the audit log in any case.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::{Audit, Refusal};
-use crate::policy::Denied;
+use crate::policy::{Denied, Permission};
 use crate::telemetry::Metrics;
 
 /// Refusals of one run that get a line of their own in the audit log; the line of
 /// the run has the number of all of them. A program that is refused more often
-/// searches, and must not fill the administrator's disk.
+/// searches, and must not fill the administrator's disk. Of what comes after, a line
+/// stands for all that are the same.
 const MAX_AUDITED: u32 = 1000;
+
+/// Of those lines, for each permission and operation: the first ones and the last ones,
+/// so that what matters is hidden neither behind a thousand of another kind nor before
+/// them. With some 70 kinds that is as many lines as [`MAX_AUDITED`] once more, and 2 MiB
+/// of a run that is refused in all ways there are.
+const OF_A_KIND: usize = 16;
+
+/// Bytes of a target that is kept to the end of a run: four times 255, the longest name
+/// in a path (NAME_MAX).
+const MAX_KEPT_TARGET: usize = 1020;
 
 /// Bytes of the reason, which has texts of the program in it.
 const MAX_REASON: usize = 512;
@@ -28,11 +40,75 @@ struct Inner {
     waiting: HashMap<u32, Refused>,
     count: u32,
     closed: bool,
+    /// What has a line of its own, as hashes: eight bytes of what can have 4096. A
+    /// program does not know their key.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    /// What came after.
+    more: Vec<Kind>,
 }
 
 struct Refused {
     denied: Denied,
     operation: &'static str,
+}
+
+/// Refusals of one permission and operation that have no line of their own.
+struct Kind {
+    permission: Permission,
+    operation: &'static str,
+    kept: Vec<Repeated>,
+    /// Of others than those.
+    others: u32,
+}
+
+struct Repeated {
+    hash: u64,
+    denied: Denied,
+    count: u32,
+}
+
+impl Kind {
+    fn count(&mut self, hash: u64, mut denied: Denied) {
+        if let Some(known) = self.kept.iter_mut().find(|known| known.hash == hash) {
+            known.count = known.count.saturating_add(1);
+            return;
+        }
+        if self.kept.len() >= OF_A_KIND {
+            let oldest_of_the_last = self.kept.remove(OF_A_KIND / 2);
+            self.others = self.others.saturating_add(oldest_of_the_last.count);
+        }
+        cut(&mut denied.target, MAX_KEPT_TARGET);
+        self.kept.push(Repeated { hash, denied, count: 1 });
+    }
+}
+
+impl Inner {
+    fn hash(&self, Refused { denied, operation }: &Refused) -> u64 {
+        self.hasher.hash_one((operation, denied.permission.name(), &denied.target))
+    }
+
+    /// Notes one that gets no line of its own.
+    fn count(&mut self, refused: Refused) {
+        let hash = self.hash(&refused);
+        let is_seen = self.seen.contains(&hash);
+        let Refused { denied, operation } = refused;
+        let kind = self.kind(denied.permission, operation);
+        if is_seen {
+            kind.others = kind.others.saturating_add(1);
+        } else {
+            kind.count(hash, denied);
+        }
+    }
+
+    fn kind(&mut self, permission: Permission, operation: &'static str) -> &mut Kind {
+        let is_it = |kind: &Kind| kind.permission == permission && kind.operation == operation;
+        let at = self.more.iter().position(is_it).unwrap_or_else(|| {
+            self.more.push(Kind { permission, operation, kept: Vec::new(), others: 0 });
+            self.more.len() - 1
+        });
+        &mut self.more[at]
+    }
 }
 
 impl Refusals {
@@ -48,15 +124,15 @@ impl Refusals {
     pub(super) fn note(&self, id: u32, denied: &Denied, operation: &'static str) {
         self.metrics.refused(denied.permission.name());
         let mut denied = denied.clone();
-        if let Some(reason) = &mut denied.reason {
-            reason.truncate(reason.floor_char_boundary(MAX_REASON));
-        }
+        cut(&mut denied.reason, MAX_REASON);
         let refused = Refused { denied, operation };
         let mut inner = self.inner();
         inner.count = inner.count.saturating_add(1);
         if inner.count > MAX_AUDITED {
-            return;
+            return inner.count(refused);
         }
+        let hash = inner.hash(&refused);
+        inner.seen.insert(hash);
         let now = if inner.closed { Some(refused) } else { inner.waiting.insert(id, refused) };
         drop(inner);
         if let Some(refused) = now {
@@ -77,17 +153,43 @@ impl Refusals {
         let mut inner = self.inner();
         inner.closed = true;
         let left = std::mem::take(&mut inner.waiting);
+        let more = std::mem::take(&mut inner.more);
         let count = inner.count;
         drop(inner);
         for refused in left.into_values() {
             self.write(&refused, None);
         }
+        more.iter().for_each(|kind| self.write_kind(kind));
         count
     }
 
-    fn write(&self, refused: &Refused, place: Option<(u32, u32)>) {
-        let Refused { denied, operation } = refused;
-        self.audit.refused(&Refusal {
+    fn write_kind(&self, kind: &Kind) {
+        for Repeated { denied, count, .. } in &kind.kept {
+            self.audit.refused(&Refusal {
+                count: Some(*count),
+                ..self.line(denied, kind.operation, None)
+            });
+        }
+        if kind.others > 0 {
+            let denied = Denied::of_everything(kind.permission);
+            self.audit.refused(&Refusal {
+                count: Some(kind.others),
+                ..self.line(&denied, kind.operation, None)
+            });
+        }
+    }
+
+    fn write(&self, Refused { denied, operation }: &Refused, place: Option<(u32, u32)>) {
+        self.audit.refused(&self.line(denied, operation, place));
+    }
+
+    fn line<'a>(
+        &self,
+        denied: &'a Denied,
+        operation: &'static str,
+        place: Option<(u32, u32)>,
+    ) -> Refusal<'a> {
+        Refusal {
             execution: self.execution,
             permission: denied.permission.name(),
             target: denied.target.as_deref(),
@@ -96,6 +198,13 @@ impl Refusals {
             reason: denied.reason.as_deref(),
             line: place.map(|(line, _)| line),
             column: place.map(|(_, column)| column),
-        });
+            count: None,
+        }
+    }
+}
+
+fn cut(text: &mut Option<String>, max: usize) {
+    if let Some(text) = text {
+        text.truncate(text.floor_char_boundary(max));
     }
 }

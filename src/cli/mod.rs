@@ -10,9 +10,12 @@ mod token;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
-use mcp_conductor::{Config, ReturnMode, Runtime, Sources, TraceExport, TraceExportError};
+use mcp_conductor::{
+    Config, Log, ReturnMode, Runtime, Sources, TraceExport, TraceExportError, visible_lines,
+};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -125,9 +128,24 @@ impl Command {
 /// A failed program is 1, wrong arguments are 2 (clap's).
 const EXIT_UNUSABLE: u8 = 3;
 
+/// Standard error, once [`main`] has begun.
+static LOG: OnceLock<Log> = OnceLock::new();
+
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let traces = match start_logging(&arguments.command) {
+    // The first thread beside this one: each keeps the capabilities that it began with.
+    let log = match Log::to_stderr() {
+        Ok(log) => LOG.get_or_init(|| log),
+        Err(error) => return unusable(&format!("No thread for the log: {error}")),
+    };
+    log.say_panics();
+    let code = start(arguments, log);
+    log.flush();
+    code
+}
+
+fn start(arguments: Arguments, log: &Log) -> ExitCode {
+    let traces = match start_logging(&arguments.command, log) {
         Ok(traces) => traces,
         Err(error) => return unusable(&error.to_string()),
     };
@@ -193,7 +211,7 @@ async fn http(config: Config, return_mode: ReturnMode, sources: Sources) -> Exit
 
 /// Logs go to stderr: stdout of `stdio` carries protocol only. Traces go where the
 /// environment says.
-fn start_logging(command: &Command) -> Result<Option<TraceExport>, TraceExportError> {
+fn start_logging(command: &Command, log: &Log) -> Result<Option<TraceExport>, TraceExportError> {
     let traces = match command {
         Command::Stdio(_) | Command::Http(_) | Command::Run(_) => TraceExport::from_env()?,
         _ => None,
@@ -205,7 +223,7 @@ fn start_logging(command: &Command) -> Result<Option<TraceExport>, TraceExportEr
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
         .with_ansi(false)
         .with_filter(filter);
     tracing_subscriber::registry()
@@ -233,10 +251,21 @@ fn raise_file_limit() {
 /// To a reader that may have gone away, which is not ours to report.
 fn print(text: &str) {
     let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _ = stdout.write_all(visible_lines(text).as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn unusable(message: &str) -> ExitCode {
-    eprintln!("mcp-conductor: {message}");
+    let message = format!("mcp-conductor: {message}");
+    match LOG.get() {
+        Some(log) => log.say(&message),
+        None => eprintln!("{}", visible_lines(&message)),
+    }
     ExitCode::from(EXIT_UNUSABLE)
+}
+
+/// Lines of the log that came before stand before what is printed next.
+fn flush_log() {
+    if let Some(log) = LOG.get() {
+        log.flush();
+    }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use clap::Args;
 use mcp_conductor::{
-    Config, ErrorDetail, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, Runtime, Status,
+    Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
+    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status,
 };
 use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
 
-use super::unusable;
+use super::{flush_log, unusable};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
@@ -38,24 +39,34 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
     };
-    let (execution, mut events) = runtime.stream(request);
-    let printed = async {
-        while let Some(event) = events.next().await {
-            if !arguments.json {
-                eprintln!("{}", event.line);
-            }
-        }
+    let (execution, events) = runtime.stream(request);
+    let json = arguments.json;
+    let ran = async {
+        let printed = spawn_blocking(move || print_output(events, json));
+        let (execution, _) = tokio::join!(execution, printed);
+        spawn_blocking(move || report(execution, json)).await.unwrap_or(ExitCode::FAILURE)
     };
-    let ran = async { tokio::join!(execution, printed).0 };
-    let execution = tokio::select! {
-        execution = ran => execution,
+    tokio::select! {
+        code = ran => code,
         // Dropping it ends the program and what it has started.
-        code = stopped() => return code,
-    };
-    match execution {
-        Ok(execution) => report(execution, arguments.json),
-        Err(error) => unusable(&error.to_string()),
+        code = stopped() => code,
     }
+}
+
+/// Waits for whoever reads standard error, as commands do; the program's time and a
+/// signal that ends this process do not wait for it.
+fn print_output(mut events: OutputEvents, json: bool) {
+    flush_log();
+    while let Some(event) = tokio::runtime::Handle::current().block_on(events.next()) {
+        if !json {
+            print_error(&event.line);
+        }
+    }
+}
+
+/// To a reader that may have gone away, which is not ours to report.
+fn print_error(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Waits for a signal that ends the process; 128 and its number, as in a shell.
@@ -111,7 +122,11 @@ fn read(path: &Path, limit: usize) -> Result<String, String> {
     })
 }
 
-fn report(execution: Execution, json: bool) -> ExitCode {
+fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
+    let execution = match execution {
+        Ok(execution) => execution,
+        Err(error) => return unusable(&error.to_string()),
+    };
     let code = match execution.status {
         Status::Success => ExitCode::SUCCESS,
         Status::Error => ExitCode::FAILURE,
@@ -119,7 +134,7 @@ fn report(execution: Execution, json: bool) -> ExitCode {
     if json {
         print(&ExecutionJson::from(execution));
     } else if let Some(error) = &execution.error {
-        eprintln!("{}", describe(error));
+        print_error(&describe(error));
     } else {
         print(&execution.return_value);
     }

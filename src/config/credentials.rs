@@ -9,6 +9,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use url::{Host, Url};
 
+use crate::policy::parse_host;
+
 /// What a value of the setting looks like.
 const EXAMPLE: &str = r#"{"api.github.com": {"authorization": "Bearer env:GITHUB_TOKEN"}}"#;
 
@@ -185,7 +187,7 @@ impl Place {
                 .into());
         }
         let (host, port) = split_port(rest)?;
-        let host = Host::parse(host).map_err(|error| format!("not a host: {error}"))?;
+        let host = parse_host(host).ok_or("not a host, write example.com or [fd00::1]:8443")?;
         // As in a URL, a scheme without a port means the scheme's port.
         let port = port.or(scheme.map(|scheme| match scheme {
             Scheme::Http => 80,
@@ -341,6 +343,19 @@ mod tests {
         assert!(!goes("a.b", "https://a.b@c.d/"));
     }
 
+    /// The URL has been through the policy, which writes hosts in the same way.
+    #[test]
+    fn a_host_is_the_same_in_every_spelling() {
+        for key in ["a.b.", "A.B", "\u{ff41}.b", "https://a.b."] {
+            assert!(goes(key, "https://a.b/"), "{key}");
+        }
+        assert!(goes("b\u{fc}cher.example.", "https://xn--bcher-kva.example/"));
+        assert!(goes("0x7f.1", "http://127.0.0.1/"));
+        assert!(goes("[fd00:0::1]", "https://[fd00::1]/"));
+        assert!(!goes("a.b.", "https://a.b.c/"));
+        assert!(parse(r#"{"a.b": {}, "a.b.": {}}"#).is_err());
+    }
+
     #[test]
     fn plain_http_gets_them_only_on_this_machine_or_when_the_key_says_so() {
         assert!(!goes("a.b", "http://a.b/"));
@@ -401,6 +416,10 @@ mod tests {
             "a.b:0",
             "a.b:x",
             "a.b:99999",
+            "a.b..",
+            ".",
+            "a,b",
+            "[fe80::1%25eth0]",
             "::1",
             "a b",
         ] {

@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::ConfigError;
+use crate::text::visible_toml;
 
 /// Bytes of the file: a thousand principals of 1 KiB.
 const MAX_FILE: u64 = 1 << 20;
@@ -215,7 +216,7 @@ pub(super) fn toml_key(key: &str) -> String {
 }
 
 /// A value as TOML has it, in one line. JSON's strings are TOML's basic strings,
-/// except that those have no DEL (TOML 1.1, "String").
+/// except that those have no DEL (TOML 1.1, "String"). What is hidden is escaped.
 pub(super) fn toml_text(value: &Json) -> String {
     match value {
         Json::Object(members) => {
@@ -228,7 +229,7 @@ pub(super) fn toml_text(value: &Json) -> String {
         Json::Array(items) => {
             format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", "))
         }
-        other => other.to_string().replace('\u{7f}', "\\u007F"),
+        other => visible_toml(&other.to_string()).into_owned(),
     }
 }
 

@@ -18,6 +18,7 @@ use super::settings::{
 use super::variables::{self, Given, Variable};
 use super::{Config, ConfigError};
 use crate::policy::{Grants, RunTools, normalize};
+use crate::private_file::check_writers;
 
 /// Who a request comes from, with what is set for it.
 #[derive(Debug, Clone)]
@@ -324,6 +325,8 @@ impl Reader<'_> {
     fn check_servers(&self, config: &Config) -> Result<(), String> {
         let Some(path) = config.mcp_config() else { return Ok(()) };
         let problem = |problem: String| format!("{}: {problem}", path.display());
+        // What is only warned of is, when the principal comes.
+        check_writers(path).map_err(problem)?;
         let (text, _) = read(path, MAX_SERVERS_FILE).map_err(problem)?;
         ServersFile::parse(&text, &|name: &str| self.surroundings.text(name)).map_err(problem)?;
         Ok(())

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::credentials::{Pairs, header_name, name_length};
 use crate::policy::edit_distance;
+use crate::private_file::is_read_by_others;
 
 /// What a file looks like.
 const EXAMPLE: &str =
@@ -101,6 +102,54 @@ const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// have any number.
 const MAX_UNKNOWN_KEYS: usize = 16;
 
+/// Values that are warned about as secrets; the others are mended with them.
+const MAX_SECRETS: usize = 16;
+
+/// Beginnings of what services give out as keys and tokens: GitHub, GitLab, OpenAI and
+/// Anthropic, Slack, Amazon, Google, npm, Stripe, Hugging Face; and of a JSON Web Token.
+const BEGINNINGS_OF_KEYS: [&str; 20] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "npm_",
+    "sk_live_",
+    "rk_live_",
+    "hf_",
+    "eyJ",
+    "ya29.",
+];
+
+/// What the name of a secret has in it, and how one ends that only says where it is.
+const WORDS_OF_SECRETS: [&str; 12] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "private_key",
+    "credential",
+    "authorization",
+    "cookie",
+];
+const ENDS_OF_PLACES: [&str; 7] = ["_file", "_path", "_dir", "_url", "_uri", "_name", "_id"];
+
+/// Shorter values are words such as "true" or "none".
+const MIN_SECRET: usize = 8;
+
 /// Bytes of a name that a reason quotes, and of a reason, which a model may read.
 const MAX_QUOTED: usize = 64;
 const MAX_REASON: usize = 512;
@@ -161,6 +210,8 @@ pub(crate) struct ServersFile {
     pub warnings: Vec<String>,
     /// Variables whose values were put in, and may be secrets.
     pub variables: Vec<String>,
+    /// Where a value stands in the file itself that looks like a secret.
+    pub secrets: Vec<String>,
 }
 
 impl ServersFile {
@@ -176,9 +227,14 @@ impl ServersFile {
             return Err(format!("the file has more than {MAX_FILE} bytes"));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut file = Self { servers: Vec::new(), warnings: Vec::new(), variables: Vec::new() };
+        let mut file = Self {
+            servers: Vec::new(),
+            warnings: Vec::new(),
+            variables: Vec::new(),
+            secrets: Vec::new(),
+        };
         let entries = file.entries(text)?;
-        let mut expander = Expander { variable, used: Vec::new() };
+        let mut expander = Expander { variable, used: Vec::new(), secrets: Vec::new() };
         let mut names = HashSet::new();
         for (name, json) in entries {
             let read = if !is_name(&name) {
@@ -189,11 +245,29 @@ impl ServersFile {
                 server(&json, &mut expander)
             };
             file.add(&name, read);
+            for key in expander.secrets.drain(..) {
+                file.secrets.push(format!("{key} of {}", quoted(&name)));
+            }
         }
         file.variables = expander.used;
         file.variables.sort();
         file.variables.dedup();
         Ok(file)
+    }
+
+    /// A warning, if others than its owner can read the file and there are secrets in it.
+    pub(crate) fn open_secrets(&self, path: &Path) -> Option<String> {
+        if self.secrets.is_empty() || !is_read_by_others(path) {
+            return None;
+        }
+        let (named, more) = self.secrets.split_at(self.secrets.len().min(MAX_SECRETS));
+        let more = if more.is_empty() { "" } else { " and more" };
+        Some(format!(
+            "others can read this file, and {}{more} looks like a secret; write env:NAME, or do \
+             chmod 600 {}",
+            named.join(", "),
+            path.display()
+        ))
     }
 
     fn entries(&mut self, text: &str) -> Result<Vec<(String, Box<RawValue>)>, String> {
@@ -268,6 +342,7 @@ fn is_name(name: &str) -> bool {
 /// What an entry says; nothing if it is disabled.
 fn server(json: &RawValue, expander: &mut Expander<'_>) -> Result<Option<ServerConfig>, String> {
     let Some(entry) = Entry::read(json)? else { return Ok(None) };
+    expander.secrets = entry.secrets();
     let transport = entry.transport(expander)?;
     let Entry { timeout, allowed_tools, denied_tools, description, .. } = entry;
     Ok(Some(ServerConfig { transport, timeout, allowed_tools, denied_tools, description }))
@@ -381,6 +456,23 @@ impl Entry {
         Err(problem.to_owned())
     }
 
+    /// Keys whose values look like secrets.
+    fn secrets(&self) -> Vec<String> {
+        let of_pair = |key: &'static str| {
+            move |(name, text): &(String, String)| {
+                is_secret(name, text).then(|| format!("{key} {}", quoted(name)))
+            }
+        };
+        let argument = |text: &String| {
+            let (name, value) = text.split_once(['=', ':']).unwrap_or(("", text));
+            (is_secret(name, value) || is_secret("", text)).then(|| "args".to_owned())
+        };
+        let env = self.env.iter().filter_map(of_pair("env"));
+        let headers = self.headers.iter().filter_map(of_pair("headers"));
+        let url = self.url.as_deref().is_some_and(has_secret_query).then(|| "url".to_owned());
+        env.chain(headers).chain(self.args.iter().find_map(argument)).chain(url).collect()
+    }
+
     fn has_process_keys(&self) -> bool {
         !self.args.is_empty() || !self.env.is_empty() || self.cwd.is_some()
     }
@@ -447,6 +539,30 @@ fn header(name: &str, text: &str, expander: &mut Expander<'_>) -> Result<(String
     Ok((name.to_string(), value))
 }
 
+/// Whether a value that the file itself has looks like a secret.
+fn is_secret(name: &str, text: &str) -> bool {
+    if text.len() < MIN_SECRET || text.contains("${") || text.split(' ').any(is_reference) {
+        return false;
+    }
+    let name = clipped(name, MAX_QUOTED).to_lowercase();
+    let is_named = WORDS_OF_SECRETS.iter().any(|word| name.contains(word))
+        && !ENDS_OF_PLACES.iter().any(|end| name.ends_with(end));
+    let is_key = |word: &str| {
+        word.len() >= MIN_SECRET && BEGINNINGS_OF_KEYS.iter().any(|key| word.starts_with(key))
+    };
+    let has_password = Url::parse(text).is_ok_and(|url| url.password().is_some());
+    is_named || has_password || text.split(' ').any(is_key)
+}
+
+fn is_reference(word: &str) -> bool {
+    word.strip_prefix(VARIABLE).is_some_and(|name| name_length(name) > 0)
+}
+
+fn has_secret_query(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').filter_map(|pair| pair.split_once('=')).any(|(n, v)| is_secret(n, v))
+}
+
 fn value<T: DeserializeOwned>(key: &str, json: &RawValue, what: &str) -> Result<T, String> {
     // serde_json's own text can quote the value.
     serde_json::from_str(json.get()).map_err(|_| format!("\"{key}\" is not {what}"))
@@ -502,6 +618,8 @@ fn clipped(text: &str, max: usize) -> &str {
 struct Expander<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
     used: Vec<String>,
+    /// Keys of the entry at hand whose values look like secrets.
+    secrets: Vec<String>,
 }
 
 impl Expander<'_> {
@@ -614,6 +732,35 @@ mod tests {
         entry(json).unwrap_err()
     }
 
+    #[test]
+    fn values_that_look_like_secrets_are_found_with_their_keys() {
+        for (json, expected) in [
+            (r#"{"command": "x", "env": {"API_TOKEN": "canary-123"}}"#, "env \"API_TOKEN\""),
+            (r#"{"command": "x", "env": {"DB": "postgres://u:canary@h/d"}}"#, "env \"DB\""),
+            (r#"{"command": "x", "args": ["-y", "p", "ghp_canary0123"]}"#, "args"),
+            (r#"{"command": "x", "args": ["--token=canary0123"]}"#, "args"),
+            (r#"{"command": "x", "args": ["Authorization: Bearer canary"]}"#, "args"),
+            (
+                r#"{"url": "https://a.b/", "headers": {"Authorization": "Bearer canary"}}"#,
+                "headers \"Authorization\"",
+            ),
+            (r#"{"url": "https://a.b/?x=1&api_key=canary012"}"#, "url"),
+        ] {
+            let secrets = file(&format!(r#""x": {json}"#)).secrets;
+            assert_eq!(secrets, [format!("{expected} of \"x\"")], "{json}");
+        }
+        for json in [
+            r#"{"command": "x", "env": {"API_TOKEN": "env:TOKEN", "A_KEY": "${TOKEN}"}}"#,
+            r#"{"command": "x", "env": {"MAX_TOKENS": "4096", "TOKEN_FILE": "/run/secrets/a"}}"#,
+            r#"{"command": "npx", "args": ["-y", "@scope/some-mcp-server", "/home/me/projects"]}"#,
+            r#"{"url": "https://a.b/mcp", "headers": {"Authorization": "Bearer env:TOKEN"}}"#,
+            r#"{"url": "https://a.b/mcp", "headers": {"x-region": "eu-central-1"}}"#,
+            r#"{"command": "x", "env": {"API_TOKEN": "canary-123"}, "disabled": true}"#,
+        ] {
+            assert_eq!(file(&format!(r#""x": {json}"#)).secrets, [""; 0], "{json}");
+        }
+    }
+
     #[allow(clippy::type_complexity)]
     fn stdio(json: &str) -> (String, Vec<String>, Vec<(String, String)>, Option<PathBuf>) {
         match entry(json).unwrap().transport {
@@ -637,7 +784,7 @@ mod tests {
 
     /// The text as it comes out in an argument.
     fn expanded(text: &str) -> Result<String, String> {
-        Expander { variable: &variable, used: Vec::new() }.expand(text)
+        Expander { variable: &variable, used: Vec::new(), secrets: Vec::new() }.expand(text)
     }
 
     #[test]

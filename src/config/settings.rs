@@ -16,6 +16,7 @@ use super::principals::Principals;
 use super::variables::{self, Form, Given, Scope, Variable};
 use super::{Config, ConfigError, servers};
 use crate::policy::edit_distance;
+use crate::private_file::check_writers;
 
 /// What stands above the environment and below it.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +87,13 @@ pub(super) fn resolve(
     surroundings: &Surroundings<'_>,
 ) -> Result<Settings, ConfigError> {
     let file = sources.file.as_deref().map(File::read).transpose()?;
+    if let Some(file) = &file {
+        let problem =
+            |problem| ConfigError::new(file.path.display().to_string(), problem, String::new());
+        for warning in check_writers(&file.path).map_err(problem)? {
+            tracing::warn!("{}: {warning}", file.path.display());
+        }
+    }
     let mut settings = Settings { config: Config::default(), file: None, origins: HashMap::new() };
     if let Some(file) = &file {
         settings.read_file(file)?;

@@ -99,7 +99,7 @@ fn without_secrets(variable: &Variable, value: Json) -> Json {
             Json::Object(hosts.into_iter().map(|(host, value)| (host, hidden(value))).collect())
         }
         (Form::Headers, _) => HIDDEN.into(),
-        (Form::Text { .. }, Json::String(text)) => without_query(text).into(),
+        (Form::Text { .. }, Json::String(text)) => without_key(&text).into(),
         (_, value) => value,
     }
 }
@@ -116,12 +116,19 @@ fn hidden(headers: Json) -> Json {
     Json::Object(headers)
 }
 
-/// A URL's query can hold a key.
-fn without_query(text: String) -> String {
-    match text.split_once('?') {
-        Some((address, _)) if address.contains("://") => format!("{address}?{HIDDEN}"),
-        _ => text,
-    }
+/// The user and the query of a URL can hold a key.
+fn without_key(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (rest, query) = match rest.split_once(['?', '#']) {
+        Some((rest, _)) => (rest, format!("?{HIDDEN}")),
+        None => (rest, String::new()),
+    };
+    let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let host = match host.rsplit_once('@') {
+        Some((_, host)) => format!("{HIDDEN}@{host}"),
+        None => host.to_owned(),
+    };
+    format!("{scheme}://{host}{path}{query}")
 }
 
 #[cfg(test)]
@@ -186,6 +193,27 @@ four = "canary"
         assert!(text.contains("\nfetch_headers = { \"c.d\" = { four = \"***\" } }\n"), "{text}");
         let keys = line_of(&text, "oauth_jwks");
         assert!(keys.starts_with("oauth_jwks = \"https://a.example/jwks?***\" # "), "{keys}");
+    }
+
+    #[test]
+    fn of_a_url_the_user_and_the_query_are_hidden() {
+        for (text, expected) in [
+            ("https://u:canary@a.b/x?canary", "https://***@a.b/x?***"),
+            ("https://canary@u@a.b", "https://***@a.b"),
+            ("https://a.b/@x#canary", "https://a.b/@x?***"),
+            ("https://a.b:1/x", "https://a.b:1/x"),
+            ("/srv/keys?.json", "/srv/keys?.json"),
+        ] {
+            assert_eq!(without_key(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_reader_would_not_see_is_escaped() {
+        let text = "workspace = '/srv/a\u{202e}b'\n[principals.a]\nsubject = 's\u{200b}'\n";
+        let text = shown(&read_toml(text).unwrap());
+        assert!(text.contains(r#""/srv/a\u202Eb""#) && text.contains(r#""s\u200B""#), "{text}");
+        assert!(!text.contains(['\u{202e}', '\u{200b}']), "{text:?}");
     }
 
     #[test]

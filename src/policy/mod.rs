@@ -24,12 +24,13 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
-pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal};
+pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
 use crate::protocol::PermissionState;
+use crate::text::visible;
 
 /// Deno's permissions, and one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,11 @@ impl Denied {
         Self { permission, target: target.map(clipped), reason, grantable: false }
     }
 
+    /// Of no target in particular.
+    pub(crate) fn of_everything(permission: Permission) -> Self {
+        Self::new(permission, None)
+    }
+
     fn because(self, reason: String) -> Self {
         Self { reason: Some(reason), ..self }
     }
@@ -111,11 +117,11 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Requires {} access", self.permission.name())?;
         if let Some(target) = &self.target {
-            // Deno quotes without escaping.
-            write!(f, " to \"{target}\"")?;
+            // Deno quotes without escaping; what a reader would not see is not quoted so.
+            write!(f, " to \"{}\"", visible(target))?;
         }
         let flag = self.permission.flag();
-        match &self.reason {
+        match self.reason.as_deref().map(visible) {
             None => write!(f, ", run again with the {flag} flag"),
             Some(reason) if self.grantable => {
                 write!(f, ", run again with the {flag} flag ({reason})")
@@ -344,6 +350,11 @@ mod tests {
         assert_eq!(
             denied(Permission::Net, Some("google.com:443")),
             "Requires net access to \"google.com:443\", run again with the --allow-net flag"
+        );
+        assert_eq!(
+            denied(Permission::Read, Some("/a\u{202e}b\n\u{1b}ä")),
+            "Requires read access to \"/a\\u{202e}b\\n\\u{1b}ä\", run again with the --allow-read \
+             flag"
         );
         assert_eq!(
             denied(Permission::Env, None),

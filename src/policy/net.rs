@@ -153,7 +153,7 @@ impl NetRules {
         if self.deny.any(port, |pattern| pattern.denies_address(ip)) {
             return Err(DENIED.to_owned());
         }
-        let named = self.allow.names(port, |rule| rule.is_literal() && rule.holds(ip));
+        let named = self.allow.names(port, |rule| rule.opens(ip));
         let opened = |kind| named || url.literal && OPENED_BY_NAME.contains(kind);
         match special_kind(ip) {
             Some(kind) if !opened(&kind) => Err(only_named(&host_of(ip), port, kind)),
@@ -192,8 +192,7 @@ impl NetRules {
         if !self.allow.any(port, |pattern| pattern.grants(host)) {
             return Err(None);
         }
-        let literal =
-            self.allow.names(port, |pattern| pattern.is_literal() && pattern.grants(host));
+        let literal = self.allow.names(port, |pattern| pattern.names(host));
         let kind = match host {
             Host::Domain(name) => is_site_name(name).then_some("a name inside a site"),
             Host::Ipv4(ip) => special_kind((*ip).into()),
@@ -236,14 +235,28 @@ impl Hosts {
 }
 
 impl HostPattern {
-    /// Whether it opens special addresses: it names one, or a network of nothing
-    /// else. `0.0.0.0/0` means the internet, not this machine.
-    fn is_literal(&self) -> bool {
-        match self {
-            Self::Name(_) | Self::Address(_) => true,
-            Self::Subdomains(_) => false,
-            Self::Network(network) => is_special_network(*network),
+    /// Whether it says this very host.
+    fn names(&self, host: &Host<String>) -> bool {
+        match host {
+            Host::Domain(name) => matches!(self, Self::Name(known) if known == name),
+            Host::Ipv4(ip) => self.opens((*ip).into()),
+            Host::Ipv6(ip) => self.opens((*ip).into()),
         }
+    }
+
+    /// Whether it opens an address though it is special: it says the very address, or a
+    /// network of nothing but its kind. `0.0.0.0/0` means the internet and not this
+    /// machine, and `100.64.0.0/10` the neighbours and not the cloud platform among them.
+    fn opens(&self, ip: IpAddr) -> bool {
+        let is_all_of_a_kind = |network: &IpNet| {
+            special(ip.to_canonical()).is_some_and(|(kind, _)| kind.contains(network))
+        };
+        let is_literal = match self {
+            Self::Address(_) => true,
+            Self::Network(network) => is_all_of_a_kind(network),
+            Self::Name(_) | Self::Subdomains(_) => false,
+        };
+        is_literal && self.holds(ip)
     }
 
     fn grants(&self, host: &Host<String>) -> bool {
@@ -429,8 +442,9 @@ fn host_in_url(text: &str) -> String {
     }
 }
 
-/// The WHATWG parser's reading of a host, which is the one that is dialled.
-fn parse_host(text: &str) -> Option<Host<String>> {
+/// The WHATWG parser's reading of a host, which is the one that is dialled. A name is
+/// in ASCII, in lower case and without a final dot.
+pub(crate) fn parse_host(text: &str) -> Option<Host<String>> {
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Some(Host::Ipv6(ip));
     }
@@ -543,8 +557,16 @@ fn embedded(ip: Ipv6Addr) -> Vec<[u8; 4]> {
         [0x2002, ..] => vec![[b[2], b[3], b[4], b[5]]],
         // Teredo: the server, and the client inverted (RFC 4380, section 4).
         [0x2001, 0, ..] => vec![[b[4], b[5], b[6], b[7]], last.map(|octet| !octet)],
-        _ => Vec::new(),
+        _ => isatap(ip).into_iter().collect(),
     }
+}
+
+/// ISATAP puts an IPv4 address behind any prefix (RFC 5214, section 6.1).
+fn isatap(ip: Ipv6Addr) -> Option<[u8; 4]> {
+    let [_, _, _, _, _, _, _, _, 0 | 2, 0, 0x5e, 0xfe, a, b, c, d] = ip.octets() else {
+        return None;
+    };
+    Some([a, b, c, d])
 }
 
 const fn v4(octets: [u8; 4], length: u8, kind: &'static str) -> (Ipv4Net, &'static str) {
@@ -552,9 +574,9 @@ const fn v4(octets: [u8; 4], length: u8, kind: &'static str) -> (Ipv4Net, &'stat
     (Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length), kind)
 }
 
-const fn v6(start: [u16; 6], length: u8, kind: &'static str) -> (Ipv6Net, &'static str) {
-    let [a, b, c, d, e, f] = start;
-    (Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, 0, 0), length), kind)
+const fn v6(start: [u16; 8], length: u8, kind: &'static str) -> (Ipv6Net, &'static str) {
+    let [a, b, c, d, e, f, g, h] = start;
+    (Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length), kind)
 }
 
 /// Special addresses that a grant of a name opens, if the name has them. Whoever
@@ -562,12 +584,25 @@ const fn v6(start: [u16; 6], length: u8, kind: &'static str) -> (Ipv6Net, &'stat
 const OPENED_BY_NAME: [&str; 4] =
     ["a private address", "a loopback address", "a shared address", "a site-local address"];
 
-/// IANA's IPv4 special-purpose address registry, multicast (RFC 5771), and what
-/// clouds answer their machines from.
-static SPECIAL_V4: [(Ipv4Net, &str); 19] = [
-    v4([168, 63, 129, 16], 32, "an address of the cloud platform"),
-    v4([100, 100, 100, 200], 32, "an address of the cloud platform"),
-    v4([192, 0, 0, 192], 32, "an address of the cloud platform"),
+const CLOUD: &str = "an address of the cloud platform";
+const CARRIES: &str = "an address with an IPv4 address in it";
+
+/// What clouds answer their machines from: credentials of the machine, as a rule. Others
+/// are link-local: 169.254.169.254 of most, 169.254.170.2 and 169.254.170.23 (Amazon ECS
+/// and EKS), 169.254.0.23 (Tencent), 169.254.42.42 (Scaleway), fe80::a9fe:a9fe
+/// (OpenStack). Azure has none in IPv6 (Microsoft Learn, "Azure Instance Metadata
+/// Service").
+static CLOUD_V4: [(Ipv4Net, &str); 3] = [
+    // Azure (Microsoft Learn, "What is IP address 168.63.129.16?").
+    v4([168, 63, 129, 16], 32, CLOUD),
+    // Alibaba Cloud (ECS user guide, "Instance metadata").
+    v4([100, 100, 100, 200], 32, CLOUD),
+    // Oracle Cloud Infrastructure Classic ("Retrieving instance metadata").
+    v4([192, 0, 0, 192], 32, CLOUD),
+];
+
+/// IANA's IPv4 special-purpose address registry, and multicast (RFC 5771).
+static SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     v4([0, 0, 0, 0], 8, "an unspecified address"),
     v4([10, 0, 0, 0], 8, "a private address"),
     v4([100, 64, 0, 0], 10, "a shared address"),
@@ -586,52 +621,86 @@ static SPECIAL_V4: [(Ipv4Net, &str); 19] = [
     v4([240, 0, 0, 0], 4, "a reserved address"),
 ];
 
+/// As [`CLOUD_V4`]. All of them lie among the private addresses (RFC 4193).
+static CLOUD_V6: [(Ipv6Net, &str); 6] = [
+    // Amazon: metadata, EKS Pod Identity, DNS, time (EC2 user guide, "Access instance
+    // metadata"; EKS user guide, "Set up the Amazon EKS Pod Identity Agent").
+    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32, CLOUD),
+    // Google (Compute Engine, "About VM metadata": fd20:ce::254).
+    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0], 32, CLOUD),
+    // Oracle (SDK for Python, InstancePrincipalsSecurityTokenSigner: fd00:c1::a9fe:a9fe).
+    v6([0xfd00, 0xc1, 0, 0, 0, 0, 0, 0], 32, CLOUD),
+    // Akamai (cloud-init, "Akamai": fd00:a9fe:a9fe::1).
+    v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 0], 48, CLOUD),
+    // Scaleway (cloud-init, "Scaleway").
+    v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128, CLOUD),
+    // Alibaba Cloud (ECS user guide, "Instance metadata").
+    v6([0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200], 128, CLOUD),
+];
+
 /// IANA's IPv6 special-purpose address registry, and what carries an IPv4 address.
-static SPECIAL_V6: [(Ipv6Net, &str); 16] = [
-    // `::` and `::1` lie in `::/96` and are told apart in `special_kind`.
-    v6([0; 6], 96, "an address with an IPv4 address in it"),
-    v6([0, 0, 0, 0, 0, 0xffff], 96, "an address with an IPv4 address in it"),
-    v6([0, 0, 0, 0, 0xffff, 0], 96, "an address with an IPv4 address in it"),
-    v6([0x64, 0xff9b, 0, 0, 0, 0], 96, "an address with an IPv4 address in it"),
-    v6([0x64, 0xff9b, 1, 0, 0, 0], 48, "an address with an IPv4 address in it"),
-    v6([0x2002, 0, 0, 0, 0, 0], 16, "an address with an IPv4 address in it"),
-    v6([0x2001, 0, 0, 0, 0, 0], 32, "an address with an IPv4 address in it"),
-    v6([0x2001, 0, 0, 0, 0, 0], 23, "a reserved address"),
-    v6([0x2001, 0xdb8, 0, 0, 0, 0], 32, "a documentation address"),
-    v6([0x3fff, 0, 0, 0, 0, 0], 20, "a documentation address"),
-    v6([0x100, 0, 0, 0, 0, 0], 64, "a discard address"),
-    v6([0x5f00, 0, 0, 0, 0, 0], 16, "a segment routing address"),
-    v6([0xfc00, 0, 0, 0, 0, 0], 7, "a private address"),
-    v6([0xfe80, 0, 0, 0, 0, 0], 10, "a link-local address"),
-    v6([0xfec0, 0, 0, 0, 0, 0], 10, "a site-local address"),
-    v6([0xff00, 0, 0, 0, 0, 0], 8, "a multicast address"),
+static SPECIAL_V6: [(Ipv6Net, &str); 18] = [
+    v6([0; 8], 128, "an unspecified address"),
+    v6([0, 0, 0, 0, 0, 0, 0, 1], 128, "a loopback address"),
+    v6([0; 8], 96, CARRIES),
+    v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, CARRIES),
+    v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96, CARRIES),
+    v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, CARRIES),
+    v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, CARRIES),
+    v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, CARRIES),
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32, CARRIES),
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, "a reserved address"),
+    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, "a documentation address"),
+    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, "a documentation address"),
+    v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64, "a discard address"),
+    v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16, "a segment routing address"),
+    v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, "a private address"),
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, "a link-local address"),
+    v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, "a site-local address"),
+    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "a multicast address"),
 ];
 
 /// What keeps an address from being globally reachable unicast, if anything does.
 fn special_kind(ip: IpAddr) -> Option<&'static str> {
+    special(ip).map(|(_, kind)| kind)
+}
+
+/// The network of the first kind that an address is of.
+fn special(ip: IpAddr) -> Option<(IpNet, &'static str)> {
     match ip {
-        IpAddr::V4(ip) => find_v4(ip),
-        IpAddr::V6(ip) if ip.is_loopback() => Some("a loopback address"),
-        IpAddr::V6(ip) if ip.is_unspecified() => Some("an unspecified address"),
-        IpAddr::V6(ip) => {
-            let mut known = SPECIAL_V6.iter().filter(|(network, _)| network.contains(&ip));
-            // IANA has allocated global unicast addresses from 2000::/3 only.
-            let global = ip.segments()[0] & 0xe000 == 0x2000;
-            known.next().map(|(_, kind)| *kind).or((!global).then_some("a reserved address"))
+        IpAddr::V4(ip) => {
+            let mut known = CLOUD_V4.iter().chain(&SPECIAL_V4);
+            let found = known.find(|(network, _)| network.contains(&ip));
+            found.map(|(network, kind)| (IpNet::V4(*network), *kind))
         }
+        IpAddr::V6(ip) => special_v6(ip).map(|(network, kind)| (IpNet::V6(network), kind)),
     }
 }
 
-/// Whether all of a network is special for one reason.
-fn is_special_network(network: IpNet) -> bool {
-    match network {
-        IpNet::V4(network) => SPECIAL_V4.iter().any(|(special, _)| special.contains(&network)),
-        IpNet::V6(network) => SPECIAL_V6.iter().any(|(special, _)| special.contains(&network)),
+fn special_v6(ip: Ipv6Addr) -> Option<(Ipv6Net, &'static str)> {
+    let find = |table: &[(Ipv6Net, &'static str)]| {
+        table.iter().find(|(network, _)| network.contains(&ip)).copied()
+    };
+    let itself = |kind| Some((Ipv6Net::from(ip), kind));
+    // IANA has allocated global unicast addresses from 2000::/3 only.
+    let is_global = ip.segments()[0] & 0xe000 == 0x2000;
+    match find(&CLOUD_V6) {
+        None if ends_like_the_cloud(ip) => itself(CLOUD),
+        None if isatap(ip).is_some() => itself(CARRIES),
+        None => find(&SPECIAL_V6)
+            .or_else(|| if is_global { None } else { itself("a reserved address") }),
+        known => known,
     }
 }
 
-fn find_v4(ip: Ipv4Addr) -> Option<&'static str> {
-    SPECIAL_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
+/// A translator with a prefix of 96 bits of the site's own (RFC 6052, section 2.2) makes
+/// the platform's IPv4 addresses IPv6 addresses that end like these. Of others, three in
+/// 2^32 do.
+fn ends_like_the_cloud(ip: Ipv6Addr) -> bool {
+    const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+    let [.., a, b, c, d] = ip.octets();
+    let last = Ipv4Addr::new(a, b, c, d);
+    last == METADATA || CLOUD_V4.iter().any(|(network, _)| network.contains(&last))
 }
 
 #[cfg(test)]
@@ -928,6 +997,123 @@ mod tests {
         assert!(!resolves("allow-net=x.io,deny-net=10.0.0.0/8", "http://x.io/", "::ffff:10.0.0.5"));
     }
 
+    /// Credentials of the machine are behind these.
+    const METADATA: [&str; 32] = [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "169.254.0.23",
+        "169.254.42.42",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd00:ec2:0:1::7",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:a9fe:a9fe::1",
+        "fd00:42::42",
+        "fd00:100::100:200",
+        "fe80::a9fe:a9fe",
+        "::ffff:169.254.169.254",
+        "::ffff:100.100.100.200",
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::169.254.169.254",
+        "2002:a9fe:a9fe::1",
+        "2001:0:a9fe:a9fe::1",
+        "2001::5601:5601",
+        "fe80::5efe:169.254.169.254",
+        "fd12:3456::5efe:169.254.169.254",
+        "fd12:3456::200:5efe:10.0.0.1",
+        "2606:4700::5efe:10.0.0.1",
+        "fd12:3456::169.254.169.254",
+        "fd12:3456::168.63.129.16",
+    ];
+
+    #[test]
+    fn no_name_leads_to_the_platforms_metadata() {
+        let grants = ["allow-net=x.io", "allow-net=x.io:443", "allow-net=*.io,x.io", "allow-net"];
+        for ip in METADATA {
+            for grants in grants {
+                assert!(!resolves(grants, "https://x.io/", ip), "{grants}: {ip}");
+            }
+            let host = host_of(ip.parse().unwrap());
+            let url = format!("https://{host}/");
+            assert!(why("allow-net", &url).is_some(), "{ip}");
+            assert!(opens(&format!("allow-net={host}"), &url), "{ip}");
+            assert!(resolves(&format!("allow-net=x.io,{host}"), "https://x.io/", ip), "{ip}");
+            assert!(!resolves(&format!("allow-net=x.io,{host}:80"), "https://x.io/", ip), "{ip}");
+        }
+    }
+
+    #[test]
+    fn the_platforms_metadata_is_refused_in_every_spelling() {
+        for host in [
+            "169.254.169.254.",
+            "169.254.43518",
+            "2852039166",
+            "0251.0376.0251.0376",
+            "0xa9.0xfe.0xa9.0xfe",
+            "%31%36%39.254.169.254",
+            "169\u{3002}254\u{3002}169\u{3002}254",
+            "[::ffff:a9fe:a9fe]",
+            "[0:0::ffff:169.254.169.254]",
+            "[FD00:EC2:0:0::254]",
+            "[fe80::a9fe:a9fe%25eth0]",
+            "METADATA.google.INTERNAL.",
+        ] {
+            let url = format!("http://{host}/latest/meta-data/");
+            for grants in ["allow-net", "allow-net=*.internal,0.0.0.0/0,::/0,x.io"] {
+                assert!(!opens(grants, &url), "{grants}: {host}");
+            }
+        }
+        // Whoever grants the name does so by the address too.
+        let grants = "allow-net=metadata.google.internal";
+        let url = "http://METADATA.google.internal./";
+        assert!(opens(grants, url) && !resolves(grants, url, "169.254.169.254"));
+        assert!(resolves(&format!("{grants},169.254.169.254"), url, "169.254.169.254"));
+    }
+
+    #[test]
+    fn a_name_leads_to_private_addresses_beside_the_platforms() {
+        for ip in ["10.0.0.5", "100.100.100.201", "fd00:ec3::254", "fd20:cf::254", "fd00:42::43"] {
+            assert!(resolves("allow-net=x.io", "https://x.io/", ip), "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_network_does_not_open_the_platform_in_it() {
+        for (network, near, ip) in [
+            ("100.64.0.0/10", "100.64.0.1", "100.100.100.200"),
+            ("fd00::/8", "fd12::1", "fd00:ec2::254"),
+            ("fc00::/7", "fd12::1", "fd20:ce::254"),
+            ("192.0.0.0/24", "192.0.0.1", "192.0.0.192"),
+            ("168.63.0.0/16", "168.63.1.1", "168.63.129.16"),
+        ] {
+            let grants = format!("allow-net=x.io,{network}");
+            for (ip, opened) in [(near, true), (ip, false)] {
+                let url = format!("https://{}/", host_of(ip.parse().unwrap()));
+                assert_eq!(opens(&grants, &url), opened, "{grants}: {ip}");
+                assert_eq!(resolves(&grants, "https://x.io/", ip), opened, "{grants}: {ip}");
+            }
+        }
+        assert!(opens("allow-net=fd00:ec2::/32", "http://[fd00:ec2::254]/"));
+        assert!(opens("allow-net=169.254.0.0/16", "http://169.254.169.254/"));
+        assert!(opens("allow-net=::1/128", "http://[::1]/"));
+    }
+
+    #[test]
+    fn a_deny_of_the_metadata_holds_in_every_form_that_carries_it() {
+        let grants = "allow-net=x.io,fd12::/16,2002::/16,64:ff9b::/96,deny-net=169.254.169.254";
+        for ip in ["fd12::5efe:a9fe:a9fe", "2002:a9fe:a9fe::1", "64:ff9b::a9fe:a9fe"] {
+            assert!(!resolves(grants, "https://x.io/", ip), "{ip}");
+        }
+        assert!(resolves(grants, "https://x.io/", "fd12::1"));
+    }
+
     #[test]
     fn an_address_in_a_url_is_the_only_one_to_dial() {
         assert!(resolves("allow-net", "http://8.8.8.8/", "8.8.8.8"));
@@ -954,6 +1140,8 @@ mod tests {
             "64:ff9b:1:7f00:0:100::",
             "2002:7f00:1::",
             "2001::80ff:fffe",
+            "fd00::5efe:127.0.0.1",
+            "2606:4700::200:5efe:127.0.0.1",
         ] {
             let forms = canonical_forms(text.parse().unwrap());
             assert!(forms.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{text}: {forms:?}");

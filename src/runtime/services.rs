@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
 use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
+use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
@@ -145,9 +146,20 @@ pub(super) fn services(
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
         upstreams,
-        playbooks: Playbooks::new(normalize(config.root_directory()).join("playbooks")),
+        playbooks: playbooks(config),
         without_landlock: config.unsafe_run_without_landlock(),
     })
+}
+
+/// Programs import what lies there, and models read it.
+fn playbooks(config: &Config) -> Playbooks {
+    let directory = normalize(config.root_directory()).join("playbooks");
+    // Nothing in it is a command, so that others' playbooks are not refused.
+    let writers = check_writers(&directory);
+    for warning in writers.unwrap_or_else(|problem| vec![problem]) {
+        tracing::warn!("the playbooks: {warning}");
+    }
+    Playbooks::new(directory)
 }
 
 /// Makes the workspace if it does not exist, for its owner only.

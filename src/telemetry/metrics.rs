@@ -67,6 +67,8 @@ pub(crate) struct Gauges {
     pub sessions: usize,
     /// Since the start.
     pub audit_lines_lost: u64,
+    /// Since the process began.
+    pub log_lines_lost: u64,
 }
 
 /// All metrics of the server.
@@ -89,6 +91,7 @@ pub(crate) struct Metrics {
     authentication_failures: Counters<1>,
     rate_limited: Counter,
     audit_lines_lost: Counter,
+    log_lines_lost: Counter,
 }
 
 impl Metrics {
@@ -112,6 +115,7 @@ impl Metrics {
             authentication_failures: Counters::default(),
             rate_limited: Counter::default(),
             audit_lines_lost: Counter::default(),
+            log_lines_lost: Counter::default(),
         };
         for outcome in OUTCOMES {
             drop(metrics.executions.get_or_create(&label("outcome", outcome)));
@@ -185,6 +189,11 @@ impl Metrics {
             "audit_lines_lost",
             "Lines that the audit log does not have because its disk failed or was too slow",
             self.audit_lines_lost.clone(),
+        );
+        own.register(
+            "log_lines_lost",
+            "Lines of the log that nobody read on standard error, or not fast enough",
+            self.log_lines_lost.clone(),
         );
     }
 
@@ -267,6 +276,7 @@ impl Metrics {
         set(&self.http_connections, gauges.connections);
         set(&self.http_sessions, gauges.sessions);
         self.audit_lines_lost.inner().store(gauges.audit_lines_lost, Ordering::Relaxed);
+        self.log_lines_lost.inner().store(gauges.log_lines_lost, Ordering::Relaxed);
         let mut encoded = String::new();
         text::encode(&mut encoded, &self.registry).expect("a string takes all that is written");
         encoded
@@ -331,6 +341,7 @@ mod tests {
             connections: 4,
             sessions: 5,
             audit_lines_lost: 6,
+            log_lines_lost: 7,
         };
         let text = metrics.encode(&gauges);
         for line in [
@@ -340,6 +351,7 @@ mod tests {
             "mcp_conductor_http_connections 4",
             "mcp_conductor_http_sessions 5",
             "mcp_conductor_audit_lines_lost_total 6",
+            "mcp_conductor_log_lines_lost_total 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -1,8 +1,9 @@
-//! What the server tells of itself while it runs: metrics for Prometheus, and
-//! traces over OTLP where the environment names a collector. Neither has code, output,
-//! arguments, paths or headers in it.
+//! What the server tells of itself while it runs: metrics for Prometheus, traces over
+//! OTLP where the environment names a collector, and the way of the log. Metrics and
+//! traces have no code, output, arguments, paths or headers in them.
 
 mod export;
+mod log;
 mod metrics;
 mod parent;
 mod process;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use export::{TraceExport, TraceExportError};
+pub use log::Log;
+pub(crate) use log::lines_lost;
 pub(crate) use metrics::{Gauges, METRICS_TYPE, Metrics};
 pub(crate) use parent::TraceParent;
 pub(crate) use traces::{ExecutionSpan, OperationSpan};

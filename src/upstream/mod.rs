@@ -40,6 +40,7 @@ pub(crate) use tool_info::ToolInfo;
 
 use crate::config::servers::ServersFile;
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
+use crate::private_file::check_writers;
 use error::hint;
 use process::Groups;
 use search::{SearchIndex, near_names};
@@ -165,11 +166,13 @@ impl Upstreams {
 
     fn read_file(&self) -> Result<(), String> {
         let Some(path) = &self.0.file else { return Ok(()) };
-        let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let problem = |problem: String| format!("{}: {problem}", path.display());
+        let writers = check_writers(path).map_err(problem)?;
+        let text = read(path).map_err(|error| problem(error.to_string()))?;
         let variable = |name: &str| self.0.environment.get(name).cloned();
-        let file = ServersFile::parse(&text, &variable)
-            .map_err(|problem| format!("{}: {problem}", path.display()))?;
-        for warning in &file.warnings {
+        let file = ServersFile::parse(&text, &variable).map_err(problem)?;
+        let secrets = file.open_secrets(path);
+        for warning in writers.iter().chain(&file.warnings).chain(&secrets) {
             tracing::warn!("{}: {warning}", path.display());
         }
         *locked(&self.0.variables) = file.variables;

@@ -238,6 +238,75 @@ fn a_secret_in_a_file_that_others_can_read_is_refused() {
     assert_eq!(done(&mut check(&path)).code, Some(0));
 }
 
+/// The answer to a program that needs the list of MCP servers.
+fn with_servers(path: &str) -> Done {
+    let program = TemporaryFile::new("42");
+    done(binary(&["run", program.path()]).env("MCP_CONDUCTOR_MCP_CONFIG", path))
+}
+
+#[test]
+fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
+    let directory = Directory::new();
+    let config = directory.write("conductor.toml", "max_queue = 7\n");
+    let servers = directory.write("mcp.json", r#"{"mcpServers": {}}"#);
+    let named =
+        directory.write("named.toml", format!("[principals.alice]\nmcp_config = \"{servers}\"\n"));
+    for path in [&config, &servers] {
+        set_mode(path, 0o646);
+    }
+    let problem = |path: &str| {
+        format!(
+            "{path}: every user of this machine can write this file, and so decide what the \
+             server does; do chmod o-w {path}"
+        )
+    };
+    assert_eq!(done(&mut check(&config)), refused(&problem(&config)));
+    let of_servers = with_servers(&servers);
+    assert_eq!((of_servers.code, of_servers.stdout.as_str()), (Some(3), ""));
+    assert!(of_servers.stderr.contains(&problem(&servers)), "{}", of_servers.stderr);
+    let of_alice = done(&mut check(&named));
+    assert_eq!(of_alice.code, Some(3));
+    assert!(of_alice.stderr.contains(&problem(&servers)), "{}", of_alice.stderr);
+    for path in [&config, &servers] {
+        set_mode(path, 0o644);
+    }
+    assert_eq!(done(&mut check(&config)).code, Some(0));
+    assert_eq!(with_servers(&servers), Done::new(0, "42\n", ""));
+    assert_eq!(done(&mut check(&named)).code, Some(0));
+}
+
+#[test]
+fn a_directory_that_everybody_can_write_is_warned_of() {
+    let directory = Directory::new();
+    let path = directory.write("conductor.toml", "max_queue = 7\n");
+    set_mode(&directory.path(""), 0o777);
+    let shown = done(&mut check(&path));
+    assert_eq!(shown.code, Some(0));
+    let warning = "every user of this machine can write ";
+    assert!(shown.stderr.contains(warning), "{}", shown.stderr);
+    set_mode(&directory.path(""), 0o1777);
+    assert_eq!(done(&mut check(&path)).stderr, "");
+}
+
+#[test]
+fn a_secret_in_a_list_of_servers_that_others_can_read_is_warned_of() {
+    let directory = Directory::new();
+    let text = r#"{"mcpServers": {"a": {"url": "http://127.0.0.1:9/",
+        "headers": {"authorization": "Bearer canary-0123"}}}}"#;
+    let path = directory.write("mcp.json", text);
+    set_mode(&path, 0o644);
+    let warned = with_servers(&path);
+    let warning = format!(
+        "{path}: others can read this file, and headers \"authorization\" of \"a\" looks like a \
+         secret; write env:NAME, or do chmod 600 {path}\n"
+    );
+    assert!(warned.stderr.contains(&warning), "{}", warned.stderr);
+    assert!(!warned.stderr.contains("canary"), "{}", warned.stderr);
+    assert_eq!(warned.code, Some(0));
+    set_mode(&path, 0o600);
+    assert!(!with_servers(&path).stderr.contains("secret"));
+}
+
 #[test]
 fn workspaces_inside_of_one_another_are_warned_of() {
     let directory = Directory::new();

@@ -4,4 +4,5 @@ mod common;
 mod config_file;
 mod configuration;
 mod login;
+mod logs;
 mod run;

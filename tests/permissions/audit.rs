@@ -147,6 +147,42 @@ new Deno.Command('rm', { args: ['ARGUMENT-CANARY'] }).outputSync()";
 }
 
 #[test]
+fn what_matters_is_not_hidden_behind_a_thousand_refusals() {
+    let host = host();
+    let source = "
+        const no = (path) => { try { Deno.readTextFileSync(path) } catch { /* goes on */ } };
+        for (let i = 0; i < 1000; i++) no('/nowhere/' + i % 10);
+        no('/etc/shadow'); no('/etc/shadow'); no('/nowhere/1');
+        for (let i = 0; i < 500; i++) no('/elsewhere/' + i);
+        no('/etc/gshadow');
+        await fetch('http://127.0.0.1:@P1@/').catch(() => 0);
+        try { Deno.statSync('/etc/\\u{202e}x') } catch { /* goes on */ }";
+    let execution = host.run(source);
+    assert_eq!(execution.error, None);
+    // 1000, of reading 16 and the number of the others, two kinds more, and the run.
+    let lines = lines(&host, 1000 + 17 + 2 + 1);
+    let (run, refusals) = lines.split_last().unwrap();
+    assert_eq!(run["refusals"], 1000 + 3 + 500 + 1 + 2);
+    let (own, more) = refusals.split_at(1000);
+    assert!(own.iter().all(|line| line.get("count").is_none()), "{own:#?}");
+    let count = |target: &str| {
+        let of_target = |line: &&Value| host.files.tokens(&line["target"]) == target;
+        more.iter().find(of_target).map(|line| line["count"].as_u64().unwrap())
+    };
+    assert_eq!(count("/etc/shadow"), Some(2));
+    assert_eq!((count("/elsewhere/0"), count("/elsewhere/499")), (Some(1), Some(1)));
+    assert_eq!((count("/etc/gshadow"), count("127.0.0.1:@P1@")), (Some(1), Some(1)));
+    assert_eq!(count("/etc/\u{202e}x"), Some(1));
+    let others = more.iter().find(|line| line["target"].is_null()).unwrap();
+    // One that has a line among the thousand is among them.
+    assert_eq!((&others["operation"], &others["count"]), (&json!("readFile"), &json!(487)));
+    let all: u64 = more.iter().map(|line| line["count"].as_u64().unwrap()).sum();
+    assert_eq!(all, 3 + 500 + 1 + 2);
+    let text = std::fs::read_to_string(host.files.path("audit.jsonl")).unwrap();
+    assert!(!text.contains('\u{202e}'));
+}
+
+#[test]
 fn no_secret_and_no_code_is_in_it() {
     let host = host();
     let source = "const CODE_CANARY = 1;

@@ -167,6 +167,28 @@ fn credentials_are_added_for_the_named_host_only() {
 }
 
 #[test]
+fn a_final_dot_and_upper_case_make_no_other_host() {
+    let files = Fixture::new();
+    let headers = files.text(r#"{"http://LocalHost.:@P2@": {"x-key": "canary"}}"#);
+    let with_headers = |config: mcp_conductor::Config| config.with_fetch_headers(headers);
+    let host = Host::over(files, "allow-net=LOCALHOST.:@P2@", with_headers);
+    for name in ["localhost", "localhost.", "LOCALHOST."] {
+        let program = format!("await (await fetch('http://{name}:@P2@/echo')).text()");
+        let sent = host.value(&program).as_str().unwrap().to_lowercase();
+        assert!(sent.contains("x-key: canary"), "{name}: {sent}");
+    }
+    let (kind, _) = host.error("await fetch('http://localhost..:@P2@/echo')");
+    assert_eq!(kind, ErrorKind::Runtime);
+    let denied = Host::over(
+        Fixture::in_the_same_turn(),
+        "allow-net=localhost:@P2@,deny-net=LocalHost.",
+        |config| config,
+    );
+    let (kind, _) = denied.error("await fetch('http://localhost:@P2@/echo')");
+    assert_eq!(kind, ErrorKind::Permission);
+}
+
+#[test]
 fn credentials_are_not_the_programs_to_read() {
     let (host, canary) = with_credentials();
     let source = format!(

@@ -13,7 +13,7 @@ use rmcp::ServerHandler;
 use serde_json::json;
 
 use super::app::{App, not_found};
-use crate::telemetry::{Gauges, METRICS_TYPE};
+use crate::telemetry::{Gauges, METRICS_TYPE, lines_lost};
 
 /// Whether the process answers at all.
 pub(super) async fn health<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> Response {
@@ -60,6 +60,7 @@ pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
         connections: app.connections.load(Ordering::Relaxed),
         sessions: app.tenants.sessions().await,
         audit_lines_lost: app.base.audit().lost(),
+        log_lines_lost: lines_lost(),
     };
     ([(CONTENT_TYPE, METRICS_TYPE)], app.base.metrics().encode(&gauges)).into_response()
 }
