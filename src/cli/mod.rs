@@ -150,6 +150,8 @@ pub(crate) fn main() -> ExitCode {
     let code = runtime.block_on(dispatch(arguments.command, config, sources));
     // A read of stdin that never returns must not keep the process.
     runtime.shutdown_background();
+    // A run that was dropped last may not have got to it.
+    mcp_conductor::end_commands();
     // What ran last is sent too.
     drop(traces);
     code
@@ -236,7 +238,7 @@ fn print(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-fn unusable(message: &str) -> ExitCode {
+pub(crate) fn unusable(message: &str) -> ExitCode {
     eprintln!("mcp-conductor: {message}");
     ExitCode::from(EXIT_UNUSABLE)
 }
