@@ -437,6 +437,15 @@ mod tests {
     const DENIED: (&str, Option<&str>) = ("PermissionDenied", Some("EACCES"));
 
     #[tokio::test]
+    async fn a_command_goes_first_when_memory_is_short() {
+        let path = "/proc/self/oom_score_adj";
+        let own: i32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
+        let (output, _) = run(&confinement("/bin/cat"), &[path]).await;
+        let command: i32 = output.trim().parse().unwrap();
+        assert!(command > own || own >= 500, "{command}, {own} of the server");
+    }
+
+    #[tokio::test]
     async fn a_command_changes_no_mode() {
         let directory = Directory::new("mode");
         let file = directory.file("a", "");

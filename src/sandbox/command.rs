@@ -365,6 +365,8 @@ impl Prepared {
         // What it makes is for others to read, for nobody else to write.
         umask(Mode::from_bits_truncate(0o022));
         self.limits.apply()?;
+        // Without /proc, or where a container has set more, it stays.
+        let _ = command_sys::first_out_of_memory();
         // Needs CAP_SETPCAP, as does the next, so before capset.
         sys::drop_bounding_set();
         command_sys::no_root_privileges();

@@ -464,6 +464,20 @@ pub(super) fn allow_own_proc(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     Errno::result(result).map(drop).map_err(io::Error::from)
 }
 
+/// Lets the kernel, when memory is short, take the calling process before the server
+/// and its workers: half of the machine's memory counts as the process's own
+/// (proc_pid_oom_score_adj(5)). What it starts inherits it, and no command may write
+/// there.
+pub(super) fn first_out_of_memory() -> io::Result<()> {
+    const ADJUSTMENT: &[u8] = b"500";
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string that lives as long as the program.
+    let file = Errno::result(unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), flags) })?;
+    // SAFETY: the kernel just made the descriptor and nobody else has it.
+    let file = unsafe { OwnedFd::from_raw_fd(file) };
+    nix::unistd::write(&file, ADJUSTMENT).map(drop).map_err(io::Error::from)
+}
+
 /// Enforces a ruleset on the calling thread, for good (landlock_restrict_self(2)).
 pub(super) fn restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no pointers.

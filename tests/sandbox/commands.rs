@@ -1,13 +1,19 @@
 //! What is left of commands when the server ends, and what the server itself may do.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longer than any machine needs; what is left behind would live for longer still.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// nobody: owns nothing.
+const NOBODY: u32 = 65534;
 
 /// A program file and a workspace, with a number that a command's arguments carry.
 struct Program {
@@ -23,12 +29,36 @@ impl Program {
         let mark = format!("{}.{own}", 3600 + count);
         let directory = std::env::temp_dir().join(format!("conductor-left-{mark}"));
         fs::create_dir_all(&directory).unwrap();
+        // Every user makes a workspace in it.
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
         fs::write(directory.join("program.ts"), source.replace("@MARK@", &mark)).unwrap();
         Self { directory, mark }
     }
 
     fn start(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_mcp-conductor"))
+        self.command(Path::new(env!("CARGO_BIN_EXE_mcp-conductor"))).spawn().unwrap()
+    }
+
+    /// As a user that owns nothing, who may not reach the binary where it was built.
+    fn start_as_nobody(&self) -> Child {
+        let binary = self.directory.join("mcp-conductor");
+        fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &binary).unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.command(&binary).uid(NOBODY).gid(NOBODY).spawn() {
+                // A fork of another test still holds the copy open, until its exec.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    assert!(Instant::now() < end, "{error}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                child => return child.unwrap(),
+            }
+        }
+    }
+
+    fn command(&self, binary: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command
             .arg("run")
             .arg(self.directory.join("program.ts"))
             .env_clear()
@@ -37,9 +67,8 @@ impl Program {
             .env("MCP_CONDUCTOR_RUN_ARGS", "allow-run=sh")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+            .stderr(Stdio::null());
+        command
     }
 
     /// Processes that a command started, zombies left out.
@@ -120,13 +149,17 @@ fn nothing_that_a_command_started_outlives_a_server_that_is_killed() {
         const args = ["-c", "sleep @MARK@ & (setsid sleep @MARK@ &) ; sleep @MARK@"];
         await new Deno.Command("sh", { args }).output()"#,
     );
-    let mut server = program.start();
-    program.until("not started", |left| {
-        left.iter().filter(|words| words.starts_with("sleep")).count() == 3
-    });
-    server.kill().unwrap();
-    server.wait().unwrap();
-    program.until("left behind", <[String]>::is_empty);
+    let is_root = nix::unistd::getuid().is_root();
+    let as_nobody = is_root.then_some(Program::start_as_nobody as fn(&Program) -> Child);
+    for start in [Some(Program::start as fn(&Program) -> Child), as_nobody].into_iter().flatten() {
+        let mut server = start(&program);
+        program.until("not started", |left| {
+            left.iter().filter(|words| words.starts_with("sleep")).count() == 3
+        });
+        server.kill().unwrap();
+        server.wait().unwrap();
+        program.until("left behind", <[String]>::is_empty);
+    }
 }
 
 /// A set of /proc/PID/status.
