@@ -128,7 +128,7 @@ fn hand_over(job: Job) -> io::Result<()> {
         None => {
             let (sender, jobs) = mpsc::channel();
             let keeper = Keeper::default();
-            std::thread::Builder::new().name("commands".into()).spawn(|| keeper.keep(&jobs))?;
+            std::thread::Builder::new().name("commands".into()).spawn(|| keeper.keep(jobs))?;
             sender
         }
     };
@@ -157,7 +157,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn keep(mut self, jobs: &Receiver<Job>) {
+    fn keep(mut self, jobs: Receiver<Job>) {
         loop {
             let job = match self.pause() {
                 Some(pause) => jobs.recv_timeout(pause),

@@ -590,7 +590,8 @@ mod tests {
         before_exec(&mut command, move || {
             nix::sys::prctl::set_no_new_privs()?;
             let old = (!keeps_signals(filtered.abi)).then(|| own_signals.of_this_process());
-            let install = |program| seccompiler::apply_filter(program).map_err(io::Error::other);
+            let install =
+                |program: &BpfProgram| seccompiler::apply_filter(program).map_err(io::Error::other);
             old.into_iter().chain(&installed).try_for_each(install)?;
             Ok(attempt()?)
         });
@@ -670,7 +671,8 @@ mod tests {
         let installed = filters(CONFINED).unwrap();
         before_exec(&mut command, move || {
             nix::sys::prctl::set_no_new_privs()?;
-            let install = |program| seccompiler::apply_filter(program).map_err(io::Error::other);
+            let install =
+                |program: &BpfProgram| seccompiler::apply_filter(program).map_err(io::Error::other);
             installed.iter().try_for_each(install)?;
             // SAFETY: getpid of the 32-bit table takes and changes nothing.
             unsafe { std::arch::asm!("int 0x80", inlateout("eax") 20 => _) };

@@ -111,8 +111,8 @@ impl Groups {
     fn note(&mut self, message: i32) {
         match message {
             // kill(2) takes these for the own group and for everybody.
-            i32::MIN | -1..=1 => {}
-            ..0 => drop(self.0.remove(&-message)),
+            i32::MIN | -1 | 0 | 1 => {}
+            group if group < 0 => drop(self.0.remove(&-group)),
             leader => {
                 self.0.entry(leader).or_insert_with(|| sys::pidfd_open(Pid::from_raw(leader)).ok());
             }
