@@ -45,13 +45,18 @@ pub(super) async fn start(command: Command, crowd: Arc<Crowd>) -> io::Result<Sta
     answer.await.map_err(|_| is_gone())?
 }
 
-/// Has a warden started, which kills what is left however the server ends. Blocks for as
-/// long as an exec takes.
+/// Has a warden started, once in a server, which kills what is left however the server
+/// ends. Blocks for as long as an exec takes.
 pub(crate) fn guard_commands(executable: &Path) {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    if ASKED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let (reply, answer) = mpsc::channel();
     let job = Job::Guard(executable.to_owned(), reply);
     let started = hand_over(job).and_then(|()| answer.recv().map_err(|_| is_gone())?);
     if let Err(error) = started {
+        // Before the next command it is tried again.
         tracing::warn!("what commands leave behind can outlive this server: {error}");
     }
 }
@@ -87,10 +92,13 @@ impl Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         // The pid of a child that somebody else has reaped may be anyone's.
-        if command_sys::ended(self.pid).is_ok() {
+        let job = if command_sys::ended(self.pid).is_ok() {
             kill_group(self.pid);
-            let _ = hand_over(Job::Reap(self.pid, Instant::now()));
-        }
+            Job::Reap(self.pid, Instant::now())
+        } else {
+            Job::Forget(self.pid)
+        };
+        let _ = hand_over(job);
     }
 }
 
@@ -106,6 +114,8 @@ enum Job {
     Start(Box<Start>),
     /// The leader of a group that was killed, and when.
     Reap(Pid, Instant),
+    /// The leader of a group that somebody else has reaped.
+    Forget(Pid),
     /// A program that can be the warden.
     Guard(PathBuf, Sender<io::Result<()>>),
     /// To kill all, and start no more.
@@ -166,6 +176,7 @@ impl Keeper {
             match job {
                 Ok(Job::Start(start)) => self.start(*start),
                 Ok(Job::Reap(pid, since)) => self.killed.push((pid, since)),
+                Ok(Job::Forget(pid)) => self.forget(pid),
                 Ok(Job::Guard(executable, reply)) => {
                     let _ = reply.send(self.guard(executable));
                 }
@@ -200,7 +211,11 @@ impl Keeper {
         if let Some(warden) = self.warden() {
             warden.watch_what_starts(&mut command)?;
         }
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().inspect_err(|_| {
+            if let Some((_, Some(warden))) = &self.guard {
+                warden.forget_what_did_not_start();
+            }
+        })?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let of_too_many = Arc::new(AtomicBool::new(false));
         self.groups.insert(pid.as_raw(), Member { crowd, of_too_many: of_too_many.clone() });
@@ -214,19 +229,19 @@ impl Keeper {
     /// Reaps those that have ended of what was killed.
     fn reap(&mut self) {
         let due = |since: Instant| since.elapsed() >= REAP_INTERVAL;
-        let (reaped, left) = std::mem::take(&mut self.killed)
-            .into_iter()
-            .partition(|&(pid, since)| due(since) && reap(pid));
-        self.killed = left;
-        self.forget(reaped);
+        for (pid, since) in std::mem::take(&mut self.killed) {
+            if due(since) && reap(pid) {
+                self.forget(pid);
+            } else {
+                self.killed.push((pid, since));
+            }
+        }
     }
 
-    fn forget(&mut self, reaped: Vec<(Pid, Instant)>) {
-        for (pid, _) in reaped {
-            self.groups.remove(&pid.as_raw());
-            if let Some((_, Some(warden))) = &self.guard {
-                warden.forget(pid);
-            }
+    fn forget(&mut self, leader: Pid) {
+        self.groups.remove(&leader.as_raw());
+        if let Some((_, Some(warden))) = &self.guard {
+            warden.forget(leader);
         }
     }
 
@@ -243,16 +258,12 @@ impl Keeper {
     }
 
     fn guard(&mut self, executable: PathBuf) -> io::Result<()> {
-        if self.warden().is_none() {
-            let warden = self.new_warden(&executable);
-            let (warden, result) = match warden {
-                Ok(warden) => (Some(warden), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            self.guard = Some((executable, warden));
-            return result;
-        }
-        Ok(())
+        let (warden, result) = match self.new_warden(&executable) {
+            Ok(warden) => (Some(warden), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.guard = Some((executable, warden));
+        result
     }
 
     /// The warden that lives; a new one if one has died.

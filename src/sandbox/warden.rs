@@ -23,8 +23,15 @@ use super::{command_sys, sys};
 pub(crate) const WARDEN_ARGUMENT: &str = "mcp-conductor-warden";
 
 /// One message, which a pipe takes whole or not at all: the pid of a group's leader,
-/// with a minus when the group is gone.
+/// with a minus when the group is gone; or one of the two below, which are no pids of
+/// commands.
 type Message = [u8; 4];
+
+/// A command is about to start.
+const STARTS: i32 = 1;
+
+/// What was about to start did not: nobody knows the pid that it may have said.
+const DID_NOT: i32 = -1;
 
 /// The server's side.
 #[derive(Debug)]
@@ -56,18 +63,28 @@ impl Warden {
 
     /// A group that lives, in the words of the server.
     pub(crate) fn watch(&self, leader: Pid) {
-        let _ = nix::unistd::write(&self.pipe, &leader.as_raw().to_ne_bytes());
+        self.say(leader.as_raw());
     }
 
     /// A group of which no process is left.
     pub(crate) fn forget(&self, leader: Pid) {
-        let _ = nix::unistd::write(&self.pipe, &(-leader.as_raw()).to_ne_bytes());
+        self.say(-leader.as_raw());
+    }
+
+    /// What was to start last did not.
+    pub(crate) fn forget_what_did_not_start(&self) {
+        self.say(DID_NOT);
+    }
+
+    fn say(&self, message: i32) {
+        let _ = nix::unistd::write(&self.pipe, &message.to_ne_bytes());
     }
 
     /// Lets what `command` will start say that it is a group's leader, after all other
-    /// preparations and before its exec.
+    /// preparations and before its exec. One at a time.
     pub(crate) fn watch_what_starts(&self, command: &mut Command) -> io::Result<()> {
         let pipe = self.pipe.try_clone()?;
+        self.say(STARTS);
         command_sys::before_exec(command, move || {
             let own = nix::unistd::getpid().as_raw();
             // Without a warden it runs as well.
@@ -102,28 +119,38 @@ pub(crate) fn run_warden() -> i32 {
     0
 }
 
-/// Leaders of groups, each with a descriptor that means the group for good: its number
-/// may be another's as soon as nobody of the group is left.
+/// Leaders of groups.
 #[derive(Default)]
-struct Groups(BTreeMap<i32, Option<OwnedFd>>);
+struct Groups {
+    /// Each with a descriptor that means the group for good: its number may be another's
+    /// as soon as nobody of the group is left. Without one the leader had ended before
+    /// this process got to it.
+    all: BTreeMap<i32, Option<OwnedFd>>,
+    /// What was added since something was about to start.
+    starts: Option<i32>,
+}
 
 impl Groups {
     fn note(&mut self, message: i32) {
         match message {
-            // kill(2) takes these for the own group and for everybody.
-            i32::MIN | -1 | 0 | 1 => {}
-            group if group < 0 => drop(self.0.remove(&-group)),
+            STARTS => self.starts = None,
+            DID_NOT => drop(self.starts.take().and_then(|leader| self.all.remove(&leader))),
+            // kill(2) takes the first for the own group.
+            0 | i32::MIN => {}
+            group if group < 0 => drop(self.all.remove(&-group)),
             leader => {
-                self.0.entry(leader).or_insert_with(|| sys::pidfd_open(Pid::from_raw(leader)).ok());
+                self.starts = Some(leader);
+                self.all.insert(leader, sys::pidfd_open(Pid::from_raw(leader)).ok());
             }
         }
     }
 
     fn kill(self) {
-        for (leader, pidfd) in self.0 {
-            let exact = pidfd.map(|pidfd| sys::pidfd_kill_group(pidfd.as_fd()));
+        for (leader, pidfd) in self.all {
+            let killed = pidfd.map(|pidfd| sys::pidfd_kill_group(pidfd.as_fd()));
+            let unknown = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EINVAL));
             // Before Linux 6.9 there is the number only.
-            if !matches!(exact, Some(Ok(()))) {
+            if killed.is_none_or(|killed| killed.is_err_and(|error| unknown(&error))) {
                 let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
             }
         }
@@ -142,6 +169,7 @@ mod tests {
         let (mut noted, mut forgotten) = (sleep(), sleep());
         let mut groups = Groups::default();
         for child in [&noted, &forgotten] {
+            groups.note(STARTS);
             groups.note(child.id().cast_signed());
         }
         groups.note(-forgotten.id().cast_signed());
@@ -153,11 +181,29 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_mean_others_are_not_noted() {
+    fn what_did_not_start_is_forgotten_and_what_had_is_not() {
+        let mut child = Command::new("sleep").arg("100").process_group(0).spawn().unwrap();
         let mut groups = Groups::default();
-        for message in [0, 1, -1, i32::MIN] {
+        for message in [STARTS, child.id().cast_signed(), STARTS, DID_NOT] {
             groups.note(message);
         }
-        assert!(groups.0.is_empty());
+        assert_eq!(groups.all.len(), 1);
+        groups.note(DID_NOT);
+        assert_eq!(groups.all.len(), 1, "it was another one");
+        for message in [STARTS, child.id().cast_signed(), DID_NOT] {
+            groups.note(message);
+        }
+        assert!(groups.all.is_empty());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn numbers_that_mean_others_are_not_noted() {
+        let mut groups = Groups::default();
+        for message in [0, STARTS, DID_NOT, i32::MIN] {
+            groups.note(message);
+        }
+        assert!(groups.all.is_empty());
     }
 }
