@@ -32,6 +32,7 @@ mod text;
 mod upstream;
 mod worker;
 
+pub use broker::end_commands;
 pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
 pub use runtime::{
     ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
@@ -40,7 +41,7 @@ pub use runtime::{
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_thread;
-pub use sandbox::{LayerStatus, SandboxStatus};
+pub use sandbox::{Capabilities, LayerStatus, SandboxStatus, drop_unneeded_capabilities};
 #[doc(hidden)]
 pub use server::serve_http_with;
 pub use server::{

@@ -10,5 +10,9 @@ static ALLOCATOR: mcp_conductor::WorkerAllocator = mcp_conductor::WorkerAllocato
 fn main() -> ExitCode {
     // Before any thread exists: does not return in a zygote.
     mcp_conductor::zygote_hook();
+    // For all threads, and so before there are others.
+    if let Err(error) = mcp_conductor::drop_unneeded_capabilities() {
+        return cli::unusable(&format!("Capabilities cannot be given up: {error}"));
+    }
     cli::main()
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
@@ -18,6 +19,7 @@ use super::quota::Quota;
 use super::reply::Event;
 use super::run::Run;
 use crate::config::environment::MAX_COMMAND_OUTPUT;
+use crate::memory::{Account, Charge};
 use crate::policy::AllowedCommand;
 use crate::protocol::{Answer, Child, Exit, Failure, Output, SpawnOptions, Stdio, Stream};
 use crate::sandbox::Confinement;
@@ -28,6 +30,9 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Bytes that are passed on from a command to the run's output at once.
 const INHERITED_PIECE: usize = 16 << 10;
 
+/// Bytes of a command's output that room is made for first; then it doubles.
+const OUTPUT_PIECE: usize = 4 << 10;
+
 /// How long the rest of a command's output is waited for when it has ended: what
 /// it left behind may hold the pipe open. Twice: a server that had no time itself for
 /// so long finds the output in the pipe and the time over at the same moment.
@@ -37,18 +42,21 @@ const REST_OF_OUTPUT: Duration = Duration::from_millis(250);
 pub(super) struct Started {
     pub process: Process,
     forwards: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// It printed more than a program may take from it.
+    flooded: Arc<AtomicBool>,
+    limit: u64,
 }
 
 impl Started {
     /// Waits for the end, and for output that is on its way.
-    pub(super) async fn wait(&self) -> Exit {
+    pub(super) async fn wait(&self) -> Result<Exit, Failure> {
         let exit = self.process.wait().await;
         for mut forward in self.forwards.lock().await.drain(..) {
             if timeout(REST_OF_OUTPUT, &mut forward).await.is_err() {
                 let _ = timeout(REST_OF_OUTPUT, forward).await;
             }
         }
-        exit
+        if self.flooded.load(Ordering::Acquire) { Err(too_much(self.limit)) } else { exit }
     }
 }
 
@@ -76,13 +84,13 @@ impl Run {
         drop(pipes.stdin.take());
         let limit = self.services().max_command_output;
         let (stdout, stderr) = (pipes.stdout.take(), pipes.stderr.take());
-        let (stdout, stderr) = tokio::try_join!(collect(stdout, limit), collect(stderr, limit))?;
-        let exit = started.wait().await;
-        Ok(Answer::Output(Box::new(Output {
-            exit,
-            stdout: stdout.map(Into::into),
-            stderr: stderr.map(Into::into),
-        })))
+        let memory = &self.services().memory;
+        let (stdout, stderr) =
+            tokio::try_join!(collect(stdout, limit, memory), collect(stderr, limit, memory))?;
+        let exit = started.wait().await?;
+        // What was charged for them is the answer's from here on.
+        let bytes = |output: Option<(Vec<u8>, Charge)>| output.map(|(bytes, _)| bytes.into());
+        Ok(Answer::Output(Box::new(Output { exit, stdout: bytes(stdout), stderr: bytes(stderr) })))
     }
 
     async fn launch(self: &Arc<Self>, options: &SpawnOptions) -> Result<(Started, Pipes), Problem> {
@@ -103,16 +111,21 @@ impl Run {
             stdout: options.stdout,
             stderr: options.stderr,
             confinement: &confinement,
+            crowd: &self.crowd,
         })
         .await?;
         let mut forwards = Vec::new();
+        let flooded = Arc::new(AtomicBool::new(false));
         if options.stdout == Stdio::Inherit {
-            forwards.extend(pipes.stdout.take().map(|pipe| self.forward(pipe, Stream::Stdout)));
+            let forward = |pipe| self.forward(pipe, Stream::Stdout, flooded.clone());
+            forwards.extend(pipes.stdout.take().map(forward));
         }
         if options.stderr == Stdio::Inherit {
-            forwards.extend(pipes.stderr.take().map(|pipe| self.forward(pipe, Stream::Stderr)));
+            let forward = |pipe| self.forward(pipe, Stream::Stderr, flooded.clone());
+            forwards.extend(pipes.stderr.take().map(forward));
         }
-        Ok((Started { process, forwards: forwards.into() }, pipes))
+        let limit = self.services().max_command_output;
+        Ok((Started { process, forwards: forwards.into(), flooded, limit }, pipes))
     }
 
     /// A minimal environment, what `allow-env` names, and what the program gives
@@ -176,17 +189,24 @@ impl Run {
         }
     }
 
-    /// Passes on what a command prints, as the run's own output.
+    /// Passes on what a command prints, as the run's own output. Beyond the limit the
+    /// pipe is closed, as that of a program which does not read any more.
     fn forward(
         self: &Arc<Self>,
         mut pipe: impl AsyncRead + Unpin + Send + 'static,
         stream: Stream,
+        flooded: Arc<AtomicBool>,
     ) -> JoinHandle<()> {
         // Not the run itself: it ends the command when it is dropped.
         let (events, pieces) = (self.events(), self.pieces());
+        let mut left = self.services().max_command_output;
         tokio::spawn(async move {
             let mut buffer = vec![0; INHERITED_PIECE];
             while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+                match left.checked_sub(read as u64) {
+                    Some(rest) => left = rest,
+                    None => return flooded.store(true, Ordering::Release),
+                }
                 let Ok(room) = pieces.clone().acquire_owned().await else { return };
                 let bytes = buffer[..read].to_vec();
                 if events.send(Event::Output { stream, bytes, _room: Some(room) }).is_err() {
@@ -217,15 +237,28 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Everything from a pipe, up to the limit.
+/// Everything from a pipe, up to the limit, with what it takes of the server's memory.
 async fn collect(
     pipe: Option<impl AsyncRead + Unpin>,
     limit: u64,
-) -> Result<Option<Vec<u8>>, Problem> {
+    memory: &Account,
+) -> Result<Option<(Vec<u8>, Charge)>, Problem> {
     let Some(pipe) = pipe else { return Ok(None) };
-    let mut bytes = Vec::new();
-    pipe.take(limit + 1).read_to_end(&mut bytes).await?;
-    if bytes.len() as u64 > limit { Err(too_much(limit).into()) } else { Ok(Some(bytes)) }
+    let mut pipe = pipe.take(limit + 1);
+    let (mut bytes, mut charge) = (Vec::new(), Charge::none());
+    loop {
+        if bytes.len() == bytes.capacity() {
+            let more = bytes.capacity().max(OUTPUT_PIECE);
+            charge.merge(
+                memory.charge(more).await.map_err(|error| Failure::limit(error.to_string()))?,
+            );
+            bytes.reserve_exact(more);
+        }
+        if pipe.read_buf(&mut bytes).await? == 0 {
+            break;
+        }
+    }
+    if bytes.len() as u64 > limit { Err(too_much(limit).into()) } else { Ok(Some((bytes, charge))) }
 }
 
 /// A command printed more than a program may take from it.

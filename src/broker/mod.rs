@@ -6,6 +6,7 @@
 //! ```
 
 mod commands;
+mod crowd;
 mod directory;
 mod environment;
 mod failure;
@@ -13,6 +14,7 @@ mod fetch;
 mod fetch_body;
 mod files;
 mod handles;
+mod keeper;
 mod network;
 mod open;
 #[cfg(test)]
@@ -35,6 +37,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use keeper::end_commands;
+pub(crate) use keeper::guard_commands;
 pub(crate) use fetch::{FetchLimits, tls_with_roots};
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;

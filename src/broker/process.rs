@@ -3,25 +3,21 @@
 //! The end is awaited on a pidfd, in tokio's reactor: any number of tasks can
 //! wait for it, no thread does, and no SIGCHLD is missed. Waiting leaves the
 //! child unreaped, so that its pid, and with it the name of its group, is nobody
-//! else's until the group has been killed. Then one thread, the one that also
-//! forks, reaps it.
+//! else's until the group has been killed. Then the keeper reaps it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{self, Command};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
 
+use super::crowd::{Crowd, too_many};
+use super::keeper::{Leader, Started, start};
 use crate::protocol::{Exit, Failure, Stdio};
 use crate::sandbox::command_sys::{self, Ended};
 use crate::sandbox::{Confinement, Prepared, sys};
@@ -36,10 +32,6 @@ const MAX_ARGUMENTS: usize = 4096;
 /// Bytes of a signal's name in an error text; the longest has 9.
 const MAX_SIGNAL_CHARS: usize = 32;
 
-/// How long a killed group is left to end before it is reaped, and how often one
-/// that has not ended is looked at: a kill takes some milliseconds.
-const REAP_INTERVAL: Duration = Duration::from_millis(10);
-
 /// What to start.
 pub(crate) struct Launch<'a> {
     pub program: &'a Path,
@@ -52,6 +44,8 @@ pub(crate) struct Launch<'a> {
     pub stdout: Stdio,
     pub stderr: Stdio,
     pub confinement: &'a Confinement,
+    /// Those that it counts with.
+    pub crowd: &'a Arc<Crowd>,
 }
 
 /// The server's ends of what is piped. Output that is inherited is piped too,
@@ -79,14 +73,9 @@ impl Process {
             .await
             .map_err(|error| not_started(program, &io::Error::other(error)))?
             .map_err(|error| not_started(program, &io::Error::other(error)))?;
+        let crowd = launch.crowd.clone();
         let command = command(launch, prepared);
-        let (reply, answer) = oneshot::channel();
-        let start = Box::new(Start { command, reply });
-        hand_over(Job::Start(start)).map_err(|error| not_started(program, &error))?;
-        let started = match answer.await {
-            Ok(started) => started.map_err(|error| not_started(program, &error))?,
-            Err(_) => return Err(not_started(program, &keeper_is_gone())),
-        };
+        let started = start(command, crowd).await.map_err(|error| not_started(program, &error))?;
         Self::adopt(started).map_err(|error| not_started(program, &error))
     }
 
@@ -101,17 +90,25 @@ impl Process {
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.leader.pid.as_raw().cast_unsigned()
+        self.leader.pid().as_raw().cast_unsigned()
     }
 
     /// Waits for the end of the command, not of what it has started.
-    pub(crate) async fn wait(&self) -> Exit {
+    ///
+    /// # Errors
+    /// It was killed because there were too many of the run.
+    pub(crate) async fn wait(&self) -> Result<Exit, Failure> {
+        let exit = self.ended().await;
+        if self.leader.is_of_too_many() { Err(too_many()) } else { Ok(exit) }
+    }
+
+    async fn ended(&self) -> Exit {
         loop {
-            if let Some(exit) = self.leader.exit() {
+            if let Some(exit) = self.exit() {
                 return exit;
             }
             match self.pidfd.readable().await {
-                Ok(mut ready) if self.leader.exit().is_none() => ready.clear_ready(),
+                Ok(mut ready) if self.exit().is_none() => ready.clear_ready(),
                 Ok(_) => {}
                 // The server ends, and kills it.
                 Err(_) => return exit_of(Ended::Signal(libc::SIGKILL)),
@@ -119,11 +116,19 @@ impl Process {
         }
     }
 
+    fn exit(&self) -> Option<Exit> {
+        match command_sys::ended(self.leader.pid()) {
+            Ok(ended) => ended.map(exit_of),
+            // Reaped by somebody else: how it ended is lost.
+            Err(_) => Some(Exit { success: false, code: -1, signal: None }),
+        }
+    }
+
     /// Signals the command, not what it has started. No name is SIGTERM.
     pub(crate) fn kill(&self, signal: &str) -> Result<(), Failure> {
         let signal = signal_of(signal)?;
         let ended = || Failure::type_error("Child process has already terminated");
-        if self.leader.exit().is_some() {
+        if self.exit().is_some() {
             return Err(ended());
         }
         sys::pidfd_send_signal(self.pidfd.get_ref().as_fd(), signal).map_err(|error| {
@@ -132,35 +137,6 @@ impl Process {
                 _ => Failure::io(&error),
             }
         })
-    }
-}
-
-/// The leader of a process group: a child that has not been reaped.
-#[derive(Debug)]
-struct Leader {
-    pid: Pid,
-}
-
-impl Leader {
-    fn exit(&self) -> Option<Exit> {
-        match command_sys::ended(self.pid) {
-            Ok(ended) => ended.map(exit_of),
-            // Reaped by somebody else: how it ended is lost.
-            Err(_) => Some(Exit { success: false, code: -1, signal: None }),
-        }
-    }
-}
-
-impl Drop for Leader {
-    fn drop(&mut self) {
-        // The pid of a child that somebody else has reaped may be anyone's.
-        if command_sys::ended(self.pid).is_ok() {
-            // Nothing leaves the group (command_sys, PRETENDED), and no member
-            // that is just being forked is missed (kernel/fork.c, copy_process:
-            // a fork with a signal pending is restarted).
-            let _ = killpg(self.pid, Signal::SIGKILL);
-            let _ = hand_over(Job::Reap(self.pid, Instant::now()));
-        }
     }
 }
 
@@ -237,100 +213,12 @@ fn output(stdio: Stdio) -> process::Stdio {
     }
 }
 
-/// What the keeper is asked for.
-enum Job {
-    Start(Box<Start>),
-    /// The leader of a group that was killed, and when.
-    Reap(Pid, Instant),
-}
-
-struct Start {
-    command: Command,
-    reply: oneshot::Sender<io::Result<Started>>,
-}
-
-/// A command that runs. Dropped, it is killed: nobody waits for the answer any more.
-struct Started {
-    leader: Leader,
-    pidfd: OwnedFd,
-    stdin: Option<process::ChildStdin>,
-    stdout: Option<process::ChildStdout>,
-    stderr: Option<process::ChildStderr>,
-}
-
-/// The thread that forks and reaps, once there has been a command. It lives as
-/// long as the server: its end would kill what it forked (PR_SET_PDEATHSIG).
-static KEEPER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
-
-fn hand_over(job: Job) -> io::Result<()> {
-    let mut keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner);
-    let sender = match keeper.take() {
-        Some(sender) => sender,
-        None => {
-            let (sender, jobs) = mpsc::channel();
-            std::thread::Builder::new().name("commands".into()).spawn(move || keep(&jobs))?;
-            sender
-        }
-    };
-    sender.send(job).map_err(|_| keeper_is_gone())?;
-    *keeper = Some(sender);
-    Ok(())
-}
-
-fn keeper_is_gone() -> io::Error {
-    io::Error::other("the thread that starts commands has ended")
-}
-
-fn keep(jobs: &Receiver<Job>) {
-    let mut killed: Vec<(Pid, Instant)> = Vec::new();
-    loop {
-        let job = if killed.is_empty() {
-            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            jobs.recv_timeout(REAP_INTERVAL)
-        };
-        match job {
-            Ok(Job::Start(start)) => {
-                let Start { command, reply } = *start;
-                // Not wanted any more: the answer is dropped, and so killed.
-                let _ = reply.send(spawn(command));
-            }
-            Ok(Job::Reap(pid, since)) => killed.push((pid, since)),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        killed.retain(|&(pid, since)| since.elapsed() < REAP_INTERVAL || !reap(pid));
-    }
-}
-
-/// Returns when the child has become the program, or could not.
-fn spawn(mut command: Command) -> io::Result<Started> {
-    let mut child = command.spawn()?;
-    let leader = Leader { pid: Pid::from_raw(child.id().cast_signed()) };
-    let pidfd = sys::pidfd_open(leader.pid)?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    Ok(Started { leader, pidfd, stdin, stdout, stderr })
-}
-
-/// Whether the group's leader has ended, and is reaped now.
-fn reap(leader: Pid) -> bool {
-    let no_wait = Some(WaitPidFlag::WNOHANG);
-    if matches!(waitpid(leader, no_wait), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)) {
-        return false;
-    }
-    // Where the server is process 1, as in a container, orphans of the group
-    // became its children. No other child has this group: only this thread
-    // makes new ones.
-    let group = Pid::from_raw(-leader.as_raw());
-    while matches!(waitpid(group, no_wait), Ok(status) if status != WaitStatus::StillAlive) {}
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -397,6 +285,7 @@ mod tests {
             stdout: Stdio::Piped,
             stderr: Stdio::Null,
             confinement,
+            crowd: &Arc::default(),
         };
         Process::start(launch).await
     }
@@ -408,7 +297,7 @@ mod tests {
         drop(pipes.stdin.take());
         let mut output = String::new();
         pipes.stdout.unwrap().read_to_string(&mut output).await.unwrap();
-        (output, process.wait().await)
+        (output, process.wait().await.unwrap())
     }
 
     fn shell() -> Confinement {
@@ -440,7 +329,7 @@ mod tests {
         pipes.stdout.unwrap().read_to_string(&mut output).await.unwrap();
         assert_eq!(output, "hello\n");
         let (one, other) = tokio::join!(process.wait(), process.wait());
-        assert_eq!(one, Exit { success: false, code: 3, signal: None });
+        assert_eq!(one, Ok(Exit { success: false, code: 3, signal: None }));
         assert_eq!(one, other);
     }
 
@@ -549,6 +438,15 @@ mod tests {
     const DENIED: (&str, Option<&str>) = ("PermissionDenied", Some("EACCES"));
 
     #[tokio::test]
+    async fn a_command_goes_first_when_memory_is_short() {
+        let path = "/proc/self/oom_score_adj";
+        let own: i32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
+        let (output, _) = run(&confinement("/bin/cat"), &[path]).await;
+        let command: i32 = output.trim().parse().unwrap();
+        assert!(command > own || own >= 500, "{command}, {own} of the server");
+    }
+
+    #[tokio::test]
     async fn a_command_changes_no_mode() {
         let directory = Directory::new("mode");
         let file = directory.file("a", "");
@@ -566,7 +464,7 @@ mod tests {
         let (process, pipes) = start(&shell(), &["-c", script], &[path]).await.unwrap();
         let mut daemon = String::new();
         pipes.stdout.unwrap().read_to_string(&mut daemon).await.unwrap();
-        assert!(process.wait().await.success);
+        assert!(process.wait().await.unwrap().success);
         assert!(!is_dead(daemon.trim()), "a daemon lives as long as the run");
         drop(process);
         assert!(eventually(|| is_dead(daemon.trim())).await);
@@ -586,7 +484,7 @@ mod tests {
         let (process, _pipes) = start(&confinement("/bin/sleep"), &["100"], &[]).await.unwrap();
         assert_eq!(process.kill("SIGNOT").unwrap_err().class, "TypeError");
         process.kill("SIGTERM").unwrap();
-        let exit = process.wait().await;
+        let exit = process.wait().await.unwrap();
         assert_eq!(exit, Exit { success: false, code: 143, signal: Some("SIGTERM".into()) });
         let failure = process.kill("SIGTERM").unwrap_err();
         assert_eq!(failure.message, "Child process has already terminated");

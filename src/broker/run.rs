@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet, unconstrained};
 
 use super::Services;
+use super::crowd::Crowd;
 use super::environment::{Environment, check};
 use super::failure::Problem;
 use super::fetch::Fetcher;
@@ -57,6 +58,7 @@ pub(super) struct Run {
     pub(super) queued: Arc<AtomicUsize>,
     pub(super) file_operations: Arc<Semaphore>,
     pub(super) commands: Arc<Semaphore>,
+    pub(super) crowd: Arc<Crowd>,
     pieces: Arc<Semaphore>,
     pub(super) tools: Tools,
 }
@@ -90,6 +92,7 @@ impl Run {
             queued: Arc::default(),
             file_operations: Arc::new(Semaphore::new(FILE_OPERATIONS)),
             commands: Arc::new(Semaphore::new(COMMANDS)),
+            crowd: Arc::default(),
             pieces: Arc::new(Semaphore::new(PIECES)),
         }
     }
@@ -290,7 +293,7 @@ impl Run {
             Operation::Spawn(options) => self.spawn(*options).await,
             Operation::Wait { handle } => {
                 let process = self.handles.process(handle)?;
-                Ok(Answer::Exit(process.wait().await))
+                Ok(Answer::Exit(process.wait().await?))
             }
             _ => Err(super::interrupted().into()),
         }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcp_conductor::{Config, ExecuteRequest, Runtime};
+use mcp_conductor::{Capabilities, Config, ExecuteRequest, Runtime};
 
 use super::{print, unusable};
 
@@ -15,6 +15,9 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     };
     let started = start.elapsed();
     print(&format!("Sandbox:\n{}\n", runtime.sandbox()));
+    if let Ok(capabilities) = Capabilities::of_this_process() {
+        print(&format!("The server's capabilities:\n{capabilities}\n"));
+    }
 
     let start = Instant::now();
     match runtime.execute(ExecuteRequest::new("1 + 1")).await {

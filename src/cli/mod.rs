@@ -168,6 +168,8 @@ fn start(arguments: Arguments, log: &Log) -> ExitCode {
     let code = runtime.block_on(dispatch(arguments.command, config, sources));
     // A read of stdin that never returns must not keep the process.
     runtime.shutdown_background();
+    // A run that was dropped last may not have got to it.
+    mcp_conductor::end_commands();
     // What ran last is sent too.
     drop(traces);
     code
@@ -254,7 +256,7 @@ fn print(text: &str) {
     let _ = stdout.write_all(visible_lines(text).as_bytes()).and_then(|()| stdout.flush());
 }
 
-fn unusable(message: &str) -> ExitCode {
+pub(crate) fn unusable(message: &str) -> ExitCode {
     let message = format!("mcp-conductor: {message}");
     match LOG.get() {
         Some(log) => log.say(&message),

@@ -416,6 +416,11 @@ impl Inner {
         share: Share,
     ) -> Arc<Self> {
         services.upstreams.watch();
+        if services.policy.runs_commands()
+            && let Ok(executable) = zygote_executable(&config)
+        {
+            crate::broker::guard_commands(&executable);
+        }
         let globals = services::globals(&config, &services);
         let services = Arc::new(services);
         Arc::new(Self { config, shared, services, globals, principal, tools, share })

@@ -26,6 +26,7 @@ use nix::unistd::{Pid, fchdir, getpid, getppid, getuid, setsid};
 use seccompiler::BpfProgram;
 use thiserror::Error;
 
+use super::command_sys::{Filtered, OwnSignals};
 use super::rlimit::lower;
 use super::{command_sys, sys};
 
@@ -144,6 +145,8 @@ pub(crate) struct Prepared {
     server: Pid,
     ruleset: Option<OwnedFd>,
     filters: Vec<BpfProgram>,
+    /// Where Landlock does not keep signals inside.
+    own_signals: Option<OwnSignals>,
     limits: CommandLimits,
 }
 
@@ -157,8 +160,12 @@ impl Confinement {
             0 => return Err(ConfineError::NoLandlock),
             _ => Some(self.ruleset()?),
         };
-        let filters = command_sys::filters(self.network, abi)?;
-        Ok(Prepared { server: getpid(), ruleset, filters, limits: self.limits.clone() })
+        let (network, unconfined) = (self.network, self.unconfined);
+        let filters = command_sys::filters(Filtered { network, unconfined, abi })?;
+        let own_signals =
+            (!command_sys::keeps_signals(abi)).then(OwnSignals::compile).transpose()?;
+        let limits = self.limits.clone();
+        Ok(Prepared { server: getpid(), ruleset, filters, own_signals, limits })
     }
 
     fn ruleset(&self) -> Result<OwnedFd, ConfineError> {
@@ -333,12 +340,12 @@ fn absent(path: &Path, error: Errno) -> Result<Option<File>, ConfineError> {
 impl Prepared {
     /// Confines what `command` will start, in a directory. The thread that starts
     /// it must outlive it (see [`Prepared::apply`]).
-    pub(crate) fn confine(self, command: &mut Command, directory: OwnedFd) {
+    pub(crate) fn confine(mut self, command: &mut Command, directory: OwnedFd) {
         command_sys::before_exec(command, move || self.apply(directory.as_fd()));
     }
 
     /// Async-signal-safe; for the child between fork and exec.
-    pub(crate) fn apply(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn apply(&mut self, directory: BorrowedFd<'_>) -> io::Result<()> {
         // prctl(2): sent when the thread that forked ends, not the process.
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         // It may have ended before that line.
@@ -358,6 +365,8 @@ impl Prepared {
         // What it makes is for others to read, for nobody else to write.
         umask(Mode::from_bits_truncate(0o022));
         self.limits.apply()?;
+        // Without /proc, or where a container has set more, it stays.
+        let _ = command_sys::first_out_of_memory();
         // Needs CAP_SETPCAP, as does the next, so before capset.
         sys::drop_bounding_set();
         command_sys::no_root_privileges();
@@ -371,6 +380,9 @@ impl Prepared {
             command_sys::restrict_self(ruleset.as_fd())?;
         }
         // Last: they refuse some of the above.
+        if let Some(signals) = &mut self.own_signals {
+            install(signals.of_this_process())?;
+        }
         self.filters.iter().try_for_each(install)
     }
 }
@@ -433,7 +445,7 @@ mod tests {
         network: bool,
         attempt: impl Fn() -> nix::Result<()> + Send + Sync + 'static,
     ) -> Result<(), Errno> {
-        let prepared = confinement(network).prepare().unwrap();
+        let mut prepared = confinement(network).prepare().unwrap();
         let directory = File::open("/").unwrap();
         let mut command = Command::new("/bin/true");
         command_sys::before_exec(&mut command, move || {

@@ -16,6 +16,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, sock_filter,
 };
 
+use super::command_ioctl::READING_AND_OWN;
+
 /// Since Linux 6.13, 6.15 and 6.17 (syscall_64.tbl); not in libc yet.
 const SYS_SETXATTRAT: libc::c_long = 463;
 const SYS_REMOVEXATTRAT: libc::c_long = 466;
@@ -118,8 +120,8 @@ const EPERM: &[libc::c_long] = &[
 ];
 
 /// Refused where Landlock cannot tell whose process a signal goes to: the
-/// server's user is the command's. raise(3) and abort(3) use tgkill, which names
-/// the process, so only the server's is refused there.
+/// server's user is the command's. raise(3), abort(3) and Go's scheduler use tgkill,
+/// which names the process, and have a filter of their own ([`OwnSignals`]).
 const SIGNALS: &[libc::c_long] = &[
     libc::SYS_kill,
     libc::SYS_tkill,
@@ -142,9 +144,9 @@ const EOPNOTSUPP: &[libc::c_long] = &[
     SYS_FILE_SETATTR,
 ];
 
-/// "No such call": the flags of clone3 are in memory, where no filter sees them;
-/// libc goes on with clone.
-const ENOSYS: &[libc::c_long] = &[libc::SYS_clone3];
+/// "No such call": their flags and modes are in memory, where no filter sees them.
+/// libc goes on with clone, and programs with openat.
+const ENOSYS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
 
 /// Answered with success, and not done (seccomp(2): an errno of 0 is returned as
 /// such).
@@ -161,6 +163,12 @@ const PRETENDED: &[libc::c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
     libc::SYS_fchmodat2,
+    // To give a file away takes a capability that no command has. What is left takes
+    // bits off the mode of a file, wherever it is (chown(2)).
+    libc::SYS_chown,
+    libc::SYS_fchown,
+    libc::SYS_lchown,
+    libc::SYS_fchownat,
 ];
 
 /// Refused with "permission denied" to a command without network.
@@ -186,30 +194,77 @@ const CLONE_FLAGS: &[libc::c_int] = &[
     libc::CLONE_PARENT,
 ];
 
+/// Calls that make a file or a directory, with the arguments that hold the flags of
+/// open (none: it always makes one) and the mode. mknod and mq_open are refused.
+const MAKING: &[(libc::c_long, Option<u8>, u8)] = &[
+    (libc::SYS_open, Some(1), 2),
+    (libc::SYS_openat, Some(2), 3),
+    (libc::SYS_creat, None, 1),
+    (libc::SYS_mkdir, None, 1),
+    (libc::SYS_mkdirat, None, 2),
+];
+
+/// Flags of open that make a file; without one the mode is whatever the register
+/// holds (asm-generic/fcntl.h: O_TMPFILE is this bit and O_DIRECTORY).
+const MAKING_FLAGS: [libc::c_int; 2] = [libc::O_CREAT, libc::O_TMPFILE & !libc::O_DIRECTORY];
+
+/// Bits of a mode that outlive the run as a privilege: set-user-ID, set-group-ID, and
+/// the sticky bit. A command is the server's user, so what it made with the first
+/// would run as that for everyone.
+const SPECIAL_BITS: [libc::mode_t; 3] = [libc::S_ISUID, libc::S_ISGID, libc::S_ISVTX];
+
+/// Commands of fcntl that work on files that a command may only read. With a lease
+/// whoever opens the file waits for the command; a notification is what inotify is.
+const FCNTL: [libc::c_int; 3] = [libc::F_SETLEASE, F_SETDELEG, libc::F_NOTIFY];
+
+/// linux/fcntl.h, since Linux 6.19: a lease on a directory.
+const F_SETDELEG: libc::c_int = 1040;
+
 /// asm-generic/ioctls.h: typing into a terminal.
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541C;
+
+/// asm-generic/sockios.h: who gets the signals of a descriptor.
+const FIOSETOWN: u64 = 0x8901;
+const SIOCSPGRP: u64 = 0x8902;
 
 /// linux/net.h: the type of a socket without its flags.
 const SOCK_TYPE_MASK: u64 = 0xf;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters of a command, in the order of installation, for a kernel with
-/// this version of Landlock.
-pub(super) fn filters(network: bool, abi: i32) -> Result<Vec<BpfProgram>, BackendError> {
-    let mut not_there = always(ENOSYS);
-    if has_no_truncate(abi) {
-        not_there.insert(libc::SYS_openat2, Vec::new());
-    }
-    Ok(vec![
+/// What the filters depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filtered {
+    /// Sockets of the internet work.
+    pub network: bool,
+    /// Everything is granted, devices included.
+    pub unconfined: bool,
+    /// The version of Landlock that is enforced on files; 0 is none.
+    pub abi: i32,
+}
+
+/// The filters of a command, in the order of installation.
+pub(super) fn filters(filtered: Filtered) -> Result<Vec<BpfProgram>, BackendError> {
+    let Filtered { network, unconfined, abi } = filtered;
+    let mut filters = vec![
         no_x32(),
         filter(not_permitted(abi)?, libc::EPERM)?,
+        filter(making()?, libc::EPERM)?,
         filter(sockets(network)?, libc::EACCES)?,
-        filter(not_there, libc::ENOSYS)?,
+        filter(always(ENOSYS), libc::ENOSYS)?,
         filter(always(EOPNOTSUPP), libc::EOPNOTSUPP)?,
         filter(always(PRETENDED), 0)?,
-    ])
+    ];
+    if !unconfined {
+        filters.push(filter(requests()?, libc::ENOTTY)?);
+    }
+    Ok(filters)
+}
+
+/// Whether Landlock keeps signals inside; if not, [`OwnSignals`] is to be installed.
+pub(super) fn keeps_signals(abi: i32) -> bool {
+    abi >= ABI_SIGNALS
 }
 
 fn filter(rules: Rules, errno: libc::c_int) -> Result<BpfProgram, BackendError> {
@@ -236,19 +291,20 @@ fn not_permitted(abi: i32) -> Result<Rules, BackendError> {
     let flags = CLONE_FLAGS.iter().map(|&flag| u64::from(flag.cast_unsigned()));
     let clone = flags.map(|flag| when(&[(0, MaskedEq(flag), flag)]));
     rules.insert(libc::SYS_clone, clone.collect::<Result<_, _>>()?);
-    let terminal = [TIOCSTI, TIOCLINUX].map(|request| when(&[(1, Eq, request)]));
-    rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
+    let mut ioctl = vec![TIOCSTI, TIOCLINUX];
+    let mut fcntl = FCNTL.to_vec();
     // Limits of another process; 0 is the caller's own.
     rules.insert(libc::SYS_prlimit64, vec![when(&[(0, Ne, 0)])?]);
-    if abi < ABI_SIGNALS {
+    if !keeps_signals(abi) {
         rules.extend(always(SIGNALS));
-        let server = u64::from(std::process::id());
-        rules.insert(libc::SYS_tgkill, vec![when(&[(0, Eq, server)])?]);
         // Signals that the kernel sends when a descriptor is ready.
-        let owner = [libc::F_SETOWN, F_SETOWN_EX].map(|call| u64::from(call.cast_unsigned()));
-        let owner = owner.map(|call| when(&[(1, Eq, call)]));
-        rules.insert(libc::SYS_fcntl, owner.into_iter().collect::<Result<_, _>>()?);
+        ioctl.extend([FIOSETOWN, SIOCSPGRP]);
+        fcntl.extend([libc::F_SETOWN, F_SETOWN_EX]);
     }
+    let ioctl = ioctl.into_iter().map(|request| when(&[(1, Eq, request)]));
+    rules.insert(libc::SYS_ioctl, ioctl.collect::<Result<_, _>>()?);
+    let fcntl = fcntl.into_iter().map(|call| when(&[(1, Eq, u64::from(call.cast_unsigned()))]));
+    rules.insert(libc::SYS_fcntl, fcntl.collect::<Result<_, _>>()?);
     if has_no_truncate(abi) {
         rules.insert(libc::SYS_truncate, Vec::new());
         rules.insert(libc::SYS_open, truncating(1)?);
@@ -273,6 +329,34 @@ fn truncating(flags_argument: u8) -> Result<Vec<SeccompRule>, BackendError> {
     let flags = modes.map(|flags| u64::from(flags.cast_unsigned()));
     let rules = flags.map(|flags| when(&[(flags_argument, SeccompCmpOp::MaskedEq(mask), flags)]));
     rules.into_iter().collect()
+}
+
+/// A file or a directory with one of the [`SPECIAL_BITS`].
+fn making() -> Result<Rules, BackendError> {
+    use SeccompCmpOp::MaskedEq;
+    let mut rules = Rules::new();
+    for &(call, flags, mode) in MAKING {
+        let mut refused = Vec::new();
+        for bit in SPECIAL_BITS.map(u64::from) {
+            let special = (mode, MaskedEq(bit), bit);
+            let Some(flags) = flags else {
+                refused.push(when(&[special])?);
+                continue;
+            };
+            for making in MAKING_FLAGS.map(|flag| u64::from(flag.cast_unsigned())) {
+                refused.push(when(&[(flags, MaskedEq(making), making), special.clone()])?);
+            }
+        }
+        rules.insert(call, refused);
+    }
+    Ok(rules)
+}
+
+/// Every request of ioctl but those of the list.
+fn requests() -> Result<Rules, BackendError> {
+    let others: Vec<_> =
+        READING_AND_OWN.iter().map(|&request| (1, SeccompCmpOp::Ne, request)).collect();
+    Ok(Rules::from([(libc::SYS_ioctl, vec![when(&others)?])]))
 }
 
 /// No socket at all, or none but of the internet. Never one of AF_UNIX: a
@@ -318,6 +402,35 @@ fn no_x32() -> BpfProgram {
     ]
 }
 
+/// Refuses tgkill to what is older than the command, for kernels whose Landlock does
+/// not keep signals inside (before Linux 6.12): the server, its workers, and every
+/// process that ran already. What the command starts has a greater pid, until the
+/// kernel begins with small ones again; from then on its children cannot signal
+/// themselves.
+#[derive(Debug)]
+pub(super) struct OwnSignals(BpfProgram);
+
+impl OwnSignals {
+    pub(super) fn compile() -> Result<Self, BackendError> {
+        let older = when(&[(0, SeccompCmpOp::Lt, u64::from(PID_PLACE))])?;
+        let rules = Rules::from([(libc::SYS_tgkill, vec![older])]);
+        Ok(Self(filter(rules, libc::EPERM)?))
+    }
+
+    /// The filter with the caller's own pid in it. Allocates nothing.
+    pub(super) fn of_this_process(&mut self) -> &BpfProgram {
+        let own = std::process::id();
+        for instruction in self.0.iter_mut().filter(|instruction| instruction.k == PID_PLACE) {
+            instruction.k = own;
+        }
+        &self.0
+    }
+}
+
+/// Stands for a pid in the filter until there is one. No pid is as large (PID_MAX_LIMIT
+/// is 2^22), and no offset, number of a call or answer in the filter is the same.
+const PID_PLACE: u32 = 0x5eed_01d5;
+
 /// The version of the kernel's Landlock; 0 is none (landlock_create_ruleset(2)).
 pub(super) fn landlock_abi() -> i32 {
     const VERSION: libc::c_uint = 1;
@@ -349,6 +462,20 @@ pub(super) fn allow_own_proc(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     let result =
         unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, rule, 0) };
     Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// Lets the kernel, when memory is short, take the calling process before the server
+/// and its workers: half of the machine's memory counts as the process's own
+/// (proc_pid_oom_score_adj(5)). What it starts inherits it, and no command may write
+/// there.
+pub(super) fn first_out_of_memory() -> io::Result<()> {
+    const ADJUSTMENT: &[u8] = b"500";
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string that lives as long as the program.
+    let file = Errno::result(unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), flags) })?;
+    // SAFETY: the kernel just made the descriptor and nobody else has it.
+    let file = unsafe { OwnedFd::from_raw_fd(file) };
+    nix::unistd::write(&file, ADJUSTMENT).map(drop).map_err(io::Error::from)
 }
 
 /// Enforces a ruleset on the calling thread, for good (landlock_restrict_self(2)).
@@ -423,8 +550,251 @@ mod tests {
     fn the_filters_of_a_command_compile_for_every_landlock() {
         for abi in 0..10 {
             for network in [false, true] {
-                assert_eq!(filters(network, abi).unwrap().len(), 6);
+                for unconfined in [false, true] {
+                    let filtered = Filtered { network, unconfined, abi };
+                    let expected = if unconfined { 7 } else { 8 };
+                    assert_eq!(filters(filtered).unwrap().len(), expected);
+                }
             }
+        }
+    }
+
+    #[test]
+    fn the_filter_of_signals_has_exactly_one_place_for_the_pid() {
+        let mut own = OwnSignals::compile().unwrap();
+        let places = |program: &BpfProgram, k| program.iter().filter(|i| i.k == k).count();
+        assert_eq!(places(&own.0, PID_PLACE), 1);
+        assert_eq!(places(own.of_this_process(), PID_PLACE), 0);
+    }
+
+    const CONFINED: Filtered = Filtered { network: true, unconfined: false, abi: 7 };
+    const OLD: Filtered = Filtered { network: true, unconfined: false, abi: 5 };
+
+    /// What the kernel answers to a call of a child that has the filters, made after
+    /// its fork with these arguments. Pointers among them are valid in the child too.
+    fn answer(filtered: Filtered, call: libc::c_long, arguments: [i64; 4]) -> Result<(), Errno> {
+        attempt(filtered, move || {
+            let [a, b, c, d] = arguments;
+            // SAFETY: the pointers among the arguments are to constants.
+            Errno::result(unsafe { libc::syscall(call, a, b, c, d) }).map(drop)
+        })
+    }
+
+    fn attempt(
+        filtered: Filtered,
+        attempt: impl Fn() -> nix::Result<()> + Send + Sync + 'static,
+    ) -> Result<(), Errno> {
+        let mut command = std::process::Command::new("/bin/true");
+        let installed = filters(filtered).unwrap();
+        let mut own_signals = OwnSignals::compile().unwrap();
+        before_exec(&mut command, move || {
+            nix::sys::prctl::set_no_new_privs()?;
+            let old = (!keeps_signals(filtered.abi)).then(|| own_signals.of_this_process());
+            let install =
+                |program: &BpfProgram| seccompiler::apply_filter(program).map_err(io::Error::other);
+            old.into_iter().chain(&installed).try_for_each(install)?;
+            Ok(attempt()?)
+        });
+        match command.status() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap())),
+        }
+    }
+
+    /// A directory for files that are made, removed with them.
+    struct Directory(std::path::PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let name = format!("conductor-filter-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A pointer to the path of a name in it, which stays for good.
+        fn path(&self, name: &str) -> i64 {
+            let path = self.0.join(name).into_os_string().into_encoded_bytes();
+            std::ffi::CString::new(path).unwrap().into_raw() as i64
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_with_a_special_bit_and_everything_without() {
+        let directory = Directory::new("modes");
+        let at = i64::from(libc::AT_FDCWD);
+        let create = i64::from(libc::O_CREAT | libc::O_WRONLY);
+        let temporary = i64::from(libc::O_TMPFILE | libc::O_WRONLY);
+        let here = directory.path(".");
+        let make = |mode: i64| {
+            let name = |kind| directory.path(&format!("{kind}-{mode:o}"));
+            [
+                (libc::SYS_open, [name("open"), create, mode, 0]),
+                (libc::SYS_openat, [at, name("openat"), create, mode]),
+                (libc::SYS_open, [here, temporary, mode, 0]),
+                (libc::SYS_openat, [at, here, temporary, mode]),
+                (libc::SYS_creat, [name("creat"), mode, 0, 0]),
+                (libc::SYS_mkdir, [name("mkdir"), mode, 0, 0]),
+                (libc::SYS_mkdirat, [at, name("mkdirat"), mode, 0]),
+            ]
+        };
+        for mode in [0o4755, 0o2755, 0o1755, 0o6755, 0o7777] {
+            for (call, arguments) in make(mode) {
+                assert_eq!(answer(CONFINED, call, arguments), Err(Errno::EPERM), "{call} {mode:o}");
+            }
+        }
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
+        for (call, arguments) in make(0o755) {
+            assert_eq!(answer(CONFINED, call, arguments), Ok(()), "{call}");
+        }
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 5);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_opened_whatever_is_in_the_register_of_the_mode() {
+        let open = [c"/dev/null".as_ptr() as i64, 0, 0o7777, 0];
+        assert_eq!(answer(CONFINED, libc::SYS_open, open), Ok(()));
+        let openat = [libc::AT_FDCWD.into(), open[0], 0, 0o7777];
+        assert_eq!(answer(CONFINED, libc::SYS_openat, openat), Ok(()));
+        assert_eq!(answer(CONFINED, libc::SYS_openat2, openat), Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn the_entry_of_32_bit_programs_ends_the_process() {
+        let mut command = std::process::Command::new("/bin/true");
+        let installed = filters(CONFINED).unwrap();
+        before_exec(&mut command, move || {
+            nix::sys::prctl::set_no_new_privs()?;
+            let install =
+                |program: &BpfProgram| seccompiler::apply_filter(program).map_err(io::Error::other);
+            installed.iter().try_for_each(install)?;
+            // SAFETY: getpid of the 32-bit table takes and changes nothing.
+            unsafe { std::arch::asm!("int 0x80", inlateout("eax") 20 => _) };
+            Ok(())
+        });
+        let signal = std::os::unix::process::ExitStatusExt::signal(&command.status().unwrap());
+        // Where the kernel has no such entry the instruction itself is a fault.
+        assert!(matches!(signal, Some(libc::SIGSYS | libc::SIGSEGV)), "{signal:?}");
+    }
+
+    #[test]
+    fn the_x32_entry_does_not_exist() {
+        const X32_BIT: libc::c_long = 0x4000_0000;
+        let mkdir = [c"/tmp/x32".as_ptr() as i64, 0o755, 0, 0];
+        let made = answer(CONFINED, libc::SYS_mkdir | X32_BIT, mkdir);
+        assert_eq!(made, Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn a_file_is_given_to_nobody_and_its_mode_stays() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let directory = Directory::new("owner");
+        let file = directory.0.join("suid");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o4755)).unwrap();
+        let (path, at) = (directory.path("suid"), i64::from(libc::AT_FDCWD));
+        for (call, arguments) in [
+            (libc::SYS_chown, [path, 1, 1, 0]),
+            (libc::SYS_lchown, [path, 1, 1, 0]),
+            (libc::SYS_fchown, [0, 1, 1, 0]),
+            (libc::SYS_fchownat, [at, path, 1, 1]),
+            (libc::SYS_chown, [path, -1, -1, 0]),
+            (libc::SYS_chmod, [path, 0o777, 0, 0]),
+        ] {
+            assert_eq!(answer(CONFINED, call, arguments), Ok(()), "{call}");
+        }
+        let found = std::fs::metadata(&file).unwrap();
+        assert_eq!((found.mode() & 0o7777, found.uid()), (0o4755, nix::unistd::getuid().as_raw()));
+    }
+
+    #[test]
+    fn what_a_file_is_asked_for_is_on_the_list() {
+        const GET_FLAGS: i64 = 0x8008_6601;
+        const SET_FLAGS: i64 = 0x4008_6602;
+        const SET_VERSION: i64 = 0x4008_7602;
+        const SET_ATTRIBUTES: i64 = 0x401C_5820;
+        const SET_FLAGS_32: i64 = 0x4004_6602;
+        const DEDUPLICATE: i64 = 0xC018_9436;
+        static ZEROS: [u8; 256] = [0; 256];
+        let ioctl = |filtered, request: i64| {
+            attempt(filtered, move || {
+                let flags = libc::O_RDONLY;
+                // SAFETY: the path is a constant; the buffer is larger than what these
+                // requests read. None that writes to it gets through.
+                let result = unsafe {
+                    let file = libc::open(c"/bin/true".as_ptr(), flags);
+                    libc::ioctl(file, request as libc::c_ulong, ZEROS.as_ptr())
+                };
+                Errno::result(result).map(drop)
+            })
+        };
+        let setting = [SET_FLAGS, SET_VERSION, SET_ATTRIBUTES, SET_FLAGS_32, DEDUPLICATE];
+        for request in setting.into_iter().chain([FIOSETOWN as i64, SIOCSPGRP as i64]) {
+            assert_eq!(ioctl(CONFINED, request), Err(Errno::ENOTTY), "{request:#x}");
+        }
+        for request in [TIOCSTI as i64, TIOCLINUX as i64] {
+            let unconfined = Filtered { unconfined: true, ..CONFINED };
+            assert_eq!(ioctl(unconfined, request), Err(Errno::EPERM), "{request:#x}");
+        }
+        let own = [0x5450, 0x5451];
+        for request in own {
+            assert_eq!(ioctl(CONFINED, request), Ok(()), "{request:#x}");
+        }
+        // The file system may not have any; the answer is its own, of a bad address.
+        assert!(READING_AND_OWN.contains(&(GET_FLAGS as u64)));
+    }
+
+    #[test]
+    fn a_file_is_not_leased_and_not_watched() {
+        let fcntl = |command: libc::c_int, argument: libc::c_int| {
+            attempt(CONFINED, move || {
+                // SAFETY: the path is a constant, and the commands take numbers.
+                let result = unsafe {
+                    let file = libc::open(c"/tmp".as_ptr(), libc::O_RDONLY);
+                    libc::fcntl(file, command, argument)
+                };
+                Errno::result(result).map(drop)
+            })
+        };
+        for command in [libc::F_SETLEASE, F_SETDELEG, libc::F_NOTIFY] {
+            assert_eq!(fcntl(command, 0), Err(Errno::EPERM), "{command}");
+        }
+        assert_eq!(fcntl(libc::F_SETFD, libc::FD_CLOEXEC), Ok(()));
+        assert_eq!(fcntl(libc::F_GETFL, 0), Ok(()));
+    }
+
+    #[test]
+    fn before_linux_6_12_a_command_signals_itself_and_nothing_older() {
+        let tgkill = |process: libc::pid_t| {
+            [i64::from(process), i64::from(process), i64::from(libc::SIGURG), 0]
+        };
+        let server = nix::unistd::getpid().as_raw();
+        for victim in [1, server, nix::unistd::getppid().as_raw()] {
+            assert_eq!(answer(OLD, libc::SYS_tgkill, tgkill(victim)), Err(Errno::EPERM));
+        }
+        let own = attempt(OLD, || {
+            // SAFETY: the signal is ignored by default.
+            unsafe {
+                let own = libc::getpid();
+                Errno::result(libc::syscall(libc::SYS_tgkill, own, own, libc::SIGURG)).map(drop)
+            }
+        });
+        assert_eq!(own, Ok(()));
+        for call in SIGNALS {
+            assert_eq!(answer(OLD, *call, [server.into(), 0, 0, 0]), Err(Errno::EPERM), "{call}");
+        }
+        let set_owner = [0, libc::F_SETOWN.into(), server.into(), 0];
+        assert_eq!(answer(OLD, libc::SYS_fcntl, set_owner), Err(Errno::EPERM));
+        for request in [FIOSETOWN, SIOCSPGRP] {
+            let unconfined = Filtered { unconfined: true, ..OLD };
+            let ioctl = [0, request as i64, 0, 0];
+            assert_eq!(answer(unconfined, libc::SYS_ioctl, ioctl), Err(Errno::EPERM));
         }
     }
 }

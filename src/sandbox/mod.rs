@@ -5,7 +5,9 @@
 //! that are a worker's own, after the fork. The server believes neither: before
 //! a worker gets a program it reads from `/proc` what the kernel enforces.
 
+mod capabilities;
 mod command;
+mod command_ioctl;
 pub(crate) mod command_sys;
 mod plan;
 mod rlimit;
@@ -13,14 +15,17 @@ mod seccomp;
 mod status;
 pub(crate) mod sys;
 mod verify;
+mod warden;
 mod worker;
 mod zygote;
 
+pub use capabilities::{Capabilities, drop_unneeded_capabilities};
 pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
 pub(crate) use plan::{STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
 pub use status::{LayerStatus, SandboxStatus};
 pub(crate) use verify::verify_worker;
+pub(crate) use warden::{WARDEN_ARGUMENT, Warden, run_warden};
 pub(crate) use worker::seal_worker;
 pub(crate) use zygote::{Namespaces, confine_zygote, unshare_namespaces};
 

@@ -17,31 +17,66 @@ pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
 
 /// Drops every capability, the bounding set included (capset(2)).
 pub(crate) fn drop_capabilities() -> io::Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: libc::c_int,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
     drop_bounding_set();
-    let header = Header { version: VERSION_3, pid: 0 };
-    let none = [Data { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    set_capabilities([CapabilityData::default(); 2])
+}
+
+/// Drops every capability of this thread that is not in a mask. What it has for its
+/// children's exec (inheritable, ambient) is in the mask too.
+pub(super) fn limit_capabilities(mask: u64) -> io::Result<()> {
+    let mut data = [CapabilityData::default(); 2];
+    let header = CapabilityHeader::default();
     // SAFETY: both pointers are to live values of the layout that version 3
     // asks for: one header, two data records.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
+    Errno::result(result)?;
+    let halves = [mask as u32, (mask >> 32) as u32];
+    for (data, mask) in data.iter_mut().zip(halves) {
+        data.effective &= mask;
+        data.permitted &= mask;
+        data.inheritable &= mask;
+    }
+    set_capabilities(data)
+}
+
+/// linux/capability.h: `_LINUX_CAPABILITY_VERSION_3` and what it goes with.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: libc::c_int,
+}
+
+impl Default for CapabilityHeader {
+    /// The calling thread.
+    fn default() -> Self {
+        Self { version: 0x2008_0522, pid: 0 }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+fn set_capabilities(data: [CapabilityData; 2]) -> io::Result<()> {
+    let header = CapabilityHeader::default();
+    // SAFETY: as in `limit_capabilities`; the kernel only reads.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
     Errno::result(result).map(drop).map_err(io::Error::from)
 }
 
 /// Empties the capability bounding set, as far as this process may.
 pub(crate) fn drop_bounding_set() {
-    for capability in 0..64 {
+    limit_bounding_set(0);
+}
+
+/// Takes what is not in a mask out of the capability bounding set, as far as this
+/// process may.
+pub(super) fn limit_bounding_set(mask: u64) {
+    for capability in (0..64).filter(|capability| mask & 1 << capability == 0) {
         // SAFETY: no pointers. EINVAL names a capability that the kernel does
         // not know, EPERM a process that may not change its bounding set.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
@@ -146,6 +181,24 @@ pub(crate) fn pidfd_open(pid: nix::unistd::Pid) -> io::Result<std::os::fd::Owned
     let fd = Errno::result(result).map_err(io::Error::from)?;
     // SAFETY: the kernel just made the descriptor and nobody else has it.
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Kills the process group that the pidfd's process leads or has led (Linux 6.9).
+pub(super) fn pidfd_kill_group(pidfd: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    /// linux/pidfd.h
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+    // SAFETY: a null siginfo asks the kernel to fill it in.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            std::ptr::null::<libc::siginfo_t>(),
+            PIDFD_SIGNAL_PROCESS_GROUP,
+        )
+    };
+    Errno::result(result).map(drop).map_err(io::Error::from)
 }
 
 /// Sends a signal to exactly the process that the pidfd was made for.

@@ -25,7 +25,10 @@ use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
     ZygoteSetup,
 };
-use crate::sandbox::{Filters, SandboxPlan, confine_zygote, seal_worker, sys, unshare_namespaces};
+use crate::sandbox::{
+    Filters, SandboxPlan, WARDEN_ARGUMENT, confine_zygote, run_warden, seal_worker, sys,
+    unshare_namespaces,
+};
 
 /// The first argument of a zygote's command line.
 pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
@@ -35,9 +38,9 @@ pub(crate) const CONTROL_FD: RawFd = 3;
 
 static HOOKED: AtomicBool = AtomicBool::new(false);
 
-/// Lets this executable serve as the zygote. To be called first in `main`, in
-/// a program that embeds the library: when the process was started as a zygote
-/// it does not return.
+/// Lets this executable serve as the zygote, and as the warden of commands. To be
+/// called first in `main`, in a program that embeds the library: when the process was
+/// started as one of them it does not return.
 ///
 /// ```no_run
 /// // The first line of main:
@@ -45,8 +48,12 @@ static HOOKED: AtomicBool = AtomicBool::new(false);
 /// ```
 pub fn zygote_hook() {
     HOOKED.store(true, Ordering::Relaxed);
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == ZYGOTE_ARGUMENT) {
+    let argument = std::env::args_os().nth(1);
+    if argument.as_ref().is_some_and(|argument| argument == ZYGOTE_ARGUMENT) {
         sys::exit_now(run_zygote());
+    }
+    if argument.as_ref().is_some_and(|argument| argument == WARDEN_ARGUMENT) {
+        sys::exit_now(run_warden());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use mcp_conductor::ErrorKind;
 
-use crate::fixture::eventually;
+use crate::fixture::{Fixture, eventually};
 use crate::{Host, WORKSPACE, landlock};
 
 const RUN: &str = "allow-run=sh,cat,sleep,echo,true,env,pwd,ls,yes";
@@ -18,6 +18,14 @@ pub fn host(more: &str) -> Option<Host> {
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
     let grants = format!("{WORKSPACE},{RUN}{more}");
     landlock().then(|| Host::with(&grants, |config| config.with_environment(variables.to_vec())))
+}
+
+/// Another server beside one, in its turn.
+pub fn host_of_the_same_turn(_beside: &Host) -> Option<Host> {
+    let path = ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default());
+    let adjust = |config: mcp_conductor::Config| config.with_environment(vec![path]);
+    let files = Fixture::in_the_same_turn();
+    landlock().then(|| Host::over(files, &format!("{WORKSPACE},{RUN}"), adjust))
 }
 
 /// A command of the shell, as `[code, stdout, stderr]`.

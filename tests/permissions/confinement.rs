@@ -136,6 +136,78 @@ fn a_flood_of_output_is_bounded_and_its_command_ends() {
 }
 
 #[test]
+fn inherited_output_is_read_to_the_limit_of_a_command() {
+    let Some(host) = host("") else { return };
+    for stream in ["stdout", "stderr"] {
+        let script = if stream == "stdout" { "yes" } else { "yes >&2" };
+        let error = host.run(&format!(
+            "const args = ['-c', '{script}'];
+            await new Deno.Command('sh', {{ args, {stream}: 'inherit' }}).spawn().status"
+        ));
+        let error = error.error.expect("it has no end");
+        assert_eq!(error.kind, ErrorKind::Runtime, "{error:#?}");
+        assert!(error.message.contains("MCP_CONDUCTOR_MAX_COMMAND_OUTPUT"), "{error:#?}");
+        assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+    }
+}
+
+#[test]
+fn a_run_whose_commands_are_too_many_loses_them_and_others_do_not() {
+    let Some(host) = host("") else { return };
+    let Some(other) = crate::commands::host_of_the_same_turn(&host) else { return };
+    let crowd = r"
+        const args = ['-c', 'i=0; while [ $i -lt 700 ]; do sleep 1000 & i=$((i+1)); done; wait'];
+        const child = new Deno.Command('sh', { args }).spawn();
+        const status = child.status.then(() => 'ended', (error) => `${error}`);
+        const quiet = 'i=0; while [ $i -lt 60 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done';
+        const few = ['-c', `${quiet}; exit 3`];
+        [await status, (await new Deno.Command('sh', { args: few }).output()).code]";
+    let few = r"
+        const args = ['-c', 'i=0; while [ $i -lt 60 ]; do sleep 0.1 & i=$((i+1)); done; wait'];
+        (await new Deno.Command('sh', { args }).output()).code";
+    let beside = std::thread::scope(|scope| {
+        let beside = scope.spawn(|| other.value(few));
+        let value = host.value(crowd);
+        let told = value[0].as_str().unwrap_or_default();
+        assert!(told.contains("256 processes and threads"), "{value}");
+        assert_eq!(value[1], 3);
+        beside.join().expect("it does not panic")
+    });
+    assert_eq!(beside, 0);
+    assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+}
+
+#[test]
+fn what_a_command_makes_has_no_special_bit_and_what_it_may_only_read_stays_as_it_is() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    if !Path::new("/usr/bin/perl").exists() || !landlock() {
+        eprintln!("skipped: there is no perl, or no Landlock");
+        return;
+    }
+    let host = Host::with_grants(&format!("{WORKSPACE},allow-run=/usr/bin/perl"));
+    let granted = host.files.path("outside-suid");
+    std::fs::write(&granted, "").unwrap();
+    std::fs::set_permissions(&granted, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    // open, creat and mkdir are 2, 85 and 83; what is printed is their errno.
+    let made = host.value(
+        r#"
+        const script = `
+            umask 0;
+            my ($file, $other, $directory, $plain) = ("su", "cr", "d", "plain");
+            print syscall(2, $file, 0101, 06755) < 0 ? $! + 0 : "made", " ";
+            print syscall(85, $other, 06755) < 0 ? $! + 0 : "made", " ";
+            print syscall(83, $directory, 02777) < 0 ? $! + 0 : "made", " ";
+            print syscall(85, $plain, 0755) < 0 ? $! + 0 : "made", " ";
+            print chown(-1, -1, "@ROOT@/outside-suid"), " ", chmod(0777, "@ROOT@/outside-suid");`;
+        const o = await new Deno.Command("/usr/bin/perl", { args: ["-e", script] }).output();
+        new TextDecoder().decode(o.stdout)"#,
+    );
+    assert_eq!(made, json!("1 1 1 made 1 1"));
+    assert_eq!(std::fs::metadata(&granted).unwrap().mode() & 0o7777, 0o4755);
+    assert_eq!(std::fs::metadata(host.files.path("ws/plain")).unwrap().mode() & 0o7777, 0o755);
+}
+
+#[test]
 fn nothing_that_a_program_started_outlives_its_run() {
     let Some(host) = host("") else { return };
     let daemon = |script: &str| {

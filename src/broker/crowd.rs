@@ -1,0 +1,243 @@
+//! How many processes and threads commands have, all that they started included.
+//!
+//! Linux counts them by user or by control group. The user is the server's own, and a
+//! control group is not the server's to make, in most containers. So they are counted
+//! in `/proc`, by process group: nothing leaves the group of its command
+//! (`sandbox/command_sys.rs`). A run that has too many is killed as far as commands go.
+//! In between looks it can have more; the limit is so far below those of a container
+//! that others are not hit meanwhile.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crate::protocol::Failure;
+
+/// Processes and threads of all commands of one run: make on 32 processors (four for
+/// each rule), twice; npm, node and what they start have some dozens. A quarter of the
+/// container's limit (docker-compose.yml, `pids_limit`).
+const RUN_TASKS: usize = 256;
+
+/// Processes and threads of all commands of all runs: half of the container's limit,
+/// whose other half the server and its workers have. Beyond it the run goes that has
+/// most, so that one run alone never takes others' away.
+const ALL_TASKS: usize = 512;
+
+/// How often the kernel's own count is read, which says whether there can be too many
+/// (5 µs). A shell starts some twenty processes in that time.
+const GLANCE_EVERY: Duration = Duration::from_millis(20);
+
+/// How often all processes are looked at in any case: others may have ended while new
+/// ones were made.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two looks at all processes, in times of what one takes: at most 5 % of one
+/// processor, however many there are.
+const LOOK_SHARE: u32 = 20;
+
+/// The commands of one run.
+#[derive(Debug, Default)]
+pub(super) struct Crowd;
+
+/// A command's process group.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub crowd: Arc<Crowd>,
+    /// Killed for the number of processes of its run.
+    pub of_too_many: Arc<AtomicBool>,
+}
+
+/// By their numbers, which are the pids of their leaders.
+pub(super) type Groups = HashMap<i32, Member>;
+
+/// A run's commands were killed for their number.
+pub(super) fn too_many() -> Failure {
+    Failure::limit(format!(
+        "The run's commands were killed: they had more than {RUN_TASKS} processes and threads, \
+         or those of all runs more than {ALL_TASKS}. Start fewer at the same time"
+    ))
+}
+
+/// When to look at all processes, and what was found.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    glanced: Option<Instant>,
+    looked: Option<Look>,
+}
+
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    took: Duration,
+    /// The kernel's count then.
+    tasks: Option<usize>,
+    /// Most of one run, and of all.
+    most: usize,
+    all: usize,
+}
+
+impl Watch {
+    /// How long the next [`Watch::too_many`] can wait.
+    pub(super) fn pause(&self) -> Duration {
+        self.glanced.map_or(Duration::ZERO, |at| GLANCE_EVERY.saturating_sub(at.elapsed()))
+    }
+
+    /// Which of these groups, by their numbers, are to be killed.
+    pub(super) fn too_many(&mut self, groups: &Groups) -> Vec<i32> {
+        if !self.pause().is_zero() {
+            return Vec::new();
+        }
+        self.glanced = Some(Instant::now());
+        let tasks = tasks_of_all();
+        if self.looked.as_ref().is_some_and(|look| look.suffices(tasks)) {
+            return Vec::new();
+        }
+        let at = Instant::now();
+        let counts = count(groups);
+        let most = counts.values().copied().max().unwrap_or_default();
+        let all = counts.values().sum();
+        self.looked = Some(Look { at, took: at.elapsed(), tasks, most, all });
+        over(&counts, groups)
+    }
+}
+
+impl Look {
+    /// Whether there can be no more than allowed now, or it is too early to look again.
+    fn suffices(&self, tasks: Option<usize>) -> bool {
+        let age = self.at.elapsed();
+        if age < self.took * LOOK_SHARE {
+            return true;
+        }
+        let (Some(before), Some(now)) = (self.tasks, tasks) else { return age < LOOK_EVERY };
+        let new = now.saturating_sub(before);
+        age < LOOK_EVERY && self.most + new <= RUN_TASKS && self.all + new <= ALL_TASKS
+    }
+}
+
+/// Processes and threads of the machine, or of its container: the second number of
+/// `running/all` (proc_loadavg(5)).
+fn tasks_of_all() -> Option<usize> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+type Counts = HashMap<*const Crowd, usize>;
+
+/// Processes and threads by run.
+fn count(groups: &Groups) -> Counts {
+    let mut counts = Counts::new();
+    let mut text = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        text.clear();
+        let read = fs::File::open(entry.path().join("stat"))
+            .and_then(|mut stat| stat.read_to_end(&mut text));
+        // It may have ended meanwhile.
+        let Some((group, threads)) = read.ok().and_then(|_| group_and_threads(&text)) else {
+            continue;
+        };
+        if let Some(member) = groups.get(&group) {
+            *counts.entry(Arc::as_ptr(&member.crowd)).or_default() += threads;
+        }
+    }
+    counts
+}
+
+/// Two fields of /proc/PID/stat (proc_pid_stat(5)). The name before them may have any
+/// byte in it.
+fn group_and_threads(stat: &[u8]) -> Option<(i32, usize)> {
+    let end_of_name = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end_of_name + 1..)?).ok()?;
+    // From the third field on: state, parent, group; threads is the twentieth.
+    let mut fields = rest.split_ascii_whitespace();
+    let group = fields.nth(2)?.parse().ok()?;
+    // A process that has ended and was not reaped still has its place.
+    let threads = fields.nth(14)?.parse().unwrap_or(1);
+    Some((group, threads))
+}
+
+/// The groups of runs that have more than theirs, and of the largest while all
+/// together have more than there is.
+fn over(counts: &Counts, groups: &Groups) -> Vec<i32> {
+    let mut by_size: Vec<_> = counts.iter().map(|(&crowd, &count)| (count, crowd)).collect();
+    by_size.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+    let mut all: usize = counts.values().sum();
+    let mut killed = Vec::new();
+    for (count, crowd) in by_size {
+        if count <= RUN_TASKS && all <= ALL_TASKS {
+            break;
+        }
+        all -= count;
+        killed.push(crowd);
+    }
+    let is_killed = |member: &Member| killed.contains(&Arc::as_ptr(&member.crowd));
+    groups.iter().filter(|(_, member)| is_killed(member)).map(|(&group, _)| group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_counted_with_its_threads_whatever_its_name_is() {
+        let stat = b"7 (a) 1 2 3 (\xff) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 13 0 5 6";
+        assert_eq!(group_and_threads(stat), Some((42, 13)));
+        assert_eq!(group_and_threads(b"7 (a"), None);
+        assert_eq!(group_and_threads(b""), None);
+    }
+
+    #[test]
+    fn this_process_and_its_threads_are_found() {
+        let own = nix::unistd::getpgrp().as_raw();
+        let crowd = Arc::new(Crowd);
+        let counts = count(&Groups::from([(own, member(&crowd))]));
+        assert!(counts[&Arc::as_ptr(&crowd)] >= 1);
+        assert!(tasks_of_all().is_some_and(|all| all >= 1));
+    }
+
+    fn member(crowd: &Arc<Crowd>) -> Member {
+        Member { crowd: crowd.clone(), of_too_many: Arc::default() }
+    }
+
+    /// Runs with as many tasks each, and the indices of those that are killed.
+    fn killed(sizes: &[usize]) -> Vec<i32> {
+        let crowds: Vec<_> = sizes.iter().map(|_| Arc::new(Crowd)).collect();
+        let counts = crowds.iter().map(Arc::as_ptr).zip(sizes.iter().copied()).collect();
+        let mut killed = over(&counts, &(0..).zip(crowds.iter().map(member)).collect());
+        killed.sort_unstable();
+        killed
+    }
+
+    #[test]
+    fn a_run_with_more_than_its_own_is_killed_and_others_are_not() {
+        assert_eq!(killed(&[]), [0; 0]);
+        assert_eq!(killed(&[RUN_TASKS, RUN_TASKS]), [0; 0]);
+        assert_eq!(killed(&[10, RUN_TASKS + 1, 10]), [1]);
+        assert_eq!(killed(&[RUN_TASKS + 1, 10, RUN_TASKS + 9]), [0, 2]);
+    }
+
+    #[test]
+    fn the_largest_goes_when_all_together_have_too_many() {
+        assert_eq!(killed(&[200, 201, 112]), [1]);
+        assert_eq!(killed(&[250, 251, 252, 253]), [2, 3]);
+    }
+
+    #[test]
+    fn a_glance_suffices_until_there_can_be_too_many() {
+        let look =
+            |most, all, tasks| Look { at: Instant::now(), took: Duration::ZERO, tasks, most, all };
+        assert!(look(10, 10, Some(100)).suffices(Some(100 + RUN_TASKS - 10)));
+        assert!(!look(10, 10, Some(100)).suffices(Some(101 + RUN_TASKS - 10)));
+        assert!(!look(10, ALL_TASKS, Some(100)).suffices(Some(101)));
+        // Without the kernel's count, time decides.
+        assert!(look(10, 10, None).suffices(None));
+        let slow = Look { took: Duration::from_secs(60), ..look(10, 10, Some(100)) };
+        assert!(slow.suffices(Some(100_000)));
+    }
+}

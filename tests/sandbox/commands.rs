@@ -1,0 +1,226 @@
+//! What is left of commands when the server ends, and what the server itself may do.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longer than any machine needs; what is left behind would live for longer still.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// nobody: owns nothing.
+const NOBODY: u32 = 65534;
+
+/// A program file and a workspace, with a number that a command's arguments carry.
+struct Program {
+    directory: PathBuf,
+    mark: String,
+}
+
+impl Program {
+    /// `@MARK@` in the source stands for a number of seconds that no other test sleeps.
+    fn new(source: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let (own, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("{}.{own}", 3600 + count);
+        let directory = std::env::temp_dir().join(format!("conductor-left-{mark}"));
+        fs::create_dir_all(&directory).unwrap();
+        // Every user makes a workspace in it.
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(directory.join("program.ts"), source.replace("@MARK@", &mark)).unwrap();
+        Self { directory, mark }
+    }
+
+    fn start(&self) -> Child {
+        self.command(Path::new(env!("CARGO_BIN_EXE_mcp-conductor"))).spawn().unwrap()
+    }
+
+    /// As a user that owns nothing, who may not reach the binary where it was built.
+    fn start_as_nobody(&self) -> Child {
+        let binary = self.directory.join("mcp-conductor");
+        fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &binary).unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.command(&binary).uid(NOBODY).gid(NOBODY).spawn() {
+                // A fork of another test still holds the copy open, until its exec.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    assert!(Instant::now() < end, "{error}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                child => return child.unwrap(),
+            }
+        }
+    }
+
+    fn command(&self, binary: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command
+            .arg("run")
+            .arg(self.directory.join("program.ts"))
+            .env_clear()
+            .env("HOME", &self.directory)
+            .env("PATH", "/usr/bin:/bin")
+            .env("MCP_CONDUCTOR_RUN_ARGS", "allow-run=sh")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Processes that a command started, zombies left out.
+    fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).replace('\0', " ");
+            let is_program = words.contains("program.ts");
+            if words.contains(&self.mark) && !is_program {
+                left.push(words);
+            }
+        }
+        left
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let is_last = Instant::now() > end;
+            let left = self.left();
+            if condition(&left) {
+                return;
+            }
+            assert!(!is_last, "{what}: {left:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Whether commands can be confined here.
+fn has_landlock() -> bool {
+    // SAFETY: asks for the version only; no pointer is followed.
+    let version = unsafe {
+        let (none, version) = (std::ptr::null::<u8>(), 1);
+        libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, version)
+    };
+    if version <= 0 {
+        eprintln!("skipped: this machine has no Landlock");
+    }
+    version > 0
+}
+
+#[test]
+fn nothing_that_a_command_started_is_there_when_the_server_has_ended() {
+    if !has_landlock() {
+        return;
+    }
+    let program = Program::new(
+        r#"
+        const args = ["-c", "sleep @MARK@ & setsid sleep @MARK@ & kill -STOP $$"];
+        const child = new Deno.Command("sh", { args }).spawn();
+        await new Promise((later) => setTimeout(later, 50));
+        child.kill("SIGSTOP");
+        Deno.exit(0)"#,
+    );
+    for _ in 0..20 {
+        let mut server = program.start();
+        assert!(server.wait().unwrap().success());
+        assert_eq!(program.left(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn nothing_that_a_command_started_outlives_a_server_that_is_killed() {
+    if !has_landlock() {
+        return;
+    }
+    let program = Program::new(
+        r#"
+        const args = ["-c", "sleep @MARK@ & (setsid sleep @MARK@ &) ; sleep @MARK@"];
+        await new Deno.Command("sh", { args }).output()"#,
+    );
+    let is_root = nix::unistd::getuid().is_root();
+    let as_nobody = is_root.then_some(Program::start_as_nobody as fn(&Program) -> Child);
+    for start in [Some(Program::start as fn(&Program) -> Child), as_nobody].into_iter().flatten() {
+        let mut server = start(&program);
+        program.until("not started", |left| {
+            left.iter().filter(|words| words.starts_with("sleep")).count() == 3
+        });
+        server.kill().unwrap();
+        server.wait().unwrap();
+        program.until("left behind", <[String]>::is_empty);
+    }
+}
+
+/// A set of /proc/PID/status.
+fn capabilities(pid: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
+}
+
+#[test]
+fn the_server_of_root_keeps_the_capabilities_that_it_needs() {
+    const FSETID: u64 = 1 << 4;
+    const SYS_PTRACE: u64 = 1 << 19;
+    const SYS_ADMIN: u64 = 1 << 21;
+    const KILL: u64 = 1 << 5;
+    let own = capabilities(std::process::id(), "CapPrm");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"))
+        .arg("stdio")
+        .env_clear()
+        .env("HOME", std::env::temp_dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // A zygote is started after they were given up.
+    let children = || children(server.id());
+    let end = Instant::now() + PATIENCE;
+    while children().is_empty() {
+        assert!(Instant::now() < end, "there is no zygote");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = server.id();
+    for field in ["CapPrm", "CapEff"] {
+        let found = capabilities(pid, field);
+        assert_eq!(found & (FSETID | SYS_PTRACE | SYS_ADMIN), 0, "{field}: {found:x}");
+        assert_eq!(found & KILL, own & KILL, "{field}: {found:x}");
+        assert_eq!(found & !own, 0);
+    }
+    // Whoever may change it: what no child needs is for none.
+    if own & 1 << 8 != 0 {
+        assert_eq!(capabilities(pid, "CapBnd") & SYS_PTRACE, 0);
+    }
+    // The audit of a container's profile reads this too: all of its threads.
+    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let task = task.file_name().to_str().unwrap().parse().unwrap();
+        assert_eq!(capabilities(task, "CapPrm") & FSETID, 0);
+    }
+    drop(server.stdin.take());
+    server.wait().unwrap();
+}
+
+/// The pids of a process's children.
+fn children(parent: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        if fields.nth(1) == Some(&parent.to_string()) {
+            children.extend(entry.file_name().to_str().and_then(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    children
+}
