@@ -19,13 +19,17 @@ mod open;
 mod open_fuzz;
 #[cfg(test)]
 mod order;
+mod place;
 mod process;
 mod quota;
 mod refusals;
 mod reply;
+mod resolve;
 mod run;
 mod stat;
+mod tally;
 mod tools;
+mod walk;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,0 +1,239 @@
+//! Denied places told by what they are and not by how they are spelled: where a
+//! file system ignores case, or is mounted twice, one place has many names.
+//!
+//! Device and inode tell a place on the file systems of [`TELLING`]. On others
+//! they may be made up for each spelling (FUSE), and names that differ only as
+//! such file systems let them count as one.
+
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::FileStat;
+use unicode_normalization::UnicodeNormalization;
+
+/// File systems where two spellings of one place have one device and inode, and two
+/// places never have (linux/magic.h): ext4, xfs, btrfs, tmpfs, f2fs, overlayfs, zfs,
+/// bcachefs, squashfs, erofs, ramfs.
+const TELLING: [i64; 11] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0xf2f5_2010,
+    0x794c_7630,
+    0x2fc1_2fc1,
+    0xca45_1a4e,
+    0x7371_7368,
+    0xe0f5_e1e2,
+    0x8584_58f6,
+];
+
+/// Characters that file systems which ignore case leave out of a comparison
+/// (Unicode's Default_Ignorable_Code_Point, as in fs/unicode of Linux).
+const IGNORED: [(char, char); 16] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{202a}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fff8}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+/// What a file or directory is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&FileStat> for FileId {
+    fn from(stat: &FileStat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// What was found, or is about to be made, and the directories around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lineage {
+    /// From the root directory inwards. The last is what was found; of what does
+    /// not exist yet there is the directory only.
+    ids: Vec<FileId>,
+    exists: bool,
+    /// Whether ids tell places apart here.
+    telling: bool,
+}
+
+impl Lineage {
+    /// `file_system` is the magic number of what was found, or of its directory.
+    pub(crate) fn new(ids: Vec<FileId>, exists: bool, file_system: i64) -> Self {
+        Self { ids, exists, telling: TELLING.contains(&file_system) }
+    }
+
+    /// Of what is about to be made in a directory that was itself made a moment ago.
+    pub(crate) fn inside(mut self, directory: FileId) -> Self {
+        self.ids.push(directory);
+        self
+    }
+
+    fn has(&self, id: FileId) -> bool {
+        self.ids.contains(&id)
+    }
+}
+
+/// A denied place.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    path: PathBuf,
+    folded: PathBuf,
+    /// When the rules were made.
+    id: Option<FileId>,
+    /// The nearest directory above it that existed then, and the names from there:
+    /// what is denied may come to exist later, or be replaced.
+    above: Option<(FileId, PathBuf)>,
+}
+
+impl Closed {
+    pub(crate) fn new(path: &Path) -> Self {
+        let above = path.ancestors().skip(1).find_map(|directory| {
+            let below = path.strip_prefix(directory).ok()?.to_owned();
+            Some((id_of(directory)?, below))
+        });
+        Self { path: path.to_owned(), folded: folded(path), id: id_of(path), above }
+    }
+
+    /// Whether what was found at a place is this one, or lies in it.
+    pub(crate) fn holds(&self, real: &Path, lineage: &Lineage) -> bool {
+        if self.id.is_some_and(|id| lineage.has(id)) {
+            return true;
+        }
+        let below = self.names_below(real, lineage);
+        if below.iter().any(|names| names.starts_with(self.names())) {
+            return true;
+        }
+        let alike = beyond(&folded(real), &self.folded).into_iter();
+        let alike_below = |names: &PathBuf| beyond(&folded(names), &folded(self.names()));
+        alike.chain(below.iter().filter_map(alike_below)).any(|depth| self.may_be(lineage, depth))
+    }
+
+    /// Whether this directory is one of those around the place.
+    pub(crate) fn is_within(&self, directory: FileId) -> bool {
+        self.path.ancestors().any(|ancestor| id_of(ancestor) == Some(directory))
+    }
+
+    fn names(&self) -> &Path {
+        self.above.as_ref().map_or(Path::new(""), |(_, names)| names)
+    }
+
+    /// The names from each directory that is the one above this place.
+    fn names_below(&self, real: &Path, lineage: &Lineage) -> Vec<PathBuf> {
+        let Some((above, _)) = self.above else { return Vec::new() };
+        let names: Vec<_> = real.iter().collect();
+        let missing = usize::from(!lineage.exists);
+        let depths = lineage.ids.iter().rev().enumerate();
+        depths
+            .filter(|(_, id)| **id == above)
+            .filter_map(|(depth, _)| names.len().checked_sub(depth + missing))
+            .map(|start| names[start..].iter().collect())
+            .collect()
+    }
+
+    /// Two names that are alike are one place if they lead to the same, or if that
+    /// cannot be told. Where nothing has either name yet, making one may make both.
+    /// What was found lies `depth` names below the one that is alike.
+    fn may_be(&self, lineage: &Lineage, depth: usize) -> bool {
+        if !lineage.telling {
+            return true;
+        }
+        let now = [std::fs::metadata(&self.path), std::fs::symlink_metadata(&self.path)];
+        let mut ids = now.iter().flatten().map(FileId::from).peekable();
+        if ids.peek().is_none() {
+            return !lineage.exists && depth == 0;
+        }
+        ids.any(|id| lineage.has(id))
+    }
+}
+
+/// How many names a path has beyond a directory that it begins with.
+fn beyond(path: &Path, directory: &Path) -> Option<usize> {
+    path.strip_prefix(directory).ok().map(|rest| rest.iter().count())
+}
+
+fn id_of(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|found| FileId::from(&found))
+}
+
+/// Whether programs with these grants can come upon a place that they do not name:
+/// it lies around a grant or beneath one, or something is mounted beneath one.
+pub(crate) fn can_be_reached(place: &Path, grants: &[&Path]) -> bool {
+    let is_above = |path: &Path, other: Option<FileId>| {
+        other.is_some() && path.ancestors().any(|ancestor| id_of(ancestor) == other)
+    };
+    grants.iter().any(|grant| is_above(place, id_of(grant)) || is_above(grant, id_of(place)))
+        || has_mounts(grants)
+}
+
+/// Whether something is mounted beneath one of these, proc_pid_mountinfo(5).
+fn has_mounts(grants: &[&Path]) -> bool {
+    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return true };
+    let places = table.split(|byte| *byte == b'\n').filter_map(|line| {
+        line.split(|byte| *byte == b' ').nth(4).map(|field| PathBuf::from(unescaped(field)))
+    });
+    let beneath = |place: &Path, grant: &Path| place != grant && place.starts_with(grant);
+    places.into_iter().any(|place| grants.iter().any(|grant| beneath(&place, grant)))
+}
+
+/// Space, tab, newline and backslash are three octal digits after a backslash.
+fn unescaped(field: &[u8]) -> std::ffi::OsString {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = code.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let (byte, length) = match code {
+            Some(byte) if *first == b'\\' => (byte, 4),
+            _ => (*first, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    std::ffi::OsString::from_vec(bytes)
+}
+
+/// A path as the least particular of file systems compares it: without case, forms
+/// of accents, invisible characters, and dots and spaces at the end of a name.
+fn folded(path: &Path) -> PathBuf {
+    path.iter().map(|name| folded_name(&name.to_string_lossy())).collect()
+}
+
+fn folded_name(name: &str) -> String {
+    let mut folded: String = if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        let shown = name.nfd().filter(|c| !is_ignored(*c));
+        shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfd().collect()
+    };
+    folded.truncate(folded.trim_end_matches(['.', ' ']).len());
+    folded
+}
+
+fn is_ignored(character: char) -> bool {
+    IGNORED.iter().any(|(first, last)| (*first..=*last).contains(&character))
+}
