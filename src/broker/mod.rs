@@ -14,6 +14,8 @@ mod fetch_body;
 mod files;
 mod handles;
 mod network;
+#[cfg(test)]
+mod once;
 mod open;
 #[cfg(test)]
 mod open_fuzz;

@@ -237,3 +237,127 @@ fn folded_name(name: &str) -> String {
 fn is_ignored(character: char) -> bool {
     IGNORED.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TMPFS: i64 = 0x0102_1994;
+    const FUSE: i64 = 0x6573_5546;
+
+    /// A directory that goes with the test, with `ws/secret/s` in it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("conductor-closed-{name}-{}", std::process::id());
+            let parent = std::env::temp_dir().canonicalize().unwrap();
+            let scratch = Self(parent.join(name));
+            fs::create_dir_all(scratch.path("ws/secret")).unwrap();
+            fs::write(scratch.path("ws/secret/s"), "").unwrap();
+            scratch
+        }
+
+        fn path(&self, below: &str) -> PathBuf {
+            self.0.join(below)
+        }
+
+        /// What is found at a path that names what is at another one.
+        fn found(&self, at: &str, file_system: i64) -> Lineage {
+            let path = self.path(at);
+            let exists = path.exists();
+            let ids = path.ancestors().filter_map(id_of).collect::<Vec<_>>();
+            Lineage::new(ids.into_iter().rev().collect(), exists, file_system)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn names_are_alike_as_a_file_system_without_case_has_it() {
+        for (one, other) in [
+            ("/ws/SECRET/s.txt", "/ws/secret"),
+            ("/ws/Stra\u{df}e", "/ws/STRASSE"),
+            ("/ws/caf\u{e9}", "/ws/CAFE\u{301}"),
+            ("/ws/\u{212a}ey", "/ws/key"),
+            ("/ws/sec\u{200d}ret", "/ws/secret"),
+            ("/ws/secret. ./a", "/ws/secret"),
+            ("/ws/\u{3a3}\u{3c2}", "/ws/\u{3c3}\u{3c3}"),
+        ] {
+            assert!(folded(Path::new(one)).starts_with(folded(Path::new(other))), "{one}");
+        }
+        for other in ["/ws/secrets", "/ws/secre", "/ws/s\u{e9}cret", "/ws/a/secret"] {
+            assert!(!folded(Path::new(other)).starts_with("/ws/secret"), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_told_by_what_it_is_under_any_name() {
+        let scratch = Scratch::new("alias");
+        let closed = Closed::new(&scratch.path("ws/secret"));
+        let alias = scratch.path("elsewhere/alias");
+        // As a mount shows it: another name, and the same directory.
+        for (at, name) in [("ws/secret", alias.clone()), ("ws/secret/s", alias.join("s"))] {
+            assert!(closed.holds(&name, &scratch.found(at, TMPFS)), "{at}");
+        }
+        assert!(!closed.holds(&scratch.path("ws"), &scratch.found("ws", TMPFS)));
+    }
+
+    #[test]
+    fn another_spelling_is_another_place_where_case_counts() {
+        let scratch = Scratch::new("case");
+        fs::create_dir(scratch.path("ws/SECRET")).unwrap();
+        fs::write(scratch.path("ws/SECRET/s"), "").unwrap();
+        let closed = Closed::new(&scratch.path("ws/secret"));
+        let other = scratch.path("ws/SECRET/s");
+        assert!(!closed.holds(&other, &scratch.found("ws/SECRET/s", TMPFS)));
+        // Where it cannot be told, it is the denied one.
+        assert!(closed.holds(&other, &scratch.found("ws/SECRET/s", FUSE)));
+        assert!(!closed.holds(&scratch.path("ws/x"), &scratch.found("ws/x", FUSE)));
+    }
+
+    #[test]
+    fn what_comes_to_exist_later_or_is_replaced_stays_closed() {
+        let scratch = Scratch::new("later");
+        let later = Closed::new(&scratch.path("ws/later/file"));
+        let file = Closed::new(&scratch.path("ws/secret/s"));
+        let alias = scratch.path("alias");
+        let make = scratch.found("ws/later", TMPFS);
+        assert!(!later.holds(&scratch.path("ws/later"), &make), "only the file is denied");
+        // Not yet there: one spelling or the other would be made for both.
+        let make = scratch.found("ws/Later", TMPFS);
+        assert!(!later.holds(&scratch.path("ws/Later"), &make));
+        fs::create_dir(scratch.path("ws/later")).unwrap();
+        let make = scratch.found("ws/later/FILE", TMPFS);
+        assert!(later.holds(&scratch.path("ws/later/FILE"), &make));
+        fs::write(scratch.path("ws/later/file"), "").unwrap();
+        let found = scratch.found("ws/later/file", TMPFS);
+        assert!(later.holds(&alias.join("later/file"), &found));
+        fs::remove_file(scratch.path("ws/secret/s")).unwrap();
+        fs::write(scratch.path("ws/secret/s"), "replaced").unwrap();
+        let found = scratch.found("ws/secret/s", TMPFS);
+        assert!(file.holds(&alias.join("s"), &found));
+    }
+
+    #[test]
+    fn only_what_can_be_come_upon_is_looked_for() {
+        let scratch = Scratch::new("reach");
+        let (ws, secret) = (scratch.path("ws"), scratch.path("ws/secret"));
+        let beside = scratch.path("beside/file");
+        assert!(can_be_reached(&secret, &[&ws]));
+        assert!(can_be_reached(&ws, &[&secret]));
+        assert!(!can_be_reached(&beside, &[&ws]));
+        assert!(can_be_reached(&beside, &[&ws, Path::new("/")]));
+    }
+
+    #[test]
+    fn a_mount_point_with_a_space_is_read() {
+        assert_eq!(unescaped(br"/a\040b\134\x"), "/a b\\\\x");
+    }
+}

@@ -57,6 +57,7 @@ pub(crate) struct PathRules {
 pub(crate) struct AllowedPath {
     root: Arc<Root>,
     relative: PathBuf,
+    #[cfg(test)]
     absolute: PathBuf,
     requested: String,
 }
@@ -115,6 +116,7 @@ impl AllowedPath {
     }
 
     /// Absolute and lexically normal.
+    #[cfg(test)]
     pub(crate) fn absolute(&self) -> &Path {
         &self.absolute
     }
@@ -260,7 +262,13 @@ impl PathRules {
         if is_special(&absolute) {
             return Err(self.special(&shown).into());
         }
-        Ok(AllowedPath { root: root.clone(), relative, absolute, requested: shown })
+        Ok(AllowedPath {
+            root: root.clone(),
+            relative,
+            #[cfg(test)]
+            absolute,
+            requested: shown,
+        })
     }
 
     /// Decides about what a path led to: `real` is the kernel's name for what is

@@ -113,6 +113,8 @@ pub(super) fn services(
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, variable("PATH"))?;
+    let playbooks = normalize(config.root_directory()).join("playbooks");
+    let playbooks = Playbooks::new(playbooks, policy.write.granted());
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),
@@ -145,7 +147,7 @@ pub(super) fn services(
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
         upstreams,
-        playbooks: Playbooks::new(normalize(config.root_directory()).join("playbooks")),
+        playbooks,
         without_landlock: config.unsafe_run_without_landlock(),
     })
 }
