@@ -555,6 +555,54 @@ mod tests {
         assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1);
     }
 
+    /// The directory is exchanged with a link that leads out, as fast as the kernel
+    /// can, for as long as the races of tests/permissions take.
+    #[test]
+    fn nothing_is_made_outside_whatever_is_exchanged_meanwhile() {
+        use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        use std::time::{Duration, Instant};
+
+        let scratch = Scratch::new("exchanged");
+        let root = scratch.path().canonicalize().unwrap();
+        let (directory, link) = (root.join("ws/playbooks"), root.join("ws/link"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir(root.join("outside")).unwrap();
+        symlink("../outside", &link).unwrap();
+        let seconds = std::env::var("MCP_CONDUCTOR_RACE_SECONDS").ok();
+        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(2);
+        let playbooks = Playbooks::new(directory.clone(), vec![root.join("ws")]);
+        let stop = AtomicBool::new(false);
+        let (mut made, mut refused) = (0_u32, 0_u32);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let exchange = RenameFlags::RENAME_EXCHANGE;
+                    renameat2(AT_FDCWD, &directory, AT_FDCWD, &link, exchange).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+            let end = Instant::now() + Duration::from_secs(seconds);
+            let last = end + Duration::from_secs(60);
+            let is_met = |made, refused| made > 0 && refused > 0;
+            while Instant::now() < end || !is_met(made, refused) && Instant::now() < last {
+                let folder = format!("p{}", made % 100);
+                let real = [&directory, &link].map(|place| place.join(&folder));
+                for place in real {
+                    // It is behind the link at one moment.
+                    let _ = fs::remove_dir_all(place);
+                }
+                match playbooks.create(new_playbook(&folder)) {
+                    Ok(_) => made += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(made > 0 && refused > 0, "{made} made, {refused} refused");
+        assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 0);
+    }
+
     #[test]
     fn no_directory_is_made_behind_a_link_that_a_program_can_have_made() {
         let scratch = Scratch::new("made");
