@@ -129,7 +129,10 @@ pub(super) fn remove_tree(top: &Place, is_over: &dyn Fn() -> bool) -> Result<(),
 }
 
 /// Removes what is no directory, and names the first directories.
-fn remove_files(directory: &OwnedFd, is_over: &dyn Fn() -> bool) -> Result<Vec<OsString>, OpenError> {
+fn remove_files(
+    directory: &OwnedFd,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Vec<OsString>, OpenError> {
     // Of its own: reading moves a descriptor's position.
     let mut entries = Dir::from_fd(openat(directory, ".", LEVEL, Mode::empty())?)?;
     let mut inner = Vec::new();

@@ -198,6 +198,10 @@ impl<'a> Resolver<'a> {
             Err(error) => return Err(error),
         }
         let (mut place, names) = walk.places()?;
+        if !names.is_empty() && !self.each().all(|rules| rules.covers(&place.real)) {
+            // What is missing lies around a grant, which is to lie in it.
+            return Err(Errno::ENOENT.into());
+        }
         let magic = file_system(place.directory.as_fd())?;
         let mut lineage = match self.tells_by_identity() {
             true => Some(lineage(&place, magic)?),

@@ -270,7 +270,8 @@ mod tests {
     fn a_folder_that_cannot_be_filled_leaves_nothing() {
         let scratch = Scratch::new("half");
         let files: [(&str, &[u8]); 2] = [(MARKDOWN, b"m"), ("no/such", b"c")];
-        let error = Store::new(scratch.path().to_owned(), Vec::new()).create("x", &files).unwrap_err();
+        let error =
+            Store::new(scratch.path().to_owned(), Vec::new()).create("x", &files).unwrap_err();
         assert!(matches!(error, PlaybookError::Write { .. }), "{error}");
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
@@ -306,7 +307,8 @@ mod tests {
         fs::create_dir_all(scratch.path().join("x").join(CODE)).unwrap();
         let fifo = scratch.path().join("x").join(MARKDOWN);
         nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
-        let folder = Store::new(scratch.path().to_owned(), Vec::new()).folder("x").unwrap().unwrap();
+        let folder =
+            Store::new(scratch.path().to_owned(), Vec::new()).folder("x").unwrap().unwrap();
         assert_eq!(folder.markdown(), Err("playbook.md is not a regular file".to_owned()));
         assert_eq!(folder.code(), Err("playbook.ts is not a regular file".to_owned()));
     }

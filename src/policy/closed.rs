@@ -5,6 +5,7 @@
 //! they may be made up for each spelling (FUSE), and names that differ only as
 //! such file systems let them count as one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -98,6 +99,20 @@ impl Lineage {
     }
 }
 
+/// What is looked for among the denied places.
+pub(crate) struct Sought<'a> {
+    names: Vec<&'a OsStr>,
+    folded: PathBuf,
+    lineage: &'a Lineage,
+}
+
+impl<'a> Sought<'a> {
+    /// `real` is the kernel's name for it.
+    pub(crate) fn new(real: &'a Path, lineage: &'a Lineage) -> Self {
+        Self { names: real.iter().collect(), folded: folded(real), lineage }
+    }
+}
+
 /// A denied place.
 #[derive(Debug)]
 pub(crate) struct Closed {
@@ -119,18 +134,20 @@ impl Closed {
         Self { path: path.to_owned(), folded: folded(path), id: id_of(path), above }
     }
 
-    /// Whether what was found at a place is this one, or lies in it.
-    pub(crate) fn holds(&self, real: &Path, lineage: &Lineage) -> bool {
-        if self.id.is_some_and(|id| lineage.has(id)) {
+    /// Whether what was found is this place, or lies in it.
+    pub(crate) fn holds(&self, sought: &Sought<'_>) -> bool {
+        if self.id.is_some_and(|id| sought.lineage.has(id)) {
             return true;
         }
-        let below = self.names_below(real, lineage);
+        let below = self.names_below(sought);
         if below.iter().any(|names| names.starts_with(self.names())) {
             return true;
         }
-        let alike = beyond(&folded(real), &self.folded).into_iter();
+        let alike = beyond(&sought.folded, &self.folded).into_iter();
         let alike_below = |names: &PathBuf| beyond(&folded(names), &folded(self.names()));
-        alike.chain(below.iter().filter_map(alike_below)).any(|depth| self.may_be(lineage, depth))
+        alike
+            .chain(below.iter().filter_map(alike_below))
+            .any(|depth| self.may_be(sought.lineage, depth))
     }
 
     /// Whether this directory is one of those around the place.
@@ -143,9 +160,9 @@ impl Closed {
     }
 
     /// The names from each directory that is the one above this place.
-    fn names_below(&self, real: &Path, lineage: &Lineage) -> Vec<PathBuf> {
+    fn names_below(&self, sought: &Sought<'_>) -> Vec<PathBuf> {
         let Some((above, _)) = self.above else { return Vec::new() };
-        let names: Vec<_> = real.iter().collect();
+        let Sought { names, lineage, .. } = sought;
         let missing = usize::from(!lineage.exists);
         let depths = lineage.ids.iter().rev().enumerate();
         depths
@@ -201,7 +218,7 @@ fn has_mounts(grants: &[&Path]) -> bool {
 }
 
 /// Space, tab, newline and backslash are three octal digits after a backslash.
-fn unescaped(field: &[u8]) -> std::ffi::OsString {
+fn unescaped(field: &[u8]) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
@@ -214,7 +231,7 @@ fn unescaped(field: &[u8]) -> std::ffi::OsString {
         bytes.push(byte);
         rest = &rest[length..];
     }
-    std::ffi::OsString::from_vec(bytes)
+    OsString::from_vec(bytes)
 }
 
 /// A path as the least particular of file systems compares it: without case, forms
@@ -297,6 +314,10 @@ mod tests {
         }
     }
 
+    fn holds(closed: &Closed, name: &Path, found: &Lineage) -> bool {
+        closed.holds(&Sought::new(name, found))
+    }
+
     #[test]
     fn a_place_is_told_by_what_it_is_under_any_name() {
         let scratch = Scratch::new("alias");
@@ -304,9 +325,9 @@ mod tests {
         let alias = scratch.path("elsewhere/alias");
         // As a mount shows it: another name, and the same directory.
         for (at, name) in [("ws/secret", alias.clone()), ("ws/secret/s", alias.join("s"))] {
-            assert!(closed.holds(&name, &scratch.found(at, TMPFS)), "{at}");
+            assert!(holds(&closed, &name, &scratch.found(at, TMPFS)), "{at}");
         }
-        assert!(!closed.holds(&scratch.path("ws"), &scratch.found("ws", TMPFS)));
+        assert!(!holds(&closed, &scratch.path("ws"), &scratch.found("ws", TMPFS)));
     }
 
     #[test]
@@ -316,10 +337,10 @@ mod tests {
         fs::write(scratch.path("ws/SECRET/s"), "").unwrap();
         let closed = Closed::new(&scratch.path("ws/secret"));
         let other = scratch.path("ws/SECRET/s");
-        assert!(!closed.holds(&other, &scratch.found("ws/SECRET/s", TMPFS)));
+        assert!(!holds(&closed, &other, &scratch.found("ws/SECRET/s", TMPFS)));
         // Where it cannot be told, it is the denied one.
-        assert!(closed.holds(&other, &scratch.found("ws/SECRET/s", FUSE)));
-        assert!(!closed.holds(&scratch.path("ws/x"), &scratch.found("ws/x", FUSE)));
+        assert!(holds(&closed, &other, &scratch.found("ws/SECRET/s", FUSE)));
+        assert!(!holds(&closed, &scratch.path("ws/x"), &scratch.found("ws/x", FUSE)));
     }
 
     #[test]
@@ -329,20 +350,20 @@ mod tests {
         let file = Closed::new(&scratch.path("ws/secret/s"));
         let alias = scratch.path("alias");
         let make = scratch.found("ws/later", TMPFS);
-        assert!(!later.holds(&scratch.path("ws/later"), &make), "only the file is denied");
+        assert!(!holds(&later, &scratch.path("ws/later"), &make), "only the file is denied");
         // Not yet there: one spelling or the other would be made for both.
         let make = scratch.found("ws/Later", TMPFS);
-        assert!(!later.holds(&scratch.path("ws/Later"), &make));
+        assert!(!holds(&later, &scratch.path("ws/Later"), &make));
         fs::create_dir(scratch.path("ws/later")).unwrap();
         let make = scratch.found("ws/later/FILE", TMPFS);
-        assert!(later.holds(&scratch.path("ws/later/FILE"), &make));
+        assert!(holds(&later, &scratch.path("ws/later/FILE"), &make));
         fs::write(scratch.path("ws/later/file"), "").unwrap();
         let found = scratch.found("ws/later/file", TMPFS);
-        assert!(later.holds(&alias.join("later/file"), &found));
+        assert!(holds(&later, &alias.join("later/file"), &found));
         fs::remove_file(scratch.path("ws/secret/s")).unwrap();
         fs::write(scratch.path("ws/secret/s"), "replaced").unwrap();
         let found = scratch.found("ws/secret/s", TMPFS);
-        assert!(file.holds(&alias.join("s"), &found));
+        assert!(holds(&file, &alias.join("s"), &found));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 
-use super::closed::{Closed, FileId, Lineage, can_be_reached};
+use super::closed::{Closed, FileId, Lineage, Sought, can_be_reached};
 use super::grants::{Rule, Scope, normalize};
 use super::{Denied, Permission};
 
@@ -296,7 +296,8 @@ impl PathRules {
         real: &Path,
         lineage: &Lineage,
     ) -> Result<(), Denied> {
-        let is_closed = self.closed.iter().any(|closed| closed.holds(real, lineage));
+        let sought = Sought::new(real, lineage);
+        let is_closed = self.closed.iter().any(|closed| closed.holds(&sought));
         if is_closed { Err(self.refusal(&path.requested)) } else { Ok(()) }
     }
 

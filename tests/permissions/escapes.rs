@@ -47,7 +47,7 @@ fn a_part_of_a_temporary_name_is_no_path() {
 #[test]
 fn a_temporary_name_has_the_parts_that_were_asked_for() {
     Host::of_the_workspace().gives(
-        r#"
+        r##"
         const shape = (path: string) => path.replace(/[0-9a-f]{16}/, "#");
         const made = [];
         for (const options of [{}, { prefix: "a.", suffix: ".b" }, { prefix: ".." }, { suffix: "." },
@@ -55,7 +55,7 @@ fn a_temporary_name_has_the_parts_that_were_asked_for() {
           made.push(shape(Deno.makeTempFileSync(options)), shape(await Deno.makeTempDir(options)));
         }
         const mode = (path: string) => Deno.statSync(path).mode! & 0o7777;
-        return [made, mode(Deno.makeTempFileSync()), mode(Deno.makeTempDirSync())];"#,
+        return [made, mode(Deno.makeTempFileSync()), mode(Deno.makeTempDirSync())];"##,
         r##"[
             ["@ROOT@/ws/#", "@ROOT@/ws/#", "@ROOT@/ws/a.#.b", "@ROOT@/ws/a.#.b", "@ROOT@/ws/..#", "@ROOT@/ws/..#", "@ROOT@/ws/#.", "@ROOT@/ws/#.", "x/é#", "x/é#", "@ROOT@/ws/x/#", "@ROOT@/ws/x/#"],
             384,
@@ -157,7 +157,9 @@ fn what_programs_write_runs_as_nobody_else() {
     // Who only reads it, or looks at it, leaves it as it is; a copy is a file.
     fs::write(file("su"), "old").unwrap();
     fs::set_permissions(file("su"), fs::Permissions::from_mode(0o4755)).unwrap();
-    host.value("Deno.readTextFileSync('su'); Deno.statSync('su'); Deno.copyFileSync('su', 'copy'); 1");
+    host.value(
+        "Deno.readTextFileSync('su'); Deno.statSync('su'); Deno.copyFileSync('su', 'copy'); 1",
+    );
     assert_eq!([mode(&file("su")), mode(&file("copy"))], [0o4755, 0o755]);
 }
 
