@@ -90,7 +90,11 @@ impl Lineage {
 
     /// Of what is about to be made in a directory that was itself made a moment ago.
     pub(crate) fn inside(mut self, directory: FileId) -> Self {
-        self.ids.push(directory);
+        // Another may have made it before.
+        if self.ids.last() != Some(&directory) {
+            self.ids.push(directory);
+        }
+        self.exists = false;
         self
     }
 
