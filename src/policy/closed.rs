@@ -5,9 +5,8 @@
 //! they may be made up for each spelling (FUSE), and names that differ only as
 //! such file systems let them count as one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -201,41 +200,30 @@ fn id_of(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|found| FileId::from(&found))
 }
 
-/// Whether programs with these grants can come upon a place that they do not name:
-/// it lies around a grant or beneath one, or something is mounted beneath one.
-pub(crate) fn can_be_reached(place: &Path, grants: &[&Path]) -> bool {
-    let is_above = |path: &Path, other: Option<FileId>| {
-        other.is_some() && path.ancestors().any(|ancestor| id_of(ancestor) == other)
-    };
-    grants.iter().any(|grant| is_above(place, id_of(grant)) || is_above(grant, id_of(place)))
-        || has_mounts(grants)
+/// What is granted, to tell which denied places programs can come upon at all.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    grants: Vec<FileId>,
+    around: Vec<FileId>,
 }
 
-/// Whether something is mounted beneath one of these, proc_pid_mountinfo(5).
-fn has_mounts(grants: &[&Path]) -> bool {
-    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return true };
-    let places = table.split(|byte| *byte == b'\n').filter_map(|line| {
-        line.split(|byte| *byte == b' ').nth(4).map(|field| PathBuf::from(unescaped(field)))
-    });
-    let beneath = |place: &Path, grant: &Path| place != grant && place.starts_with(grant);
-    places.into_iter().any(|place| grants.iter().any(|grant| beneath(&place, grant)))
-}
-
-/// Space, tab, newline and backslash are three octal digits after a backslash.
-fn unescaped(field: &[u8]) -> OsString {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = code.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        let (byte, length) = match code {
-            Some(byte) if *first == b'\\' => (byte, 4),
-            _ => (*first, 1),
-        };
-        bytes.push(byte);
-        rest = &rest[length..];
+impl Reach {
+    pub(crate) fn of<'a>(grants: impl Iterator<Item = &'a Path>) -> Self {
+        let mut reach = Self::default();
+        for grant in grants {
+            reach.grants.extend(id_of(grant));
+            reach.around.extend(grant.ancestors().filter_map(id_of));
+        }
+        reach
     }
-    OsString::from_vec(bytes)
+
+    /// Whether a place lies around a grant or beneath one, whatever that is called
+    /// there.
+    pub(crate) fn has(&self, place: &Path) -> bool {
+        let is_beneath = |path: &Path| id_of(path).is_some_and(|id| self.grants.contains(&id));
+        place.ancestors().any(is_beneath)
+            || id_of(place).is_some_and(|id| self.around.contains(&id))
+    }
 }
 
 /// A path as the least particular of file systems compares it: without case, forms
@@ -375,14 +363,11 @@ mod tests {
         let scratch = Scratch::new("reach");
         let (ws, secret) = (scratch.path("ws"), scratch.path("ws/secret"));
         let beside = scratch.path("beside/file");
-        assert!(can_be_reached(&secret, &[&ws]));
-        assert!(can_be_reached(&ws, &[&secret]));
-        assert!(!can_be_reached(&beside, &[&ws]));
-        assert!(can_be_reached(&beside, &[&ws, Path::new("/")]));
-    }
-
-    #[test]
-    fn a_mount_point_with_a_space_is_read() {
-        assert_eq!(unescaped(br"/a\040b\134\x"), "/a b\\\\x");
+        let reach = |grants: &[&Path]| Reach::of(grants.iter().copied());
+        assert!(reach(&[&ws]).has(&secret));
+        assert!(reach(&[&secret]).has(&ws));
+        assert!(!reach(&[&ws]).has(&beside));
+        assert!(reach(&[&ws, Path::new("/")]).has(&beside));
+        assert!(!reach(&[]).has(&secret));
     }
 }

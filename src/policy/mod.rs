@@ -10,6 +10,7 @@
 mod closed;
 mod env;
 mod grants;
+mod mounts;
 mod net;
 mod paths;
 #[cfg(test)]

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 
-use super::closed::{Closed, FileId, Lineage, Sought, can_be_reached};
+use super::closed::{Closed, FileId, Lineage, Reach, Sought};
 use super::grants::{Rule, Scope, normalize};
+use super::mounts::Mounts;
 use super::{Denied, Permission};
 
 /// Longest path that the kernel takes, limits.h's PATH_MAX, its NUL included.
@@ -45,8 +46,10 @@ pub(crate) struct PathRules {
     permission: Permission,
     roots: Vec<Arc<Root>>,
     deny_all: bool,
-    /// As written and without symbolic links.
+    /// As written, without symbolic links, and as seen through other mounts.
     denied: Vec<PathBuf>,
+    mounts: Mounts,
+    reach: Reach,
     /// Those of them that a program may come upon under another name.
     closed: Vec<Closed>,
 }
@@ -210,27 +213,22 @@ impl PathRules {
                 .map_err(|error| format!("{} cannot be opened: {error}", path.display()))
         };
         let roots: Result<Vec<_>, _> = list(&rule.allow)?.into_iter().map(open).collect();
-        let mut denied = Vec::new();
-        if rule.deny != Scope::All {
+        let roots = roots?;
+        let mut rules = Self {
+            permission,
+            reach: Reach::of(roots.iter().map(|root| root.real.as_path())),
+            roots,
+            deny_all: rule.deny == Scope::All,
+            denied: Vec::new(),
+            mounts: Mounts::read(),
+            closed: Vec::new(),
+        };
+        if !rules.deny_all {
             for path in list(&rule.deny)?.iter().chain(protected) {
-                denied.push(path.clone());
-                denied.push(real(path));
+                rules.close(path);
             }
         }
-        denied.dedup();
-        let deny_all = rule.deny == Scope::All;
-        let mut rules = Self { permission, roots: roots?, deny_all, denied, closed: Vec::new() };
-        rules.closed = rules.closed_among(&rules.denied);
         Ok(rules)
-    }
-
-    fn closed_among(&self, denied: &[PathBuf]) -> Vec<Closed> {
-        if self.roots.is_empty() {
-            return Vec::new();
-        }
-        let grants: Vec<_> = self.roots.iter().map(|root| root.real.as_path()).collect();
-        let reached = denied.iter().filter(|path| can_be_reached(path, &grants));
-        reached.map(|path| Closed::new(path)).collect()
     }
 
     /// Decides about a path as it is written; relative ones start at `cwd`.
@@ -362,9 +360,20 @@ impl PathRules {
 
     /// Closes one more path.
     pub(crate) fn close(&mut self, path: &Path) {
-        let names = [path.to_owned(), real(path)];
-        self.closed.extend(self.closed_among(&names));
-        self.denied.extend(names);
+        let real = real(path);
+        let is_near = |alias: &PathBuf| {
+            let mut grants = self.roots.iter().map(|root| &root.real);
+            grants.any(|grant| alias.starts_with(grant) || grant.starts_with(alias))
+        };
+        let aliases = self.mounts.aliases(&real).into_iter().filter(is_near);
+        let mut places: Vec<_> = [path.to_owned(), real].into_iter().chain(aliases).collect();
+        places.dedup();
+        for place in places {
+            if self.reach.has(&place) {
+                self.closed.push(Closed::new(&place));
+            }
+            self.denied.push(place);
+        }
     }
 
     fn is_denied(&self, path: &Path) -> bool {
