@@ -270,8 +270,8 @@ impl Files<'_> {
         let rename = || {
             let (mover, writer) = (self.both(), self.writer());
             let source = mover.allow(from)?;
-            let target = writer.allow(to)?;
             let source_place = mover.place(&source)?;
+            let target = writer.allow(to)?;
             let target_place = writer.place(&target)?;
             self.unguarded(&source, &source_place, &self.policy.write)?;
             self.unguarded(&target, &target_place, &self.policy.write)?;
@@ -346,12 +346,11 @@ impl Files<'_> {
         let link = || {
             let (linker, writer) = (self.both(), self.writer());
             let source = linker.allow(from)?;
-            let target = writer.allow(to)?;
             let place = linker.place(&source)?;
+            let target = writer.place(&writer.allow(to)?)?;
             // What gets the name is the very file that is decided about.
             let file = place.open()?;
             linker.found_in(&source, &place, file.as_fd())?;
-            let target = writer.place(&target)?;
             if kind(&fstat(&file)?) != SFlag::S_IFREG {
                 return Err(Errno::EPERM.into());
             }
