@@ -13,10 +13,11 @@ use tokio::time::timeout;
 
 use super::failure::Problem;
 use super::handles::{Allowance, Resource};
-use super::open::{OpenError, Resolver};
+use super::open::OpenError;
 use super::process::{Launch, Pipes, Process};
 use super::quota::Quota;
 use super::reply::Event;
+use super::resolve::Resolver;
 use super::run::Run;
 use crate::config::environment::MAX_COMMAND_OUTPUT;
 use crate::memory::{Account, Charge};
@@ -168,7 +169,7 @@ impl Run {
             return Ok(opened?);
         }
         let cwd = cwd.map_or_else(|| current.to_string_lossy().into_owned(), str::to_owned);
-        let resolver = Resolver { rules: &self.services().policy.read, cwd: &current };
+        let resolver = Resolver::new(&self.services().policy.read, &current, &self.quota);
         let opened = || resolver.open(&resolver.allow(&cwd)?, flags);
         opened().map_err(|error: OpenError| Problem::opening(error, &format!(": chdir '{cwd}'")))
     }

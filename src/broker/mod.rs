@@ -16,18 +16,24 @@ mod files;
 mod handles;
 mod keeper;
 mod network;
+#[cfg(test)]
+mod once;
 mod open;
 #[cfg(test)]
 mod open_fuzz;
 #[cfg(test)]
 mod order;
+mod place;
 mod process;
 mod quota;
 mod refusals;
 mod reply;
+mod resolve;
 mod run;
 mod stat;
+mod tally;
 mod tools;
+mod walk;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

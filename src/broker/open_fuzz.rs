@@ -12,7 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::open::{Resolver, own_path};
+use super::open::own_path;
+use super::quota::{FileLimits, Quota};
+use super::resolve::Resolver;
 use crate::policy::{Grants, PathRules, Permission, expand_path};
 
 /// Directories that every tree has, and where programs start.
@@ -103,6 +105,12 @@ impl Drop for Tree {
     }
 }
 
+/// No limits.
+fn quota() -> Quota {
+    let (write_size, new_files, open_files) = (u64::MAX, u64::MAX, usize::MAX);
+    Quota::new(FileLimits { write_size, new_files, open_files })
+}
+
 fn real(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(found) = ancestor.canonicalize() {
@@ -158,7 +166,8 @@ proptest! {
         let tree = Tree::new(&entries);
         let Some(rules) = tree.rules(&grants, &denied) else { return Ok(()) };
         let cwd = tree.0.join(CWD);
-        let resolver = Resolver { rules: &rules, cwd: &cwd };
+        let quota = quota();
+        let resolver = Resolver::new(&rules, &cwd, &quota);
         let granted = tree.real(&grants);
         let mut closed = tree.real(&denied);
         closed.extend(denied.iter().map(|place| tree.0.join(place)));
@@ -173,9 +182,9 @@ proptest! {
                 let real = fs::read_link(own_path(opened.as_fd())).unwrap();
                 prop_assert!(is_open(&real), "{path} opens {}", real.display());
             }
-            if let Ok(parent) = resolver.parent(&allowed) {
+            if let Ok(parent) = resolver.place(&allowed) {
                 let real = fs::read_link(own_path(parent.directory.as_fd())).unwrap();
-                prop_assert_eq!(&real.join(&parent.name), &parent.real);
+                prop_assert_eq!(&real.join(parent.name()), &parent.real);
                 let (from, to) = (path, parent.real.display());
                 prop_assert!(is_open(&parent.real), "{from} is made at {to}");
             }
@@ -192,7 +201,8 @@ proptest! {
         let tree = Tree::new(&entries);
         let Some(rules) = tree.rules(&grants, &denied) else { return Ok(()) };
         let cwd = tree.0.join(CWD);
-        let resolver = Resolver { rules: &rules, cwd: &cwd };
+        let quota = quota();
+        let resolver = Resolver::new(&rules, &cwd, &quota);
         for (path, absolute) in &paths {
             let path = tree.written(path, *absolute);
             let Ok(allowed) = resolver.allow(&path) else { continue };
@@ -223,7 +233,8 @@ fn links_inside_of_the_grant_are_followed_and_those_that_lead_out_are_not() {
     ]);
     let rules = tree.rules(&["in".to_owned()], &["in/secret".to_owned()]).expect("they exist");
     let cwd = tree.0.join(CWD);
-    let resolver = Resolver { rules: &rules, cwd: &cwd };
+    let quota = quota();
+    let resolver = Resolver::new(&rules, &cwd, &quota);
     let opens = |path: &str| {
         let opened = resolver.open(&resolver.allow(path).ok()?, OFlag::O_PATH).ok()?;
         let real = fs::read_link(own_path(opened.as_fd())).unwrap();

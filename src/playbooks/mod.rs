@@ -5,6 +5,7 @@
 
 mod front_matter;
 mod store;
+mod trusted;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -155,9 +156,10 @@ pub(crate) struct Playbooks {
 }
 
 impl Playbooks {
-    /// The user's playbooks are in `directory`, which need not exist.
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { store: Store::new(directory) }
+    /// The user's playbooks are in `directory`, which need not exist. `writable` are
+    /// the real paths beneath which programs may write.
+    pub(crate) fn new(directory: PathBuf, writable: Vec<PathBuf>) -> Self {
+        Self { store: Store::new(directory, writable) }
     }
 
     /// All of them, in the order of their folders' names.
@@ -300,7 +302,7 @@ mod tests {
         }
 
         fn playbooks(&self) -> Playbooks {
-            Playbooks::new(self.0.clone())
+            Playbooks::new(self.0.clone(), Vec::new())
         }
     }
 
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_bundled_playbooks_are_there_without_a_directory() {
-        let playbooks = Playbooks::new("/nowhere/playbooks".into());
+        let playbooks = Playbooks::new("/nowhere/playbooks".into(), Vec::new());
         let all: Vec<String> = playbooks.list().iter().map(summary).collect();
         assert_eq!(
             all,
@@ -368,7 +370,7 @@ mod tests {
     fn a_created_playbook_is_listed_read_and_imported() {
         let scratch = Scratch::new("created");
         let directory = scratch.path().join("a/playbooks");
-        let playbooks = Playbooks::new(directory.clone());
+        let playbooks = Playbooks::new(directory.clone(), Vec::new());
         let code = "export const add = (a: number, b: number) => a + b".to_owned();
         let new = NewPlaybook {
             name: "A: B: C".to_owned(),
@@ -412,7 +414,7 @@ mod tests {
     fn a_name_that_is_no_folder_is_refused_everywhere() {
         let scratch = Scratch::new("names");
         scratch.write("x/playbook.md", markdown("X"));
-        let playbooks = Playbooks::new(scratch.path().join("x"));
+        let playbooks = Playbooks::new(scratch.path().join("x"), Vec::new());
         for name in ["", ".", "..", "../x", "../../etc", "a/b", "/etc", "a.b", "a b", "é", "a\0"] {
             assert_eq!(error(playbooks.get(name)), BAD_NAME, "{name:?}");
             assert_eq!(error(playbooks.code(name)), BAD_NAME, "{name:?}");
@@ -501,6 +503,119 @@ mod tests {
             error(scratch.playbooks().get("no-name")),
             "Playbook no-name cannot be used: the front matter has no name"
         );
+    }
+
+    /// `ROOT/playbooks` is a link, and so is what it leads to.
+    fn linked(name: &str) -> (Scratch, PathBuf) {
+        let scratch = Scratch::new(name);
+        scratch.write("elsewhere/x/playbook.md", markdown("X"));
+        scratch.write("elsewhere/x/playbook.ts", "export {}");
+        fs::create_dir(scratch.path().join("root")).unwrap();
+        fs::create_dir(scratch.path().join("mid")).unwrap();
+        symlink("../elsewhere", scratch.path().join("mid/hop")).unwrap();
+        symlink("../mid/hop", scratch.path().join("root/playbooks")).unwrap();
+        let directory = scratch.path().join("root/playbooks");
+        (scratch, directory)
+    }
+
+    #[test]
+    fn a_link_of_the_administrators_is_followed() {
+        let (scratch, directory) = linked("trusted");
+        let elsewhere = scratch.path().join("elsewhere");
+        for writable in [vec![], vec![elsewhere.clone()], vec![scratch.path().join("ro")]] {
+            let playbooks = Playbooks::new(directory.clone(), writable);
+            assert_eq!(users(&playbooks), ["x: X true false"]);
+            assert_eq!(playbooks.code("x").unwrap(), "export {}");
+        }
+        let playbooks = Playbooks::new(directory, vec![elsewhere.clone()]);
+        playbooks.create(new_playbook("new")).unwrap();
+        assert!(elsewhere.join("new").join(MARKDOWN).exists());
+    }
+
+    #[test]
+    fn a_link_that_a_program_can_have_made_is_not_followed() {
+        let (scratch, directory) = linked("planted");
+        let root = scratch.path().canonicalize().unwrap();
+        // Where the first link lies, or the second one.
+        for (writable, link) in [("root", "root/playbooks"), ("mid", "mid/hop")] {
+            let playbooks = Playbooks::new(directory.clone(), vec![root.join(writable)]);
+            assert_eq!(users(&playbooks), [""; 0]);
+            let refusal = format!(
+                "{} is a symbolic link where programs may write, which is not followed",
+                root.join(link).display()
+            );
+            for problem in [
+                error(playbooks.get("x")),
+                error(playbooks.code("x")),
+                error(playbooks.create(new_playbook("new"))),
+            ] {
+                assert!(problem.ends_with(&refusal), "{problem}");
+            }
+        }
+        assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1);
+    }
+
+    /// The directory is exchanged with a link that leads out, as fast as the kernel
+    /// can, for as long as the races of tests/permissions take.
+    #[test]
+    fn nothing_is_made_outside_whatever_is_exchanged_meanwhile() {
+        use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        use std::time::{Duration, Instant};
+
+        let scratch = Scratch::new("exchanged");
+        let root = scratch.path().canonicalize().unwrap();
+        let (directory, link) = (root.join("ws/playbooks"), root.join("ws/link"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir(root.join("outside")).unwrap();
+        symlink("../outside", &link).unwrap();
+        let seconds = std::env::var("MCP_CONDUCTOR_RACE_SECONDS").ok();
+        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(2);
+        let playbooks = Playbooks::new(directory.clone(), vec![root.join("ws")]);
+        let stop = AtomicBool::new(false);
+        let (mut made, mut refused) = (0_u32, 0_u32);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let exchange = RenameFlags::RENAME_EXCHANGE;
+                    renameat2(AT_FDCWD, &directory, AT_FDCWD, &link, exchange).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+            let end = Instant::now() + Duration::from_secs(seconds);
+            let last = end + Duration::from_secs(60);
+            let is_met = |made, refused| made > 0 && refused > 0;
+            while Instant::now() < end || !is_met(made, refused) && Instant::now() < last {
+                let folder = format!("p{}", made % 100);
+                let real = [&directory, &link].map(|place| place.join(&folder));
+                for place in real {
+                    // It is behind the link at one moment.
+                    let _ = fs::remove_dir_all(place);
+                }
+                match playbooks.create(new_playbook(&folder)) {
+                    Ok(_) => made += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(made > 0 && refused > 0, "{made} made, {refused} refused");
+        assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_directory_is_made_behind_a_link_that_a_program_can_have_made() {
+        let scratch = Scratch::new("made");
+        let root = scratch.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("ws")).unwrap();
+        fs::create_dir(root.join("outside")).unwrap();
+        symlink("../outside", root.join("ws/a")).unwrap();
+        symlink("../outside/nothing", root.join("ws/dangling")).unwrap();
+        for directory in ["ws/a/b/playbooks", "ws/dangling"] {
+            let playbooks = Playbooks::new(root.join(directory), vec![root.join("ws")]);
+            assert!(playbooks.create(new_playbook("x")).is_err(), "{directory}");
+        }
+        assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 0);
     }
 
     #[test]

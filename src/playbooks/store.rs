@@ -1,22 +1,23 @@
 //! The user's playbooks on disk. A folder is opened from the directory's own
 //! descriptor and a file from its folder's, each by one name and without following
-//! a link: nothing outside of the directory is read or written.
+//! a link: nothing outside of the directory is read or written. Where programs may
+//! write, no link leads to the directory itself either.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::front_matter::{self, MAX_FRONT_MATTER};
+use super::trusted;
 use super::{
     CODE, Listed, MARKDOWN, MAX_CODE, MAX_CONTENT, MAX_FOLDERS, PlaybookError, is_folder, not_found,
 };
@@ -41,11 +42,13 @@ static DRAFTS: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     path: PathBuf,
+    /// Real paths beneath which programs may write.
+    writable: Vec<PathBuf>,
 }
 
 impl Store {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(super) fn new(path: PathBuf, writable: Vec<PathBuf>) -> Self {
+        Self { path, writable }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -53,12 +56,11 @@ impl Store {
     }
 
     /// None if there is no such directory. It may be reached through links: its
-    /// path is the administrator's.
+    /// path is the administrator's. A program's links are not followed.
     fn open(&self) -> io::Result<Option<OwnedFd>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        match open(self.path.as_path(), flags, Mode::empty()) {
-            Err(Errno::ENOENT) => Ok(None),
-            other => Ok(Some(other?)),
+        match trusted::open(&self.path, &self.writable) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
         }
     }
 
@@ -105,8 +107,7 @@ impl Store {
         if self.folders().map_err(write)?.len() >= MAX_FOLDERS {
             return Err(PlaybookError::Full);
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(write)?;
-        let root = self.open().map_err(write)?.ok_or_else(|| write(Errno::ENOENT.into()))?;
+        let root = trusted::open_or_make(&self.path, &self.writable).map_err(write)?;
         if kind(&root, name).is_some() {
             return Err(PlaybookError::Exists(name.to_owned()));
         }
@@ -259,7 +260,7 @@ mod tests {
     fn what_is_made_is_the_owners_only() {
         let scratch = Scratch::new("modes");
         let root = scratch.path().join("a/b");
-        Store::new(root.clone()).create("x", &[(MARKDOWN, b"m")]).unwrap();
+        Store::new(root.clone(), Vec::new()).create("x", &[(MARKDOWN, b"m")]).unwrap();
         let paths = [scratch.path().join("a"), root.clone(), root.join("x")];
         assert_eq!(paths.each_ref().map(|path| mode(path)), [0o700; 3]);
         assert_eq!(mode(&root.join("x").join(MARKDOWN)), 0o600);
@@ -269,7 +270,8 @@ mod tests {
     fn a_folder_that_cannot_be_filled_leaves_nothing() {
         let scratch = Scratch::new("half");
         let files: [(&str, &[u8]); 2] = [(MARKDOWN, b"m"), ("no/such", b"c")];
-        let error = Store::new(scratch.path().to_owned()).create("x", &files).unwrap_err();
+        let error =
+            Store::new(scratch.path().to_owned(), Vec::new()).create("x", &files).unwrap_err();
         assert!(matches!(error, PlaybookError::Write { .. }), "{error}");
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
@@ -277,7 +279,7 @@ mod tests {
     #[test]
     fn of_several_writers_one_makes_the_folder() {
         let scratch = Scratch::new("race");
-        let store = Store::new(scratch.path().to_owned());
+        let store = Store::new(scratch.path().to_owned(), Vec::new());
         let made = std::thread::scope(|scope| {
             let create = |_| scope.spawn(|| store.create("x", &[(MARKDOWN, b"m")]).is_ok());
             let writers: Vec<_> = (0..8).map(create).collect();
@@ -293,7 +295,7 @@ mod tests {
         for n in 0..MAX_FOLDERS {
             fs::create_dir(scratch.path().join(n.to_string())).unwrap();
         }
-        let store = Store::new(scratch.path().to_owned());
+        let store = Store::new(scratch.path().to_owned(), Vec::new());
         let error = store.create("x", &[(MARKDOWN, b"m")]).unwrap_err();
         assert!(matches!(error, PlaybookError::Full), "{error}");
         assert_eq!(store.folders().unwrap().len(), MAX_FOLDERS);
@@ -305,7 +307,8 @@ mod tests {
         fs::create_dir_all(scratch.path().join("x").join(CODE)).unwrap();
         let fifo = scratch.path().join("x").join(MARKDOWN);
         nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
-        let folder = Store::new(scratch.path().to_owned()).folder("x").unwrap().unwrap();
+        let folder =
+            Store::new(scratch.path().to_owned(), Vec::new()).folder("x").unwrap().unwrap();
         assert_eq!(folder.markdown(), Err("playbook.md is not a regular file".to_owned()));
         assert_eq!(folder.code(), Err("playbook.ts is not a regular file".to_owned()));
     }

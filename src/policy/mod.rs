@@ -7,8 +7,10 @@
 //! grants loopback and metadata addresses with every `allow-net`; its answer to
 //! what it does not know is a prompt.
 
+mod closed;
 mod env;
 mod grants;
+mod mounts;
 mod net;
 mod paths;
 #[cfg(test)]
@@ -22,10 +24,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use closed::{FileId, Lineage};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
-pub(crate) use paths::{AllowedPath, PathRefusal, PathRules, is_plain_name};
+pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 

@@ -5,13 +5,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
+use super::closed::{Closed, FileId, Lineage, Reach, Sought};
 use super::grants::{Rule, Scope, normalize};
+use super::mounts::Mounts;
 use super::{Denied, Permission};
 
 /// Longest path that the kernel takes, limits.h's PATH_MAX, its NUL included.
@@ -34,6 +36,8 @@ struct Root {
     prefix: PathBuf,
     /// Everything: symbolic links may lead anywhere.
     is_everything: bool,
+    /// Of the grant, if it is a directory.
+    id: Option<FileId>,
 }
 
 /// The rules of one permission, read or write.
@@ -42,8 +46,12 @@ pub(crate) struct PathRules {
     permission: Permission,
     roots: Vec<Arc<Root>>,
     deny_all: bool,
-    /// As written and without symbolic links.
+    /// As written, without symbolic links, and as seen through other mounts.
     denied: Vec<PathBuf>,
+    mounts: Mounts,
+    reach: Reach,
+    /// Those of them that a program may come upon under another name.
+    closed: Vec<Closed>,
 }
 
 /// A path that the rules allow as it is written. What it leads to is checked by
@@ -52,6 +60,7 @@ pub(crate) struct PathRules {
 pub(crate) struct AllowedPath {
     root: Arc<Root>,
     relative: PathBuf,
+    #[cfg(test)]
     absolute: PathBuf,
     requested: String,
 }
@@ -86,12 +95,31 @@ impl AllowedPath {
         if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
     }
 
+    /// Whether the path is a directory that was granted itself.
+    pub(crate) fn is_grant(&self) -> bool {
+        self.below_anchor() == Path::new(".")
+    }
+
+    /// Where the anchor is, without symbolic links.
+    pub(crate) fn anchor_path(&self) -> PathBuf {
+        let depth = self.root.prefix.components().count();
+        self.root.real.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
+    }
+
+    /// The one of two whose grant is deeper: its anchor is nearer. Both are of the
+    /// same path.
+    pub(crate) fn or_deeper(self, other: Self) -> Self {
+        let depth = |path: &Self| path.root.real.as_os_str().len();
+        if depth(&other) > depth(&self) { other } else { self }
+    }
+
     /// Whether the path leads anywhere in the file system.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.root.is_everything
     }
 
     /// Absolute and lexically normal.
+    #[cfg(test)]
     pub(crate) fn absolute(&self) -> &Path {
         &self.absolute
     }
@@ -125,7 +153,10 @@ impl Root {
                     let is_everything = path == Path::new("/");
                     // Joining an empty prefix leaves a slash behind.
                     let real = normalize(&real);
-                    return Ok(Self { lexical, real, anchor, prefix, is_everything });
+                    let is_directory = prefix.as_os_str().is_empty();
+                    let id = is_directory.then(|| fstat(&anchor)).transpose()?;
+                    let id = id.as_ref().map(FileId::from);
+                    return Ok(Self { lexical, real, anchor, prefix, is_everything, id });
                 }
                 Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {
                     let name = existing.file_name().ok_or(io::ErrorKind::NotFound)?;
@@ -182,15 +213,22 @@ impl PathRules {
                 .map_err(|error| format!("{} cannot be opened: {error}", path.display()))
         };
         let roots: Result<Vec<_>, _> = list(&rule.allow)?.into_iter().map(open).collect();
-        let mut denied = Vec::new();
-        if rule.deny != Scope::All {
+        let roots = roots?;
+        let mut rules = Self {
+            permission,
+            reach: Reach::of(roots.iter().map(|root| root.real.as_path())),
+            roots,
+            deny_all: rule.deny == Scope::All,
+            denied: Vec::new(),
+            mounts: Mounts::read(),
+            closed: Vec::new(),
+        };
+        if !rules.deny_all {
             for path in list(&rule.deny)?.iter().chain(protected) {
-                denied.push(path.clone());
-                denied.push(real(path));
+                rules.close(path);
             }
         }
-        denied.dedup();
-        Ok(Self { permission, roots: roots?, deny_all: rule.deny == Scope::All, denied })
+        Ok(rules)
     }
 
     /// Decides about a path as it is written; relative ones start at `cwd`.
@@ -222,7 +260,13 @@ impl PathRules {
         if is_special(&absolute) {
             return Err(self.special(&shown).into());
         }
-        Ok(AllowedPath { root: root.clone(), relative, absolute, requested: shown })
+        Ok(AllowedPath {
+            root: root.clone(),
+            relative,
+            #[cfg(test)]
+            absolute,
+            requested: shown,
+        })
     }
 
     /// Decides about what a path led to: `real` is the kernel's name for what is
@@ -234,6 +278,35 @@ impl PathRules {
         }
         let granted = self.roots.iter().any(|root| real.starts_with(&root.real));
         if !granted || self.is_denied(real) { Err(self.refusal(shown)) } else { Ok(()) }
+    }
+
+    /// Whether what was opened must be told by its [`Lineage`] as well: something
+    /// that is denied may have another name.
+    pub(crate) fn tells_by_identity(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// Decides about what a path led to by what it and the directories around it
+    /// are, whatever they are called.
+    pub(crate) fn identified(
+        &self,
+        path: &AllowedPath,
+        real: &Path,
+        lineage: &Lineage,
+    ) -> Result<(), Denied> {
+        let sought = Sought::new(real, lineage);
+        let is_closed = self.closed.iter().any(|closed| closed.holds(&sought));
+        if is_closed { Err(self.refusal(&path.requested)) } else { Ok(()) }
+    }
+
+    /// Whether this is a directory that was granted itself.
+    pub(crate) fn is_grant(&self, id: FileId) -> bool {
+        self.roots.iter().any(|root| root.id == Some(id))
+    }
+
+    /// As [`Self::guards`], for a directory under whatever name.
+    pub(crate) fn guards_as(&self, id: FileId) -> bool {
+        self.closed.iter().any(|closed| closed.is_within(id))
     }
 
     /// Whether moving or removing this directory would move or remove a grant,
@@ -287,8 +360,20 @@ impl PathRules {
 
     /// Closes one more path.
     pub(crate) fn close(&mut self, path: &Path) {
-        self.denied.push(path.to_owned());
-        self.denied.push(real(path));
+        let real = real(path);
+        let is_near = |alias: &PathBuf| {
+            let mut grants = self.roots.iter().map(|root| &root.real);
+            grants.any(|grant| alias.starts_with(grant) || grant.starts_with(alias))
+        };
+        let aliases = self.mounts.aliases(&real).into_iter().filter(is_near);
+        let mut places: Vec<_> = [path.to_owned(), real].into_iter().chain(aliases).collect();
+        places.dedup();
+        for place in places {
+            if self.reach.has(&place) {
+                self.closed.push(Closed::new(&place));
+            }
+            self.denied.push(place);
+        }
     }
 
     fn is_denied(&self, path: &Path) -> bool {
@@ -300,8 +385,22 @@ fn is_special(path: &Path) -> bool {
     SPECIAL_TREES.iter().any(|tree| path.starts_with(tree))
 }
 
-/// Whether a path is one name, for what is made inside of a directory.
+/// Whether this is one name, for what is made inside of a directory.
 pub(crate) fn is_plain_name(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+    !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain_name;
+
+    #[test]
+    fn a_plain_name_is_one_name_and_no_way() {
+        for name in ["a", "...", "a..b", ".a", " ", "\u{2215}", "a\\b"] {
+            assert!(is_plain_name(name), "{name:?}");
+        }
+        for name in ["", ".", "..", "/", "a/", "/a", "a/b", "a/.", "./", "a//", "a\0", "\0"] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
+    }
 }

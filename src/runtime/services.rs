@@ -114,6 +114,7 @@ pub(super) fn services(
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, variable("PATH"))?;
+    let playbooks = playbooks(config, &policy);
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),
@@ -146,20 +147,20 @@ pub(super) fn services(
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
         upstreams,
-        playbooks: playbooks(config),
+        playbooks,
         without_landlock: config.unsafe_run_without_landlock(),
     })
 }
 
 /// Programs import what lies there, and models read it.
-fn playbooks(config: &Config) -> Playbooks {
+fn playbooks(config: &Config, policy: &Policy) -> Playbooks {
     let directory = normalize(config.root_directory()).join("playbooks");
     // Nothing in it is a command, so that others' playbooks are not refused.
     let writers = check_writers(&directory);
     for warning in writers.unwrap_or_else(|problem| vec![problem]) {
         tracing::warn!("the playbooks: {warning}");
     }
-    Playbooks::new(directory)
+    Playbooks::new(directory, policy.write.granted())
 }
 
 /// Makes the workspace if it does not exist, for its owner only.

@@ -1,0 +1,356 @@
+//! From an allowed path to something open. No path is checked and then opened:
+//! the kernel resolves it beneath the grant's own descriptor, and what it has
+//! found is put to the policy again, by the name that the kernel has for it.
+//!
+//! Nothing is resolved twice: what an operation needs of one path, for whatever
+//! rules, comes from one descriptor.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+
+use super::open::{OpenError, ancestry, file_system, is_kernels, kind, own_path, real_path};
+use super::place::Place;
+use super::quota::Quota;
+use super::walk::{DIRECTORY, Walk};
+use crate::policy::{AllowedPath, FileId, Lineage, PathRules, is_plain_name};
+
+/// Bits that let a file run as its owner or group.
+const SET_ID_BITS: u32 = 0o6000;
+
+/// Permission bits that a program may set: no set-user-ID, set-group-ID, sticky.
+pub(super) const PERMISSION_BITS: u32 = 0o777;
+
+/// Rules that all hold for a path, with the directory that relative paths start from.
+#[derive(Clone, Copy)]
+pub(super) struct Resolver<'a> {
+    rules: &'a PathRules,
+    also: Option<&'a PathRules>,
+    cwd: &'a Path,
+    quota: &'a Quota,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(rules: &'a PathRules, cwd: &'a Path, quota: &'a Quota) -> Self {
+        Self { rules, also: None, cwd, quota }
+    }
+
+    /// The same with a second permission that is needed as well.
+    pub(super) fn and(self, also: &'a PathRules) -> Self {
+        Self { also: Some(also), ..self }
+    }
+
+    /// The same from another directory.
+    pub(super) fn from(self, cwd: &'a Path) -> Self {
+        Self { cwd, ..self }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &'a PathRules> {
+        std::iter::once(self.rules).chain(self.also)
+    }
+
+    /// Whether the run is over: nothing is looked for on its behalf.
+    pub(super) fn is_over(&self) -> bool {
+        self.quota.is_over()
+    }
+
+    /// Decides about a path as it is written.
+    pub(super) fn allow(&self, path: &str) -> Result<AllowedPath, OpenError> {
+        let allowed = self.rules.check(path, self.cwd)?;
+        let Some(also) = self.also else { return Ok(allowed) };
+        Ok(allowed.or_deeper(also.check(path, self.cwd)?))
+    }
+
+    /// Decides about what a link in a path means. A refusal names the path.
+    pub(super) fn allow_link(
+        &self,
+        meant: &Path,
+        path: &AllowedPath,
+    ) -> Result<AllowedPath, OpenError> {
+        let Some(meant) = meant.to_str() else { return Err(Errno::ENOENT.into()) };
+        let mut allowed: Option<AllowedPath> = None;
+        for rules in self.each() {
+            let one = match rules.check(meant, self.cwd).map_err(OpenError::from) {
+                Err(OpenError::Denied(_)) => return Err(refusal(rules, path)),
+                other => other?,
+            };
+            allowed = Some(match allowed {
+                Some(other) => other.or_deeper(one),
+                None => one,
+            });
+        }
+        let allowed = allowed.ok_or_else(|| refusal(self.rules, path))?;
+        Ok(allowed.asked_for_as(path))
+    }
+
+    /// The refusal of a path.
+    pub(super) fn refuse(&self, path: &AllowedPath) -> OpenError {
+        refusal(self.rules, path)
+    }
+
+    fn tells_by_identity(&self) -> bool {
+        self.each().any(PathRules::tells_by_identity)
+    }
+
+    /// Opens what a path leads to, whatever it is.
+    pub(super) fn open(&self, path: &AllowedPath, flags: OFlag) -> Result<OwnedFd, OpenError> {
+        let mut walk = Walk::new(self, path);
+        let opened = if self.tells_by_identity() {
+            walk.from_the_directory(flags)?
+        } else {
+            walk.at_once(flags)?
+        };
+        let opened = opened.ok_or(Errno::ENOENT)?;
+        self.decide_on_opened(path, opened.as_fd(), walk.directory())?;
+        Ok(opened)
+    }
+
+    /// As [`Self::open`], for a regular file or a directory.
+    pub(super) fn open_regular(
+        &self,
+        path: &AllowedPath,
+        flags: OFlag,
+    ) -> Result<(OwnedFd, FileStat), OpenError> {
+        // Opening acts on pipes and devices, so nothing is open for reading or
+        // writing before it is known what it is.
+        regular(self.open(path, OFlag::O_PATH)?.as_fd(), flags)
+    }
+
+    /// As [`Self::open_regular`], or makes a file where there is none. What is in its
+    /// place is a link to nothing, or was made by another a moment ago: it is opened.
+    pub(super) fn open_or_make(
+        &self,
+        path: &AllowedPath,
+        flags: OFlag,
+        mode: Mode,
+        before: impl Fn() -> io::Result<()>,
+    ) -> Result<(OwnedFd, Option<FileStat>), OpenError> {
+        let mut walk = Walk::new(self, path);
+        let mut found = walk.from_the_directory(OFlag::O_PATH)?;
+        loop {
+            if let Some(found) = found {
+                self.decide_on_opened(path, found.as_fd(), walk.directory())?;
+                let (file, stat) = regular(found.as_fd(), flags)?;
+                return Ok((file, Some(stat)));
+            }
+            let place = walk.place()?;
+            self.decide_on(path, &place)?;
+            before()?;
+            match place.make_file(flags, mode) {
+                Err(Errno::EEXIST) => found = walk.onward(OFlag::O_PATH)?,
+                other => return Ok((other?, None)),
+            }
+        }
+    }
+
+    /// Opens the directory of a path's last name, which need not exist and is not
+    /// followed.
+    pub(super) fn place(&self, path: &AllowedPath) -> Result<Place, OpenError> {
+        if path.is_grant() {
+            // What is around it is not granted.
+            return Err(self.refuse(path));
+        }
+        let place = Walk::new(self, path).to_the_directory()?;
+        self.decide_on(path, &place)?;
+        Ok(place)
+    }
+
+    /// A name in a directory that a path leads to.
+    pub(super) fn inside(
+        &self,
+        path: &AllowedPath,
+        directory: &OwnedFd,
+        name: &str,
+    ) -> Result<Place, OpenError> {
+        if !is_plain_name(name) {
+            return Err(Errno::EINVAL.into());
+        }
+        let real = real_path(directory.as_fd())?.join(name);
+        let place = Place::new(directory.try_clone()?, OsString::from(name), real);
+        self.decide_on(path, &place)?;
+        Ok(place)
+    }
+
+    /// Makes a directory and those around it that are not there.
+    pub(super) fn make_directories(
+        &self,
+        path: &AllowedPath,
+        mode: Mode,
+        before: impl Fn() -> io::Result<()>,
+    ) -> Result<(), OpenError> {
+        let mut walk = Walk::new(self, path);
+        let found = match walk.at_once(DIRECTORY) {
+            Ok(None) => walk.onward(DIRECTORY),
+            other => other,
+        };
+        match found {
+            Ok(Some(found)) => return self.decide_on_opened(path, found.as_fd(), None),
+            Ok(None) => {}
+            // As mkdir(2) says it.
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(Errno::EEXIST.into());
+            }
+            Err(error) => return Err(error),
+        }
+        let (mut place, names) = walk.places()?;
+        if !names.is_empty() && !self.each().all(|rules| rules.covers(&place.real)) {
+            // What is missing lies around a grant, which is to lie in it.
+            return Err(Errno::ENOENT.into());
+        }
+        let magic = file_system(place.directory.as_fd())?;
+        let mut lineage = match self.tells_by_identity() {
+            true => Some(lineage(&place, magic)?),
+            false => None,
+        };
+        for name in names {
+            self.decide(path, &place.real, magic, || lineage.clone().ok_or(Errno::EINVAL))?;
+            make_one(&place, mode, &before)?;
+            place = place.descend(name)?;
+            if let Some(known) = lineage {
+                lineage = Some(known.inside(FileId::from(&fstat(&place.directory)?)));
+            }
+            if self.is_over() {
+                return Err(Errno::EINTR.into());
+            }
+        }
+        self.decide(path, &place.real, magic, || lineage.ok_or(Errno::EINVAL))?;
+        make_one(&place, mode, &before)
+    }
+
+    /// Decides about a file that was opened by its name in a place.
+    pub(super) fn found_in(
+        &self,
+        path: &AllowedPath,
+        place: &Place,
+        file: BorrowedFd<'_>,
+    ) -> Result<(), OpenError> {
+        self.decide_on_opened(path, file, Some(place.directory.as_fd()))
+    }
+
+    /// Decides about what a link would lead to. What does not exist yet leads
+    /// nowhere, but its directory may.
+    pub(super) fn can_be_led_to(&self, path: &AllowedPath) -> Result<(), OpenError> {
+        let mut walk = Walk::new(self, path);
+        if let Some(opened) = walk.from_the_directory(OFlag::O_PATH)? {
+            return self.decide_on_opened(path, opened.as_fd(), walk.directory());
+        }
+        match walk.place() {
+            Ok(place) => self.decide_on(path, &place),
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Decides about what was opened. `directory` is the one that holds it, which
+    /// must be known of a file if places are told by identity.
+    fn decide_on_opened(
+        &self,
+        path: &AllowedPath,
+        opened: BorrowedFd<'_>,
+        directory: Option<BorrowedFd<'_>>,
+    ) -> Result<(), OpenError> {
+        let real = real_path(opened)?;
+        let magic = file_system(opened)?;
+        self.decide(path, &real, magic, || {
+            let depth = real.iter().count();
+            let stat = fstat(opened)?;
+            if kind(&stat) == SFlag::S_IFDIR {
+                return Ok(Lineage::new(ancestry(opened, depth)?, true, magic));
+            }
+            let mut ids = ancestry(directory.ok_or(Errno::EINVAL)?, depth)?;
+            ids.push(FileId::from(&stat));
+            Ok(Lineage::new(ids, true, magic))
+        })
+    }
+
+    /// Decides about a name in a directory, whether there is something or not.
+    fn decide_on(&self, path: &AllowedPath, place: &Place) -> Result<(), OpenError> {
+        let magic = file_system(place.directory.as_fd())?;
+        self.decide(path, &place.real, magic, || lineage(place, magic))
+    }
+
+    /// The one place where what a path has led to is decided about.
+    fn decide(
+        &self,
+        path: &AllowedPath,
+        real: &Path,
+        file_system: i64,
+        lineage: impl FnOnce() -> Result<Lineage, Errno>,
+    ) -> Result<(), OpenError> {
+        for rules in self.each() {
+            rules.opened(path, real).map_err(OpenError::Denied)?;
+        }
+        if is_kernels(file_system) {
+            return Err(OpenError::Denied(self.rules.special(path.requested())));
+        }
+        if !self.tells_by_identity() {
+            return Ok(());
+        }
+        let lineage = lineage()?;
+        for rules in self.each() {
+            rules.identified(path, real, &lineage).map_err(OpenError::Denied)?;
+        }
+        Ok(())
+    }
+}
+
+fn refusal(rules: &PathRules, path: &AllowedPath) -> OpenError {
+    OpenError::Denied(rules.refusal(path.requested()))
+}
+
+/// What lies at a place, and the directories around it.
+fn lineage(place: &Place, magic: i64) -> Result<Lineage, Errno> {
+    let mut ids = ancestry(place.directory.as_fd(), place.real.iter().count())?;
+    let found = match place.status() {
+        Err(Errno::ENOENT) => None,
+        other => Some(FileId::from(&other?)),
+    };
+    ids.extend(found);
+    Ok(Lineage::new(ids, found.is_some(), magic))
+}
+
+/// Makes a directory, or leaves the one that another has made a moment ago.
+fn make_one(
+    place: &Place,
+    mode: Mode,
+    before: &impl Fn() -> io::Result<()>,
+) -> Result<(), OpenError> {
+    before()?;
+    match place.make_directory(mode) {
+        Err(Errno::EEXIST) if place.is_directory() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Opens what is known to be in place for what a program wants to do with it, if
+/// that does nothing but read and write.
+fn regular(place: BorrowedFd<'_>, flags: OFlag) -> Result<(OwnedFd, FileStat), OpenError> {
+    let stat = fstat(place)?;
+    match kind(&stat) {
+        SFlag::S_IFREG | SFlag::S_IFDIR => {}
+        _ => return Err(OpenError::NotRegular),
+    }
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let file = nix::fcntl::open(&own_path(place), flags, Mode::empty())?;
+    if kind(&stat) == SFlag::S_IFREG && flags & OFlag::O_ACCMODE != OFlag::O_RDONLY {
+        without_set_id(&file)?;
+    }
+    Ok((file, stat))
+}
+
+/// Whoever may write a file must not decide what runs as its owner: the kernel
+/// takes these bits away from a file that is written (inode(7)), but not if it is
+/// written by a server with CAP_FSETID.
+fn without_set_id(file: &OwnedFd) -> Result<(), Errno> {
+    // After it was opened: whoever set the bits until now has done so before.
+    let mode = fstat(file)?.st_mode;
+    if mode & SET_ID_BITS == 0 {
+        return Ok(());
+    }
+    fchmod(file, Mode::from_bits_truncate(mode & PERMISSION_BITS))
+}
