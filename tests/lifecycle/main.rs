@@ -13,3 +13,4 @@ mod embedding;
 mod leaks;
 mod processes;
 mod runtime;
+mod takeover;

@@ -17,6 +17,7 @@ fn gives_every_layer() -> bool {
     gives
 }
 
+mod arguments;
 mod layers;
 mod probes;
 mod users;
