@@ -124,7 +124,8 @@ const MAP_FLAGS: libc::c_int = libc::MAP_FIXED
 
 const PROTECTIONS: libc::c_int = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
 
-/// What V8 and malloc say of their pages. Not on the list, among others: sharing
+/// What V8, malloc and the generators of random numbers say of their pages. Observed
+/// are DONTNEED, DONTFORK, DODUMP and WIPEONFORK. Not on the list, among others: sharing
 /// equal pages with other processes (MERGEABLE, a channel between them), filling page
 /// tables in one call (POPULATE_READ, POPULATE_WRITE), swapping out (PAGEOUT), errors
 /// of memory (HWPOISON).
@@ -137,6 +138,8 @@ const ADVICE: &[libc::c_int] = &[
     libc::MADV_HUGEPAGE,
     libc::MADV_NOHUGEPAGE,
     libc::MADV_DONTDUMP,
+    libc::MADV_DODUMP,
+    libc::MADV_WIPEONFORK,
 ];
 
 const MESSAGE_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -14,3 +14,4 @@ mod leaks;
 mod processes;
 mod runtime;
 mod takeover;
+mod workers;
