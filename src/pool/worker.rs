@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::zygote::Zygote;
 use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
-use crate::sandbox::{sys, used_memory, verify_worker};
+use crate::sandbox::{Layer, sys, used_memory, verify_threads, verify_worker};
 use crate::worker::STOP_SIGNAL;
 
 /// Sealing takes about half a millisecond.
@@ -109,8 +109,12 @@ impl Worker {
             Ok(WorkerMessage::Ready) => {}
             _ => return Err("a worker's first message is not that it is ready".into()),
         }
-        verify_worker(self.pid.as_raw())
-            .map_err(|(layer, found)| format!("{} is not enforced: {found}", layer.name()))
+        verify_worker(self.pid.as_raw()).map_err(not_enforced)
+    }
+
+    /// Whether each of its threads is sealed.
+    pub(super) fn verify_threads(&self) -> Result<(), String> {
+        verify_threads(self.pid.as_raw()).map_err(not_enforced)
     }
 
     /// Whether the process has not ended.
@@ -227,6 +231,10 @@ impl Drop for Worker {
         // The zygote reaps it. A pidfd never names another process.
         self.kill();
     }
+}
+
+fn not_enforced((layer, found): (Layer, String)) -> String {
+    format!("{} is not enforced: {found}", layer.name())
 }
 
 /// A worker whose limits cannot be watched gets no program.

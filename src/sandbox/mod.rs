@@ -19,10 +19,10 @@ mod zygote;
 
 pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
 pub(crate) use memory::{status_bytes, used_memory};
-pub(crate) use plan::{CRYPTO_STACK_BYTES, CRYPTO_THREADS, STACK_BYTES, SandboxPlan};
+pub(crate) use plan::{CRYPTO_STACK_BYTES, CRYPTO_THREADS, Layer, STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
 pub use status::{LayerStatus, SandboxStatus};
-pub(crate) use verify::verify_worker;
+pub(crate) use verify::{verify_threads, verify_worker};
 pub(crate) use worker::seal_worker;
 pub(crate) use zygote::{Namespaces, confine_zygote, unshare_namespaces};
 

@@ -17,17 +17,26 @@ const NO_CAPABILITIES: &str = "0000000000000000";
 /// Whether the kernel enforces every required layer on a process; if not, the
 /// first one that is missing and what was found.
 pub(crate) fn verify_worker(pid: i32) -> Result<(), (Layer, String)> {
-    let threads = threads(pid).map_err(|error| unreadable(&format!("{pid}/task"), error))?;
+    let status = read(&format!("{pid}/status"))?;
+    verify_thread(&status)?;
     // None is made any more.
-    if threads.len() > 1 + CRYPTO_THREADS {
-        return Err((Layer::Seccomp, format!("the worker has {} threads", threads.len())));
+    let threads = field(&status, "Threads").unwrap_or("absent");
+    if threads.parse().map_or(true, |threads: usize| threads > 1 + CRYPTO_THREADS) {
+        return Err((Layer::Seccomp, format!("Threads is {threads}")));
     }
-    // Each has privileges and filters of its own.
+    verify_user(pid, &status)?;
+    verify_limits(&read(&format!("{pid}/limits"))?)
+}
+
+/// As [`verify_worker`], of each of its threads, which have privileges and filters of
+/// their own. For one worker of a zygote: the kernel takes milliseconds to forget what was
+/// looked up in `/proc/PID/task`, and all are sealed alike, in one call for all threads.
+pub(crate) fn verify_threads(pid: i32) -> Result<(), (Layer, String)> {
+    let threads = threads(pid).map_err(|error| unreadable(&format!("{pid}/task"), error))?;
     for thread in &threads {
         verify_thread(&read(&format!("{pid}/task/{thread}/status"))?)?;
     }
-    verify_user(pid, &read(&format!("{pid}/status"))?)?;
-    verify_limits(&read(&format!("{pid}/limits"))?)
+    Ok(())
 }
 
 fn read(file: &str) -> Result<String, (Layer, String)> {
