@@ -40,7 +40,7 @@ pub use runtime::{
     Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
 };
 #[doc(hidden)]
-pub use sandbox::seal_this_thread;
+pub use sandbox::seal_this_process;
 pub use sandbox::{Capabilities, LayerStatus, SandboxStatus, drop_unneeded_capabilities};
 #[doc(hidden)]
 pub use server::serve_http_with;

@@ -120,7 +120,11 @@ impl Zygote {
                 return Err("the zygote does not fork".into());
             }
         };
-        Worker::new(self.clone(), ours, pidfd, exit, max_frame).await
+        let worker = Worker::new(self.clone(), ours, pidfd, exit, max_frame).await?;
+        if token == 0 {
+            worker.verify_threads()?;
+        }
+        Ok(worker)
     }
 }
 

@@ -38,13 +38,15 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// holds (212,992 bytes, net.core.wmem_default) is about as many lines of output.
 const LAST_FRAMES: usize = 1024;
 
-/// From a worker's outcome to SIGKILL: it has only to exit.
-const EXIT_GRACE: Duration = Duration::from_millis(500);
+/// Beyond its memory limit a worker that is being stopped may have what V8 needs to
+/// unwind, 32 MiB, and as much again for what it takes between two looks. From there on
+/// it is not waited for.
+const STOP_MEMORY: u64 = 64 << 20;
 
 /// Bytes of answers that wait for a worker to read them; more stay with the broker.
 const MAX_OUTBOX: usize = 512 << 10;
 
-/// How long the end of a dead worker's story is waited for.
+/// How long the end of a killed worker's story is waited for.
 const REPORT_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
@@ -158,8 +160,11 @@ impl Session {
                     Some(stopping) => stopping.cause.with_stack_of(*outcome),
                     None => Cause::Outcome(outcome),
                 };
+                // It has nothing left to do but to exit: without time of its own it can do
+                // nothing else either.
+                self.worker.kill();
                 self.worker.ends();
-                tokio::spawn(self.worker.ended(EXIT_GRACE));
+                tokio::spawn(self.worker.ended(REPORT_GRACE));
                 (cause, None)
             }
             End::Gone => {
@@ -352,6 +357,9 @@ impl Session {
     fn measure(&mut self) {
         self.give_way();
         self.peak = self.measured();
+        if self.stopping.is_some() && self.peak.memory > self.limits.memory + STOP_MEMORY {
+            self.worker.kill();
+        }
         if self.peak.cpu > self.limits.cpu {
             self.stop(Cause::CpuLimit);
         } else if self.peak.memory > self.limits.memory {

@@ -9,6 +9,7 @@ mod capabilities;
 mod command;
 mod command_ioctl;
 pub(crate) mod command_sys;
+mod memory;
 mod plan;
 mod rlimit;
 mod seccomp;
@@ -21,21 +22,26 @@ mod zygote;
 
 pub use capabilities::{Capabilities, drop_unneeded_capabilities};
 pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
-pub(crate) use plan::{STACK_BYTES, SandboxPlan};
+pub(crate) use memory::{status_bytes, used_memory};
+pub(crate) use plan::{CRYPTO_STACK_BYTES, CRYPTO_THREADS, Layer, STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
 pub use status::{LayerStatus, SandboxStatus};
-pub(crate) use verify::verify_worker;
+pub(crate) use verify::{verify_threads, verify_worker};
 pub(crate) use warden::{WARDEN_ARGUMENT, Warden, run_warden};
 pub(crate) use worker::seal_worker;
 pub(crate) use zygote::{Namespaces, confine_zygote, unshare_namespaces};
 
-/// Confines and seals the calling thread as a worker, for tests that make
-/// forbidden system calls. There is no way back.
+/// Confines and seals the calling process as a worker, for tests that make
+/// forbidden system calls. `prepare` runs where a worker makes its threads. There is
+/// no way back.
 ///
 /// # Errors
 /// The layer that could not be applied.
 #[doc(hidden)]
-pub fn seal_this_thread(without: &[&str]) -> Result<SandboxStatus, Box<dyn std::error::Error>> {
+pub fn seal_this_process(
+    without: &[&str],
+    prepare: impl FnOnce() -> std::io::Result<()>,
+) -> Result<SandboxStatus, Box<dyn std::error::Error>> {
     // A process in a new PID namespace cannot make threads, only children.
     let without = ["namespaces"].iter().chain(without).map(|&layer| layer.to_owned()).collect();
     // Room for what a test harness has mapped already.
@@ -44,7 +50,7 @@ pub fn seal_this_thread(without: &[&str]) -> Result<SandboxStatus, Box<dyn std::
     let (_other, socket) = std::os::unix::net::UnixStream::pair()?;
     let namespaces = unshare_namespaces(&plan);
     let status = confine_zygote(&plan, &namespaces, &filters)?;
-    seal_worker(&plan, &filters, nix::unistd::getppid(), socket.into(), || Ok(()))?;
+    seal_worker(&plan, &filters, nix::unistd::getppid(), socket.into(), prepare)?;
     std::mem::forget(_other);
     Ok(status)
 }

@@ -49,9 +49,15 @@ impl Layer {
 /// (epoll, its duplicate, an eventfd): 7, and room for a few more.
 pub(crate) const WORKER_NOFILE: u64 = 16;
 
-/// Threads of all workers together: the kernel counts by user id. A worker needs
-/// two at most, for crypto.subtle; native code that makes more stops here.
-pub(crate) const MAX_THREADS: u64 = 4096;
+/// A worker's threads beside its main one, for crypto.subtle: its digests and keys are
+/// computed there, so that a deadline can interrupt them. They are made before the
+/// program comes, and no other can be: their number is no worker's to choose. Two, as
+/// many as were made on demand before: a program that makes two keys at once has both
+/// in the time of one.
+pub(crate) const CRYPTO_THREADS: usize = 2;
+
+/// Stack of each, what Rust gives to any thread. Virtual memory: 12 KiB are touched.
+pub(crate) const CRYPTO_STACK_BYTES: usize = 2 << 20;
 
 /// Main thread's stack, fixed at exec. swc recurses while it parses; 8 MiB
 /// overflow at about 6,000 nested parentheses. Pages are used on demand only.
@@ -92,7 +98,9 @@ impl SandboxPlan {
             (Resource::RLIMIT_FSIZE, 0, 0),
             (Resource::RLIMIT_MEMLOCK, 0, 0),
             (Resource::RLIMIT_MSGQUEUE, 0, 0),
-            (Resource::RLIMIT_NPROC, MAX_THREADS, MAX_THREADS),
+            // No process and no thread beside those that are there. The kernel counts
+            // by user id, so that any other number would be one for all workers together.
+            (Resource::RLIMIT_NPROC, 0, 0),
             (Resource::RLIMIT_NOFILE, WORKER_NOFILE, WORKER_NOFILE),
             (Resource::RLIMIT_CPU, self.cpu_seconds, self.cpu_seconds + CPU_GRACE_SECONDS),
             // RLIMIT_AS cannot be used: V8 reserves gigabytes of address space.

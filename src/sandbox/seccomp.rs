@@ -4,9 +4,10 @@
 //! Filters are stacked and the kernel takes the most severe answer of all: kill,
 //! then errno, then allow. Most of them are the zygote's and inherited, because
 //! installing a long one costs 0.1 ms; a worker adds two short ones, which take
-//! away what only the zygote needs, themselves included. V8 maps code writable and executable while it runs, so
-//! PROT_EXEC cannot be refused: assume that a bug in V8 gives native code, and
-//! that this filter and the broker's validation are then the boundary.
+//! away what only the zygote needs, themselves included. What arguments may be is
+//! in the zygote's too ([`ARGUMENTS`]). V8 maps code writable and executable while
+//! it runs, so PROT_EXEC cannot be refused: assume that a bug in V8 gives native
+//! code, and that this filter and the broker's validation are then the boundary.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,12 @@ use seccompiler::{
 };
 use thiserror::Error;
 
+use self::Only::{AtMost, Bits, Fixed, Null, OneOf};
+
 /// What a single-threaded V8 and the worker's event loop use. Observed with
 /// JIT, GC, Wasm, Intl, Temporal, crypto, stack overflow and failed allocations.
 const ALLOWED: &[libc::c_long] = &[
-    // Memory: V8's heap and code, malloc. mmap makes private mappings only.
+    // Memory: V8's heap and code, malloc.
     libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,
@@ -37,8 +40,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_writev,
     libc::SYS_sendto,
     libc::SYS_recvfrom,
-    libc::SYS_sendmsg,
-    libc::SYS_recvmsg,
     libc::SYS_close,
     // The event loop, whose descriptors exist before the filter does.
     libc::SYS_epoll_ctl,
@@ -73,10 +74,95 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
+/// What an argument of an allowed call may be.
+#[derive(Clone, Copy)]
+enum Only {
+    /// These bits, or some of them, or none.
+    Bits(libc::c_int),
+    /// This value, whatever the bits beside.
+    Fixed { value: libc::c_int, beside: libc::c_int },
+    /// One of these values, whatever the bits beside.
+    OneOf { values: &'static [libc::c_int], beside: libc::c_int },
+    /// This number or a smaller one that is not negative.
+    AtMost(libc::c_int),
+    /// No pointer.
+    Null,
+}
+
+/// Arguments that would widen an allowed call: the call, which argument, what it may
+/// be. Everything else is answered with "not permitted".
+const ARGUMENTS: &[(libc::c_long, u8, Only)] = &[
+    // Private anonymous memory: RLIMIT_DATA does not count shared one, and one that
+    // grows downwards is a stack to the kernel, which it does not count either.
+    (libc::SYS_mmap, 3, Fixed { value: PRIVATE_MEMORY, beside: MAP_FLAGS }),
+    // No PROT_GROWSDOWN and PROT_GROWSUP, which change more than the given range.
+    (libc::SYS_mprotect, 2, Bits(PROTECTIONS)),
+    (libc::SYS_pkey_mprotect, 2, Bits(PROTECTIONS)),
+    // realloc's. With MREMAP_FIXED or MREMAP_DONTUNMAP nobody here moves anything.
+    (libc::SYS_mremap, 3, Bits(libc::MREMAP_MAYMOVE)),
+    (libc::SYS_madvise, 2, OneOf { values: ADVICE, beside: 0 }),
+    // No byte out of band, which is at no place of the stream, and no address.
+    (libc::SYS_sendto, 3, Bits(MESSAGE_FLAGS)),
+    (libc::SYS_sendto, 4, Null),
+    (libc::SYS_recvfrom, 3, Bits(MESSAGE_FLAGS)),
+    (libc::SYS_recvfrom, 4, Null),
+    (libc::SYS_futex, 1, OneOf { values: FUTEX_OPERATIONS, beside: FUTEX_FLAGS }),
+    // The machine's clocks and its own. The CPU time of another process is a
+    // negative number.
+    (libc::SYS_clock_gettime, 0, AtMost(libc::CLOCK_TAI)),
+    (libc::SYS_clock_getres, 0, AtMost(libc::CLOCK_TAI)),
+    // Waiting for CPU time to pass makes a timer in the kernel that looks at every tick.
+    (libc::SYS_clock_nanosleep, 0, AtMost(libc::CLOCK_MONOTONIC)),
+];
+
+const PRIVATE_MEMORY: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+const MAP_FLAGS: libc::c_int = libc::MAP_FIXED
+    | libc::MAP_FIXED_NOREPLACE
+    | libc::MAP_NORESERVE
+    // Without effect; malloc and pthread_create say it of stacks.
+    | libc::MAP_STACK;
+
+const PROTECTIONS: libc::c_int = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+
+/// What V8, malloc and the generators of random numbers say of their pages. Observed
+/// are DONTNEED, DONTFORK, DODUMP and WIPEONFORK. Not on the list, among others: sharing
+/// equal pages with other processes (MERGEABLE, a channel between them), filling page
+/// tables in one call (POPULATE_READ, POPULATE_WRITE), swapping out (PAGEOUT), errors
+/// of memory (HWPOISON).
+const ADVICE: &[libc::c_int] = &[
+    libc::MADV_NORMAL,
+    libc::MADV_DONTNEED,
+    libc::MADV_FREE,
+    libc::MADV_DONTFORK,
+    libc::MADV_DOFORK,
+    libc::MADV_HUGEPAGE,
+    libc::MADV_NOHUGEPAGE,
+    libc::MADV_DONTDUMP,
+    libc::MADV_DODUMP,
+    libc::MADV_WIPEONFORK,
+];
+
+const MESSAGE_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// Those of locks, condition variables and parked threads. Not on the list: those that
+/// inherit priorities (FUTEX_LOCK_PI and its relatives), whose bookkeeping in the
+/// kernel has a history of holes.
+const FUTEX_OPERATIONS: &[libc::c_int] = &[
+    libc::FUTEX_WAIT,
+    libc::FUTEX_WAKE,
+    libc::FUTEX_REQUEUE,
+    libc::FUTEX_CMP_REQUEUE,
+    libc::FUTEX_WAKE_OP,
+    libc::FUTEX_WAIT_BITSET,
+    libc::FUTEX_WAKE_BITSET,
+];
+
+const FUTEX_FLAGS: libc::c_int = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+
 /// What the zygote needs beside that, to fork workers and to let them seal
 /// themselves. Refused in a worker.
 const ZYGOTE_ONLY: &[libc::c_long] = &[
-    // fork, and who ended. A worker can make threads (see no_thread).
+    // fork, and who ended. A worker's threads are made before this is refused.
     libc::SYS_clone,
     libc::SYS_wait4,
     // Sealing: signals, process group, descriptors, limits, filters.
@@ -101,6 +187,10 @@ const ZYGOTE_ONLY_KILLED: &[libc::c_long] = &[
     libc::SYS_pidfd_open,
     // tokio's signal driver has a pair of its own.
     libc::SYS_socketpair,
+    // What takes descriptors along. The arguments are behind a pointer, which a
+    // filter cannot follow.
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
 ];
 
 /// Answered with "permission denied": ICU and libc look for files and go on
@@ -173,6 +263,9 @@ const KILLED: &[libc::c_long] = &[
 #[error("the system call filters cannot be compiled: {0}")]
 pub(crate) struct FilterError(#[from] seccompiler::BackendError);
 
+/// Filters of a worker, those of its zygote included.
+pub(super) const WORKER_FILTERS: usize = 6;
+
 /// Compiled filters, made once in the zygote, in the order of installation.
 pub(crate) struct Filters {
     zygote: Vec<BpfProgram>,
@@ -207,9 +300,10 @@ impl Filters {
         self.zygote.iter().try_for_each(|program| seccompiler::apply_filter(program))
     }
 
-    /// Installs the filters that make a zygote's child a worker.
+    /// Installs the filters that make a zygote's child a worker, in all of its threads
+    /// at once.
     pub(crate) fn install_in_worker(&self) -> Result<(), seccompiler::Error> {
-        self.worker.iter().try_for_each(|program| seccompiler::apply_filter(program))
+        self.worker.iter().try_for_each(|program| seccompiler::apply_filter_all_threads(program))
     }
 }
 
@@ -218,55 +312,55 @@ fn filter(
     matched: SeccompAction,
     otherwise: SeccompAction,
 ) -> Result<BpfProgram, FilterError> {
-    let (private_mapping, no_thread) = (private_mapping()?, no_thread()?);
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         calls.iter().map(|&call| (call, Vec::new())).collect();
-    match matched {
-        SeccompAction::Allow => {
-            rules.entry(libc::SYS_mmap).and_modify(|rules| rules.push(private_mapping.clone()));
-        }
-        _ => {
-            rules.entry(libc::SYS_clone).and_modify(|rules| rules.push(no_thread.clone()));
+    if matched == SeccompAction::Allow {
+        for (call, rules) in &mut rules {
+            *rules = rules_of(*call)?;
         }
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
 }
 
-/// Private mappings only: RLIMIT_DATA does not count shared anonymous memory.
-fn private_mapping() -> Result<SeccompRule, FilterError> {
-    const FLAGS_ARGUMENT: u8 = 3;
-    let flags = SeccompCondition::new(
-        FLAGS_ARGUMENT,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::MaskedEq(libc::MAP_TYPE as u64),
-        libc::MAP_PRIVATE as u64,
-    )?;
-    Ok(SeccompRule::new(vec![flags])?)
+/// What [`ARGUMENTS`] says of a call. Each rule allows it, if all of its conditions
+/// hold; none at all is no question.
+fn rules_of(call: libc::c_long) -> Result<Vec<SeccompRule>, FilterError> {
+    let mut rules: Vec<Vec<SeccompCondition>> = Vec::new();
+    for (_, argument, only) in ARGUMENTS.iter().filter(|(named, ..)| *named == call) {
+        let choices = only.conditions(*argument)?;
+        let before = if rules.is_empty() { vec![Vec::new()] } else { rules };
+        let with = |rule: &Vec<SeccompCondition>, choice: &SeccompCondition| {
+            [&rule[..], std::slice::from_ref(choice)].concat()
+        };
+        rules = before
+            .iter()
+            .flat_map(|rule| choices.iter().map(move |choice| with(rule, choice)))
+            .collect();
+    }
+    rules.into_iter().map(|rule| Ok(SeccompRule::new(rule)?)).collect()
 }
 
-/// Anything but pthread_create's way to make a thread of this process. The
-/// digests and keys of crypto.subtle are computed in one, so that a deadline can
-/// interrupt them.
-fn no_thread() -> Result<SeccompRule, FilterError> {
-    const FLAGS_ARGUMENT: u8 = 0;
-    // glibc 2.36, sysdeps/nptl/create_thread: what every thread is made with.
-    let thread = libc::CLONE_VM
-        | libc::CLONE_FS
-        | libc::CLONE_FILES
-        | libc::CLONE_SYSVSEM
-        | libc::CLONE_SIGHAND
-        | libc::CLONE_THREAD
-        | libc::CLONE_SETTLS
-        | libc::CLONE_PARENT_SETTID
-        | libc::CLONE_CHILD_CLEARTID;
-    let flags = SeccompCondition::new(
-        FLAGS_ARGUMENT,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Ne,
-        u64::from(thread.cast_unsigned()),
-    )?;
-    Ok(SeccompRule::new(vec![flags])?)
+impl Only {
+    /// The conditions of which one must hold.
+    fn conditions(self, argument: u8) -> Result<Vec<SeccompCondition>, FilterError> {
+        use SeccompCmpArgLen::{Dword, Qword};
+        use SeccompCmpOp::{Eq, Le, MaskedEq};
+        let number = |value: libc::c_int| u64::from(value.cast_unsigned());
+        let beside = |bits: libc::c_int| MaskedEq(number(!bits));
+        let wanted: Vec<_> = match self {
+            Bits(bits) => vec![(Dword, beside(bits), 0)],
+            Fixed { value, beside: bits } => vec![(Dword, beside(bits), number(value))],
+            OneOf { values, beside: bits } => {
+                values.iter().map(|&value| (Dword, beside(bits), number(value))).collect()
+            }
+            AtMost(most) => vec![(Dword, Le, number(most))],
+            Null => vec![(Qword, Eq, 0)],
+        };
+        let condition =
+            |(length, test, value)| Ok(SeccompCondition::new(argument, length, test, value)?);
+        wanted.into_iter().map(condition).collect()
+    }
 }
 
 #[cfg(test)]
@@ -284,8 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn arguments_are_those_of_allowed_calls() {
+        assert!(ARGUMENTS.iter().all(|(call, ..)| ALLOWED.contains(call)));
+    }
+
+    #[test]
     fn the_filters_compile() {
         let filters = Filters::compile().unwrap();
         assert_eq!((filters.zygote.len(), filters.worker.len()), (4, 2));
+        assert_eq!(filters.zygote.len() + filters.worker.len(), WORKER_FILTERS);
     }
 }

@@ -458,12 +458,13 @@ fn own_text(maps: &str) -> Option<(usize, usize)> {
     lines.into_iter().next()
 }
 
-/// Sets the nice value of a process, whose claim to the processors becomes smaller
-/// (setpriority(2)); taking it back needs CAP_SYS_NICE.
-pub(crate) fn set_nice(pid: nix::unistd::Pid, nice: libc::c_int) -> io::Result<()> {
-    let pid = libc::id_t::try_from(pid.as_raw()).map_err(io::Error::other)?;
+/// Sets the nice value of all threads of a process group, whose claim to the processors
+/// becomes smaller (setpriority(2)); taking it back needs CAP_SYS_NICE. By process it
+/// would be that of one thread only.
+pub(crate) fn set_nice(group: nix::unistd::Pid, nice: libc::c_int) -> io::Result<()> {
+    let group = libc::id_t::try_from(group.as_raw()).map_err(io::Error::other)?;
     // SAFETY: setpriority(2) takes numbers only and touches no memory of this process.
-    match unsafe { libc::setpriority(libc::PRIO_PROCESS, pid, nice) } {
+    match unsafe { libc::setpriority(libc::PRIO_PGRP, group, nice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

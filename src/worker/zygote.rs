@@ -8,11 +8,14 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use tokio::runtime::Runtime;
 
 use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_UNSEALED};
 use super::connection::Connection;
@@ -26,8 +29,8 @@ use crate::protocol::{
     ZygoteSetup,
 };
 use crate::sandbox::{
-    Filters, SandboxPlan, WARDEN_ARGUMENT, confine_zygote, run_warden, seal_worker, sys,
-    unshare_namespaces,
+    CRYPTO_STACK_BYTES, CRYPTO_THREADS, Filters, SandboxPlan, WARDEN_ARGUMENT, confine_zygote,
+    run_warden, seal_worker, status_bytes, sys, unshare_namespaces, used_memory,
 };
 
 /// The first argument of a zygote's command line.
@@ -71,6 +74,7 @@ fn run_zygote() -> i32 {
     // answer; its zygote ends with its socket.
     sys::default_signals();
     sys::ignore_stop_signals();
+    offer_to_oom_killer();
     let _ = nix::unistd::setsid();
     let setup: ZygoteSetup = match receive_control(control.as_fd()) {
         Ok(Some((setup, _))) => setup,
@@ -109,6 +113,17 @@ fn run_zygote() -> i32 {
         Ok(()) => 0,
         Err(_) => EXIT_LOST,
     }
+}
+
+/// When memory is short the kernel ends the process that has most of it, plus this many
+/// thousandths of all there is: a worker or its zygote before the server, and before
+/// anything else on the machine. A run can be made again, and the server starts another
+/// zygote. Raising it needs no privilege; lowering it back does.
+const OOM_SCORE_ADJUSTMENT: &str = "1000";
+
+/// Where that cannot be written, the process with most memory goes first.
+fn offer_to_oom_killer() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
 struct Zygote {
@@ -150,14 +165,15 @@ impl Zygote {
         let base_data = status_bytes(&status, "VmData:");
         // A fresh isolate reserves its code range after the fork.
         let isolate_bytes = if isolate.is_some() { 0 } else { CODE_RANGE_BYTES };
+        let stacks = (CRYPTO_THREADS * CRYPTO_STACK_BYTES) as u64;
         let plan = SandboxPlan::new(
-            base_data + isolate_bytes + setup.max_memory,
+            base_data + isolate_bytes + stacks + setup.max_memory,
             setup.max_cpu_seconds,
             setup.without.clone(),
         );
         let status = Hello {
             status: confine_zygote(&plan, namespaces, &filters)?,
-            base_memory: status_bytes(&status, "RssAnon:"),
+            base_memory: used_memory(&status),
         };
         let zygote = Self {
             setup,
@@ -268,10 +284,7 @@ fn run_worker(
 ) -> ! {
     alloc::enter_worker();
     let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING_THREADS)
-            .build()?;
+        let runtime = event_loop()?;
         isolate::reseed()?;
         let mut isolate = isolate.unwrap_or_else(|| {
             let _guard = runtime.enter();
@@ -313,8 +326,26 @@ fn run_worker(
     }
 }
 
-/// Threads for crypto.subtle, made when they are needed.
-const BLOCKING_THREADS: usize = 2;
+/// A worker's event loop, and the threads that it will ever have: none can be made
+/// after the seal.
+fn event_loop() -> io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(CRYPTO_THREADS)
+        .thread_stack_size(CRYPTO_STACK_BYTES)
+        .thread_keep_alive(Duration::MAX)
+        .build()?;
+    // One that has nothing to do would be given what the next is made for: they are held
+    // until all are there.
+    let all_there = Arc::new(RwLock::new(()));
+    let held = all_there.write();
+    for _ in 0..CRYPTO_THREADS {
+        let all_there = all_there.clone();
+        runtime.spawn_blocking(move || drop(all_there.read()));
+    }
+    drop(held);
+    Ok(runtime)
+}
 
 fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {
     let micros =
@@ -326,11 +357,4 @@ fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {
         // ru_maxrss is in KiB on Linux, getrusage(2).
         max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10,
     }
-}
-
-/// A size in `/proc/PID/status`, which are in KiB, in bytes.
-fn status_bytes(status: &str, key: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
-    kib.unwrap_or(0u64) << 10
 }

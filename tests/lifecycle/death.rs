@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::processes::{alone, descendants, kill_9, signal, until, workers, zygotes};
 
-const SLEEP: &str = "console.log('before'); await new Promise(r => setTimeout(r, 20000)); 1";
+pub const SLEEP: &str = "console.log('before'); await new Promise(r => setTimeout(r, 20000)); 1";
 
 pub fn config() -> Config {
     Config::default()
@@ -41,7 +41,7 @@ async fn asleep(runtime: &Runtime) -> tokio::task::JoinHandle<Execution> {
 }
 
 /// A run that has printed `before`.
-async fn begun(runtime: &Runtime, request: ExecuteRequest) -> tokio::task::JoinHandle<Execution> {
+pub async fn begun(runtime: &Runtime, request: ExecuteRequest) -> tokio::task::JoinHandle<Execution> {
     let (execution, mut events) = runtime.stream(request);
     let run = tokio::spawn(async move { execution.await.unwrap() });
     let printed = tokio::time::timeout(Duration::from_secs(30), events.next()).await;

@@ -13,3 +13,5 @@ mod embedding;
 mod leaks;
 mod processes;
 mod runtime;
+mod takeover;
+mod workers;

@@ -17,6 +17,7 @@ fn gives_every_layer() -> bool {
     gives
 }
 
+mod arguments;
 mod commands;
 mod layers;
 mod probes;

@@ -3,14 +3,17 @@
 //! This test binary starts itself again for each: the child seals itself as a
 //! worker, makes the call and exits with the errno.
 
+use std::io::{Error, Result};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 /// Names the call that a child makes.
 const PROBE: &str = "CONDUCTOR_PROBE";
 
 /// Exit code of a call that succeeded.
-const SUCCEEDED: i32 = 0;
+pub const SUCCEEDED: i32 = 0;
 
 /// Exit code of a child that could not seal itself.
 const UNSEALED: i32 = 250;
@@ -30,19 +33,26 @@ fn probe(name: &str) -> ExitStatus {
 fn child() {
     let name = std::env::var(PROBE).expect("started by the other tests");
     let zero = 0usize;
+    let mut before = None;
+    let prepare = || thread_made_before().map(|thread| before = Some(thread));
+    let sealed = mcp_conductor::seal_this_process(&[], prepare);
     // SAFETY: the calls have null or small arguments; whatever they do, the
     // process ends right after.
     unsafe {
-        if mcp_conductor::seal_this_thread(&[]).is_err() {
-            libc::_exit(UNSEALED);
-        }
+        let Some((go, answer)) = before.filter(|_| sealed.is_ok()) else { libc::_exit(UNSEALED) };
         let null = std::ptr::null::<u8>();
         let path = c"/etc/passwd".as_ptr();
         let result = match name.as_str() {
             "getpid" => libc::syscall(libc::SYS_getpid),
-            "mmap private" => map(libc::MAP_PRIVATE),
-            "mmap shared" => map(libc::MAP_SHARED),
-            "thread" => i64::from(std::thread::spawn(|| ()).join().is_err()),
+            "getppid" => libc::syscall(libc::SYS_getppid),
+            "getppid in a thread made before" => {
+                go.send(()).unwrap();
+                libc::_exit(answer.recv().unwrap());
+            }
+            "thread" => match thread::Builder::new().spawn(|| ()) {
+                Ok(_) => 0,
+                Err(error) => libc::_exit(error.raw_os_error().unwrap_or(UNSEALED)),
+            },
             "open" => libc::syscall(libc::SYS_open, path, 0),
             "openat" => libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, 0),
             "stat" => libc::syscall(libc::SYS_stat, path, null),
@@ -81,31 +91,55 @@ fn child() {
             "mount" => libc::syscall(libc::SYS_mount, null, null, null, 0, null),
             "perf_event_open" => libc::syscall(libc::SYS_perf_event_open, null, 0, -1, -1, 0),
             "keyctl" => libc::syscall(libc::SYS_keyctl, 0, 0, 0, 0, 0),
-            other => panic!("no probe named {other}"),
+            "sendmsg" => libc::syscall(libc::SYS_sendmsg, 3, null, 0),
+            "recvmsg" => libc::syscall(libc::SYS_recvmsg, 3, null, 0),
+            "sendmmsg" => libc::syscall(libc::SYS_sendmmsg, 3, null, 1, 0),
+            "recvmmsg" => libc::syscall(libc::SYS_recvmmsg, 3, null, 1, 0, null),
+            "setpriority" => libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, -1),
+            "setsockopt" => libc::syscall(libc::SYS_setsockopt, 3, 1, libc::SO_SNDBUF, null, zero),
+            "timer_create" => libc::syscall(libc::SYS_timer_create, 0, null, null),
+            "setitimer" => libc::syscall(libc::SYS_setitimer, 0, null, null),
+            "membarrier" => libc::syscall(libc::SYS_membarrier, 0, 0, 0),
+            "mlock" => libc::syscall(libc::SYS_mlock, null, zero),
+            "mbind" => libc::syscall(libc::SYS_mbind, null, zero, 0, null, zero, 0),
+            "futex_waitv" => libc::syscall(libc::SYS_futex_waitv, null, 0, 0, null, 0),
+            other => super::arguments::call(other),
         };
         let code = if result < 0 { *libc::__errno_location() } else { SUCCEEDED };
         libc::_exit(code);
     }
 }
 
-/// # Safety
-/// None needed: the kernel chooses the address.
-unsafe fn map(sharing: libc::c_int) -> i64 {
-    let flags = sharing | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping at no given address touches nothing that exists.
-    let mapping = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, flags, -1, 0) };
-    if mapping == libc::MAP_FAILED { -1 } else { 0 }
+/// A thread that is there before the seal: told to, it calls getppid and sends the errno.
+fn thread_made_before() -> Result<(Sender<()>, Receiver<i32>)> {
+    let ((go, gone), (answer, answered)) = (channel(), channel());
+    let call = move || {
+        if gone.recv().is_ok() {
+            // SAFETY: no pointers.
+            let result = unsafe { libc::syscall(libc::SYS_getppid) };
+            let errno = Error::last_os_error().raw_os_error();
+            let _ = answer.send(if result < 0 { errno.unwrap_or(UNSEALED) } else { SUCCEEDED });
+        }
+    };
+    thread::Builder::new().spawn(call)?;
+    Ok((go, answered))
 }
 
-fn errno(name: &str) -> i32 {
+pub fn errno(name: &str) -> i32 {
     let status = probe(name);
     status.code().unwrap_or_else(|| panic!("{name}: {status}"))
 }
 
 #[test]
 fn what_v8_needs_succeeds() {
-    for name in ["getpid", "mmap private", "thread"] {
-        assert_eq!(errno(name), SUCCEEDED, "{name}");
+    assert_eq!(errno("getpid"), SUCCEEDED);
+}
+
+/// Those for crypto.subtle are made before, and are sealed as the worker is.
+#[test]
+fn no_thread_can_be_made_and_those_made_before_are_sealed() {
+    for name in ["thread", "getppid", "getppid in a thread made before"] {
+        assert_eq!(errno(name), libc::EPERM, "{name}");
     }
 }
 
@@ -137,7 +171,16 @@ fn everything_else_is_not_permitted() {
         "getdents64",
         "shmget",
         "seccomp",
-        "mmap shared",
+        "sendmmsg",
+        "recvmmsg",
+        "setpriority",
+        "setsockopt",
+        "timer_create",
+        "setitimer",
+        "membarrier",
+        "mlock",
+        "mbind",
+        "futex_waitv",
     ] {
         assert_eq!(errno(name), libc::EPERM, "{name}");
     }
@@ -164,6 +207,8 @@ fn what_only_an_attacker_calls_ends_the_process() {
         "mount",
         "perf_event_open",
         "keyctl",
+        "sendmsg",
+        "recvmsg",
     ] {
         assert_eq!(probe(name).signal(), Some(libc::SIGSYS), "{name}");
     }
