@@ -4,6 +4,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
+import { installWasmStreaming } from "ext:conductor/05_wasm.js";
 import { installFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
 import { toJson } from "ext:conductor/10_value.js";
@@ -58,6 +59,7 @@ const dispatchEvent = uncurryThis(event.EventTarget.prototype.dispatchEvent);
 function start(versions, target) {
   setVersions(versions, target);
   op_set_format_exception_callback(describe);
+  installWasmStreaming();
   userAgentVersion.value = versions.deno;
   ObjectSetPrototypeOf(globalThis, Window.prototype);
   // V8 installs its own after the snapshot, which swallows what a callback throws.

@@ -107,11 +107,13 @@ deno_core::extension!(
     esm_entry_point = "ext:conductor/99_main.js",
     esm = [
         dir "js",
+        "00_detach.js",
         "01_errors.js",
         "02_io.js",
         "03_broker.js",
         "04_files.js",
         "05_fetch.js",
+        "05_wasm.js",
         "06_command.js",
         "07_env.js",
         "08_permissions.js",
