@@ -8,6 +8,7 @@ import { installWasmStreaming } from "ext:conductor/05_wasm.js";
 import { installFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
 import { toJson } from "ext:conductor/10_value.js";
+import { lockClasses, lockSymbols } from "ext:conductor/13_lock.js";
 import {
   event,
   installGlobals,
@@ -23,6 +24,7 @@ const {
   ObjectPrototypeIsPrototypeOf,
   ObjectSetPrototypeOf,
   TypeError,
+  Uint8Array,
   uncurryThis,
 } = primordials;
 
@@ -33,6 +35,9 @@ delete Intl.v8BreakIterator;
 setNoColorFns(() => true, () => true);
 installGlobals();
 installMcp();
+lockSymbols(globalThis);
+lockClasses(globalThis);
+lockClasses(Deno);
 
 // A handler that calls preventDefault() keeps the run going, as in Deno.
 core.setUnhandledPromiseRejectionHandler((promise, reason) => {
@@ -60,6 +65,10 @@ function start(versions, target) {
   setVersions(versions, target);
   op_set_format_exception_callback(describe);
   installWasmStreaming();
+  // Rust says in these two bytes that a rejection waits. deno_core's script would
+  // then take it in an array that calls setters of Array.prototype while Rust's
+  // list is borrowed; Rust itself hands it over at the end of each turn.
+  core.__setTickInfo(new Uint8Array(2));
   userAgentVersion.value = versions.deno;
   ObjectSetPrototypeOf(globalThis, Window.prototype);
   // V8 installs its own after the snapshot, which swallows what a callback throws.

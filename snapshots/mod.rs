@@ -121,6 +121,7 @@ deno_core::extension!(
         "10_value.js",
         "11_globals.js",
         "12_mcp.js",
+        "13_lock.js",
         "99_main.js",
     ],
     lazy_loaded_js = [dir "js", "00_ops.js"],

@@ -16,7 +16,7 @@ const weakHas = uncurry(WeakSet.prototype.has), weakAdd = uncurry(WeakSet.protot
 const mapGet = uncurry(Map.prototype.get), mapSet = uncurry(Map.prototype.set);
 const mapForEach = uncurry(Map.prototype.forEach), setForEach = uncurry(Set.prototype.forEach);
 const matches = uncurry(RegExp.prototype.test);
-const { isView } = ArrayBuffer, { keyFor } = Symbol;
+const { isView } = ArrayBuffer, { isArray } = Array;
 const { ReadableStream: Stream, setTimeout: later, clearTimeout: never, Promise: Later } = globalThis;
 
 const isObject = (v) => typeof v === "object" && v !== null || typeof v === "function";
@@ -38,14 +38,12 @@ mine(noop);
 // 1. What can be reached without replacing anything.
 const known = new Set();
 const knownTexts = new Set();
-const knownSymbols = new Set();
 const NATIVE = /^function \(\) \{ \[native code\] \}$/;
 
 function learn(begin) {
   const queue = [begin];
   for (let i = 0; i < queue.length; i++) {
     const object = queue[i];
-    if (typeof object === "symbol") add(knownSymbols, object);
     if (!isObject(object) || has(known, object)) continue;
     add(known, object);
     if (typeof object === "function") add(knownTexts, textOf(object));
@@ -67,69 +65,63 @@ function learn(begin) {
 }
 
 // 2. What a replacement is handed.
-const CORE = /^(ops|core|primordials|internals|loadExtScript|__bootstrap|bootstrap|__conductor|registerErrorClass|evalContext)$/;
+const CORE = new RegExp("^(" + ["ops", "core", "primordials", "internals", "loadExtScript", "__bootstrap", "bootstrap",
+  "__conductor", "registerErrorClass", "evalContext", "setUpAsyncStub", "uncurryThis", "SafeMap"].join("|") + ")$");
 const OP = /^op_|^ext:/;
-const findings = new Map();
-let busy = 0, where = "", looked = new WeakSet();
+// What is of deno_core, and functions of the platform's scripts that no program comes by otherwise.
+const leaks = new Map(), foreign = new Map();
+let busy = 0, where = ""; const looked = new WeakSet();
 
-function found(what, how) {
-  const at = mapGet(findings, what);
-  if (at === undefined) mapSet(findings, what, `${how} (${where})`);
+function leak(what, how) {
+  if (mapGet(leaks, what) === undefined) mapSet(leaks, what, `${how} in ${where}`);
 }
 
 // Looks at a value and at what it leads to, without running any of its code.
-function look(value, how, depth = 0) {
-  if (typeof value === "symbol") {
-    if (!has(knownSymbols, value) && keyFor(value) === undefined) found(`symbol ${String(value)}`, how);
-    return;
-  }
+function look(value, how, depth = 0, state = false) {
   if (!isObject(value) || has(known, value) || weakHas(own, value) || weakHas(looked, value)) return;
   if (depth > MAX_DEPTH) return;
   weakAdd(looked, value);
-  if (typeof value === "function") lookAtFunction(value, how);
+  if (typeof value === "function") lookAtFunction(value, how, state);
   if (isPromise(value)) {
     then(value, mine((v) => quietly(() => look(v, how + " resolved", depth + 1))), mine((v) =>
       quietly(() => look(v, how + " rejected", depth + 1))));
   }
   if (isView(value)) return;
   const prototype = getPrototypeOf(value);
+  // Whoever has an object of the platform can read its state, under its symbols.
+  if (has(known, prototype) && !has(plain, prototype)) state = true;
   if (prototype !== null && !has(known, prototype)) {
-    if (!weakHas(own, prototype)) found(`prototype of ${describe(prototype)}`, how);
-    look(prototype, `${how}.__proto__`, depth + 1);
+    look(prototype, `${how}.__proto__`, depth + 1, state);
   }
   try {
-    mapForEach(value, (v, k) => (look(k, how, depth + 1), look(v, how, depth + 1)));
+    mapForEach(value, (v, k) => (look(k, how, depth + 1, state), look(v, how, depth + 1, state)));
   } catch { /* no Map */ }
   try {
-    setForEach(value, (v) => look(v, how, depth + 1));
+    setForEach(value, (v) => look(v, how, depth + 1, state));
   } catch { /* no Set */ }
   const keys = ownKeys(value);
   for (let i = 0; i < keys.length && i < MAX_KEYS; i++) {
     const key = keys[i], name = String(key);
-    if (typeof key === "string" ? matches(CORE, key) || matches(OP, key) : false) {
-      found(`LEAK: key ${name}`, how);
-    }
-    look(key, how, depth + 1);
+    if (typeof key === "string" && (matches(CORE, key) || matches(OP, key))) leak(`key ${name}`, how);
     const { value: item, get, set } = getOwnPropertyDescriptor(value, key);
-    look(item, `${how}.${name}`, depth + 1);
-    look(get, `${how}.get ${name}`, depth + 1);
-    look(set, `${how}.set ${name}`, depth + 1);
+    look(item, `${how}.${name}`, depth + 1, state);
+    look(get, `${how}.get ${name}`, depth + 1, state);
+    look(set, `${how}.set ${name}`, depth + 1, state);
   }
 }
 const MAX_DEPTH = 5, MAX_KEYS = 400;
 
-function lookAtFunction(value, how) {
-  const name = getOwnPropertyDescriptor(value, "name")?.value;
-  if (typeof name === "string" && matches(OP, name)) found(`LEAK: ${name}`, how);
-  const text = textOf(value);
-  // V8's resolving functions, and each object's own copy of a function that can be reached.
-  if (has(knownTexts, text) || matches(NATIVE, text) && name === "") return;
-  found(`function ${name}: ${text.slice(0, 120)}`, how);
-}
+// What holds nothing of the platform's but what the platform puts into it.
+const plain = new Set([Object, Array, Function, Promise, Map, Set, WeakMap, WeakSet, async function () {}.constructor,
+  function* () {}.constructor, async function* () {}.constructor].map((c) => c.prototype));
 
-function describe(object) {
-  const constructor = getOwnPropertyDescriptor(object, "constructor")?.value;
-  return `${constructor?.name ?? "?"} {${ownKeys(object).slice(0, 8).map(String)}}`;
+function lookAtFunction(value, how, state) {
+  const name = getOwnPropertyDescriptor(value, "name")?.value;
+  if (typeof name === "string" && matches(OP, name)) leak(name, how);
+  const text = textOf(value);
+  // Whoever has an object of the platform has its functions; V8's resolving functions are nobody's.
+  if (state || has(knownTexts, text) || matches(NATIVE, text) && name === "") return;
+  if (mapGet(foreign, text) === undefined) mapSet(foreign, text, [value, how]);
 }
 
 // The recorder's own work goes through whatever it has replaced.
@@ -144,7 +136,7 @@ function quietly(f) {
 
 // 3. Replacements. Each does what the original does, unless `hostile` says otherwise.
 const hits = new Map();
-let hostile = null;
+let hostile = null, spying = false;
 
 function note(id, how, receiver, args) {
   quietly(() => {
@@ -156,26 +148,32 @@ function note(id, how, receiver, args) {
   });
 }
 
+function misbehave() {
+  const { once, act } = hostile;
+  if (once) hostile = null;
+  return act();
+}
+
 const wrappers = new Map();
 function wrapped(original, id) {
   if (typeof original !== "function" || weakHas(own, original)) return original;
   let wrapper = mapGet(wrappers, original);
   if (wrapper !== undefined) return wrapper;
-  wrapper = new Proxy(original, {
+  wrapper = new Proxy(original, mine({
     __proto__: null,
     apply(target, receiver, args) {
       if (busy) return apply(target, receiver, args);
       note(id, id, receiver, args);
-      return hostile?.id === id ? hostile.call(target, receiver, args) : apply(target, receiver, args);
+      return hostile?.id === id ? misbehave() : apply(target, receiver, args);
     },
     construct(target, args, newTarget) {
       if (busy) return construct(target, args, newTarget === wrapper ? target : newTarget);
       note(id, `new ${id}`, newTarget, args);
-      const made = construct(target, target === Later ? [spied(args[0], id)] : args,
-        newTarget === wrapper ? target : newTarget);
-      return Array.isArray(made) ? spiedArray(made, id) : made;
+      const given = target === Later ? quietly(() => [spied(args[0], id)]) : args;
+      const made = construct(target, given, newTarget === wrapper ? target : newTarget);
+      return quietly(() => spying && isArray(made) ? spiedArray(made, id) : made);
     },
-  });
+  }));
   mapSet(wrappers, original, mine(wrapper));
   return wrapper;
 }
@@ -193,20 +191,21 @@ function spied(executor, id) {
 
 // An array that sees what is put into it: the species of map(), filter() and others.
 function spiedArray(array, id) {
-  const proxy = new Proxy(array, {
+  const proxy = new Proxy(array, mine({
     __proto__: null,
     defineProperty(target, key, descriptor) {
       if (!busy) note(id, `element of ${id}`, undefined, [descriptor.value]);
       return defineProperty(target, key, descriptor);
     },
-  });
+  }));
   return mine(proxy);
 }
 
 // Replaces one property. Returns what undoes it.
 function replace(object, key, id) {
   const before = getOwnPropertyDescriptor(object, key);
-  if (before === undefined) return undefined;
+  // V8 looks for the number itself, and makes no stacks without it.
+  if (before === undefined || key === "stackTraceLimit") return undefined;
   if (!before.configurable) {
     if (!before.writable || typeof before.value !== "function" || key === "prototype") return undefined;
     return define(object, key, { ...before, value: wrapped(before.value, id) }, before);
@@ -220,8 +219,8 @@ function replace(object, key, id) {
   const get = mine(function () {
     if (busy) return value;
     note(id, `read of ${id}`, this, []);
-    if (hostile?.id === id && hostile.get) return hostile.get(this, value);
-    return wrapped(value, id);
+    if (hostile?.id === id) return misbehave();
+    return quietly(() => wrapped(value, id));
   });
   const set = mine(function (v) {
     if (!busy) note(id, `write of ${id}`, this, [v]);
@@ -239,11 +238,11 @@ function replace(object, key, id) {
 
 function define(object, key, now, before) {
   if (!defineProperty(object, key, now)) return undefined;
-  return () => {
+  return mine(() => {
     // What was replaced last comes back, whatever a scenario has made of it.
     deleteProperty(object, key);
     defineProperty(object, key, before);
-  };
+  });
 }
 
 // A property that is nowhere: what is read or written by that name.
@@ -252,7 +251,7 @@ function trap(object, key, id) {
   const get = mine(function () {
     if (busy) return undefined;
     note(id, `read of ${id}`, this, []);
-    return hostile?.id === id && hostile.get ? hostile.get(this, undefined) : undefined;
+    return hostile?.id === id ? misbehave() : undefined;
   });
   const set = mine(function (v) {
     if (!busy) note(id, `write of ${id}`, this, [v]);
@@ -290,7 +289,7 @@ function targets() {
     [[].values().map(noop), "IteratorHelper"],
     [new Intl.Segmenter().segment("").__proto__, "Segments"],
   ]) {
-    for (let o = getPrototypeOf(iterator), i = 0; o && o !== Object.prototype; o = getPrototypeOf(o), i++) {
+    for (let o = getPrototypeOf(iterator), i = 0; o && o !== Object.prototype && o !== Function.prototype; o = getPrototypeOf(o), i++) {
       begin.push([o, `%${name}${"^".repeat(i)}%`]);
     }
   }

@@ -59,6 +59,7 @@ const scenarios = {
     return parts;
   },
   directories: async () => {
+    await attempt(() => Deno.remove("sweep.d", { recursive: true }));
     await Deno.mkdir("sweep.d/a/b", { recursive: true });
     Deno.mkdirSync("sweep.d/c");
     await Deno.writeTextFile("sweep.d/f", "");
@@ -147,7 +148,7 @@ const scenarios = {
     const controller = new AbortController();
     const pending = fetch("http://nowhere.invalid/", { signal: controller.signal });
     controller.abort();
-    return await attempt(() => pending);
+    return [await attempt(() => pending)];
   },
   responses: async () => {
     const stream = new Response(new Blob(["x"]).stream());
@@ -385,8 +386,6 @@ const scenarios = {
     port1.postMessage({ port: inner.port1, buffer }, [inner.port1, buffer]);
     const event = await got;
     port1.postMessage(1);
-    const stream = new ReadableStream();
-    await attempt(() => port1.postMessage(stream, [stream]));
     await attempt(() => port1.postMessage(noop));
     port1.close();
     port2.close();
@@ -395,8 +394,9 @@ const scenarios = {
     return [event.data, event.ports];
   },
   transferredStreams: async () => {
-    const stream = structuredClone(new Blob(["x"]).stream(), { transfer: [] });
-    return stream;
+    const stream = ReadableStream.from(["x"]);
+    const moved = structuredClone(stream, { transfer: [stream] });
+    return [await collect(moved), await attempt(() => structuredClone(stream))];
   },
   // Deno.
   commands: async () => {
