@@ -1,8 +1,11 @@
 //! Makes the startup snapshot from `js/` and the scripts of the `deno_*` crates.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use deno_core::snapshot::{CreateSnapshotOptions, create_snapshot};
+use deno_core::{ModuleCodeString, ModuleName, SourceMapData};
+use deno_error::JsErrorBox;
 
 /// As `crate::protocol` in the library, for the ops.
 #[path = "src/protocol/operation.rs"]
@@ -27,7 +30,7 @@ fn main() {
             startup_snapshot: None,
             skip_op_registration: false,
             extensions,
-            extension_transpiler: None,
+            extension_transpiler: Some(Rc::new(patch)),
             with_runtime_cb: None,
         },
         None,
@@ -61,4 +64,64 @@ fn add_scripts(extensions: &mut [deno_core::Extension]) {
     let all = own.iter().chain(scripts.iter().flat_map(|files| files.iter()));
     let all = all.chain([&tls]);
     last.lazy_loaded_js_files = all.cloned().collect::<Vec<_>>().into();
+}
+
+/// Where scripts of Deno's crates read what a program may have replaced: a global,
+/// a static method, a method of the object in question. Each is said with the text
+/// that is there and the text that takes it before any program exists.
+const PATCHES: &[(&str, &str, &str)] = &[
+    (
+        "ext:deno_web/08_text_encoding.js",
+        "const webidl = core.loadExtScript(\"ext:deno_webidl/00_webidl.js\");\n",
+        "const webidl = core.loadExtScript(\"ext:deno_webidl/00_webidl.js\");\n\
+         const { TransformStream } = core.loadExtScript(\"ext:deno_web/06_streams.js\");\n",
+    ),
+    (
+        "ext:deno_fetch/22_body.js",
+        "      stream = ReadableStream.from(object.open());\n",
+        "      stream = readableStreamFrom(object.open());\n",
+    ),
+    (
+        "ext:deno_fetch/22_body.js",
+        "webidl.converters[\"async_sequence<Uint8Array>\"] =",
+        "const readableStreamFrom = primordials.FunctionPrototypeBind(\
+         ReadableStream.from, ReadableStream);\n\
+         webidl.converters[\"async_sequence<Uint8Array>\"] =",
+    ),
+    (
+        "ext:deno_web/02_event.js",
+        "  // HTML specification section 8.1.7.1\n",
+        "  const { addEventListener = EventTarget.prototype.addEventListener } = emitter;\n",
+    ),
+    (
+        "ext:deno_web/02_event.js",
+        "        this.addEventListener(name, handlerWrapper);\n",
+        "        FunctionPrototypeCall(addEventListener, this, name, handlerWrapper);\n",
+    ),
+    (
+        "ext:deno_web/10_filereader.js",
+        "      this.addEventListener(name, handlerWrapper);\n",
+        "      FunctionPrototypeCall(addEventListener, this, name, handlerWrapper);\n",
+    ),
+    (
+        "ext:deno_web/10_filereader.js",
+        "function makeWrappedHandler(handler) {\n",
+        "const { addEventListener } = EventTarget.prototype;\n\n\
+         function makeWrappedHandler(handler) {\n",
+    ),
+];
+
+/// A script with its patches. A text that is not there once fails the build: the
+/// new version of the crate is to be read.
+fn patch(
+    specifier: ModuleName,
+    mut code: ModuleCodeString,
+) -> Result<(ModuleCodeString, Option<SourceMapData>), JsErrorBox> {
+    for (_, before, after) in PATCHES.iter().filter(|(script, ..)| *script == specifier.as_str()) {
+        if code.as_str().matches(before).count() != 1 {
+            return Err(JsErrorBox::generic(format!("{specifier} has not once: {before}")));
+        }
+        code = code.as_str().replace(before, after).into();
+    }
+    Ok((code, None))
 }

@@ -9,7 +9,7 @@ import {
   op_conductor_place,
 } from "ext:core/ops";
 import { errors } from "ext:conductor/01_errors.js";
-const { ObjectPrototypeIsPrototypeOf, String } = primordials;
+const { ObjectPrototypeIsPrototypeOf, ReflectApply, String } = primordials;
 
 const { URLPrototype } = core.loadExtScript("ext:deno_web/00_url.js");
 const { pathFromURL } = core.loadExtScript("ext:deno_web/00_infra.js");
@@ -35,8 +35,8 @@ const ops = core.loadExtScript("ext:conductor/00_ops.js");
 
 // An op in both forms, Deno's names of which end in _sync and _async.
 function pair(name, operation) {
-  ops[`${name}_sync`] = (...args) => callSync(operation(...args));
-  ops[`${name}_async`] = (...args) => call(operation(...args));
+  ops[`${name}_sync`] = (...args) => callSync(ReflectApply(operation, undefined, args));
+  ops[`${name}_async`] = (...args) => call(ReflectApply(operation, undefined, args));
 }
 
 // What has no place here, with the reason.

@@ -15,6 +15,7 @@ const {
   Number,
   NumberMAX_SAFE_INTEGER,
   RangeError,
+  ReflectApply,
   SymbolAsyncIterator,
   TypeError,
   Uint8Array,
@@ -199,8 +200,8 @@ stat("op_fs_file_stat", (handle) => ({
 
 // What works on an open file needs no grant any more, so no place is taken.
 function onFile(sync, promise, operation) {
-  ops[sync] = (...args) => op_conductor_call_sync(operation(...args));
-  ops[promise] = (...args) => op_conductor_call(operation(...args));
+  ops[sync] = (...args) => op_conductor_call_sync(ReflectApply(operation, undefined, args));
+  ops[promise] = (...args) => op_conductor_call(ReflectApply(operation, undefined, args));
 }
 onFile("op_fs_seek_sync", "op_fs_seek_async", (handle, offset, whence) => {
   const from = WHENCE[whence];

@@ -17,7 +17,6 @@ import { op_conductor_exceeded } from "ext:core/ops";
 const {
   ArrayBufferIsView,
   ArrayIsArray,
-  ArrayPrototypeJoin,
   ArrayPrototypePush,
   BigIntPrototypeToString,
   BigIntPrototypeValueOf,
@@ -29,6 +28,7 @@ const {
   NumberIsFinite,
   NumberPrototypeValueOf,
   ObjectKeys,
+  ObjectSetPrototypeOf,
   RegExpPrototypeToString,
   SafeSet,
   SetPrototypeForEach,
@@ -64,17 +64,23 @@ const DEPTH = "depth";
 const SIZE = "size";
 const OMIT = undefined;
 
+// A list that calls no setter of Array.prototype or Object.prototype.
+const list = () => ObjectSetPrototypeOf([], null);
+
 class Writer {
+  #left;
+  #maxDepth;
+  #open = new SafeSet();
+
   constructor(maxBytes, maxDepth) {
-    this.left = maxBytes;
-    this.maxDepth = maxDepth;
-    this.open = new SafeSet();
+    this.#left = maxBytes;
+    this.#maxDepth = maxDepth;
   }
 
   // JSON text grows only here, so that a value stops at its limit and not after.
   text(text) {
-    this.left -= text.length;
-    if (this.left < 0) op_conductor_exceeded(SIZE);
+    this.#left -= text.length;
+    if (this.#left < 0) op_conductor_exceeded(SIZE);
     return text;
   }
 
@@ -104,15 +110,15 @@ class Writer {
   }
 
   object(value, key, depth) {
-    if (SetPrototypeHas(this.open, value)) return this.string("[Circular]");
-    if (depth >= this.maxDepth) op_conductor_exceeded(DEPTH);
-    SetPrototypeAdd(this.open, value);
+    if (SetPrototypeHas(this.#open, value)) return this.string("[Circular]");
+    if (depth >= this.#maxDepth) op_conductor_exceeded(DEPTH);
+    SetPrototypeAdd(this.#open, value);
     try {
       return this.contents(value, key, depth + 1);
     } catch (error) {
       return this.string(new Thrown(error).text);
     } finally {
-      SetPrototypeDelete(this.open, value);
+      SetPrototypeDelete(this.#open, value);
     }
   }
 
@@ -140,7 +146,7 @@ class Writer {
     if (isNativeError(value)) return this.error(value, read, depth);
     if (isMap(value)) return this.map(value, depth);
     if (isSet(value)) {
-      const items = [];
+      const items = list();
       SetPrototypeForEach(value, (item) => ArrayPrototypePush(items, item));
       return this.array(items.length, (i) => items[i], depth);
     }
@@ -159,12 +165,13 @@ class Writer {
     if (isPromise(value)) return this.string("[Promise]");
     if (isWeakMap(value)) return this.string("[WeakMap]");
     if (isWeakSet(value)) return this.string("[WeakSet]");
-    return this.properties(value, [], depth);
+    this.text("{}");
+    return this.properties(value, "", null, depth);
   }
 
   array(length, item, depth) {
     this.text("[]");
-    const parts = [];
+    let parts = "";
     for (let i = 0; i < length; i++) {
       let text;
       try {
@@ -172,80 +179,77 @@ class Writer {
       } catch (error) {
         text = this.string(new Thrown(error).text);
       }
-      ArrayPrototypePush(parts, text === OMIT ? this.text("null") : text);
+      text = text === OMIT ? this.text("null") : text;
+      parts = i === 0 ? text : `${parts},${text}`;
       this.text(",");
     }
-    return `[${ArrayPrototypeJoin(parts, ",")}]`;
+    return `[${parts}]`;
   }
 
   map(value, depth) {
-    const pairs = [];
+    const pairs = list();
     let named = true;
     MapPrototypeForEach(value, (item, key) => {
       named &&= typeof key === "string";
       ArrayPrototypePush(pairs, [key, item]);
     });
     if (!named) return this.array(pairs.length, (i) => pairs[i], depth);
-    return this.entries(pairs, depth);
+    this.text("{}");
+    let text = "";
+    for (let i = 0; i < pairs.length; i++) text = this.member(text, pairs[i][0], pairs[i][1], depth);
+    return `{${text}}`;
   }
 
   error(value, read, depth) {
-    const fields = [];
+    this.text("{}");
+    const known = new SafeSet();
+    let text = "";
     const field = (name) => {
       const found = read(() => value[name]);
-      if (found !== undefined) ArrayPrototypePush(fields, [name, found]);
+      if (found === undefined) return;
+      SetPrototypeAdd(known, name);
+      text = this.member(text, name, found, depth);
     };
     field("name");
     field("message");
     field("stack");
     field("cause");
     field("errors");
-    return this.properties(value, fields, depth);
+    return this.properties(value, text, known, depth);
   }
 
-  // Own enumerable string keys, after the fields that are already known.
-  properties(value, fields, depth) {
-    let keys;
-    try {
-      keys = ObjectKeys(value);
-    } catch (error) {
-      return this.string(new Thrown(error).text);
-    }
-    const known = new SafeSet();
-    for (let i = 0; i < fields.length; i++) SetPrototypeAdd(known, fields[i][0]);
+  // Own enumerable string keys, after the members that are already there.
+  properties(value, text, known, depth) {
+    const keys = ObjectKeys(value);
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i];
-      if (SetPrototypeHas(known, key)) continue;
+      if (known !== null && SetPrototypeHas(known, key)) continue;
       let item;
       try {
         item = value[key];
       } catch (error) {
         item = new Thrown(error);
       }
-      ArrayPrototypePush(fields, [key, item]);
+      text = this.member(text, key, item, depth);
     }
-    return this.entries(fields, depth);
+    return `{${text}}`;
   }
 
-  entries(entries, depth) {
-    this.text("{}");
-    const parts = [];
-    for (let i = 0; i < entries.length; i++) {
-      const key = entries[i][0];
-      const item = entries[i][1];
-      const text = item instanceof Thrown
-        ? this.string(item.text)
-        : this.value(item, null, key, depth);
-      if (text === OMIT) continue;
-      ArrayPrototypePush(parts, `${this.string(key)}:${text}`);
-      this.text(":,");
-    }
-    return `{${ArrayPrototypeJoin(parts, ",")}}`;
+  // The members so far, and one more.
+  member(members, key, item, depth) {
+    const text = item instanceof Thrown
+      ? this.string(item.text)
+      : this.value(item, null, key, depth);
+    if (text === OMIT) return members;
+    const member = `${this.string(key)}:${text}`;
+    this.text(":,");
+    return members === "" ? member : `${members},${member}`;
   }
 }
 
 // What reading a property threw, as text.
 class Thrown {
+  text;
   constructor(error) {
     let text;
     try {

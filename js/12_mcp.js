@@ -22,6 +22,10 @@ const {
 
 // A call that the tool itself says has failed.
 class McpToolError extends Error {
+  server;
+  tool;
+  content;
+
   constructor(message, server, tool, content) {
     super(message);
     this.server = server;

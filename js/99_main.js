@@ -4,9 +4,11 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
+import { installWasmStreaming } from "ext:conductor/05_wasm.js";
 import { installFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
 import { toJson } from "ext:conductor/10_value.js";
+import { lockClasses, lockSymbols } from "ext:conductor/13_lock.js";
 import {
   event,
   installGlobals,
@@ -22,6 +24,7 @@ const {
   ObjectPrototypeIsPrototypeOf,
   ObjectSetPrototypeOf,
   TypeError,
+  Uint8Array,
   uncurryThis,
 } = primordials;
 
@@ -32,6 +35,9 @@ delete Intl.v8BreakIterator;
 setNoColorFns(() => true, () => true);
 installGlobals();
 installMcp();
+lockSymbols(globalThis);
+lockClasses(globalThis);
+lockClasses(Deno);
 
 // A handler that calls preventDefault() keeps the run going, as in Deno.
 core.setUnhandledPromiseRejectionHandler((promise, reason) => {
@@ -58,6 +64,11 @@ const dispatchEvent = uncurryThis(event.EventTarget.prototype.dispatchEvent);
 function start(versions, target) {
   setVersions(versions, target);
   op_set_format_exception_callback(describe);
+  installWasmStreaming();
+  // Rust says in these two bytes that a rejection waits. deno_core's script would
+  // then take it in an array that calls setters of Array.prototype while Rust's
+  // list is borrowed; Rust itself hands it over at the end of each turn.
+  core.__setTickInfo(new Uint8Array(2));
   userAgentVersion.value = versions.deno;
   ObjectSetPrototypeOf(globalThis, Window.prototype);
   // V8 installs its own after the snapshot, which swallows what a callback throws.

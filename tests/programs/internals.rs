@@ -181,3 +181,121 @@ fn callers_cannot_be_read_from_callbacks_of_the_platform() {
 fn native_syntax_is_off() {
     assert_eq!(error("new Function('return %DebugPrint({})')()").detail.name, "SyntaxError");
 }
+
+#[test]
+fn a_replaced_call_is_handed_no_op() {
+    let source = r#"
+        const { call } = Function.prototype, seen: string[] = [];
+        Function.prototype.call = function (this: any, ...args: any[]) {
+          if (/^op_/.test(this?.name)) seen.push(this.name);
+          if (args[0] !== null && typeof args[0] === "object" && "ops" in args[0]) seen.push("core");
+          return Reflect.apply(this, args[0], args.slice(1));
+        } as any;
+        await Deno.readTextFile("/x").catch(() => {});
+        await crypto.subtle.digest("SHA-256", new Uint8Array());
+        await (await fetch("data:,x")).text();
+        const { port1, port2 } = new MessageChannel();
+        const got = new Promise((done) => port2.onmessage = done);
+        port1.postMessage(1);
+        await got;
+        port1.close();
+        Function.prototype.call = call;
+        seen"#;
+    assert_eq!(value(source), json!([]));
+}
+
+#[test]
+fn accessors_of_object_prototype_are_handed_no_table_of_ops() {
+    let source = r#"
+        const names = ["ops", "core", "internals", "primordials", "op_fs_open_sync", "rid", "handle",
+          "client", "signal", "window", "pull", "size", "highWaterMark", "autoAllocateChunkSize"];
+        const hit: string[] = [];
+        for (const name of names) {
+          Object.defineProperty(Object.prototype, name, {
+            configurable: true,
+            get() { if (this && ("op_conductor_call" in this || "loadExtScript" in this)) hit.push(name) },
+            set(value) {
+              Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+            },
+          });
+        }
+        await Deno.readTextFile("/x").catch(() => {});
+        await (await fetch("data:,x")).text();
+        new Request("http://a/", { method: "POST", body: "x" });
+        for (const name of names) delete (Object.prototype as any)[name];
+        hit"#;
+    assert_eq!(value(source), json!([]));
+}
+
+#[test]
+fn timers_are_handed_to_no_setter_of_array_prototype() {
+    let source = r#"
+        const seen: any[] = [];
+        for (let i = 0; i < 8; i++) {
+          Object.defineProperty(Array.prototype, i, {
+            configurable: true,
+            set(value) {
+              if (value !== null && typeof value === "object" && "expiry" in value) seen.push(`${value}`);
+              Object.defineProperty(this, i, { value, writable: true, enumerable: true, configurable: true });
+            },
+          });
+        }
+        await Promise.all([3, 1, 2, 5, 4].map((ms) => new Promise((done) => setTimeout(done, ms))));
+        for (let i = 0; i < 8; i++) delete Array.prototype[i];
+        seen"#;
+    assert_eq!(value(source), json!([]));
+}
+
+#[test]
+fn methods_under_symbols_of_the_platform_cannot_be_replaced() {
+    let source = r#"
+        const open: string[] = [];
+        const shared = new Set<unknown>(Reflect.ownKeys(Symbol).map((key) => (Symbol as any)[key]));
+        for (const name of Reflect.ownKeys(globalThis)) {
+          for (let c = (globalThis as any)[name]; typeof c === "function" && c.prototype; c = Object.getPrototypeOf(c)) {
+            for (const object of [c, c.prototype]) {
+              for (const key of Object.getOwnPropertySymbols(object)) {
+                if (shared.has(key) || Symbol.keyFor(key) !== undefined) continue;
+                const { writable, configurable, value } = Object.getOwnPropertyDescriptor(object, key)!;
+                if (configurable || typeof value === "function" && writable) open.push(`${c.name} ${String(key)}`);
+              }
+            }
+          }
+        }
+        [open, Object.getOwnPropertySymbols(AbortSignal.prototype).length > 3]"#;
+    assert_eq!(value(source), json!([[], true]));
+}
+
+#[test]
+fn a_forged_file_reaches_only_what_the_program_has() {
+    let source = r#"
+        const attempt = (f: () => unknown) => { try { return `${f()}` } catch (e) { return (e as Error).name } };
+        const File = Deno.FsFile as any, read = File.prototype.readSync;
+        [attempt(() => new File(3)), attempt(() => new File(3, Symbol("Deno.internal.FsFile"))),
+          attempt(() => read.call(Object.create(File.prototype), new Uint8Array(1)))]"#;
+    assert_eq!(value(source), json!(["TypeError", "TypeError", "TypeError"]));
+}
+
+#[test]
+fn a_value_is_converted_whatever_object_prototype_has() {
+    let source = r#"
+        for (const key of ["0", "left", "maxDepth", "open", "text"]) {
+          Object.defineProperty(Object.prototype, key, {
+            configurable: true,
+            set() { throw new Error("LEAK:" + key) },
+            get() { return 1 },
+          });
+        }
+        ({ a: [1, 2, { b: new Map([["x", 1]]) }] })"#;
+    assert_eq!(value(source), json!({ "a": [1, 2, { "b": { "x": 1 } }] }));
+}
+
+#[test]
+fn callers_of_sloppy_functions_are_not_shown() {
+    let source = "
+        const look = new Function('return [arguments.callee.caller, this.caller]');
+        let seen: any;
+        new Blob([{ toString() { seen = look.call(look); return '' } } as any]);
+        seen.every((caller: unknown) => caller === null || caller === undefined)";
+    assert_eq!(value(source), true);
+}

@@ -2,6 +2,7 @@
 //! errors, output, the platform, and programs that mean harm.
 
 mod behaviour;
+mod callbacks;
 mod capture;
 mod common;
 mod crypto;
@@ -15,5 +16,6 @@ mod limits;
 mod output;
 mod platform;
 mod random;
+mod replaced;
 mod streams;
 mod typescript;

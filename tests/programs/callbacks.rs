@@ -1,0 +1,197 @@
+//! What V8 leaves to the program around it: each works, or is an error. None ends
+//! the worker.
+
+use mcp_conductor::ErrorKind;
+use serde_json::json;
+
+use super::common::{error, run, value};
+
+/// The header of an empty WebAssembly module, and a response that holds it.
+const MODULE: &str = "
+    const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+    const headers = { 'content-type': 'application/wasm' };
+    const wasm = (body: any = bytes, init: any = {}) => new Response(body, { headers, ...init });
+    const failure = async (f: () => unknown) => {
+      try { await f(); return 'done' } catch (e) { return `${e}` }
+    };";
+
+#[test]
+fn webassembly_is_compiled_from_a_response() {
+    let source = format!(
+        "{MODULE}
+        const module = await WebAssembly.compileStreaming(wasm());
+        const {{ instance }} = await WebAssembly.instantiateStreaming(Promise.resolve(wasm()));
+        const streamed = await WebAssembly.compileStreaming(wasm(new Blob([bytes]).stream()));
+        const fetched = fetch('data:application/wasm;base64,AGFzbQEAAAA=');
+        [module instanceof WebAssembly.Module, instance instanceof WebAssembly.Instance,
+          streamed instanceof WebAssembly.Module,
+          await WebAssembly.compileStreaming(fetched) instanceof WebAssembly.Module]"
+    );
+    assert_eq!(value(source), json!([true, true, true, true]));
+}
+
+#[test]
+fn webassembly_in_anything_else_is_an_error() {
+    let source = format!(
+        "{MODULE}
+        const used = wasm();
+        await used.text();
+        const broken = new ReadableStream({{ pull: (c) => c.error(new RangeError('mine')) }});
+        const tries = [
+          new Response(bytes), wasm(bytes, {{ status: 404 }}), wasm('not a module'), wasm(null),
+          used, wasm(broken), 1, undefined, Promise.reject('why'),
+        ];
+        const said = [];
+        for (const x of tries) said.push(await failure(() => WebAssembly.compileStreaming(x as any)));
+        said"
+    );
+    let no_response = "TypeError: Failed to execute 'WebAssembly.compileStreaming': \
+                       Argument 1 is not of type Response";
+    assert_eq!(
+        value(source),
+        json!([
+            "TypeError: Invalid WebAssembly content type",
+            "TypeError: Failed to receive WebAssembly content: HTTP status code 404",
+            "CompileError: WebAssembly.compileStreaming(): expected magic word 00 61 73 6d, \
+             found 6e 6f 74 20 @+0",
+            "CompileError: WebAssembly.compileStreaming(): expected 4 bytes, fell off end @+0",
+            "TypeError: Body already consumed",
+            "RangeError: mine",
+            no_response,
+            no_response,
+            "why",
+        ])
+    );
+}
+
+#[test]
+fn webassembly_asks_no_method_that_the_program_replaced() {
+    let source = format!(
+        "{MODULE}
+        const asked: string[] = [];
+        Headers.prototype.get = () => {{ asked.push('get'); return 'text/plain' }};
+        for (const name of ['headers', 'ok', 'status', 'url', 'body'])
+          Object.defineProperty(Response.prototype, name, {{ get: () => asked.push(name) }});
+        Response.prototype.bytes = async () => {{ asked.push('bytes'); return new Uint8Array() }};
+        [await failure(() => WebAssembly.compileStreaming(wasm())), asked]"
+    );
+    assert_eq!(value(source), json!(["done", []]));
+}
+
+#[test]
+fn a_body_that_does_not_come_keeps_no_run() {
+    let source = format!("{MODULE} WebAssembly.compileStreaming(wasm(new ReadableStream())); 1");
+    assert_eq!(value(source), 1);
+}
+
+#[test]
+fn imports_of_every_kind_work_or_are_errors() {
+    let source = r#"
+        const data = (text: string, type = "javascript") => `data:text/${type},${text}`;
+        const json = "data:application/json,{\"a\":1}";
+        const tries = [
+          () => import(json, { with: { type: "json" } }),
+          () => import(data("hi", "plain"), { with: { type: "text" } }),
+          () => import(data("hi", "plain"), { with: { type: "bytes" } }),
+          () => import("data:application/json,{", { with: { type: "json" } }),
+          () => import(data("1"), { with: { type: 5 } } as any),
+          () => import(Symbol() as any),
+          () => import({ toString() { throw 3 } } as any),
+          () => import("\ud800"),
+          () => import(""),
+          () => import("x".repeat(1_000_000)),
+          () => import(data("export function then() { throw 6 }")),
+          () => new Function(`return import.source("${data("1")}")`)(),
+          () => new Function(`return import.source("data:application/wasm;base64,AGFzbQEAAAA=")`)(),
+          () => new Function(`return import.defer("${data("export const a = 1")}")`)(),
+        ];
+        const said: string[] = [];
+        for (const f of tries) {
+          try { said.push(JSON.stringify(await f())) } catch (e) { said.push((e as any)?.name ?? `${e}`) }
+        }
+        said"#;
+    assert_eq!(
+        value(source),
+        json!([
+            "{\"default\":{\"a\":1}}",
+            "TypeError",
+            "TypeError",
+            "SyntaxError",
+            "TypeError",
+            "TypeError",
+            "3",
+            "TypeError",
+            "TypeError",
+            "TypeError",
+            "6",
+            "ReferenceError",
+            "TypeError",
+            "{\"a\":1}",
+        ])
+    );
+}
+
+#[test]
+fn what_two_agents_could_share_is_cloned_or_is_an_error() {
+    let source = format!(
+        "{MODULE}
+        const {{ port1, port2 }} = new MessageChannel();
+        const sent = [new SharedArrayBuffer(8), new WebAssembly.Module(bytes)];
+        const got: string[] = [];
+        for (const value of sent) {{
+          const next = new Promise<any>((done) => port2.onmessage = (e) => done(e.data));
+          port1.postMessage(value);
+          got.push((await next)[Symbol.toStringTag]);
+        }}
+        port1.close();
+        const shared = new SharedArrayBuffer(4);
+        [got, structuredClone(shared).byteLength,
+          await failure(() => structuredClone(shared, {{ transfer: [shared as any] }})),
+          structuredClone(new WebAssembly.Module(bytes)) instanceof WebAssembly.Module,
+          Atomics.wait(new Int32Array(shared), 0, 0, 1)]"
+    );
+    assert_eq!(
+        value(source),
+        json!([
+            ["SharedArrayBuffer", "WebAssembly.Module"],
+            4,
+            "DataCloneError: Value not transferable",
+            true,
+            "timed-out",
+        ])
+    );
+}
+
+#[test]
+fn errors_of_every_shape_are_errors_of_the_program() {
+    for source in [
+        "(Error as any).prepareStackTrace = function f(): any { return f() }; throw new Error('x')",
+        "(Error as any).prepareStackTrace = () => { throw new Error('y') }; throw new Error('x')",
+        "(Error as any).prepareStackTrace = () => ({}); throw new Error('x')",
+        "const a: any = new Error('a'), b = new Error('b', { cause: a }); a.cause = b; throw a",
+        "let e = new Error(); for (let i = 0; i < 5000; i++) e = new Error('x', { cause: e }); throw e",
+        "const a: any = new AggregateError([]); a.errors.push(a, a); throw a",
+        "throw Object.defineProperty(new Error('x'), 'cause', { get() { throw 1 } })",
+        "throw Object.defineProperty(new Error('x'), 'name', { get() { throw 1 } })",
+        "const e: any = new Error(); e.message = 5; e.name = {}; e.stack = 7; throw e",
+        "throw Object.create(Error.prototype)",
+        "throw new Proxy(new Error('x'), { get() { throw 1 }, getPrototypeOf() { throw 2 } })",
+        "throw new Proxy({}, { getPrototypeOf: () => Error.prototype })",
+        "let p: any; p = new Proxy({}, { getPrototypeOf: () => p }); throw p",
+        "throw new Proxy(() => {}, { get() { throw 1 }, ownKeys() { throw 2 } })",
+    ] {
+        let execution = run(source);
+        let kind = execution.error.as_ref().map(|error| error.kind);
+        assert_eq!(kind, Some(ErrorKind::Runtime), "{source}: {execution:#?}");
+    }
+}
+
+#[test]
+fn a_rejection_within_the_report_of_a_rejection_is_reported() {
+    // deno_core would put the first into an array while its list is borrowed.
+    let source = "
+        Object.defineProperty(Array.prototype, '0', { set() { Promise.reject(2) } });
+        Promise.reject(new Error('first'));
+        await new Promise((done) => setTimeout(done, 5))";
+    assert_eq!(error(source).message, "first");
+}
