@@ -15,6 +15,7 @@ mod wire;
 mod auth;
 mod bad_input;
 mod conformance;
+mod crowding;
 mod disconnect;
 mod metrics;
 mod principals;

@@ -17,6 +17,7 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 
 use super::app::{Answering, App, Settings};
 use super::disconnect::{self, Answers, Call, Watched};
+use super::guests::Standing;
 use super::memory::Reserved;
 use super::refusal::Refusal;
 use super::tenants::Tenant;
@@ -39,7 +40,12 @@ pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let (tenant, settings) = match tenant(&app, request.headers()).await {
+    let standing = request.extensions_mut().remove::<Standing>();
+    let found = tenant(&app, request.headers()).await;
+    if let Some(standing) = standing {
+        standing.is_known(found.is_ok());
+    }
+    let (tenant, settings) = match found {
         Ok(found) => found,
         Err(refusal) => {
             app.strangers.note(refusal.reason(), peer.ip(), None);

@@ -1,7 +1,6 @@
 //! What those who run the server look at.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -15,11 +14,17 @@ use serde_json::json;
 use super::app::{App, not_found};
 use crate::telemetry::{Gauges, METRICS_TYPE};
 
-/// Whether the process answers at all.
+/// Whether the process answers at all. That it does not wait for other threads must not
+/// hide that these do nothing any more.
 pub(super) async fn health<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> Response {
     let uptime = app.serving.uptime().as_secs();
     let version = env!("CARGO_PKG_VERSION");
-    Json(json!({"status": "ok", "version": version, "uptimeSeconds": uptime})).into_response()
+    let (status, word) = match app.pulse.is_felt().await {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "hung"),
+    };
+    let answer = json!({"status": word, "version": version, "uptimeSeconds": uptime});
+    (status, Json(answer)).into_response()
 }
 
 /// Whether it would run a program now.
@@ -57,7 +62,7 @@ pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
         active: app.base.active(),
         waiting: app.base.waiting(),
         standby: app.base.standing_by(),
-        connections: app.connections.load(Ordering::Relaxed),
+        connections: app.guests.count(),
         sessions: app.tenants.sessions().await,
         audit_lines_lost: app.base.audit().lost(),
     };

@@ -72,6 +72,9 @@ pub(super) enum Refusal {
     /// 503: too many open requests of one principal.
     #[error("You have {0} requests open, half of {MAX_CLIENTS}. Try again later")]
     Requests(usize),
+    /// 503: all places are in use, and more wait for one than may.
+    #[error("All {MAX_CLIENTS} connections are in use. Try again later")]
+    Connections,
     /// 503: more principals than there is room for.
     #[error("No room for another caller. Try again later")]
     Tenants,
@@ -106,6 +109,7 @@ impl Refusal {
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Sessions { .. }
             | Self::Requests(_)
+            | Self::Connections
             | Self::Memory
             | Self::Tenants
             | Self::Settings
@@ -129,6 +133,7 @@ impl Refusal {
             Self::Rate { .. } => "rate",
             Self::Sessions { .. } => "sessions",
             Self::Requests(_) => "requests",
+            Self::Connections => "crowd",
             Self::Tenants => "tenants",
             Self::Settings => "settings",
             Self::Draining { .. } => "draining",
@@ -143,6 +148,7 @@ impl Refusal {
             Self::Credentials { retry_after, .. } => *retry_after,
             Self::Sessions { .. }
             | Self::Requests(_)
+            | Self::Connections
             | Self::Memory
             | Self::Tenants
             | Self::Draining { .. } => Some(LATER),

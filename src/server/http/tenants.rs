@@ -89,7 +89,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             return Ok(Some(tenant.clone()));
         }
-        if all.len() >= MAX_TENANTS.min(app.places / 2) {
+        if all.len() >= MAX_TENANTS.min(app.guests.places() / 2) {
             evict(&mut all)?;
         }
         let principal = principal(&settings.config, &identity)?;
@@ -246,8 +246,8 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         );
         // Another principal always finds a connection, and memory for its messages.
         let (max_requests, budget) = match http.has_authentication() {
-            true => (app.places.div_ceil(2), app.budget.share()),
-            false => (app.places, app.budget.clone()),
+            true => (app.guests.places().div_ceil(2), app.budget.share()),
+            false => (app.guests.places(), app.budget.clone()),
         };
         Self {
             service,
