@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::guests::Guests;
 use super::listener::Listener;
-use super::memory::Budget;
 use super::pulse::Pulse;
+use super::reading::Readers;
 use super::rejections::Rejections;
 use super::tenants::Tenants;
 use super::{HttpError, MakeHandler, listener, mcp, probes};
@@ -39,7 +39,7 @@ pub(super) struct App<H> {
     /// Requests that are being answered, see [`Answering`].
     answering: AtomicUsize,
     pub port: u16,
-    pub budget: Budget,
+    pub readers: Readers,
     /// Of callers that are known, and of others, who must not hide what those do.
     pub rejections: Rejections,
     pub strangers: Rejections,
@@ -69,7 +69,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
             tenants: Tenants::new(make),
             rejections: Rejections::new(base.audit().clone()),
             strangers: Rejections::new(base.audit().clone()),
-            budget: Budget::new(),
+            readers: Readers::new(),
             base,
             serving,
             stopped: CancellationToken::new(),

@@ -17,9 +17,11 @@ mod mcp;
 mod memory;
 mod probes;
 mod pulse;
+mod reading;
 mod refusal;
 mod rejections;
 mod reload;
+mod sessions;
 mod tenants;
 
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use rmcp::ServerHandler;
 use serde_json::json;
 
 use super::app::{App, not_found};
+use super::hosts;
+use crate::config::environment::ALLOWED_HOSTS;
 use crate::telemetry::{Gauges, METRICS_TYPE};
 
 /// Whether the process answers at all. That it does not wait for other threads must not
@@ -54,16 +56,23 @@ pub(super) async fn resource<H: ServerHandler + Send + 'static>(
     }
 }
 
-/// Counts and times, for Prometheus.
+/// Counts and times, for Prometheus, and for no web page.
 pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
     State(app): State<Arc<App<H>>>,
+    request: Request,
 ) -> Response {
+    let settings = app.settings();
+    let (http, uri) = (settings.config.http(), request.uri());
+    if !hosts::are_allowed(http, app.port, uri, request.headers()) {
+        let problem = format!("Forbidden: the host or the origin is not allowed ({ALLOWED_HOSTS})");
+        return (StatusCode::FORBIDDEN, problem).into_response();
+    }
     let gauges = Gauges {
         active: app.base.active(),
         waiting: app.base.waiting(),
         standby: app.base.standing_by(),
         connections: app.guests.count(),
-        sessions: app.tenants.sessions().await,
+        sessions: app.tenants.sessions(),
         audit_lines_lost: app.base.audit().lost(),
     };
     ([(CONTENT_TYPE, METRICS_TYPE)], app.base.metrics().encode(&gauges)).into_response()

@@ -51,6 +51,9 @@ pub(super) enum Refusal {
     /// 400: two calls of a session with one id.
     #[error("Invalid request: a call with this id is in use in this session")]
     IdInUse { id: Option<Value> },
+    /// 400: a first message that would be too much to keep.
+    #[error("Invalid request: initialize has more than {most} bytes, which the session would keep")]
+    Initialize { most: usize, id: Option<Value> },
     /// 503: other messages take all the memory that there is for them.
     #[error("No memory for a message of this size now. Try again later")]
     Memory,
@@ -105,6 +108,7 @@ impl Refusal {
             | Self::NoMessage(_)
             | Self::Values(_)
             | Self::IdInUse { .. }
+            | Self::Initialize { .. }
             | Self::NoSession => StatusCode::BAD_REQUEST,
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Sessions { .. }
@@ -126,7 +130,7 @@ impl Refusal {
             Self::TooLarge(_) => "body_size",
             Self::SlowBody(_) => "body_time",
             Self::BrokenBody(_) => "body",
-            Self::NoMessage(_) | Self::IdInUse { .. } => "message",
+            Self::NoMessage(_) | Self::IdInUse { .. } | Self::Initialize { .. } => "message",
             Self::Values(_) => "values",
             Self::Memory => "memory",
             Self::NoSession => "session",
@@ -167,7 +171,9 @@ impl Refusal {
         match self {
             Self::NoMessage(answer) => ("application/json", answer.clone()),
             Self::Values(_) => error(INVALID_REQUEST, &None, Value::Null),
-            Self::IdInUse { id } => error(INVALID_REQUEST, id, Value::Null),
+            Self::IdInUse { id } | Self::Initialize { id, .. } => {
+                error(INVALID_REQUEST, id, Value::Null)
+            }
             Self::Credentials { .. } => error(UNAUTHORIZED, &None, Value::Null),
             Self::Rate { wait, id, .. } => {
                 let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
