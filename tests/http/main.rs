@@ -27,3 +27,4 @@ mod shutdown;
 mod tokens;
 mod traces;
 mod transport;
+mod unread;

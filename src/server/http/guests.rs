@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -14,6 +16,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 /// 64 newer ones must come within that before it is closed for them, and then only if
 /// no peer has more than it.
 pub(super) const RESERVE: usize = 64;
+
+/// How long a stranger keeps its place while others wait for one. The head of a request
+/// has come by then from any client that means it, and credentials take no time.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often those that wait look for one whose time is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How far a connection has come. In the order in which they are closed for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +46,7 @@ pub(super) struct Guests {
     /// For those that are served. In line: who waits for longest is next.
     places: Arc<Semaphore>,
     most_served: usize,
+    grace: Duration,
 }
 
 #[derive(Default)]
@@ -48,14 +58,20 @@ struct All {
 struct Entry {
     from: IpAddr,
     stage: Stage,
+    /// When it has come so far.
+    since: Instant,
     leave: CancellationToken,
 }
 
 impl Guests {
     /// At most this many are served at the same time.
     pub(super) fn new(most_served: usize) -> Arc<Self> {
+        Self::with_grace(most_served, GRACE)
+    }
+
+    fn with_grace(most_served: usize, grace: Duration) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most_served));
-        Arc::new(Self { all: Mutex::default(), places, most_served })
+        Arc::new(Self { all: Mutex::default(), places, most_served, grace })
     }
 
     /// Connections that are served at the same time.
@@ -78,19 +94,20 @@ impl Guests {
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Guest {
         let mut all = self.all();
         if all.guests.len() >= self.most_served + RESERVE {
-            all.make_room();
+            all.make_room(self.grace);
         }
         all.last += 1;
         let number = all.last;
         let leave = CancellationToken::new();
-        let entry = Entry { from: network(peer), stage: Stage::Silent, leave: leave.clone() };
+        let (stage, since) = (Stage::Silent, Instant::now());
+        let entry = Entry { from: network(peer), stage, since, leave: leave.clone() };
         all.guests.insert(number, entry);
         Guest { guests: self.clone(), number, leave }
     }
 
     /// Closes one, for what else the system has no more room for.
     pub(super) fn make_room(&self) {
-        self.all().make_room();
+        self.all().make_room(self.grace);
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -99,16 +116,18 @@ impl Guests {
 }
 
 impl All {
-    fn make_room(&mut self) {
-        let _ = YIELDING.into_iter().any(|stage| self.close_one(stage));
+    fn make_room(&mut self, grace: Duration) {
+        let _ = YIELDING.into_iter().any(|stage| self.close_one(stage, grace));
     }
 
     /// Closes the oldest of the peer that has most of this stage. False if there is none.
-    fn close_one(&mut self, stage: Stage) -> bool {
+    fn close_one(&mut self, stage: Stage, grace: Duration) -> bool {
         let mut peers: HashMap<IpAddr, (usize, u64)> = HashMap::new();
-        for (number, _) in self.guests.iter().filter(|(_, entry)| entry.stage == stage) {
-            let from = self.guests[number].from;
-            let (count, oldest) = peers.entry(from).or_insert((0, u64::MAX));
+        let goes = |entry: &&Entry| {
+            entry.stage == stage && (stage != Stage::Stranger || entry.since.elapsed() >= grace)
+        };
+        for (number, entry) in self.guests.iter().filter(|(_, entry)| goes(entry)) {
+            let (count, oldest) = peers.entry(entry.from).or_insert((0, u64::MAX));
             *count += 1;
             *oldest = (*oldest).min(*number);
         }
@@ -138,14 +157,18 @@ impl Guest {
     /// A place to be served at, which a stranger has to give up if there is none. Waits
     /// in line.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = self.guests.places.clone();
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            self.standing().becomes(Stage::Stranger);
-            return Some(place);
-        }
+        let guests = &self.guests;
         self.standing().becomes(Stage::Waiting);
-        self.guests.all().close_one(Stage::Stranger);
-        let place = places.acquire_owned().await.ok()?;
+        let mut place = pin!(guests.places.clone().acquire_owned());
+        let place = loop {
+            tokio::select! {
+                biased;
+                place = place.as_mut() => break place.ok()?,
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    guests.all().close_one(Stage::Stranger, guests.grace);
+                }
+            }
+        };
         self.standing().becomes(Stage::Stranger);
         Some(place)
     }
@@ -177,7 +200,7 @@ impl Standing {
 
     fn becomes(&self, stage: Stage) {
         if let Some(entry) = self.guests.all().guests.get_mut(&self.number) {
-            entry.stage = stage;
+            (entry.stage, entry.since) = (stage, Instant::now());
         }
     }
 }
@@ -193,6 +216,7 @@ fn network(peer: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -234,35 +258,48 @@ mod tests {
 
     #[tokio::test]
     async fn who_wants_a_place_gets_that_of_a_stranger_and_not_of_who_is_known() {
-        let guests = Guests::new(2);
+        let guests = Guests::with_grace(2, Duration::ZERO);
         let (known, stranger) = (guests.enter(peer(1)), guests.enter(peer(1)));
         let _first = known.place().await.unwrap();
         let second = stranger.place().await.unwrap();
         known.standing().is_known(true);
         let third = guests.enter(peer(2));
-        let mut place = std::pin::pin!(third.place());
-        assert!(place.as_mut().now_or_never().is_none());
-        assert!(has_left(&stranger) && !has_left(&known));
+        let mut place = pin!(third.place());
+        let waits = timeout(Duration::from_secs(60), stranger.left());
+        tokio::select! {
+            _ = place.as_mut() => panic!("there was no place"),
+            left = waits => assert!(left.is_ok() && !has_left(&known)),
+        }
         drop(second);
         assert!(place.await.is_some());
     }
 
     #[tokio::test]
+    async fn a_stranger_that_has_just_come_keeps_its_place() {
+        let guests = Guests::with_grace(1, Duration::from_secs(600));
+        let stranger = guests.enter(peer(1));
+        let _place = stranger.place().await.unwrap();
+        let flood: Vec<_> = (0..200).map(|_| guests.enter(peer(1))).collect();
+        let waits = timeout(3 * LOOK_EVERY, flood[199].place()).await;
+        assert!(waits.is_err() && !has_left(&stranger) && !has_left(&flood[199]));
+    }
+
+    #[tokio::test]
     async fn who_is_known_is_never_closed_for_others_and_they_wait() {
-        let guests = Guests::new(1);
+        let guests = Guests::with_grace(1, Duration::ZERO);
         let known = guests.enter(peer(1));
         let _place = known.place().await.unwrap();
         known.standing().is_known(true);
         let waits = guests.enter(peer(2));
-        let mut place = std::pin::pin!(waits.place());
-        assert!(place.as_mut().now_or_never().is_none());
+        assert!(waits.place().now_or_never().is_none());
         let flood: Vec<_> = (0..500).map(|_| guests.enter(peer(3))).collect();
         assert!(!has_left(&known) && !has_left(&waits));
         assert_eq!(guests.count(), 1 + RESERVE);
         drop(flood);
+        drop(waits);
         // Credentials that hold no more are those of a stranger.
         known.standing().is_known(false);
-        let _other = guests.enter(peer(4)).place().now_or_never();
+        guests.make_room();
         assert!(has_left(&known));
     }
 

@@ -218,7 +218,8 @@ async fn post<H: ServerHandler + Send + 'static>(
         }
         Some("initialize") if session.is_none() => {
             tenant.admit_session(head.id.as_ref())?;
-            charges.push(budget.for_session(bytes.len(), values)?);
+            // For longer than the request.
+            charges = vec![budget.for_session(bytes.len(), values)?];
         }
         _ => {}
     }
