@@ -29,7 +29,7 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 
 use crate::broker::{Broker, Services};
 use crate::config::{Config, ConfigError, Principal};
-use crate::memory::SERVER_BYTES;
+use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolConfig, PoolError, Usage};
@@ -337,6 +337,11 @@ impl Runtime {
     /// The MCP servers that programs may call.
     pub(crate) fn upstreams(&self) -> &Upstreams {
         &self.0.services.upstreams
+    }
+
+    /// What the server may hold for whoever's runs these are.
+    pub(crate) fn memory(&self) -> &Account {
+        &self.0.services.memory
     }
 
     pub(crate) fn playbooks(&self) -> &Playbooks {

@@ -1,5 +1,6 @@
 //! The MCP requests that this server answers.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
     CustomResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
     Implementation, InitializeResult, JsonObject, ListPromptsResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, PromptMessage, ReadResourceRequestParams,
-    ReadResourceResponse, Role, ServerCapabilities,
+    ListToolsResult, NumberOrString, PaginatedRequestParams, ProgressToken, PromptMessage,
+    ReadResourceRequestParams, ReadResourceResponse, Role, ServerCapabilities,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, model::ErrorCode};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{Client, PeerCaller};
+use super::held::{Held, bytes_of};
 use super::json::ExecutionJson;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
@@ -32,6 +34,13 @@ use crate::telemetry::TraceParent;
 /// waits for handlers when the client has closed its end, 5 s, or the server ends, 2 s:
 /// in that time it sends results and no notifications.
 const LAST_PROGRESS: Duration = Duration::from_secs(1);
+
+/// Bytes of a progress token, which is in every notification of its call. Clients count,
+/// or use UUIDs of 36.
+const MAX_PROGRESS_TOKEN: usize = 1 << 10;
+
+/// Bytes of what an error quotes of its request, which may have 16 MiB.
+const MAX_QUOTE: usize = 1 << 10;
 
 /// Methods that this server answers.
 const OWN_METHODS: [&str; 9] = [
@@ -233,6 +242,7 @@ impl Handler {
             },
             _ => {
                 let names: Vec<_> = self.tools().iter().map(|tool| tool.name.to_string()).collect();
+                let name = quoted(name);
                 let message = format!("Unknown tool: {name}. There are {}", names.join(", "));
                 return Err(ErrorData::new(ErrorCode::INVALID_PARAMS, message, None));
             }
@@ -292,7 +302,7 @@ impl ServerHandler for Handler {
                 format!("Invalid params: {method} does not take parameters of this shape");
             return Err(ErrorData::invalid_params(message, None));
         }
-        let message = format!("Method not found: {method}");
+        let message = format!("Method not found: {}", quoted(&method));
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
     }
 
@@ -309,7 +319,14 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        Ok(self.call(&request.name, request.arguments, context).await?.into())
+        check_progress_token(context.meta.get_progress_token())?;
+        let held = Held::of(&context.extensions);
+        let result = self.call(&request.name, request.arguments, context).await?;
+        let kept = match held {
+            Some(held) => held.answer(bytes_of(&result)).await,
+            None => Ok(()),
+        };
+        Ok(kept.map_or_else(|unread| failed(&unread.to_string()), |()| result).into())
     }
 
     async fn list_prompts(
@@ -372,7 +389,29 @@ fn from_playbooks(result: Result<Result<String, String>, String>) -> CallToolRes
 /// which users of the original know.
 fn invalid_arguments(tool: &str, problem: &str) -> CallToolResult {
     let code = ErrorCode::INVALID_PARAMS.0;
+    let problem = quoted(problem);
     failed(&format!("MCP error {code}: Invalid arguments for tool {tool}: {problem}"))
+}
+
+/// The beginning of a text that a client may have chosen.
+fn quoted(text: &str) -> Cow<'_, str> {
+    match text.floor_char_boundary(MAX_QUOTE) {
+        end if end < text.len() => format!("{}…", &text[..end]).into(),
+        _ => text.into(),
+    }
+}
+
+fn check_progress_token(token: Option<ProgressToken>) -> Result<(), ErrorData> {
+    let is_long = |token: &ProgressToken| match &token.0 {
+        NumberOrString::String(text) => text.len() > MAX_PROGRESS_TOKEN,
+        NumberOrString::Number(_) => false,
+    };
+    if token.as_ref().is_some_and(is_long) {
+        let message =
+            format!("Invalid params: progressToken has more than {MAX_PROGRESS_TOKEN} bytes");
+        return Err(ErrorData::invalid_params(message, None));
+    }
+    Ok(())
 }
 
 fn failed(message: &str) -> CallToolResult {

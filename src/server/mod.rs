@@ -9,6 +9,7 @@ mod content;
 mod discovery;
 mod envelope;
 mod handler;
+mod held;
 mod http;
 mod instructions;
 mod json;

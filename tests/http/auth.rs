@@ -1,6 +1,8 @@
 //! Who may call: tokens of a file, JSON Web Tokens of an issuer, or anybody on
 //! loopback.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::Signal;
@@ -8,7 +10,7 @@ use rmcp::ClientHandler;
 use serde_json::{Value, json};
 
 use super::common::{
-    Caller as _, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles, path_text,
+    Caller as _, ENDLESS, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles, path_text,
     refused, remove_token, rmcp_client, tokens_of,
 };
 use super::fixture::{ClosedPort, Home, within};
@@ -203,6 +205,34 @@ fn a_good_token_of_the_issuer_is_taken() {
         let response = asked_with(&server, &signed(&claims));
         assert_eq!(response.status, 200, "{claims}: {:?}", response.headers);
     }
+}
+
+/// Clocks may differ by 30 s, so that this one is good for some seconds more.
+#[test]
+fn an_open_stream_ends_with_its_token() {
+    let server = with_issuer(&[]);
+    let (short, long) = (signed(&claims_but("exp", json!(seconds(-20)))), signed(&claims("ada")));
+    let lasting = LegacySession::open_as(&server, &long);
+    let ending = lasting.with_token(Some(&short));
+    let mut streams: Vec<_> = [&ending, &lasting]
+        .map(|session| {
+            let mut stream = server.connect();
+            stream.send(&session.listen(None));
+            assert_eq!(stream.head().expect("a stream").status, 200);
+            stream
+        })
+        .into();
+    let mut call = ending.start_program(ENDLESS);
+    // Both come to their ends, and the call has no answer.
+    for stream in [&mut streams[0], &mut call] {
+        while !stream.piece().expect("an end").is_empty() {}
+    }
+    // Nobody comes back for it.
+    server.becomes(&[("executions_active", 0.0)]);
+    // Who has another token goes on, and its session too.
+    streams[1].patience(Duration::from_millis(100));
+    assert!(!streams[1].piece().is_ok_and(|piece| piece.is_empty()));
+    assert_eq!(lasting.value("40 + 2"), 42);
 }
 
 #[test]

@@ -434,28 +434,6 @@ fn many_connections(server: &Server, most: usize) -> Vec<Connection> {
 }
 
 #[test]
-fn connections_past_the_limit_wait_or_are_refused_until_there_is_room() {
-    let server = Server::start(&[("MCP_CONDUCTOR_MAX_CLIENTS", "4")], &[]);
-    // Silent ones: an answer would end those that are used when there are many.
-    let mut held: Vec<_> = (0..4).map(|_| server.connect()).collect();
-    std::thread::sleep(Duration::from_millis(200));
-    let mut fifth = server.connect();
-    fifth.patience(Duration::from_millis(500));
-    fifth.send(&Request::new("GET", "/health"));
-    let answer = fifth.receive().map(|response| response.status);
-    assert!(!matches!(answer, Ok(200)), "{answer:?}");
-    drop(fifth);
-    held.truncate(1);
-    let answers = || {
-        let mut connection = Connection::try_open(server.port)?;
-        connection.send(&Request::new("GET", "/health"));
-        connection.receive()
-    };
-    assert!(within(PATIENCE, || answers().is_ok_and(|response| response.status == 200)));
-    server.works();
-}
-
-#[test]
 fn requests_that_come_at_once_are_answered_in_turn() {
     let server = Server::start(&[], &[]);
     let mut connection = server.connect();

@@ -205,6 +205,22 @@ fn each_series_is_there_once_after_the_type_of_its_metric() {
 }
 
 #[test]
+fn a_page_of_another_host_reads_no_metrics() {
+    let server = Server::start(&[], &[]);
+    let status = |name: &str, value: &str| {
+        server.send(&Request::new("GET", "/metrics").header(name, value)).status
+    };
+    assert_eq!((status("Host", "localhost"), status("Host", "evil.example")), (200, 403));
+    assert_eq!(status("Origin", &format!("http://localhost:{}", server.port)), 200);
+    assert_eq!(status("Origin", "http://evil.example"), 403);
+    let (server, _) = Server::with_token(&[("MCP_CONDUCTOR_ALLOWED_HOSTS", "metrics.example")]);
+    let status = |host: &str| {
+        server.send(&Request::new("GET", "/metrics").header("Host", host)).status
+    };
+    assert_eq!((status("metrics.example:9"), status("127.0.0.1")), (200, 403));
+}
+
+#[test]
 fn metrics_can_be_left_out() {
     let server = Server::start(&[("MCP_CONDUCTOR_METRICS", "0")], &[]);
     assert_eq!(server.get("/metrics").status, 404);

@@ -295,6 +295,18 @@ fn an_origin_that_the_administrator_names_is_allowed() {
     assert_eq!(status("https://other.example.com"), 403);
 }
 
+/// RFC 6454, section 4.
+#[test]
+fn an_origin_without_a_port_is_that_of_its_scheme() {
+    let server =
+        Server::start(&[("MCP_CONDUCTOR_ALLOWED_ORIGINS", "https://app.example.com")], &[]);
+    let request = server.client().request("tools/list", json!({}));
+    let status = |origin: &str| server.send(&request.clone().header("Origin", origin)).status;
+    assert_eq!(status("https://app.example.com"), 200);
+    assert_eq!(status("https://app.example.com:443"), 200);
+    assert_eq!(status("https://app.example.com:8443"), 403);
+}
+
 #[test]
 fn a_large_answer_arrives_whole() {
     let server = Server::start(&[], &[]);

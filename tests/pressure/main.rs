@@ -9,6 +9,7 @@
 mod chaos;
 mod crowd;
 mod fairness;
+mod front;
 mod load;
 mod siege;
 

@@ -2,6 +2,7 @@
 //! the algorithms and keys are chosen here, not by the token.
 
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +24,9 @@ use crate::config::environment::{
 
 /// Seconds that clocks may differ.
 const LEEWAY: u64 = 30;
+
+/// Seconds that are for ever: ten years.
+const LONGEST_LEFT: f64 = 315_360_000.0;
 
 /// Characters of a subject. RFC 7519 has no limit; OpenID Connect has 255.
 const MAX_SUBJECT: usize = 256;
@@ -79,8 +83,8 @@ impl OAuth {
         self.resource.document(&self.issuer, &self.scopes)
     }
 
-    /// The subject of a token that is to be served.
-    pub(super) async fn subject(&self, token: &str) -> Result<String, AuthError> {
+    /// The subject of a token that is to be served, and for how long it is.
+    pub(super) async fn subject(&self, token: &str) -> Result<(String, Duration), AuthError> {
         let header = Header::read(token)?;
         let key = self.keys.find(header.algorithm, header.key.as_deref()).await?;
         let claims = self.claims(token, header.algorithm, &key)?;
@@ -92,7 +96,7 @@ impl OAuth {
         if !claims.has_scopes(&self.scopes) {
             return Err(AuthError::Scope);
         }
-        Ok(subject)
+        Ok((subject, claims.left(SystemTime::now())))
     }
 
     fn claims(
@@ -249,6 +253,7 @@ impl Header {
 struct Claims {
     iss: Option<Value>,
     sub: Option<Value>,
+    exp: Option<Value>,
     /// RFC 9068, section 2.2.3: words in a text.
     scope: Option<Value>,
     /// As some authorization servers write it: a text or a list.
@@ -263,6 +268,15 @@ impl Claims {
             return Err(AuthError::Claim("sub"));
         }
         Ok(subject)
+    }
+
+    /// Until it expires for every clock that may be right.
+    fn left(&self, now: SystemTime) -> Duration {
+        // Seconds with a fraction, maybe (RFC 7519, section 2: NumericDate).
+        let expires = self.exp.as_ref().and_then(Value::as_f64).unwrap_or_default();
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let left = (expires + LEEWAY as f64 - now).clamp(0.0, LONGEST_LEFT);
+        Duration::try_from_secs_f64(left).unwrap_or_default()
     }
 
     fn has_scopes(&self, needed: &[String]) -> bool {
@@ -417,8 +431,26 @@ pub(super) mod tests {
         format!("{}.{}.", part(header), part(claims))
     }
 
+    fn named(subject: Result<(String, Duration), AuthError>) -> Result<String, AuthError> {
+        subject.map(|(name, _)| name)
+    }
+
+    #[test]
+    fn what_is_left_of_a_token_is_until_it_expires_for_every_clock() {
+        let left = |exp: Value| {
+            let claims: Claims = serde_json::from_value(json!({ "exp": exp })).unwrap();
+            claims.left(UNIX_EPOCH + Duration::from_secs(1000))
+        };
+        assert_eq!(left(json!(1010)), Duration::from_secs(10 + LEEWAY));
+        assert_eq!(left(json!(1000.5)), Duration::from_millis(500) + Duration::from_secs(LEEWAY));
+        assert_eq!(left(json!(900)), Duration::ZERO);
+        // No clock counts further.
+        assert!(left(json!(u64::MAX)) > Duration::from_secs(365 * 24 * 3600));
+        assert!(left(json!(1e300)) > Duration::from_secs(365 * 24 * 3600));
+    }
+
     async fn answer(claims: &Value) -> Result<String, AuthError> {
-        oauth(&[]).subject(&signed(claims)).await
+        named(oauth(&[]).subject(&signed(claims)).await)
     }
 
     async fn reason(token: &str) -> &'static str {
@@ -436,12 +468,13 @@ pub(super) mod tests {
     async fn each_kind_of_key_signs_tokens() {
         for (key, algorithm, id) in all_keys() {
             let token = sign(&header(algorithm, id), &claims(), &key);
-            assert_eq!(oauth(&[]).subject(&token).await, Ok("alice".to_owned()), "{id}");
+            assert_eq!(named(oauth(&[]).subject(&token).await), Ok("alice".to_owned()), "{id}");
         }
         for algorithm in ALGORITHMS.iter().filter(|algorithm| rsa().family() == algorithm.family())
         {
             let token = sign(&header(*algorithm, "rsa"), &claims(), &rsa());
-            assert_eq!(oauth(&[]).subject(&token).await, Ok("alice".to_owned()), "{algorithm:?}");
+            let subject = named(oauth(&[]).subject(&token).await);
+            assert_eq!(subject, Ok("alice".to_owned()), "{algorithm:?}");
         }
     }
 
@@ -513,7 +546,7 @@ pub(super) mod tests {
         ];
         for (name, value) in good {
             let token = signed(&with(name, value));
-            assert_eq!(oauth.subject(&token).await, Ok("alice".to_owned()), "{name}");
+            assert_eq!(named(oauth.subject(&token).await), Ok("alice".to_owned()), "{name}");
         }
         let bad = [
             ("scope", Value::Null),

@@ -219,6 +219,11 @@ pub(super) fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
+/// A URL for logs: what stands behind the path, or before the host, may be a secret.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
 /// Keys at a URL.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -321,7 +326,7 @@ impl Remote {
             }
             Err(problem) => {
                 if !state.failing {
-                    tracing::warn!("no keys from {}: {problem}", self.url);
+                    tracing::warn!("no keys from {}: {problem}", shown(&self.url));
                 }
                 state.failing = true;
             }
@@ -499,6 +504,12 @@ mod tests {
         assert!(!safe("http://169.254.169.254/keys"));
         assert!(!safe("file:///etc/keys"));
         assert!(!safe("ftp://localhost/keys"));
+    }
+
+    #[test]
+    fn of_a_url_the_log_has_nothing_that_may_be_a_secret() {
+        let url = "https://user:canary@auth.example.com:8443/keys?key=canary#canary";
+        assert_eq!(shown(&Url::parse(url).unwrap()), "https://auth.example.com:8443/keys");
     }
 
     /// An issuer whose keys are at a URL.

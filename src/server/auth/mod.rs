@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use self::jwt::OAuth;
 use self::tokens::{PREFIX, Tokens};
@@ -196,19 +197,29 @@ impl Authenticator {
     /// Who sends these headers. Tokens in the address are not accepted: addresses get
     /// into logs (RFC 6750, section 5.3).
     ///
+    /// And until when that holds, if it does not for ever.
+    ///
     /// # Errors
     /// They are not to be served.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Identity, AuthError> {
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<(Identity, Option<Instant>), AuthError> {
         if self.is_open() {
-            return Ok(Identity::Anonymous);
+            return Ok((Identity::Anonymous, None));
         }
         let token = bearer(headers)?;
-        match (&self.tokens, &self.oauth) {
-            (Some(tokens), None) => tokens.identity(token),
+        let tokens = self.tokens.as_ref();
+        match (tokens, &self.oauth) {
             (Some(tokens), Some(_)) if token.starts_with(PREFIX) => tokens.identity(token),
-            (_, Some(oauth)) => oauth.subject(token).await.map(Identity::Subject),
+            (_, Some(oauth)) => {
+                let (subject, left) = oauth.subject(token).await?;
+                return Ok((Identity::Subject(subject), Instant::now().checked_add(left)));
+            }
+            (Some(tokens), None) => tokens.identity(token),
             (None, None) => Ok(Identity::Anonymous),
         }
+        .map(|identity| (identity, None))
     }
 
     /// What lets a caller in that was let in before. None if nothing does any more.
@@ -286,7 +297,7 @@ mod tests {
 
     async fn sent(authenticator: &Authenticator, token: &str) -> Result<Identity, AuthError> {
         let headers = headers(&[format!("Bearer {token}").as_bytes()]);
-        authenticator.authenticate(&headers).await
+        authenticator.authenticate(&headers).await.map(|(identity, _)| identity)
     }
 
     /// One that knows a token of alice.
@@ -302,7 +313,7 @@ mod tests {
         let open = Authenticator::new(&HttpConfig::default()).await.unwrap();
         assert!(open.is_open());
         assert_eq!(sent(&open, "whatever").await, Ok(Identity::Anonymous));
-        assert_eq!(open.authenticate(&HeaderMap::new()).await, Ok(Identity::Anonymous));
+        assert_eq!(open.authenticate(&HeaderMap::new()).await, Ok((Identity::Anonymous, None)));
         assert_eq!(open.metadata(), None);
     }
 

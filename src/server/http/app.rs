@@ -11,8 +11,10 @@ use http::StatusCode;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
+use super::guests::Guests;
 use super::listener::Listener;
-use super::memory::Budget;
+use super::pulse::Pulse;
+use super::reading::Readers;
 use super::rejections::Rejections;
 use super::tenants::Tenants;
 use super::{HttpError, MakeHandler, listener, mcp, probes};
@@ -32,13 +34,12 @@ pub(super) struct App<H> {
     pub tenants: Tenants<H>,
     /// No more connections, and no more requests on those that there are.
     pub stopped: CancellationToken,
-    pub connections: AtomicUsize,
+    pub guests: Arc<Guests>,
+    pub pulse: Pulse,
     /// Requests that are being answered, see [`Answering`].
     answering: AtomicUsize,
     pub port: u16,
-    /// Connections at the same time.
-    pub places: usize,
-    pub budget: Budget,
+    pub readers: Readers,
     /// Of callers that are known, and of others, who must not hide what those do.
     pub rejections: Rejections,
     pub strangers: Rejections,
@@ -68,12 +69,12 @@ impl<H: ServerHandler + Send + 'static> App<H> {
             tenants: Tenants::new(make),
             rejections: Rejections::new(base.audit().clone()),
             strangers: Rejections::new(base.audit().clone()),
-            places: listener.places(),
-            budget: Budget::new(),
+            readers: Readers::new(),
             base,
             serving,
             stopped: CancellationToken::new(),
-            connections: AtomicUsize::new(0),
+            guests: Guests::new(listener.places()),
+            pulse: Pulse::new(),
             answering: AtomicUsize::new(0),
             port: listener.address().port(),
             settings: RwLock::new(Arc::new(settings)),
@@ -92,7 +93,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
 
     /// Whether connections get short: then each ends with its answer.
     pub(super) fn is_crowded(&self) -> bool {
-        self.connections.load(Ordering::Relaxed) > self.places / 4 * 3
+        self.guests.is_crowded()
     }
 
     /// Lets the last answers out, then ends sessions and connections to other servers.

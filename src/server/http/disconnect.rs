@@ -21,10 +21,11 @@ use rmcp::model::{
 };
 use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::app::Answering;
-use super::memory::Reserved;
 use super::tenants::Tenant;
+use crate::server::held::Held;
 
 /// How long a call goes on whose client is gone. Clients are told to come back after
 /// a third of it.
@@ -47,6 +48,8 @@ struct Stream {
     /// rmcp's number of it, once it has sent an event: what a client that comes back
     /// names in Last-Event-ID, behind the slash.
     events: Option<u64>,
+    /// Until nobody can come back for the answer any more.
+    held: Held,
 }
 
 impl Unanswered {
@@ -58,24 +61,24 @@ impl Unanswered {
 
     /// Notes a call. Whether its id was free: rmcp answers only one of two calls with
     /// the same, and forgets neither before their session ends.
-    fn begin(&self, call: &Call, number: u64) -> bool {
+    fn begin(&self, call: &Call, number: u64, held: &Held) -> bool {
         match self.calls().entry(call.clone()) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
-                place.insert(Stream { number, events: None });
+                place.insert(Stream { number, events: None, held: held.clone() });
                 true
             }
         }
     }
 
     /// Gives another stream what the answer of one was sent to.
-    fn resume(&self, session: &SessionId, events: u64, number: u64) -> Option<Call> {
+    fn resume(&self, session: &SessionId, events: u64, number: u64) -> Option<(Call, Held)> {
         let mut calls = self.calls();
         let mut all = calls.iter_mut();
         let (call, stream) =
             all.find(|(call, stream)| call.session == *session && stream.events == Some(events))?;
         stream.number = number;
-        Some(call.clone())
+        Some((call.clone(), stream.held.clone()))
     }
 
     /// Notes rmcp's number of a stream.
@@ -113,6 +116,8 @@ pub(super) struct Answers<H: ServerHandler + Send + 'static> {
     tenant: Arc<Tenant<H>>,
     number: u64,
     call: Option<Call>,
+    /// What the request has, and its answer.
+    pub held: Held,
     /// An event of it was seen, which has rmcp's number.
     is_numbered: bool,
     end: End,
@@ -123,14 +128,15 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     pub(super) fn none(tenant: &Arc<Tenant<H>>) -> Self {
         static STREAMS: AtomicU64 = AtomicU64::new(0);
         let number = STREAMS.fetch_add(1, Ordering::Relaxed);
+        let held = Held::new(&tenant.budget.answers);
         let tenant = tenant.clone();
-        Self { tenant, number, call: None, is_numbered: false, end: End::NotBegun }
+        Self { tenant, number, call: None, held, is_numbered: false, end: End::NotBegun }
     }
 
     /// Of the answer to a POST. None if the call's id is in use.
     pub(super) fn of_call(tenant: &Arc<Tenant<H>>, call: Call) -> Option<Self> {
         let mut answers = Self::none(tenant);
-        tenant.unanswered.begin(&call, answers.number).then(|| {
+        tenant.unanswered.begin(&call, answers.number, &answers.held).then(|| {
             answers.call = Some(call);
             answers
         })
@@ -139,7 +145,9 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     /// Of a stream of a client that has come back.
     pub(super) fn resumed(tenant: &Arc<Tenant<H>>, session: &SessionId, events: u64) -> Self {
         let mut answers = Self::none(tenant);
-        answers.call = tenant.unanswered.resume(session, events, answers.number);
+        if let Some((call, held)) = tenant.unanswered.resume(session, events, answers.number) {
+            (answers.call, answers.held) = (Some(call), held);
+        }
         // A client that comes back in the wrong way has not come back.
         answers.begin();
         answers
@@ -152,6 +160,11 @@ impl<H: ServerHandler + Send + 'static> Answers<H> {
     /// There is a stream, which has not ended yet.
     pub(super) fn begin(&mut self) {
         self.end = End::Broken;
+    }
+
+    /// There is none after all.
+    pub(super) fn ends_unbegun(&mut self) {
+        self.end = End::NotBegun;
     }
 
     fn finish(&mut self) {
@@ -198,20 +211,24 @@ impl<H: ServerHandler + Send + 'static> Drop for Answers<H> {
 pub(super) struct Watched<H: ServerHandler + Send + 'static> {
     body: BoxBody<Bytes, Infallible>,
     answers: Answers<H>,
+    /// When what let its client in holds no more.
+    until: Option<Pin<Box<Sleep>>>,
     /// What the request counts for while it is answered.
     _admitted: Admitted<H>,
 }
 
 /// The places that a request takes.
-pub(super) type Admitted<H> = (OwnedSemaphorePermit, Option<Reserved>, Option<Answering<H>>);
+pub(super) type Admitted<H> = (OwnedSemaphorePermit, Option<Answering<H>>);
 
 impl<H: ServerHandler + Send + 'static> Watched<H> {
     pub(super) fn new(
         body: BoxBody<Bytes, Infallible>,
         answers: Answers<H>,
+        until: Option<Instant>,
         admitted: Admitted<H>,
     ) -> Self {
-        Self { body, answers, _admitted: admitted }
+        let until = until.map(|until| Box::pin(sleep_until(until)));
+        Self { body, answers, until, _admitted: admitted }
     }
 }
 
@@ -223,6 +240,11 @@ impl<H: ServerHandler + Send + 'static> Body for Watched<H> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let is_over = |until: &mut Pin<Box<Sleep>>| until.as_mut().poll(context).is_ready();
+        if self.until.as_mut().is_some_and(is_over) {
+            // As if it had broken off: with a new token it can be taken up again.
+            return Poll::Ready(None);
+        }
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match &frame {
             Poll::Ready(None) => self.answers.finish(),
@@ -282,6 +304,12 @@ pub(super) async fn cancel<H: ServerHandler + Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Account;
+    use crate::server::held::Answers;
+
+    fn begins(calls: &Unanswered, call: &Call, number: u64) -> bool {
+        calls.begin(call, number, &Held::new(&Answers::of(&Account::of_server(1 << 20))))
+    }
 
     fn call(session: &str, id: i64) -> Call {
         Call { session: session.to_owned().into(), id: RequestId::Number(id) }
@@ -290,21 +318,22 @@ mod tests {
     #[test]
     fn an_id_is_free_again_when_its_call_is_answered() {
         let calls = Unanswered::default();
-        assert!(calls.begin(&call("a", 1), 10) && calls.begin(&call("b", 1), 11));
-        assert!(!calls.begin(&call("a", 1), 12));
-        assert!(calls.take(&call("a", 1), 10) && calls.begin(&call("a", 1), 13));
+        assert!(begins(&calls, &call("a", 1), 10) && begins(&calls, &call("b", 1), 11));
+        assert!(!begins(&calls, &call("a", 1), 12));
+        assert!(calls.take(&call("a", 1), 10) && begins(&calls, &call("a", 1), 13));
     }
 
     #[test]
     fn a_call_is_taken_up_by_the_number_of_its_events_only() {
         let calls = Unanswered::default();
         let session: SessionId = "a".to_owned().into();
-        assert!(calls.begin(&call("a", 1), 10) && calls.begin(&call("a", 2), 11));
+        assert!(begins(&calls, &call("a", 1), 10) && begins(&calls, &call("a", 2), 11));
         calls.sends(&call("a", 1), 10, 7);
         calls.sends(&call("a", 2), 11, 8);
-        assert_eq!(calls.resume(&session, 9, 20), None);
-        assert_eq!(calls.resume(&"b".to_owned().into(), 8, 20), None);
-        assert_eq!(calls.resume(&session, 8, 21), Some(call("a", 2)));
+        assert!(calls.resume(&session, 9, 20).is_none());
+        assert!(calls.resume(&"b".to_owned().into(), 8, 20).is_none());
+        let resumed = calls.resume(&session, 8, 21).map(|(call, _)| call);
+        assert_eq!(resumed, Some(call("a", 2)));
         // What the first stream had of it is over.
         assert!(!calls.take(&call("a", 2), 11) && calls.take(&call("a", 2), 21));
         assert!(calls.take(&call("a", 1), 10));

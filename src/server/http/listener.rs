@@ -1,5 +1,7 @@
 //! Connections: how many there are, and how long each may take its time.
 
+use std::convert::Infallible;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,18 +17,20 @@ use hyper_util::service::TowerToHyperService;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use rmcp::ServerHandler;
+use tokio::io::{AsyncReadExt, join};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tower::ServiceExt;
+use tokio::sync::{Semaphore, oneshot};
+use tower::{Service, ServiceExt};
 
 use super::HttpError;
 use super::app::App;
+use super::guests::{Guest, RESERVE, Standing};
 use crate::config::environment::MAX_OPEN_FILES;
 use crate::config::{Config, HttpConfig};
 
 /// For the head of a request, from the end of the one before it. A client that
 /// sends its headers byte by byte, or nothing, holds a connection this long.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's head. hyper's least is 8 KiB; JSON Web Tokens of large
 /// organisations have some kilobytes.
@@ -39,15 +43,15 @@ const MAX_HEADERS: usize = 100;
 const UNREAD_TIMEOUT_MS: u32 = 60_000;
 
 /// Pause after the system refused a connection for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// For answers on their way when the server ends.
 pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 pub(super) struct Listener {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     address: SocketAddr,
-    places: Arc<Semaphore>,
+    places: usize,
 }
 
 impl Listener {
@@ -56,23 +60,23 @@ impl Listener {
         let error = |error| HttpError::Bind { address, error };
         let listener = TcpListener::bind(address).await.map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
-        let places = Arc::new(Semaphore::new(places(http.max_clients)));
-        Ok(Self { listener, address, places })
+        let listener = listener.into_std().map_err(error)?;
+        Ok(Self { listener, address, places: places(http.max_clients) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Connections at the same time.
+    /// Connections that are served at the same time.
     pub(super) fn places(&self) -> usize {
-        self.places.available_permits()
+        self.places
     }
 
     /// Says so if runs may use up all descriptors.
     pub(super) fn warn_of_few_descriptors(&self, config: &Config) {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-        let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(self.places());
+        let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(self.places() + RESERVE);
         let (runs, files) = (config.max_concurrent(), config.max_open_files());
         if left < runs.saturating_mul(files) {
             tracing::warn!(
@@ -84,80 +88,102 @@ impl Listener {
         }
     }
 
-    /// Takes connections until the server drains, then waits for the last answers.
-    pub(super) async fn serve<H: ServerHandler + Send + 'static>(self, app: Arc<App<H>>) {
-        let router = super::app::router(app.clone());
-        let mut is_short = false;
-        loop {
-            // Those beyond the limit wait in the kernel's backlog.
-            let place = self.places.clone().acquire_owned().await;
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = app.stopped.cancelled() => break,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    if !std::mem::replace(&mut is_short, true) {
-                        tracing::error!("no connection can be taken: {error}");
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            is_short = false;
-            let _ = setsockopt(&stream, sockopt::TcpUserTimeout, &UNREAD_TIMEOUT_MS);
-            let _ = stream.set_nodelay(true);
-            let (router, app) = (router.clone(), app.clone());
-            tokio::spawn(async move {
-                app.connections.fetch_add(1, Ordering::Relaxed);
-                connection(stream, peer, router, &app).await;
-                app.connections.fetch_sub(1, Ordering::Relaxed);
-                drop(place);
-            });
-        }
-        while app.connections.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-        }
+    /// Takes connections, on a thread of its own, until the server drains. The receiver
+    /// learns when the last one has ended.
+    pub(super) fn serve<H: ServerHandler + Send + 'static>(
+        self,
+        app: Arc<App<H>>,
+    ) -> Result<oneshot::Receiver<()>, HttpError> {
+        super::front::start(self.listener, app).map_err(HttpError::Thread)
     }
 }
 
 /// Half of the descriptors are for runs and the connections to other servers.
 fn places(wanted: usize) -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    wanted.min(usize::try_from(limit / 2).unwrap_or(usize::MAX)).clamp(1, Semaphore::MAX_PERMITS)
+    let half = usize::try_from(limit / 2).unwrap_or(usize::MAX);
+    wanted.min(half.saturating_sub(RESERVE)).clamp(1, Semaphore::MAX_PERMITS)
 }
 
-async fn connection<H: ServerHandler + Send + 'static>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    app: &App<H>,
-) {
-    let requests = Arc::new(AtomicUsize::new(0));
-    let seen = requests.clone();
-    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
-        seen.fetch_add(1, Ordering::Relaxed);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let served = http1::Builder::new()
+/// Of a connection that was just taken.
+pub(super) fn prepare(stream: &TcpStream) {
+    let _ = setsockopt(stream, sockopt::TcpUserTimeout, &UNREAD_TIMEOUT_MS);
+    let _ = stream.set_nodelay(true);
+}
+
+/// Requests that a connection has sent.
+#[derive(Clone, Default)]
+pub(super) struct Seen(Arc<AtomicUsize>);
+
+/// How HTTP is spoken: for one request, or for as many as come.
+pub(super) fn http(keep_alive: bool) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
         .timer(TokioTimer::new())
+        .keep_alive(keep_alive)
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut served = pin!(served);
+        .max_headers(MAX_HEADERS);
+    builder
+}
+
+/// What answers the requests of a connection.
+pub(super) fn service(
+    router: Router,
+    peer: SocketAddr,
+    standing: Option<Standing>,
+    seen: &Seen,
+) -> TowerToHyperService<
+    impl Service<
+        hyper::Request<Incoming>,
+        Response = axum::response::Response,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send,
+> {
+    let seen = seen.clone();
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        seen.0.fetch_add(1, Ordering::Relaxed);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(standing) = &standing {
+            request.extensions_mut().insert(standing.clone());
+        }
+        request
+    });
+    TowerToHyperService::new(service)
+}
+
+/// Serves a connection that has a place. Its first bytes have been read already.
+pub(super) async fn connection<H: ServerHandler + Send + 'static>(
+    stream: TcpStream,
+    first: Vec<u8>,
+    peer: SocketAddr,
+    router: Router,
+    app: &App<H>,
+    guest: Guest,
+) {
+    let (reader, writer) = stream.into_split();
+    let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
+    let seen = Seen::default();
+    let service = service(router, peer, Some(guest.standing()), &seen);
+    let mut served = pin!(http(true).serve_connection(io, service));
     let result = tokio::select! {
         result = served.as_mut() => result,
+        () = guest.left() => return app.strangers.note("crowd", peer.ip(), None),
         () = app.stopped.cancelled() => {
             served.as_mut().graceful_shutdown();
             served.await
         }
     };
+    note(app, peer, &seen, result);
+}
+
+/// Notes how a connection ended.
+pub(super) fn note<H>(app: &App<H>, peer: SocketAddr, seen: &Seen, result: hyper::Result<()>) {
     // One that was used and then left idle is closed in just the same way.
-    let is_first = requests.load(Ordering::Relaxed) == 0;
+    let is_first = seen.0.load(Ordering::Relaxed) == 0;
     match result {
         Err(error) if error.is_parse() => app.strangers.note("no HTTP/1.1", peer.ip(), None),
         Err(error) if error.is_timeout() && is_first => {

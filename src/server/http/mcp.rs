@@ -1,5 +1,6 @@
 //! `/mcp`: who calls, what, and whether it may now. rmcp does the rest.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,22 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::ServerHandler;
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
+use tokio::time::{Instant, timeout_at};
 
 use super::app::{Answering, App, Settings};
 use super::disconnect::{self, Answers, Call, Watched};
-use super::memory::Reserved;
+use super::guests::Standing;
+use super::memory::{self, SMALL};
 use super::refusal::Refusal;
+use super::sessions::HELD;
 use super::tenants::Tenant;
 use crate::server::auth::AuthError;
-use crate::server::envelope;
+use crate::server::envelope::{self, Head};
 
 /// For the whole body of a request: 16 MiB take 13 s at 10 Mbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,7 +44,12 @@ pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let (tenant, settings) = match tenant(&app, request.headers()).await {
+    let standing = request.extensions_mut().remove::<Standing>();
+    let found = tenant(&app, request.headers()).await;
+    if let Some(standing) = standing {
+        standing.is_known(found.is_ok());
+    }
+    let (tenant, settings, until) = match found {
         Ok(found) => found,
         Err(refusal) => {
             app.strangers.note(refusal.reason(), peer.ip(), None);
@@ -48,7 +58,7 @@ pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     };
     // rmcp keeps the head of the request, and prints it at level trace.
     request.headers_mut().remove(AUTHORIZATION);
-    let answered = answer(&app, &tenant, &settings, request).await;
+    let answered = answer(&app, &tenant, &settings, until, request).await;
     let note = |reason| app.rejections.note(reason, peer.ip(), tenant.principal());
     match answered {
         Ok(response) => {
@@ -70,19 +80,23 @@ pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     }
 }
 
+/// Who calls, by which settings, and until when.
+type Found<H> = (Arc<Tenant<H>>, Arc<Settings>, Option<Instant>);
+
 /// Who calls.
 async fn tenant<H: ServerHandler + Send + 'static>(
     app: &Arc<App<H>>,
     headers: &HeaderMap,
-) -> Result<(Arc<Tenant<H>>, Arc<Settings>), Refusal> {
+) -> Result<Found<H>, Refusal> {
     loop {
         let settings = app.settings();
-        let identity = settings.authenticator.authenticate(headers).await.map_err(|error| {
+        let found = settings.authenticator.authenticate(headers).await;
+        let (identity, until) = found.map_err(|error| {
             app.base.metrics().authentication_failed(error.reason());
             credentials(&settings, &error)
         })?;
         if let Some(tenant) = app.tenants.tenant(app, &settings, identity)? {
-            return Ok((tenant, settings));
+            return Ok((tenant, settings, until));
         }
     }
 }
@@ -91,27 +105,34 @@ async fn answer<H: ServerHandler + Send + 'static>(
     app: &Arc<App<H>>,
     tenant: &Arc<Tenant<H>>,
     settings: &Settings,
+    until: Option<Instant>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let place = tenant.admit_request()?;
     let method = request.method().clone();
-    let (mut answers, reserved, request) = match method {
+    let (mut answers, is_large, mut request) = match method {
         Method::POST => post(app, tenant, request, settings.config.http().max_body_size).await?,
-        Method::GET => (get(tenant, request.headers())?, None, request),
+        Method::GET => (get(tenant, request.headers())?, false, request),
         Method::DELETE => {
             delete(tenant, request.headers()).await;
-            (Answers::none(tenant), None, request)
+            (Answers::none(tenant), false, request)
         }
-        _ => (Answers::none(tenant), None, request),
+        _ => (Answers::none(tenant), false, request),
     };
+    request.extensions_mut().insert(answers.held.clone());
     let answering = (method == Method::POST || answers.has_call()).then(|| Answering::new(app));
     // Access may have been taken away while the body came in.
     if tenant.has_ended() {
         return Err(ended(app));
     }
     let longest = tenant.longest();
-    let answered = tokio::time::timeout(longest, tenant.service.handle(request)).await;
-    let mut response = answered.map_err(|_| Refusal::Timeout(longest))?;
+    let latest = Instant::now() + longest;
+    let handled = handle(app, tenant, request, is_large, &mut answers);
+    let answered = timeout_at(until.map_or(latest, |until| until.min(latest)), handled).await;
+    let mut response = answered.map_err(|_| match until {
+        Some(until) if until < latest => credentials(settings, &AuthError::Expired),
+        _ => Refusal::Timeout(longest),
+    })?;
     match response.status() {
         // Python's client takes 200 and 204 only for an end.
         StatusCode::ACCEPTED if method == Method::DELETE => {
@@ -125,8 +146,28 @@ async fn answer<H: ServerHandler + Send + 'static>(
     if response.status() == StatusCode::OK {
         answers.begin();
     }
-    let admitted = (place, reserved, answering);
-    Ok(response.map(|body| Body::new(Watched::new(body, answers, admitted))))
+    let admitted = (place, answering);
+    Ok(response.map(|body| Body::new(Watched::new(body, answers, until, admitted))))
+}
+
+/// Gives a request to rmcp, which reads its message.
+async fn handle<H: ServerHandler + Send + 'static>(
+    app: &App<H>,
+    tenant: &Arc<Tenant<H>>,
+    request: Request,
+    is_large: bool,
+    answers: &mut Answers<H>,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let (tenant, held) = (tenant.clone(), answers.held.clone());
+    let handled = HELD.scope(held, async move { tenant.service.handle(request).await });
+    if !is_large {
+        return handled.await;
+    }
+    // Another thread begins it even if the client goes away meanwhile.
+    answers.begin();
+    let response = app.readers.begin(Box::pin(handled)).await;
+    answers.ends_unbegun();
+    response
 }
 
 /// Why a tenant has ended.
@@ -144,26 +185,41 @@ fn credentials(settings: &Settings, error: &AuthError) -> Refusal {
     }
 }
 
-/// Reads a message, and counts it.
+/// Reads a message, and counts it. Whether it is a large one.
 async fn post<H: ServerHandler + Send + 'static>(
     app: &App<H>,
     tenant: &Arc<Tenant<H>>,
     request: Request,
     max_body: usize,
-) -> Result<(Answers<H>, Option<Reserved>, Request), Refusal> {
+) -> Result<(Answers<H>, bool, Request), Refusal> {
     let (parts, body) = request.into_parts();
-    let text = tenant.budget.for_text(length(&parts.headers, max_body)?).await?;
+    let budget = &tenant.budget;
+    let text = budget.for_text(length(&parts.headers, max_body)?).await?;
     let bytes = read(body, max_body).await?;
-    let head = envelope::read(&bytes).map_err(Refusal::NoMessage)?;
-    let reserved = tenant.budget.for_message(&bytes, text)?;
+    let is_large = bytes.len() > SMALL;
+    let (head, values) = match is_large {
+        true => {
+            let bytes = bytes.clone();
+            app.readers.run(move || understand(&bytes)).await
+        }
+        false => understand(&bytes),
+    };
+    let head = head.map_err(Refusal::NoMessage)?;
+    let mut charges = vec![budget.for_message(bytes.len(), values, text)?];
     let session = session(&parts.headers);
     match head.method.as_deref() {
         Some("tools/call") => tenant.admit_call(head.id.as_ref())?,
         Some("initialize") if app.serving.is_draining() => {
             return Err(Refusal::Draining { id: head.id });
         }
+        // What it says of the client is kept.
+        Some("initialize") if is_large => {
+            return Err(Refusal::Initialize { most: SMALL, id: head.id });
+        }
         Some("initialize") if session.is_none() => {
-            tenant.admit_session(head.id.as_ref()).await?;
+            tenant.admit_session(head.id.as_ref())?;
+            // For longer than the request.
+            charges = vec![budget.for_session(bytes.len(), values)?];
         }
         _ => {}
     }
@@ -175,7 +231,13 @@ async fn post<H: ServerHandler + Send + 'static>(
         None => Some(Answers::none(tenant)),
     };
     let answers = answers.ok_or(Refusal::IdInUse { id })?;
-    Ok((answers, reserved, Request::from_parts(parts, Body::from(bytes))))
+    charges.into_iter().for_each(|charge| answers.held.keep(charge));
+    Ok((answers, is_large, Request::from_parts(parts, Body::from(bytes))))
+}
+
+/// What is known of a message before rmcp reads it, and how many values it has.
+fn understand(text: &[u8]) -> (Result<Head, String>, usize) {
+    (envelope::read(text), memory::values(text))
 }
 
 /// What a body can have, as its sender says.

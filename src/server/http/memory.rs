@@ -1,16 +1,10 @@
-//! Memory for messages. A message in memory is many times its JSON text: rmcp reads it
-//! as a tree, and as one more for each shape that it may have.
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+//! Memory for messages and sessions, of the one budget. A message in memory is many
+//! times its JSON text: rmcp reads it as a tree, and as one more for each shape that it
+//! may have.
 
 use super::refusal::Refusal;
-
-/// Bytes of all messages that are read or answered. Two of the largest fit.
-const BUDGET: usize = 512 << 20;
+use crate::memory::{Account, Charge};
+use crate::server::held::Answers;
 
 /// Bytes of a JSON value while rmcp reads it: 16 MiB of `[0,0,…]` took 1.9 GB.
 const VALUE_BYTES: usize = 240;
@@ -20,98 +14,66 @@ const VALUE_BYTES: usize = 240;
 const MAX_VALUES: usize = 500_000;
 
 /// Messages below it are not counted while they are read: 2048 of them are 128 MiB.
-const SMALL: usize = 64 << 10;
+pub(super) const SMALL: usize = 64 << 10;
 
-/// How long a message waits for others to be answered.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a session besides its first message: tasks, channels, and its place in maps.
+const SESSION_BYTES: usize = 32 << 10;
 
-/// Of a permit.
-const UNIT: usize = 1 << 10;
+/// Bytes of one principal's sessions: a thousand with a first message of 1 KiB and 30
+/// values, of which clients send some.
+const SESSIONS_BYTES: usize = 64 << 20;
 
-/// What one principal, or all, may have in memory.
-#[derive(Clone)]
+/// What one principal, or all where nobody has a name, may have in memory.
 pub(super) struct Budget {
-    all: Arc<Semaphore>,
-    own: Arc<Semaphore>,
-    patience: Duration,
+    account: Account,
+    sessions: Account,
+    pub answers: Answers,
 }
 
-/// What a message takes of it.
-pub(super) type Reserved = (OwnedSemaphorePermit, OwnedSemaphorePermit);
-
 impl Budget {
-    pub(super) fn new() -> Self {
-        Self::waiting(PATIENCE)
-    }
-
-    fn waiting(patience: Duration) -> Self {
-        let all = Arc::new(Semaphore::new(BUDGET / UNIT));
-        Self { own: all.clone(), all, patience }
-    }
-
-    /// Half of it, so that one principal leaves another half.
-    pub(super) fn share(&self) -> Self {
-        Self { own: Arc::new(Semaphore::new(BUDGET / UNIT / 2)), ..self.clone() }
+    /// Below an account.
+    pub(super) fn of(account: &Account) -> Self {
+        let sessions = account.share(SESSIONS_BYTES);
+        Self { sessions, answers: Answers::of(account), account: account.clone() }
     }
 
     /// For the text of a message of this length.
-    pub(super) async fn for_text(&self, length: usize) -> Result<Option<Reserved>, Refusal> {
-        if length <= SMALL { Ok(None) } else { self.reserve(length).await.map(Some) }
+    pub(super) async fn for_text(&self, length: usize) -> Result<Charge, Refusal> {
+        if length <= SMALL {
+            return Ok(Charge::none());
+        }
+        self.account.charge(length).await.map_err(|_| Refusal::Memory)
     }
 
     /// For the message itself, beyond what its text has. Waits for nothing: messages
     /// that waited with their texts would be memory that nobody counts.
     pub(super) fn for_message(
         &self,
-        text: &Bytes,
-        reserved: Option<Reserved>,
-    ) -> Result<Option<Reserved>, Refusal> {
-        let values = values(text);
+        text: usize,
+        values: usize,
+        mut charge: Charge,
+    ) -> Result<Charge, Refusal> {
         if values > MAX_VALUES {
             return Err(Refusal::Values(MAX_VALUES));
         }
-        let bytes = text.len() + values * VALUE_BYTES;
-        if bytes <= SMALL {
-            return Ok(reserved);
+        let bytes = text + values * VALUE_BYTES;
+        if bytes > SMALL {
+            let more = bytes.saturating_sub(charge.bytes());
+            charge.merge(self.account.try_charge(more).map_err(|_| Refusal::Memory)?);
         }
-        let has = reserved.as_ref().map_or(0, |(own, _)| own.num_permits());
-        let more = units(bytes.saturating_sub(has * UNIT));
-        let own = self.own.clone().try_acquire_many_owned(more);
-        let all = self.all.clone().try_acquire_many_owned(self.of_all(more));
-        let (Ok(mut own), Ok(mut all)) = (own, all) else { return Err(Refusal::Memory) };
-        if let Some((own_text, all_text)) = reserved {
-            own.merge(own_text);
-            all.merge(all_text);
-        }
-        Ok(Some((own, all)))
+        Ok(charge)
     }
 
-    /// The budget is its own share where nobody has a name.
-    fn of_all(&self, units: u32) -> u32 {
-        if Arc::ptr_eq(&self.own, &self.all) { 0 } else { units }
+    /// For a session, for as long as it lives.
+    pub(super) fn for_session(&self, text: usize, values: usize) -> Result<Charge, Refusal> {
+        let bytes = SESSION_BYTES + text + values * VALUE_BYTES;
+        self.sessions.try_charge(bytes).map_err(|_| Refusal::Memory)
     }
-
-    async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        let units = units(bytes);
-        let both = async {
-            let own = self.own.clone().acquire_many_owned(units).await;
-            let all = self.all.clone().acquire_many_owned(self.of_all(units)).await;
-            own.and_then(|own| all.map(|all| (own, all)))
-        };
-        match tokio::time::timeout(self.patience, both).await {
-            Ok(Ok(reserved)) => Ok(reserved),
-            _ => Err(Refusal::Memory),
-        }
-    }
-}
-
-fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 /// At least as many as there are values in a JSON text: each but the first follows one
 /// of these characters.
-fn values(text: &[u8]) -> usize {
+pub(super) fn values(text: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for &byte in text {
         match byte {
@@ -128,6 +90,13 @@ fn values(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::SERVER_BYTES;
+
+    fn budget() -> (Account, Budget) {
+        let account = Account::of_server(SERVER_BYTES);
+        let budget = Budget::of(&account);
+        (account, budget)
+    }
 
     #[test]
     fn values_are_counted_outside_of_strings() {
@@ -138,36 +107,42 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_of_too_many_values_is_refused_and_a_long_text_is_not() {
-        let budget = Budget::new();
-        let numbers = format!("[{}0]", "0,".repeat(MAX_VALUES));
-        assert!(matches!(budget.for_message(&numbers.into(), None), Err(Refusal::Values(_))));
-        let text = format!("\"{}\"", ",".repeat(16 << 20));
-        assert!(budget.for_message(&text.into(), None).unwrap().is_some());
+        let (_, budget) = budget();
+        let many = budget.for_message(1 << 20, MAX_VALUES + 1, Charge::none());
+        assert!(matches!(many, Err(Refusal::Values(_))));
+        let text = budget.for_text(16 << 20).await.unwrap();
+        let charge = budget.for_message(16 << 20, 1, text).unwrap();
+        assert!(charge.bytes() >= 16 << 20);
     }
 
     #[tokio::test]
     async fn a_message_gets_no_memory_beyond_its_text_while_others_have_it() {
-        let budget = Budget::waiting(Duration::from_millis(10));
-        let numbers = Bytes::from(format!("[{}0]", "0,".repeat(MAX_VALUES / 2)));
-        let text = budget.for_text(numbers.len()).await.unwrap();
-        let others = budget.reserve(BUDGET - (32 << 20)).await.unwrap();
-        assert!(matches!(budget.for_message(&numbers, text), Err(Refusal::Memory)));
+        let (account, budget) = budget();
+        let (length, values) = (1 << 20, MAX_VALUES / 2);
+        let text = budget.for_text(length).await.unwrap();
+        let others = account.try_charge(SERVER_BYTES - (32 << 20)).unwrap();
+        assert!(matches!(budget.for_message(length, values, text), Err(Refusal::Memory)));
         drop(others);
-        let text = budget.for_text(numbers.len()).await.unwrap();
-        let (own, _) = budget.for_message(&numbers, text).unwrap().unwrap();
-        assert!(own.num_permits() * UNIT > MAX_VALUES / 2 * VALUE_BYTES);
-        drop(own);
-        assert!(budget.reserve(BUDGET).await.is_ok());
+        let text = budget.for_text(length).await.unwrap();
+        let charge = budget.for_message(length, values, text).unwrap();
+        assert!(charge.bytes() > values * VALUE_BYTES);
+        drop(charge);
+        assert_eq!(account.used(), 0);
     }
 
-    #[tokio::test]
-    async fn a_principal_has_half_of_the_memory_and_another_the_rest() {
-        let budget = Budget::waiting(Duration::from_millis(10));
-        let (alice, bob) = (budget.share(), budget.share());
-        let held = alice.reserve(BUDGET / 2).await.unwrap();
-        assert!(matches!(alice.reserve(UNIT).await, Err(Refusal::Memory)));
-        drop(bob.reserve(BUDGET / 2).await.unwrap());
-        drop(held);
-        assert!(alice.reserve(UNIT).await.is_ok());
+    #[test]
+    fn sessions_have_a_part_of_it_and_give_it_back() {
+        let (account, budget) = budget();
+        let usual: Vec<_> = (0..1000).map(|_| budget.for_session(1 << 10, 30).unwrap()).collect();
+        assert!(account.used() >= 1000 * SESSION_BYTES);
+        drop(usual);
+        let mut large = Vec::new();
+        while let Ok(charge) = budget.for_session(SMALL, SMALL / 2) {
+            large.push(charge);
+        }
+        assert!(account.used() <= SESSIONS_BYTES);
+        assert!(matches!(budget.for_session(SMALL, SMALL / 2), Err(Refusal::Memory)));
+        drop(large);
+        assert_eq!(account.used(), 0);
     }
 }

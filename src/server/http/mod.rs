@@ -9,14 +9,19 @@
 
 mod app;
 mod disconnect;
+mod front;
+mod guests;
 mod hosts;
 mod listener;
 mod mcp;
 mod memory;
 mod probes;
+mod pulse;
+mod reading;
 mod refusal;
 mod rejections;
 mod reload;
+mod sessions;
 mod tenants;
 
 use std::sync::Arc;
@@ -51,6 +56,9 @@ pub enum HttpError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// The thread that takes connections cannot be started.
+    #[error("No thread for connections: {0}")]
+    Thread(std::io::Error),
     /// Anyone who can reach the machine could run programs.
     #[error(
         "{BIND}: {0} is not loopback, and nobody has to authenticate: name a file of \
@@ -129,7 +137,8 @@ async fn serve<H: ServerHandler + Send + 'static>(
     }
     listener.warn_of_few_descriptors(&config);
     tracing::info!("listening on http://{}/mcp", listener.address());
-    let server = tokio::spawn(listener.serve(app.clone()));
+    let server = listener.serve(app.clone())?;
+    let pulse = tokio::spawn(pulse::beat(app.clone()));
     let idle = tokio::spawn(tenants::close_idle(app.clone()));
     loop {
         tokio::select! {
@@ -144,6 +153,7 @@ async fn serve<H: ServerHandler + Send + 'static>(
     app.serving.drain();
     let all_have_ended = drained(&runtime, config.http().drain_timeout).await;
     idle.abort();
+    pulse.abort();
     app.shut_down(all_have_ended).await;
     let _ = tokio::time::timeout(listener::LAST_ANSWERS, server).await;
     runtime.upstreams().close().await;

@@ -1,7 +1,6 @@
 //! What those who run the server look at.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -13,13 +12,21 @@ use rmcp::ServerHandler;
 use serde_json::json;
 
 use super::app::{App, not_found};
+use super::hosts;
+use crate::config::environment::ALLOWED_HOSTS;
 use crate::telemetry::{Gauges, METRICS_TYPE, lines_lost};
 
-/// Whether the process answers at all.
+/// Whether the process answers at all. That it does not wait for other threads must not
+/// hide that these do nothing any more.
 pub(super) async fn health<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> Response {
     let uptime = app.serving.uptime().as_secs();
     let version = env!("CARGO_PKG_VERSION");
-    Json(json!({"status": "ok", "version": version, "uptimeSeconds": uptime})).into_response()
+    let (status, word) = match app.pulse.is_felt().await {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "hung"),
+    };
+    let answer = json!({"status": word, "version": version, "uptimeSeconds": uptime});
+    (status, Json(answer)).into_response()
 }
 
 /// Whether it would run a program now.
@@ -49,16 +56,23 @@ pub(super) async fn resource<H: ServerHandler + Send + 'static>(
     }
 }
 
-/// Counts and times, for Prometheus.
+/// Counts and times, for Prometheus, and for no web page.
 pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
     State(app): State<Arc<App<H>>>,
+    request: Request,
 ) -> Response {
+    let settings = app.settings();
+    let (http, uri) = (settings.config.http(), request.uri());
+    if !hosts::are_allowed(http, app.port, uri, request.headers()) {
+        let problem = format!("Forbidden: the host or the origin is not allowed ({ALLOWED_HOSTS})");
+        return (StatusCode::FORBIDDEN, problem).into_response();
+    }
     let gauges = Gauges {
         active: app.base.active(),
         waiting: app.base.waiting(),
         standby: app.base.standing_by(),
-        connections: app.connections.load(Ordering::Relaxed),
-        sessions: app.tenants.sessions().await,
+        connections: app.guests.count(),
+        sessions: app.tenants.sessions(),
         audit_lines_lost: app.base.audit().lost(),
         log_lines_lost: lines_lost(),
     };

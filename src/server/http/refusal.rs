@@ -51,6 +51,9 @@ pub(super) enum Refusal {
     /// 400: two calls of a session with one id.
     #[error("Invalid request: a call with this id is in use in this session")]
     IdInUse { id: Option<Value> },
+    /// 400: a first message that would be too much to keep.
+    #[error("Invalid request: initialize has more than {most} bytes, which the session would keep")]
+    Initialize { most: usize, id: Option<Value> },
     /// 503: other messages take all the memory that there is for them.
     #[error("No memory for a message of this size now. Try again later")]
     Memory,
@@ -72,6 +75,9 @@ pub(super) enum Refusal {
     /// 503: too many open requests of one principal.
     #[error("You have {0} requests open, half of {MAX_CLIENTS}. Try again later")]
     Requests(usize),
+    /// 503: all places are in use, and more wait for one than may.
+    #[error("All {MAX_CLIENTS} connections are in use. Try again later")]
+    Connections,
     /// 503: more principals than there is room for.
     #[error("No room for another caller. Try again later")]
     Tenants,
@@ -102,10 +108,12 @@ impl Refusal {
             | Self::NoMessage(_)
             | Self::Values(_)
             | Self::IdInUse { .. }
+            | Self::Initialize { .. }
             | Self::NoSession => StatusCode::BAD_REQUEST,
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Sessions { .. }
             | Self::Requests(_)
+            | Self::Connections
             | Self::Memory
             | Self::Tenants
             | Self::Settings
@@ -122,13 +130,14 @@ impl Refusal {
             Self::TooLarge(_) => "body_size",
             Self::SlowBody(_) => "body_time",
             Self::BrokenBody(_) => "body",
-            Self::NoMessage(_) | Self::IdInUse { .. } => "message",
+            Self::NoMessage(_) | Self::IdInUse { .. } | Self::Initialize { .. } => "message",
             Self::Values(_) => "values",
             Self::Memory => "memory",
             Self::NoSession => "session",
             Self::Rate { .. } => "rate",
             Self::Sessions { .. } => "sessions",
             Self::Requests(_) => "requests",
+            Self::Connections => "crowd",
             Self::Tenants => "tenants",
             Self::Settings => "settings",
             Self::Draining { .. } => "draining",
@@ -143,6 +152,7 @@ impl Refusal {
             Self::Credentials { retry_after, .. } => *retry_after,
             Self::Sessions { .. }
             | Self::Requests(_)
+            | Self::Connections
             | Self::Memory
             | Self::Tenants
             | Self::Draining { .. } => Some(LATER),
@@ -161,7 +171,9 @@ impl Refusal {
         match self {
             Self::NoMessage(answer) => ("application/json", answer.clone()),
             Self::Values(_) => error(INVALID_REQUEST, &None, Value::Null),
-            Self::IdInUse { id } => error(INVALID_REQUEST, id, Value::Null),
+            Self::IdInUse { id } | Self::Initialize { id, .. } => {
+                error(INVALID_REQUEST, id, Value::Null)
+            }
             Self::Credentials { .. } => error(UNAUTHORIZED, &None, Value::Null),
             Self::Rate { wait, id, .. } => {
                 let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

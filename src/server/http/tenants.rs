@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rmcp::ServerHandler;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::session::local::SessionConfig;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +19,7 @@ use super::app::{App, Settings};
 use super::disconnect::Unanswered;
 use super::memory::Budget;
 use super::refusal::Refusal;
+use super::sessions::Sessions;
 use super::{MakeHandler, hosts};
 use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
@@ -42,8 +43,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const SESSION_IDLE: Duration = Duration::from_secs(300);
 
 pub(super) struct Tenant<H> {
-    pub service: StreamableHttpService<H, LocalSessionManager>,
-    pub sessions: Arc<LocalSessionManager>,
+    pub service: StreamableHttpService<H, Sessions>,
+    pub sessions: Arc<Sessions>,
     pub unanswered: Unanswered,
     pub budget: Budget,
     runtime: Runtime,
@@ -89,7 +90,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             return Ok(Some(tenant.clone()));
         }
-        if all.len() >= MAX_TENANTS.min(app.places / 2) {
+        if all.len() >= MAX_TENANTS.min(app.guests.places() / 2) {
             evict(&mut all)?;
         }
         let principal = principal(&settings.config, &identity)?;
@@ -138,22 +139,17 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     }
 
     /// Sessions of all principals.
-    pub(super) async fn sessions(&self) -> usize {
-        let all: Vec<_> = self.all().values().cloned().collect();
-        let mut sessions = 0;
-        for tenant in all {
-            sessions += tenant.sessions.sessions.read().await.len();
-        }
-        sessions
+    pub(super) fn sessions(&self) -> usize {
+        self.all().values().map(|tenant| tenant.sessions.count()).sum()
     }
 
-    async fn close_idle(&self) {
+    fn close_idle(&self) {
         let candidates: Vec<_> = self.all().iter().map(|(k, t)| (k.clone(), t.clone())).collect();
         for (identity, tenant) in candidates {
-            let has_sessions = !tenant.sessions.sessions.read().await.is_empty();
             let mut all = self.all();
             // This one, and the map's.
-            let is_idle = !has_sessions && tenant.idle() > IDLE && Arc::strong_count(&tenant) <= 2;
+            let is_idle = tenant.sessions.count() == 0
+                && tenant.idle() > IDLE && Arc::strong_count(&tenant) <= 2;
             if is_idle {
                 all.remove(&identity);
                 tokio::spawn(close(tenant));
@@ -171,8 +167,7 @@ fn evict<H: ServerHandler + Send + 'static>(
     all: &mut HashMap<Identity, Arc<Tenant<H>>>,
 ) -> Result<(), Refusal> {
     let is_unused = |tenant: &Arc<Tenant<H>>| {
-        let sessions = tenant.sessions.sessions.try_read();
-        sessions.is_ok_and(|sessions| sessions.is_empty()) && Arc::strong_count(tenant) == 1
+        tenant.sessions.count() == 0 && Arc::strong_count(tenant) == 1
     };
     let unused = all.iter().filter(|(_, tenant)| is_unused(tenant));
     let oldest = unused.max_by_key(|(_, tenant)| tenant.idle()).map(|(who, _)| who.clone());
@@ -185,7 +180,7 @@ fn evict<H: ServerHandler + Send + 'static>(
 pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        app.tenants.close_idle().await;
+        app.tenants.close_idle();
     }
 }
 
@@ -227,10 +222,10 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     ) -> Self {
         let http = runtime.config().http();
         let stop = CancellationToken::new();
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.keep_alive = Some(longest(runtime.config()));
-        sessions.session_config.sse_retry = Some(RETRY);
-        let sessions = Arc::new(sessions);
+        let mut session = SessionConfig::default();
+        session.keep_alive = Some(longest(runtime.config()));
+        session.sse_retry = Some(RETRY);
+        let sessions = Arc::new(Sessions::new(session));
         let transport = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts::allowed_hosts(http))
             .with_allowed_origins(hosts::allowed_origins(http, app.port))
@@ -244,16 +239,16 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
             sessions.clone(),
             transport,
         );
-        // Another principal always finds a connection, and memory for its messages.
-        let (max_requests, budget) = match http.has_authentication() {
-            true => (app.places.div_ceil(2), app.budget.share()),
-            false => (app.places, app.budget.clone()),
+        // Another principal always finds a connection.
+        let max_requests = match http.has_authentication() {
+            true => app.guests.places().div_ceil(2),
+            false => app.guests.places(),
         };
         Self {
             service,
             sessions,
             unanswered: Unanswered::default(),
-            budget,
+            budget: Budget::of(runtime.memory()),
             rate: Rate::new(http.rate_limit, http.burst()),
             requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_requests,
@@ -282,9 +277,9 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     }
 
     /// Whether there is room for one more session.
-    pub(super) async fn admit_session(&self, id: Option<&Value>) -> Result<(), Refusal> {
+    pub(super) fn admit_session(&self, id: Option<&Value>) -> Result<(), Refusal> {
         let most = self.runtime.config().http().max_sessions;
-        if self.sessions.sessions.read().await.len() < most {
+        if self.sessions.count() < most {
             return Ok(());
         }
         Err(Refusal::Sessions { most, id: id.cloned() })

@@ -1,0 +1,190 @@
+//! What a request has of the server's memory: its message, and its answer until the
+//! client has taken it. It is given back when nobody deals with the request any more:
+//! not the handler, not the stream of its answer, nor a client that may come back for
+//! the rest of that.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+use rmcp::model::{CallToolResult, ContentBlock, Extensions};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::memory::{Account, Charge};
+
+/// Bytes of one principal's answers that are not sent yet: some dozens of those of
+/// programs that print and return as much as they may (1 MiB and 256 KiB, each of it
+/// several times), or a thousand usual ones.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// Answers of one principal that wait for memory. Each is there already, and one of the
+/// worst has 16 MiB.
+const WAITING: usize = 4;
+
+/// How often the text of an answer is in memory: as text, in the structure's JSON and
+/// escaped in the JSON of the text (twice as long at most), while it is written; and as
+/// notifications of what was printed.
+const COPIES: usize = 5;
+
+/// Bytes of a member of an object besides its value: its name's place, hash and index.
+const MEMBER: usize = 48;
+
+/// There is no memory for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "Your answers take all the memory that there is for them ({} MiB), because you do not read \
+     them. This one is lost: the program has run",
+    ANSWER_BYTES >> 20
+)]
+pub(super) struct Unread;
+
+/// The memory of one principal's answers.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    account: Account,
+    waiting: Arc<Semaphore>,
+}
+
+impl Answers {
+    /// Below the principal's account.
+    pub(super) fn of(principal: &Account) -> Self {
+        let account = principal.share(ANSWER_BYTES);
+        Self { account, waiting: Arc::new(Semaphore::new(WAITING)) }
+    }
+
+    async fn charge(&self, bytes: usize) -> Result<Charge, Unread> {
+        // One answer that is larger than all may be has it all.
+        let bytes = bytes.min(self.account.bytes());
+        if let Ok(charge) = self.account.try_charge(bytes) {
+            return Ok(charge);
+        }
+        let _waits = self.waiting.try_acquire().map_err(|_| Unread)?;
+        self.account.charge(bytes).await.map_err(|_| Unread)
+    }
+}
+
+/// What one request has. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Held(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    answers: Answers,
+    charges: Mutex<Vec<Charge>>,
+}
+
+impl Held {
+    pub(super) fn new(answers: &Answers) -> Self {
+        Self(Arc::new(Inner { answers: answers.clone(), charges: Mutex::default() }))
+    }
+
+    /// Of the request that a handler answers. None over standard streams.
+    pub(super) fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<Parts>()?.extensions.get::<Self>().cloned()
+    }
+
+    pub(super) fn keep(&self, charge: Charge) {
+        self.0.charges.lock().unwrap_or_else(PoisonError::into_inner).push(charge);
+    }
+
+    /// For an answer of about this many bytes. Waits for others to be read.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub(super) async fn answer(&self, bytes: usize) -> Result<(), Unread> {
+        let charge = self.0.answers.charge(bytes).await?;
+        self.keep(charge);
+        Ok(())
+    }
+}
+
+/// Bytes of a tool's result, until it is sent.
+pub(super) fn bytes_of(result: &CallToolResult) -> usize {
+    let texts = result.content.iter().map(|block| match block {
+        ContentBlock::Text(text) => text.text.len(),
+        ContentBlock::Image(image) => image.data.len(),
+        ContentBlock::Audio(audio) => audio.data.len(),
+        other => serde_json::to_string(other).map_or(0, |json| json.len()),
+    });
+    let structure = result.structured_content.as_ref().map_or(0, value_bytes);
+    structure + texts.sum::<usize>() * COPIES
+}
+
+fn value_bytes(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(values) => values.iter().map(value_bytes).sum(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| MEMBER + name.len() + value_bytes(value)).sum()
+            }
+            _ => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answers() -> Answers {
+        Answers::of(&Account::of_server(1 << 30))
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_held_until_the_last_who_deals_with_it_is_done() {
+        let answers = answers();
+        let held = Held::new(&answers);
+        let handler = held.clone();
+        handler.answer(1 << 20).await.unwrap();
+        drop(handler);
+        assert_eq!(answers.account.used(), 1 << 20);
+        drop(held);
+        assert_eq!(answers.account.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_gets_no_more_and_others_do() {
+        let server = Account::of_server(1 << 30);
+        let (greedy, other) = (Answers::of(&server), Answers::of(&server));
+        let held = Held::new(&greedy);
+        held.answer(ANSWER_BYTES).await.unwrap();
+        // Some wait; those beyond them are told at once.
+        let waiting: Vec<_> = (0..WAITING)
+            .map(|_| {
+                let held = Held::new(&greedy);
+                tokio::spawn(async move { held.answer(1).await })
+            })
+            .collect();
+        while greedy.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Held::new(&greedy).answer(1).await, Err(Unread));
+        assert_eq!(Held::new(&other).answer(ANSWER_BYTES).await, Ok(()));
+        drop(held);
+        for waits in waiting {
+            assert_eq!(waits.await.unwrap(), Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_larger_than_all_may_be_goes_out_alone() {
+        let answers = answers();
+        let held = Held::new(&answers);
+        assert_eq!(held.answer(2 * ANSWER_BYTES).await, Ok(()));
+        assert_eq!(answers.account.used(), ANSWER_BYTES);
+    }
+
+    #[test]
+    fn a_result_counts_with_its_values_and_its_text() {
+        let empty = CallToolResult::structured(json!(null));
+        let many = CallToolResult::structured(json!(vec![""; 1000]));
+        let more = bytes_of(&many) - bytes_of(&empty);
+        assert!(more >= 1000 * size_of::<Value>(), "{more}");
+        let text = "x".repeat(1000);
+        let long = CallToolResult::success(vec![ContentBlock::text(text)]);
+        assert!(bytes_of(&long) >= 1000 * COPIES);
+    }
+}

@@ -1,0 +1,175 @@
+//! rmcp's sessions, and what each has of the server's memory for as long as it lives.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::Stream;
+use rmcp::RoleServer;
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, SessionConfig,
+};
+use rmcp::transport::streamable_http_server::session::{
+    ServerSseMessage, SessionId, SessionManager,
+};
+
+use crate::server::held::Held;
+
+tokio::task_local! {
+    /// What the request has that rmcp is given.
+    pub(super) static HELD: Held;
+}
+
+type Inner = LocalSessionManager;
+
+#[derive(Default)]
+pub(super) struct Sessions {
+    inner: Inner,
+    kept: Mutex<HashMap<SessionId, Kept>>,
+}
+
+/// What a session keeps.
+struct Kept {
+    /// Of the first message: who the client is and what it can do.
+    _first: Option<Held>,
+    answers: Arc<Queue>,
+}
+
+/// What the client's answers have that the session has not taken yet: unlike its
+/// requests and notifications they cannot carry it themselves.
+#[derive(Default)]
+struct Queue(Mutex<VecDeque<Option<Held>>>);
+
+impl Queue {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Option<Held>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(config: SessionConfig) -> Self {
+        let mut inner = Inner::default();
+        inner.session_config = config;
+        Self { inner, kept: Mutex::default() }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.kept().len()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<SessionId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn held() -> Option<Held> {
+    HELD.try_with(Held::clone).ok()
+}
+
+impl SessionManager for Sessions {
+    type Error = <Inner as SessionManager>::Error;
+    type Transport = Counted<<Inner as SessionManager>::Transport>;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let (id, transport) = self.inner.create_session().await?;
+        let answers = Arc::new(Queue::default());
+        let kept = Kept { _first: held(), answers: answers.clone() };
+        self.kept().insert(id.clone(), kept);
+        Ok((id, Counted { transport, answers }))
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        self.inner.initialize_session(id, message).await
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        self.inner.has_session(id).await
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        let closed = self.inner.close_session(id).await;
+        self.kept().remove(id);
+        closed
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.inner.create_stream(id, message).await
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        let answers = is_answer(&message)
+            .then(|| self.kept().get(id).map(|kept| kept.answers.clone()))
+            .flatten();
+        if let Some(answers) = &answers {
+            answers.queue().push_back(held());
+        }
+        let accepted = self.inner.accept_message(id, message).await;
+        if let (Some(answers), true) = (&answers, accepted.is_err()) {
+            answers.queue().pop_back();
+        }
+        accepted
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.inner.create_standalone_stream(id).await
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.inner.resume(id, last_event_id).await
+    }
+}
+
+fn is_answer<Req, Resp, Not>(message: &JsonRpcMessage<Req, Resp, Not>) -> bool {
+    matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))
+}
+
+/// A session's transport, which sees what the session takes.
+pub(super) struct Counted<T> {
+    transport: T,
+    answers: Arc<Queue>,
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Counted<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.transport.send(item)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let message = self.transport.receive().await?;
+        if is_answer(&message) {
+            self.answers.queue().pop_front();
+        }
+        Some(message)
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.transport.close()
+    }
+}
