@@ -300,7 +300,7 @@ function targets() {
     put(object, name);
     for (const key of ownKeys(object)) {
       const { value } = getOwnPropertyDescriptor(object, key);
-      const container = typeof value === "object" && value !== null && (key === "prototype" || object === globalThis ||
+      const container = typeof key === "string" && typeof value === "object" && value !== null && (key === "prototype" || object === globalThis ||
         /^(Deno|Intl|WebAssembly|Temporal)/.test(name));
       const constructor = typeof value === "function" && key !== "constructor" && getOwnPropertyDescriptor(value, "prototype");
       if (container || constructor) queue.push([value, object === globalThis ? String(key) : `${name}.${String(key)}`]);
