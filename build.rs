@@ -41,7 +41,10 @@ fn main() {
         println!("cargo:rerun-if-changed={}", path.display());
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    std::fs::write(out.join("snapshot.bin"), &output.output).expect("OUT_DIR is writable");
+    // A new file: the old one may be a link that copies of this directory share.
+    let snapshot = out.join("snapshot.bin");
+    let _ = std::fs::remove_file(&snapshot);
+    std::fs::write(snapshot, &output.output).expect("OUT_DIR is writable");
 }
 
 /// The scripts of Deno's file, fetch and process APIs. Only the scripts are taken:
