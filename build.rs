@@ -41,7 +41,10 @@ fn main() {
         println!("cargo:rerun-if-changed={}", path.display());
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    std::fs::write(out.join("snapshot.bin"), &output.output).expect("OUT_DIR is writable");
+    // A new file: the old one may be a link that copies of this directory share.
+    let snapshot = out.join("snapshot.bin");
+    let _ = std::fs::remove_file(&snapshot);
+    std::fs::write(snapshot, &output.output).expect("OUT_DIR is writable");
 }
 
 /// The scripts of Deno's file, fetch and process APIs. Only the scripts are taken:
@@ -66,62 +69,88 @@ fn add_scripts(extensions: &mut [deno_core::Extension]) {
     last.lazy_loaded_js_files = all.cloned().collect::<Vec<_>>().into();
 }
 
-/// Where scripts of Deno's crates read what a program may have replaced: a global,
-/// a static method, a method of the object in question. Each is said with the text
-/// that is there and the text that takes it before any program exists.
-const PATCHES: &[(&str, &str, &str)] = &[
+/// Classes that scripts of Deno's crates read from the global object as they run,
+/// where a program may have put its own: the script, the class, and the script
+/// that it is from.
+const GLOBALS: &[(&str, &str, &str)] = &[
+    ("deno_fetch/21_formdata.js", "Headers", "deno_fetch/20_headers.js"),
+    ("deno_fetch/22_body.js", "Blob", "deno_web/09_file.js"),
+    ("deno_fetch/22_body.js", "ReadableStream", "deno_web/06_streams.js"),
+    ("deno_fetch/26_fetch.js", "URL", "deno_web/00_url.js"),
+    ("deno_fetch/27_eventsource.js", "AbortController", "deno_web/03_abort_signal.js"),
+    ("deno_fetch/27_eventsource.js", "Event", "deno_web/02_event.js"),
+    ("deno_fetch/27_eventsource.js", "MessageEvent", "deno_web/02_event.js"),
+    ("deno_fs/30_fs.js", "TextEncoder", "deno_web/08_text_encoding.js"),
+    ("deno_fs/30_fs.js", "TextEncoderStream", "deno_web/08_text_encoding.js"),
+    ("deno_web/03_abort_signal.js", "DOMException", "deno_web/01_dom_exception.js"),
+    ("deno_web/06_streams.js", "DOMException", "deno_web/01_dom_exception.js"),
+    ("deno_web/06_streams.js", "MessageChannel", "deno_web/13_message_port.js"),
+    ("deno_web/08_text_encoding.js", "TransformStream", "deno_web/06_streams.js"),
+];
+
+/// Methods that scripts of Deno's crates look up on an object of the program's, and
+/// hand functions of their own: the script, the text that is there, and the text
+/// that takes the method before any program exists.
+const METHODS: &[(&str, &str, &str)] = &[
+    ("deno_fetch/22_body.js", "ReadableStream.from(object", "readableStreamFrom(object"),
     (
-        "ext:deno_web/08_text_encoding.js",
-        "const webidl = core.loadExtScript(\"ext:deno_webidl/00_webidl.js\");\n",
-        "const webidl = core.loadExtScript(\"ext:deno_webidl/00_webidl.js\");\n\
-         const { TransformStream } = core.loadExtScript(\"ext:deno_web/06_streams.js\");\n",
-    ),
-    (
-        "ext:deno_fetch/22_body.js",
-        "      stream = ReadableStream.from(object.open());\n",
-        "      stream = readableStreamFrom(object.open());\n",
-    ),
-    (
-        "ext:deno_fetch/22_body.js",
+        "deno_fetch/22_body.js",
         "webidl.converters[\"async_sequence<Uint8Array>\"] =",
-        "const readableStreamFrom = primordials.FunctionPrototypeBind(\
-         ReadableStream.from, ReadableStream);\n\
+        "const streams = core.loadExtScript(\"ext:deno_web/06_streams.js\");\n\
+         const readableStreamFrom = primordials.FunctionPrototypeBind(\
+         streams.ReadableStream.from, streams.ReadableStream);\n\
          webidl.converters[\"async_sequence<Uint8Array>\"] =",
     ),
     (
-        "ext:deno_web/02_event.js",
+        "deno_web/02_event.js",
         "  // HTML specification section 8.1.7.1\n",
         "  const { addEventListener = EventTarget.prototype.addEventListener } = emitter;\n",
     ),
     (
-        "ext:deno_web/02_event.js",
-        "        this.addEventListener(name, handlerWrapper);\n",
-        "        FunctionPrototypeCall(addEventListener, this, name, handlerWrapper);\n",
+        "deno_web/02_event.js",
+        "this.addEventListener(name, handlerWrapper)",
+        "FunctionPrototypeCall(addEventListener, this, name, handlerWrapper)",
     ),
     (
-        "ext:deno_web/10_filereader.js",
-        "      this.addEventListener(name, handlerWrapper);\n",
-        "      FunctionPrototypeCall(addEventListener, this, name, handlerWrapper);\n",
-    ),
-    (
-        "ext:deno_web/10_filereader.js",
+        "deno_web/10_filereader.js",
         "function makeWrappedHandler(handler) {\n",
-        "const { addEventListener } = EventTarget.prototype;\n\n\
+        "const { addEventListener } = EventTarget.prototype;\n\
          function makeWrappedHandler(handler) {\n",
+    ),
+    (
+        "deno_web/10_filereader.js",
+        "this.addEventListener(name, handlerWrapper)",
+        "FunctionPrototypeCall(addEventListener, this, name, handlerWrapper)",
     ),
 ];
 
-/// A script with its patches. A text that is not there once fails the build: the
-/// new version of the crate is to be read.
+/// A script of Deno's crates that uses nothing that a program may have replaced.
 fn patch(
     specifier: ModuleName,
     mut code: ModuleCodeString,
 ) -> Result<(ModuleCodeString, Option<SourceMapData>), JsErrorBox> {
-    for (_, before, after) in PATCHES.iter().filter(|(script, ..)| *script == specifier.as_str()) {
-        if code.as_str().matches(before).count() != 1 {
-            return Err(JsErrorBox::generic(format!("{specifier} has not once: {before}")));
-        }
-        code = code.as_str().replace(before, after).into();
+    let of_script = |(script, ..): &&(&str, &str, &str)| {
+        specifier.as_str().strip_prefix("ext:") == Some(*script)
+    };
+    for (_, class, source) in GLOBALS.iter().filter(of_script) {
+        let bound = format!("new (core.loadExtScript(\"ext:{source}\").{class})(");
+        code = replaced(&code, &format!("new {class}("), &bound)?;
+    }
+    for (_, before, after) in METHODS.iter().filter(of_script) {
+        code = replaced(&code, before, after)?;
     }
     Ok((code, None))
+}
+
+/// Fails the build when the text is no longer there: the new version of the crate
+/// is to be read.
+fn replaced(
+    code: &ModuleCodeString,
+    before: &str,
+    after: &str,
+) -> Result<ModuleCodeString, JsErrorBox> {
+    if !code.as_str().contains(before) {
+        return Err(JsErrorBox::generic(format!("a script of Deno's has no longer: {before}")));
+    }
+    Ok(code.as_str().replace(before, after).into())
 }

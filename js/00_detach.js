@@ -51,15 +51,16 @@ function caught(prototype, key, use) {
 
 const NOWHERE = "\0";
 
-// 00_infra.js: how errors of ops are made. 01_core.js: what is transferred.
-for (
-  const use of new primordials.SafeArrayIterator([
-    () => core.buildCustomError(NOWHERE, ""),
-    () => core.getTransferableResource(NOWHERE),
-  ])
-) {
-  ObjectSetPrototypeOf(caught(ObjectPrototype, NOWHERE, use), null);
-}
+// 00_infra.js: how errors of ops are made.
+const builders = caught(ObjectPrototype, NOWHERE, () => core.buildCustomError(NOWHERE, ""));
+ObjectSetPrototypeOf(builders, null);
+// 01_core.js: what can be transferred.
+const transferable = caught(
+  ObjectPrototype,
+  NOWHERE,
+  () => core.getTransferableResource(NOWHERE),
+);
+ObjectSetPrototypeOf(transferable, null);
 ObjectSetPrototypeOf(internals, null);
 
 // 02_timers.js: the heap of lists of timers, one list for each delay. Delays that

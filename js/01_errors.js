@@ -1,7 +1,6 @@
 // Deno.errors: the classes that ops and the broker name in their replies.
 // Names as in https://docs.deno.com/api/deno/~/Deno.errors.
 
-import "ext:conductor/00_detach.js";
 import { core, primordials } from "ext:core/mod.js";
 const { Error, ObjectDefineProperty } = primordials;
 const { BadResource, Interrupted, NotCapable } = core;

@@ -2,6 +2,7 @@
 // functions waits for the worker (src/worker/isolate.rs), which takes it and
 // removes it, with everything of deno_core, before any program exists.
 
+import "ext:conductor/00_detach.js";
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
 import { installWasmStreaming } from "ext:conductor/05_wasm.js";

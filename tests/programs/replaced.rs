@@ -12,7 +12,7 @@ use std::time::Duration;
 use mcp_conductor::ExecuteRequest;
 use serde::Deserialize;
 
-use super::common::{config, run_with, value_of};
+use super::common::{config, run_with};
 
 const RECORDER: &str = include_str!("replaced/recorder.js");
 const SCENARIOS: &str = include_str!("replaced/scenarios.js");
@@ -60,8 +60,10 @@ fn sweep(name: &str, program: &str, half: usize) -> Report {
         .with_run_args("allow-read=.,allow-write=.,allow-run=echo,cat,allow-env=SWEEP")
         .with_max_cpu_time(PATIENCE);
     let request = ExecuteRequest::new(source).with_timeout(PATIENCE);
-    let report: Report =
-        serde_json::from_value(value_of(run_with(config, request))).expect("a report");
+    let execution = run_with(config, request);
+    assert!(execution.error.is_none(), "{:#?}", execution.error);
+    let last = execution.output.last().map_or("", String::as_str);
+    let report: Report = serde_json::from_str(last).expect("a report");
     assert!(report.properties > PROPERTIES, "{report:#?}");
     assert!(report.nowhere > PROPERTIES / 2, "{report:#?}");
     assert_eq!(report.leaks, [""; 0], "{report:#?}");

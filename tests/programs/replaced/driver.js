@@ -107,10 +107,11 @@ function anything(how) {
   })));
 }
 
+// Ends the run: what a replacement has broken may wait for ever.
 async function report() {
   restore();
   for (const [f, how] of [...foreign.values()]) await follow(f, how);
-  return {
+  const result = {
     broken,
     properties: properties.size,
     nowhere: nowhere.size,
@@ -118,4 +119,6 @@ async function report() {
     foreign: foreign.size,
     leaks: [...leaks].map(([what, how]) => `${what}: ${how}`),
   };
+  console.log(JSON.stringify(result));
+  Deno.exit(0);
 }

@@ -7,7 +7,6 @@
 // Everything that the sweep itself needs, taken before anything is replaced.
 const { apply, construct, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf,
   ownKeys, setPrototypeOf } = Reflect;
-const { freeze } = Object;
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
 const textOf = uncurry(Function.prototype.toString);
 const then = uncurry(Promise.prototype.then);
@@ -70,7 +69,8 @@ const CORE = new RegExp("^(" + ["ops", "core", "primordials", "internals", "load
 const OP = /^op_|^ext:/;
 // What is of deno_core, and functions of the platform's scripts that no program comes by otherwise.
 const leaks = new Map(), foreign = new Map();
-let busy = 0, where = ""; const looked = new WeakSet();
+const looked = new WeakSet();
+let busy = 0, where = "";
 
 function leak(what, how) {
   if (mapGet(leaks, what) === undefined) mapSet(leaks, what, `${how} in ${where}`);
@@ -300,7 +300,7 @@ function targets() {
     put(object, name);
     for (const key of ownKeys(object)) {
       const { value } = getOwnPropertyDescriptor(object, key);
-      const container = typeof value === "object" && value !== null && (key === "prototype" || object === globalThis ||
+      const container = typeof key === "string" && typeof value === "object" && value !== null && (key === "prototype" || object === globalThis ||
         /^(Deno|Intl|WebAssembly|Temporal)/.test(name));
       const constructor = typeof value === "function" && key !== "constructor" && getOwnPropertyDescriptor(value, "prototype");
       if (container || constructor) queue.push([value, object === globalThis ? String(key) : `${name}.${String(key)}`]);

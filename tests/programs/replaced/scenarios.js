@@ -434,9 +434,9 @@ const scenarios = {
     await attempt(() => globalThis.mcpFactory.listServers()), await attempt(() => globalThis.mcpFactory.load("up"))],
   // Printing.
   printing: async () => {
-    const hard = { f() {}, get g() { return 1 }, s: Symbol("x"), d: new Date(0), m: new Map([[{}, 1]]), e: new Error("x",
+    const hard = { f: noop, get: 1, s: Symbol("x"), d: new Date(0), m: new Map([[{}, 1]]), e: new Error("x",
       { cause: new Error("y") }), p: new Proxy({}, {}), b: new Uint8Array(2), w: new WeakMap(), r: Later.resolve(1), n: null,
-      u: new URL("a:b"), h: new Headers(), x: /x/g, c: class A { #x = 1 }, a: [, 1, "s"], big: 1n, ab: new ArrayBuffer(2) };
+      u: new URL("a:b"), h: new Headers(), x: /x/g,  a: [, 1, "s"], big: 1n, ab: new ArrayBuffer(2) };
     hard.self = hard;
     console.log("%s %d %o %c %j", "a", 1, {}, "color: red", {}, hard);
     console.error(hard);
