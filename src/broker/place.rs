@@ -1,5 +1,5 @@
 //! One name in an open directory. Every system call that makes, moves or removes
-//! something under a name is here.
+//! something under a name is here, but for what lies in a tree that is removed.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -28,18 +28,31 @@ impl Mounts {
         Self(table.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect())
     }
 
-    /// What leads to a place, to what is in it or to what it is in, by another path.
-    /// `real` has no symbolic link in it.
+    /// The other paths of a place. `real` has no symbolic link in it.
     pub(crate) fn aliases(&self, real: &Path) -> Vec<PathBuf> {
+        let Some((device, inner)) = self.inside(real) else { return Vec::new() };
+        let aliases = self.of(device).filter_map(|it| replaced(&inner, &it.root, &it.place));
+        aliases.filter(|alias| alias != real).collect()
+    }
+
+    /// Where something that lies in a place is mounted.
+    pub(crate) fn parts(&self, real: &Path) -> Vec<PathBuf> {
+        let Some((device, inner)) = self.inside(real) else { return Vec::new() };
+        let is_part = |it: &&Mount| it.root != inner && it.root.starts_with(&inner);
+        self.of(device).filter(is_part).map(|it| it.place.clone()).collect()
+    }
+
+    /// The file system of a place, and its path there.
+    fn inside(&self, real: &Path) -> Option<(&[u8], PathBuf)> {
         // Of several at one place, the last one is seen.
         let holds = |mount: &&Mount| real.starts_with(&mount.place);
-        let holder = self.0.iter().filter(holds).max_by_key(|mount| mount.place.as_os_str().len());
-        let Some(holder) = holder else { return Vec::new() };
-        let inner = replaced(real, &holder.place, &holder.root);
-        let same = self.0.iter().filter(|mount| mount.device == holder.device);
-        same.filter_map(|mount| mount.shows(inner.as_deref()?))
-            .filter(|alias| alias != real)
-            .collect()
+        let length = |mount: &&Mount| mount.place.as_os_str().len();
+        let holder = self.0.iter().filter(holds).max_by_key(length)?;
+        Some((holder.device.as_slice(), replaced(real, &holder.place, &holder.root)?))
+    }
+
+    fn of<'a>(&'a self, device: &'a [u8]) -> impl Iterator<Item = &'a Mount> {
+        self.0.iter().filter(move |mount| mount.device == device)
     }
 }
 
@@ -49,12 +62,6 @@ impl Mount {
         let device = fields.next()?.to_vec();
         let mut path = || Some(PathBuf::from(unescaped(fields.next()?)));
         Some(Self { device, root: path()?, place: path()? })
-    }
-
-    /// Where a path of the file system, or what is in it, is seen through this mount.
-    fn shows(&self, inner: &Path) -> Option<PathBuf> {
-        let part = || self.root.starts_with(inner).then(|| self.place.clone());
-        replaced(inner, &self.root, &self.place).or_else(part)
     }
 }
 
@@ -92,29 +99,38 @@ mod tests {
         26 22 8:2 /sub /ws/sub rw - ext4 /dev/b rw\n\
         odd line\n";
 
+    fn paths(texts: &[&str]) -> Vec<PathBuf> {
+        texts.iter().map(PathBuf::from).collect()
+    }
+
     #[track_caller]
     fn assert_aliases(place: &str, expected: &[&str]) {
         let found = Mounts::parse(TABLE).aliases(Path::new(place));
-        assert_eq!(found, expected.iter().map(PathBuf::from).collect::<Vec<_>>(), "{place}");
+        assert_eq!(found, paths(expected), "{place}");
     }
 
     #[test]
     fn a_place_is_seen_through_every_mount_of_its_file_system() {
-        let both = ["/ws/alias", "/ws/with space/secret"];
-        assert_aliases("/srv/data/secret", &both);
-        let both = ["/ws/alias/a/b", "/ws/with space/secret/a/b"];
-        assert_aliases("/srv/data/secret/a/b", &both);
+        assert_aliases("/srv/data/secret", &["/ws/alias", "/ws/with space/secret"]);
+        assert_aliases("/srv/data/secret/a/b", &["/ws/alias/a/b", "/ws/with space/secret/a/b"]);
         assert_aliases("/srv/data/other", &["/ws/with space/other"]);
-        // Something in it is mounted elsewhere.
-        assert_aliases("/srv", &["/ws/alias", "/ws/with space"]);
         assert_aliases("/mnt/sub/x", &["/ws/sub/x"]);
         assert_aliases("/ws/sub/x", &["/mnt/sub/x"]);
     }
 
     #[test]
     fn what_is_mounted_once_has_one_name() {
-        for place in ["/home/u", "/mnt/other", "/srvx"] {
+        for place in ["/home/u", "/mnt/other", "/srvx", "/srv"] {
             assert_aliases(place, &[]);
         }
+    }
+
+    #[test]
+    fn what_lies_in_a_place_can_be_mounted_elsewhere() {
+        let mounts = Mounts::parse(TABLE);
+        assert_eq!(mounts.parts(Path::new("/srv")), paths(&["/ws/alias", "/ws/with space"]));
+        assert_eq!(mounts.parts(Path::new("/srv/data")), paths(&["/ws/alias"]));
+        assert_eq!(mounts.parts(Path::new("/srv/data/secret")), paths(&[]));
+        assert_eq!(mounts.parts(Path::new("/mnt")), paths(&["/ws/sub"]));
     }
 }

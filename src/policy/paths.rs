@@ -361,11 +361,15 @@ impl PathRules {
     /// Closes one more path.
     pub(crate) fn close(&mut self, path: &Path) {
         let real = real(path);
+        let grants = || self.roots.iter().map(|root| &root.real);
         let is_near = |alias: &PathBuf| {
-            let mut grants = self.roots.iter().map(|root| &root.real);
-            grants.any(|grant| alias.starts_with(grant) || grant.starts_with(alias))
+            grants().any(|grant| alias.starts_with(grant) || grant.starts_with(alias))
         };
-        let aliases = self.mounts.aliases(&real).into_iter().filter(is_near);
+        // A part of what is denied that is granted by its other name stays so.
+        let is_beneath =
+            |part: &PathBuf| grants().any(|grant| part != grant && part.starts_with(grant));
+        let parts = self.mounts.parts(&real).into_iter().filter(is_beneath);
+        let aliases = self.mounts.aliases(&real).into_iter().filter(is_near).chain(parts);
         let mut places: Vec<_> = [path.to_owned(), real].into_iter().chain(aliases).collect();
         places.dedup();
         for place in places {
