@@ -21,20 +21,20 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
     set_capabilities([CapabilityData::default(); 2])
 }
 
-/// Drops every capability of this thread that is not in a mask. What it has for its
-/// children's exec (inheritable, ambient) is in the mask too.
-pub(super) fn limit_capabilities(mask: u64) -> io::Result<()> {
+/// Drops every capability of this thread that is not in a mask: those that it uses, and
+/// those that it may use or has for its children's exec (permitted, inheritable,
+/// ambient).
+pub(super) fn limit_capabilities(effective: u64, permitted: u64) -> io::Result<()> {
     let mut data = [CapabilityData::default(); 2];
     let header = CapabilityHeader::default();
     // SAFETY: both pointers are to live values of the layout that version 3
     // asks for: one header, two data records.
     let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
     Errno::result(result)?;
-    let halves = [mask as u32, (mask >> 32) as u32];
-    for (data, mask) in data.iter_mut().zip(halves) {
-        data.effective &= mask;
-        data.permitted &= mask;
-        data.inheritable &= mask;
+    for (data, shift) in data.iter_mut().zip([0, 32]) {
+        data.effective &= (effective >> shift) as u32;
+        data.permitted &= (permitted >> shift) as u32;
+        data.inheritable &= (permitted >> shift) as u32;
     }
     set_capabilities(data)
 }
