@@ -5,6 +5,7 @@
 mod control;
 mod process;
 mod standby;
+mod threads;
 mod worker;
 mod zygote;
 

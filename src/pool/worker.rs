@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::threads::MayAsk;
 use super::zygote::Zygote;
 use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
 use crate::sandbox::{Layer, sys, used_memory, verify_threads, verify_worker};
@@ -40,8 +41,9 @@ const STATUS_BYTES: usize = 4 << 10;
 pub(crate) struct Worker {
     stream: UnixStream,
     reader: FrameReader,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     pid: Pid,
+    _may_ask: MayAsk,
     cpu_clock: ClockId,
     status: std::fs::File,
     exit: oneshot::Receiver<ExitReport>,
@@ -83,9 +85,11 @@ impl Worker {
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         let stream = UnixStream::from_std(stream).map_err(|error| error.to_string())?;
         let pid = pid_of(&pidfd).map_err(|error| error.to_string())?;
+        let pidfd = Arc::new(pidfd);
         let mut worker = Self {
             stream,
             reader: FrameReader::new(max_frame),
+            _may_ask: zygote.threads.expect(pid, &pidfd),
             pidfd,
             pid,
             cpu_clock: clock_getcpuclockid(pid).map_err(unmeasured)?,

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::control::{receive_control, send_control, worker_pair};
 use super::process;
+use super::threads::Threads;
 use super::worker::Worker;
 use crate::protocol::{ExitReport, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
 use crate::sandbox::sys;
@@ -32,6 +33,7 @@ pub(super) struct Zygote {
     expected: Arc<Expected>,
     next_token: AtomicU64,
     pub hello: Hello,
+    pub threads: Arc<Threads>,
     born: Instant,
     // Kills the process when the last worker and the pool have let go.
     _child: Child,
@@ -56,8 +58,12 @@ impl Zygote {
             .map_err(|error| format!("{} cannot be started: {error}", executable.display()))?;
         set_nonblocking(&process.control).map_err(|error| error.to_string())?;
         let control = sys::watch_readable(process.control).map_err(|error| error.to_string())?;
+        let mut listener = None;
         let hello = match timeout(HELLO_TIMEOUT, receive(&control)).await {
-            Ok(Ok(Some((ZygoteMessage::Hello(hello), _)))) => *hello,
+            Ok(Ok(Some((ZygoteMessage::Hello(hello), descriptor)))) => {
+                listener = descriptor;
+                *hello
+            }
             Ok(Ok(Some(_))) => Err("its first message is no hello".to_owned()),
             // Also when it never read its setup: ECONNRESET.
             Ok(Ok(None) | Err(_)) => Err(format!(
@@ -75,6 +81,7 @@ impl Zygote {
             expected,
             next_token: AtomicU64::new(0),
             hello: hello?,
+            threads: Threads::answer(listener).map_err(|error| error.to_string())?,
             born: Instant::now(),
             _child: process.child,
         })

@@ -9,6 +9,7 @@ mod capabilities;
 mod command;
 mod command_ioctl;
 pub(crate) mod command_sys;
+mod listener;
 mod memory;
 mod plan;
 mod rlimit;
@@ -22,6 +23,7 @@ mod zygote;
 
 pub use capabilities::{Capabilities, drop_unneeded_capabilities};
 pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
+pub(crate) use listener::{ThreadRequest, allow_thread, next_request};
 pub(crate) use memory::{status_bytes, used_memory};
 pub(crate) use plan::{CRYPTO_STACK_BYTES, CRYPTO_THREADS, Layer, STACK_BYTES, SandboxPlan};
 pub(crate) use seccomp::Filters;
@@ -32,25 +34,23 @@ pub(crate) use worker::seal_worker;
 pub(crate) use zygote::{Namespaces, confine_zygote, unshare_namespaces};
 
 /// Confines and seals the calling process as a worker, for tests that make
-/// forbidden system calls. `prepare` runs where a worker makes its threads. There is
-/// no way back.
+/// forbidden system calls. There is no way back.
 ///
 /// # Errors
 /// The layer that could not be applied.
 #[doc(hidden)]
-pub fn seal_this_process(
-    without: &[&str],
-    prepare: impl FnOnce() -> std::io::Result<()>,
-) -> Result<SandboxStatus, Box<dyn std::error::Error>> {
+pub fn seal_this_process(without: &[&str]) -> Result<SandboxStatus, Box<dyn std::error::Error>> {
     // A process in a new PID namespace cannot make threads, only children.
     let without = ["namespaces"].iter().chain(without).map(|&layer| layer.to_owned()).collect();
     // Room for what a test harness has mapped already.
     let plan = SandboxPlan::new(4 << 30, 10, without);
-    let filters = Filters::compile()?;
+    let mut filters = Filters::compile()?;
     let (_other, socket) = std::os::unix::net::UnixStream::pair()?;
     let namespaces = unshare_namespaces(&plan);
-    let status = confine_zygote(&plan, &namespaces, &filters)?;
-    seal_worker(&plan, &filters, nix::unistd::getppid(), socket.into(), prepare)?;
+    let status = confine_zygote(&plan, &namespaces, &mut filters)?;
+    // Sealing closes it, and then nobody allows threads.
+    std::mem::forget(filters.take_listener());
+    seal_worker(&plan, &filters, nix::unistd::getppid(), socket.into(), || Ok(()))?;
     std::mem::forget(_other);
     Ok(status)
 }

@@ -50,11 +50,13 @@ impl Layer {
 pub(crate) const WORKER_NOFILE: u64 = 16;
 
 /// A worker's threads beside its main one, for crypto.subtle: its digests and keys are
-/// computed there, so that a deadline can interrupt them. They are made before the
-/// program comes, and no other can be: their number is no worker's to choose. Two, as
-/// many as were made on demand before: a program that makes two keys at once has both
-/// in the time of one.
+/// computed there, so that a deadline can interrupt them. The server allows as many and
+/// no more. Two: a program that makes two keys at once has both in the time of one.
 pub(crate) const CRYPTO_THREADS: usize = 2;
+
+/// Threads of all workers together: the kernel counts by user id. Well above what the
+/// server allows, twice a thousand runs at once; a backstop.
+pub(crate) const MAX_THREADS: u64 = 4096;
 
 /// Stack of each, what Rust gives to any thread. Virtual memory: 12 KiB are touched.
 pub(crate) const CRYPTO_STACK_BYTES: usize = 2 << 20;
@@ -98,9 +100,7 @@ impl SandboxPlan {
             (Resource::RLIMIT_FSIZE, 0, 0),
             (Resource::RLIMIT_MEMLOCK, 0, 0),
             (Resource::RLIMIT_MSGQUEUE, 0, 0),
-            // No process and no thread beside those that are there. The kernel counts
-            // by user id, so that any other number would be one for all workers together.
-            (Resource::RLIMIT_NPROC, 0, 0),
+            (Resource::RLIMIT_NPROC, MAX_THREADS, MAX_THREADS),
             (Resource::RLIMIT_NOFILE, WORKER_NOFILE, WORKER_NOFILE),
             (Resource::RLIMIT_CPU, self.cpu_seconds, self.cpu_seconds + CPU_GRACE_SECONDS),
             // RLIMIT_AS cannot be used: V8 reserves gigabytes of address space.

@@ -10,6 +10,7 @@
 //! code, and that this filter and the broker's validation are then the boundary.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -18,6 +19,7 @@ use seccompiler::{
 use thiserror::Error;
 
 use self::Only::{AtMost, Bits, Fixed, Null, OneOf};
+use super::listener::{THREAD_FLAGS, ask_for_threads};
 
 /// What a single-threaded V8 and the worker's event loop use. Observed with
 /// JIT, GC, Wasm, Intl, Temporal, crypto, stack overflow and failed allocations.
@@ -162,7 +164,7 @@ const FUTEX_FLAGS: libc::c_int = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_RE
 /// What the zygote needs beside that, to fork workers and to let them seal
 /// themselves. Refused in a worker.
 const ZYGOTE_ONLY: &[libc::c_long] = &[
-    // fork, and who ended. A worker's threads are made before this is refused.
+    // fork, and who ended. A worker may ask for threads (see no_thread).
     libc::SYS_clone,
     libc::SYS_wait4,
     // Sealing: signals, process group, descriptors, limits, filters.
@@ -263,13 +265,25 @@ const KILLED: &[libc::c_long] = &[
 #[error("the system call filters cannot be compiled: {0}")]
 pub(crate) struct FilterError(#[from] seccompiler::BackendError);
 
-/// Filters of a worker, those of its zygote included.
-pub(super) const WORKER_FILTERS: usize = 6;
+/// Filters of a worker, those of its zygote included: these, and one about threads,
+/// which asks for them or refuses them.
+pub(super) const WORKER_FILTERS: usize = 7;
 
 /// Compiled filters, made once in the zygote, in the order of installation.
 pub(crate) struct Filters {
     zygote: Vec<BpfProgram>,
     worker: Vec<BpfProgram>,
+    /// A worker's too, where the server cannot be asked.
+    no_thread: BpfProgram,
+    threads: Threads,
+}
+
+/// How a worker comes to its threads.
+enum Threads {
+    /// The server is asked for each. It gets the descriptor.
+    Asked(Option<OwnedFd>),
+    /// They are made before the seal, and none after it.
+    MadeBefore,
 }
 
 impl Filters {
@@ -290,20 +304,39 @@ impl Filters {
         let worker = vec![
             filter(ZYGOTE_ONLY_KILLED, KillProcess, Allow)?,
             // Last: it refuses what installing another filter takes.
-            filter(ZYGOTE_ONLY, eperm, Allow)?,
+            filter(ZYGOTE_ONLY, eperm.clone(), Allow)?,
         ];
-        Ok(Self { zygote, worker })
+        let no_thread = filter(&[libc::SYS_clone], eperm, Allow)?;
+        Ok(Self { zygote, worker, no_thread, threads: Threads::MadeBefore })
+    }
+
+    /// Whether a worker makes its threads before it is sealed.
+    pub(crate) fn threads_are_made_before(&self) -> bool {
+        matches!(self.threads, Threads::MadeBefore)
+    }
+
+    /// Where requests for threads come to, once.
+    pub(crate) fn take_listener(&mut self) -> Option<OwnedFd> {
+        match &mut self.threads {
+            Threads::Asked(listener) => listener.take(),
+            Threads::MadeBefore => None,
+        }
     }
 
     /// Installs the zygote's filters for this thread, its only one.
-    pub(crate) fn install_in_zygote(&self) -> Result<(), seccompiler::Error> {
+    pub(crate) fn install_in_zygote(&mut self) -> Result<(), seccompiler::Error> {
+        if let Ok(listener) = ask_for_threads() {
+            self.threads = Threads::Asked(Some(listener));
+        }
         self.zygote.iter().try_for_each(|program| seccompiler::apply_filter(program))
     }
 
     /// Installs the filters that make a zygote's child a worker, in all of its threads
     /// at once.
     pub(crate) fn install_in_worker(&self) -> Result<(), seccompiler::Error> {
-        self.worker.iter().try_for_each(|program| seccompiler::apply_filter_all_threads(program))
+        let no_thread = self.threads_are_made_before().then_some(&self.no_thread);
+        let mut filters = no_thread.into_iter().chain(&self.worker);
+        filters.try_for_each(|program| seccompiler::apply_filter_all_threads(program))
     }
 }
 
@@ -318,9 +351,18 @@ fn filter(
         for (call, rules) in &mut rules {
             *rules = rules_of(*call)?;
         }
+    } else if calls == ZYGOTE_ONLY {
+        rules.insert(libc::SYS_clone, vec![no_thread()?]);
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
+}
+
+/// Anything but pthread_create's way to make a thread of this process.
+fn no_thread() -> Result<SeccompRule, FilterError> {
+    let (length, value) = (SeccompCmpArgLen::Dword, u64::from(THREAD_FLAGS.cast_unsigned()));
+    let flags = SeccompCondition::new(0, length, SeccompCmpOp::Ne, value)?;
+    Ok(SeccompRule::new(vec![flags])?)
 }
 
 /// What [`ARGUMENTS`] says of a call. Each rule allows it, if all of its conditions
@@ -386,6 +428,6 @@ mod tests {
     fn the_filters_compile() {
         let filters = Filters::compile().unwrap();
         assert_eq!((filters.zygote.len(), filters.worker.len()), (4, 2));
-        assert_eq!(filters.zygote.len() + filters.worker.len(), WORKER_FILTERS);
+        assert_eq!(filters.zygote.len() + filters.worker.len() + 1, WORKER_FILTERS);
     }
 }

@@ -230,6 +230,51 @@ pub(crate) fn reap_any() -> Option<(nix::unistd::Pid, libc::c_int, libc::rusage)
     (pid > 0).then(|| (nix::unistd::Pid::from_raw(pid), status, usage))
 }
 
+/// Installs a filter for this thread whose questions come to the descriptor.
+pub(crate) fn listen_to_calls(program: &[libc::sock_filter]) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let install = |flags: libc::c_ulong| {
+        let (call, mode) = (libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER);
+        // SAFETY: the kernel copies the program, which lives until the call returns, and
+        // does not write to it.
+        Errno::result(unsafe { libc::syscall(call, mode, flags, &raw const program) })
+    };
+    let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // A question that was received is not asked again after a signal (Linux 5.19).
+    let fd = install(listen | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+        .or_else(|_| install(listen))
+        .map_err(io::Error::from)?;
+    // SAFETY: the kernel just made the descriptor and nobody else has it.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// The next question of a filter: its number, and the thread that waits.
+pub(crate) fn receive_notification(
+    listener: std::os::fd::BorrowedFd<'_>,
+) -> io::Result<(u64, libc::pid_t)> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: an all-zero notification is a valid value, and what the kernel asks for.
+    let mut question: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let request = libc::SECCOMP_IOCTL_NOTIF_RECV;
+    // SAFETY: the kernel fills in one notification, which lives until the call returns.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw mut question) };
+    Errno::result(result).map_err(io::Error::from)?;
+    Ok((question.id, question.pid.cast_signed()))
+}
+
+/// Answers a question with: make the call.
+pub(crate) fn continue_call(listener: std::os::fd::BorrowedFd<'_>, id: u64) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+    let answer = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
+    let request = libc::SECCOMP_IOCTL_NOTIF_SEND;
+    // SAFETY: the kernel reads one answer, which lives until the call returns.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const answer) };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
 /// Takes ownership of a descriptor that this process was started with.
 ///
 /// # Safety

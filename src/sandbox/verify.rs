@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::plan::{CRYPTO_THREADS, Layer, WORKER_NOFILE};
+use super::plan::{CRYPTO_THREADS, Layer, MAX_THREADS, WORKER_NOFILE};
 use super::seccomp::WORKER_FILTERS;
 use super::zygote::single_id;
 
@@ -19,7 +19,7 @@ const NO_CAPABILITIES: &str = "0000000000000000";
 pub(crate) fn verify_worker(pid: i32) -> Result<(), (Layer, String)> {
     let status = read(&format!("{pid}/status"))?;
     verify_thread(&status)?;
-    // None is made any more.
+    // There are none before the program, or those that were made before the seal.
     let threads = field(&status, "Threads").unwrap_or("absent");
     if threads.parse().map_or(true, |threads: usize| threads > 1 + CRYPTO_THREADS) {
         return Err((Layer::Seccomp, format!("Threads is {threads}")));
@@ -100,7 +100,7 @@ fn verify_limits(limits: &str) -> Result<(), (Layer, String)> {
     for (name, most) in [
         ("Max core file size", 0),
         ("Max file size", 0),
-        ("Max processes", 0),
+        ("Max processes", MAX_THREADS),
         ("Max open files", WORKER_NOFILE),
     ] {
         let found = hard(name).unwrap_or_default();
@@ -156,17 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_leaves_room_for_a_process_is_refused() {
-        let limits = "Max core file size  0  0 bytes\nMax file size  0  0 bytes\n\
-            Max processes  1  1 processes\n";
-        let (layer, found) = verify_limits(limits).unwrap_err();
-        assert_eq!((layer, found.as_str()), (Layer::Rlimits, "Max processes is 1"));
-    }
-
-    #[test]
     fn an_unlimited_data_size_is_refused() {
         let limits = "Max core file size  0  0 bytes\nMax file size  0  0 bytes\n\
-            Max processes  0  0 processes\nMax open files  16  16 files\n\
+            Max processes  4096  4096 processes\nMax open files  16  16 files\n\
             Max data size  unlimited  unlimited bytes\n";
         let (layer, found) = verify_limits(limits).unwrap_err();
         assert_eq!((layer, found.as_str()), (Layer::Rlimits, "Max data size is unlimited"));

@@ -111,7 +111,7 @@ fn map_ids(uid: Uid, gid: Gid) -> io::Result<()> {
 pub(crate) fn confine_zygote(
     plan: &SandboxPlan,
     namespaces: &Namespaces,
-    filters: &Filters,
+    filters: &mut Filters,
 ) -> Result<SandboxStatus, ConfineError> {
     let mut status = SandboxStatus::default();
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(ConfineError::ParentDeathSignal)?;

@@ -95,10 +95,12 @@ fn run_zygote() -> i32 {
         Err(_) => return EXIT_LOST,
     }
     let mut zygote = match Zygote::prepare(setup, &namespaces) {
-        Ok((zygote, hello)) => {
-            if send_control(control.as_fd(), &ZygoteMessage::Hello(Box::new(Ok(hello))), None)
-                .is_err()
-            {
+        Ok((mut zygote, hello)) => {
+            let hello = ZygoteMessage::Hello(Box::new(Ok(hello)));
+            // Of this process nothing of it is left: a worker must not answer itself.
+            let listener = zygote.filters.take_listener();
+            let listener = listener.as_ref().map(AsFd::as_fd);
+            if send_control(control.as_fd(), &hello, listener).is_err() {
                 return EXIT_LOST;
             }
             zygote
@@ -148,7 +150,7 @@ impl Zygote {
         let children =
             SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let filters = Filters::compile()?;
+        let mut filters = Filters::compile()?;
 
         // Unwinding through V8's frames is not possible, and a worker's report
         // is its exit code.
@@ -172,7 +174,7 @@ impl Zygote {
             setup.without.clone(),
         );
         let status = Hello {
-            status: confine_zygote(&plan, namespaces, &filters)?,
+            status: confine_zygote(&plan, namespaces, &mut filters)?,
             base_memory: used_memory(&status),
         };
         let zygote = Self {
@@ -285,6 +287,9 @@ fn run_worker(
     alloc::enter_worker();
     let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
         let runtime = event_loop()?;
+        if parent.filters.threads_are_made_before() {
+            make_threads(&runtime);
+        }
         isolate::reseed()?;
         let mut isolate = isolate.unwrap_or_else(|| {
             let _guard = runtime.enter();
@@ -326,15 +331,19 @@ fn run_worker(
     }
 }
 
-/// A worker's event loop, and the threads that it will ever have: none can be made
-/// after the seal.
+/// A worker's event loop. Its threads are kept for its whole life: only so many can be
+/// made.
 fn event_loop() -> io::Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(CRYPTO_THREADS)
         .thread_stack_size(CRYPTO_STACK_BYTES)
         .thread_keep_alive(Duration::MAX)
-        .build()?;
+        .build()
+}
+
+/// Makes all threads that a worker will have, where none can be made after the seal.
+fn make_threads(runtime: &Runtime) {
     // One that has nothing to do would be given what the next is made for: they are held
     // until all are there.
     let all_there = Arc::new(RwLock::new(()));
@@ -344,7 +353,6 @@ fn event_loop() -> io::Result<Runtime> {
         runtime.spawn_blocking(move || drop(all_there.read()));
     }
     drop(held);
-    Ok(runtime)
 }
 
 fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {

@@ -144,6 +144,31 @@ fn root_without_the_admin_capability_is_confined_all_the_same() {
     }
 }
 
+/// A container engine that listens to system calls itself, beside whom nobody else can:
+/// threads are made before the seal then.
+#[test]
+fn programs_compute_keys_where_the_server_cannot_be_asked_for_threads() {
+    let program = Program::new("no-listener");
+    let source = program.0.with_file_name("program.ts");
+    let digests = "const digest = () => crypto.subtle.digest('SHA-256', new Uint8Array(9));\n\
+        (await Promise.all([1, 2, 3].map(digest))).length";
+    std::fs::write(&source, digests).unwrap();
+    let mut command = program.command(&["run", source.to_str().unwrap()]);
+    deny_listeners(&mut command);
+    let output = output(command);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(text(&output).trim(), "3");
+}
+
+/// Refuses filters that ask somebody.
+fn deny_listeners(command: &mut Command) {
+    use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let asks = SeccompCmpOp::MaskedEq(listener);
+    let asks = SeccompCondition::new(1, SeccompCmpArgLen::Dword, asks, listener).unwrap();
+    refuse(command, vec![(libc::SYS_seccomp, vec![SeccompRule::new(vec![asks]).unwrap()])]);
+}
+
 fn drop_sys_admin() -> std::io::Result<()> {
     const CAP_SYS_ADMIN: libc::c_ulong = 21;
     // SAFETY: no pointers.
@@ -166,8 +191,13 @@ fn a_machine_that_cannot_filter_system_calls_is_refused_with_one_line() {
 
 /// Refuses system calls with EPERM in the child and everything that it starts.
 fn deny(command: &mut Command, calls: &[libc::c_long]) {
+    refuse(command, calls.iter().map(|&call| (call, vec![])).collect());
+}
+
+/// As [`deny`], where one of the rules of a call holds.
+fn refuse(command: &mut Command, calls: Vec<(libc::c_long, Vec<seccompiler::SeccompRule>)>) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let rules = calls.iter().map(|&call| (call, vec![])).collect();
+    let rules = calls.into_iter().collect();
     let deny = SeccompAction::Errno(libc::EPERM as u32);
     let arch = std::env::consts::ARCH.try_into().unwrap();
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, deny, arch).unwrap();

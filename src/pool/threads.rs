@@ -1,0 +1,106 @@
+//! Threads that workers ask for.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+use crate::sandbox::{CRYPTO_THREADS, ThreadRequest, allow_thread, next_request, sys};
+
+/// How long requests are listened for when no worker of the zygote is left.
+const LISTEN_TURN: Duration = Duration::from_millis(500);
+
+/// What each worker of a zygote has been given.
+#[derive(Default)]
+pub(super) struct Threads {
+    workers: Mutex<HashMap<Pid, Given>>,
+    next: AtomicU64,
+}
+
+struct Given {
+    /// Pids are used again, and who had one before may be forgotten later.
+    number: u64,
+    pidfd: Arc<OwnedFd>,
+    threads: usize,
+}
+
+/// A worker may have threads as long as this is held.
+pub(super) struct MayAsk {
+    threads: Arc<Threads>,
+    pid: Pid,
+    number: u64,
+}
+
+impl Threads {
+    /// Answers the requests that come to `listener`.
+    pub(super) fn answer(listener: Option<OwnedFd>) -> io::Result<Arc<Self>> {
+        let threads = Arc::new(Self::default());
+        if let Some(listener) = listener {
+            let listener = sys::watch_readable(listener)?;
+            tokio::spawn(listen(listener, Arc::downgrade(&threads)));
+        }
+        Ok(threads)
+    }
+
+    /// From now on a worker may ask.
+    pub(super) fn expect(self: &Arc<Self>, pid: Pid, pidfd: &Arc<OwnedFd>) -> MayAsk {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(pid, Given { number, pidfd: pidfd.clone(), threads: 0 });
+        MayAsk { threads: self.clone(), pid, number }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Pid, Given>> {
+        // A panic between two map operations leaves a map that is still right.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a thread may be made. Only the main one of a worker makes any, and never
+    /// more than there is work for: a worker that asks for more was taken over, and is
+    /// ended. No answer is for who is not known or is ended.
+    fn decide(&self, ThreadRequest { thread, .. }: ThreadRequest) -> bool {
+        let mut workers = self.lock();
+        let Some(given) = workers.get_mut(&thread) else { return false };
+        given.threads += 1;
+        if given.threads > CRYPTO_THREADS {
+            tracing::warn!("a worker asked for a thread too many and was killed");
+            let _ = sys::pidfd_send_signal(given.pidfd.as_fd(), Signal::SIGKILL);
+            workers.remove(&thread);
+            return false;
+        }
+        true
+    }
+}
+
+impl Drop for MayAsk {
+    fn drop(&mut self) {
+        let mut workers = self.threads.lock();
+        if workers.get(&self.pid).is_some_and(|given| given.number == self.number) {
+            workers.remove(&self.pid);
+        }
+    }
+}
+
+/// Answers until the zygote and its workers are gone.
+async fn listen(listener: AsyncFd<OwnedFd>, threads: Weak<Threads>) {
+    while let Some(threads) = threads.upgrade() {
+        // Time to see whether anyone still holds the zygote.
+        let Ok(ready) = timeout(LISTEN_TURN, listener.readable()).await else { continue };
+        let Ok(mut ready) = ready else { return };
+        match next_request(listener.get_ref().as_fd()) {
+            Ok(Some(request)) if threads.decide(request) => {
+                allow_thread(listener.get_ref().as_fd(), request);
+            }
+            // It waits for its end.
+            Ok(Some(_)) => {}
+            Ok(None) => ready.clear_ready(),
+            Err(_) => return,
+        }
+    }
+}
