@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::{Audit, Refusal};
+use crate::memory::{Account, Charge};
 use crate::policy::{Denied, Permission};
 use crate::telemetry::Metrics;
 
@@ -18,7 +19,8 @@ const MAX_AUDITED: u32 = 1000;
 /// Of those lines, for each permission and operation: the first ones and the last ones,
 /// so that what matters is hidden neither behind a thousand of another kind nor before
 /// them. With some 70 kinds that is as many lines as [`MAX_AUDITED`] once more, and 2 MiB
-/// of a run that is refused in all ways there are.
+/// of a run that is refused in all ways there are, which the principal's account has room
+/// for or not.
 const OF_A_KIND: usize = 16;
 
 /// Bytes of a target that is kept to the end of a run: four times 255, the longest name
@@ -31,6 +33,7 @@ const MAX_REASON: usize = 512;
 pub(super) struct Refusals {
     audit: Audit,
     metrics: Arc<Metrics>,
+    memory: Account,
     execution: u64,
     inner: Mutex<Inner>,
 }
@@ -51,6 +54,8 @@ struct Inner {
 struct Refused {
     denied: Denied,
     operation: &'static str,
+    /// Without memory to wait in, its line is written at once, or counted.
+    charge: Option<Charge>,
 }
 
 /// Refusals of one permission and operation that have no line of their own.
@@ -66,25 +71,31 @@ struct Repeated {
     hash: u64,
     denied: Denied,
     count: u32,
+    _charge: Charge,
 }
 
 impl Kind {
-    fn count(&mut self, hash: u64, mut denied: Denied) {
+    fn count(&mut self, hash: u64, mut denied: Denied, charge: Option<Charge>) {
         if let Some(known) = self.kept.iter_mut().find(|known| known.hash == hash) {
             known.count = known.count.saturating_add(1);
             return;
         }
+        let Some(mut charge) = charge else {
+            self.others = self.others.saturating_add(1);
+            return;
+        };
         if self.kept.len() >= OF_A_KIND {
             let oldest_of_the_last = self.kept.remove(OF_A_KIND / 2);
             self.others = self.others.saturating_add(oldest_of_the_last.count);
         }
         cut(&mut denied.target, MAX_KEPT_TARGET);
-        self.kept.push(Repeated { hash, denied, count: 1 });
+        charge.shrink_to(bytes(&denied));
+        self.kept.push(Repeated { hash, denied, count: 1, _charge: charge });
     }
 }
 
 impl Inner {
-    fn hash(&self, Refused { denied, operation }: &Refused) -> u64 {
+    fn hash(&self, Refused { denied, operation, .. }: &Refused) -> u64 {
         self.hasher.hash_one((operation, denied.permission.name(), &denied.target))
     }
 
@@ -92,12 +103,12 @@ impl Inner {
     fn count(&mut self, refused: Refused) {
         let hash = self.hash(&refused);
         let is_seen = self.seen.contains(&hash);
-        let Refused { denied, operation } = refused;
+        let Refused { denied, operation, charge } = refused;
         let kind = self.kind(denied.permission, operation);
         if is_seen {
             kind.others = kind.others.saturating_add(1);
         } else {
-            kind.count(hash, denied);
+            kind.count(hash, denied, charge);
         }
     }
 
@@ -112,8 +123,13 @@ impl Inner {
 }
 
 impl Refusals {
-    pub(super) fn new(audit: Audit, metrics: Arc<Metrics>, execution: u64) -> Self {
-        Self { audit, metrics, execution, inner: Mutex::default() }
+    pub(super) fn new(
+        audit: Audit,
+        metrics: Arc<Metrics>,
+        memory: Account,
+        execution: u64,
+    ) -> Self {
+        Self { audit, metrics, memory, execution, inner: Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -125,7 +141,8 @@ impl Refusals {
         self.metrics.refused(denied.permission.name());
         let mut denied = denied.clone();
         cut(&mut denied.reason, MAX_REASON);
-        let refused = Refused { denied, operation };
+        let charge = self.memory.try_charge(bytes(&denied)).ok();
+        let refused = Refused { denied, operation, charge };
         let mut inner = self.inner();
         inner.count = inner.count.saturating_add(1);
         if inner.count > MAX_AUDITED {
@@ -133,7 +150,8 @@ impl Refusals {
         }
         let hash = inner.hash(&refused);
         inner.seen.insert(hash);
-        let now = if inner.closed { Some(refused) } else { inner.waiting.insert(id, refused) };
+        let at_once = inner.closed || refused.charge.is_none();
+        let now = if at_once { Some(refused) } else { inner.waiting.insert(id, refused) };
         drop(inner);
         if let Some(refused) = now {
             self.write(&refused, None);
@@ -179,7 +197,7 @@ impl Refusals {
         }
     }
 
-    fn write(&self, Refused { denied, operation }: &Refused, place: Option<(u32, u32)>) {
+    fn write(&self, Refused { denied, operation, .. }: &Refused, place: Option<(u32, u32)>) {
         self.audit.refused(&self.line(denied, operation, place));
     }
 
@@ -203,8 +221,67 @@ impl Refusals {
     }
 }
 
+/// What it takes in memory.
+fn bytes(denied: &Denied) -> usize {
+    let texts = [&denied.target, &denied.reason].map(|text| text.as_ref().map_or(0, String::len));
+    size_of::<Refused>() + texts.iter().sum::<usize>()
+}
+
 fn cut(text: &mut Option<String>, max: usize) {
     if let Some(text) = text {
         text.truncate(text.floor_char_boundary(max));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals(memory: usize) -> (Refusals, Account) {
+        let memory = Account::of_server(memory);
+        let audit = Audit::open(None).unwrap();
+        (Refusals::new(audit, Arc::new(Metrics::new()), memory.clone(), 1), memory)
+    }
+
+    fn denied(target: String) -> Denied {
+        Denied { target: Some(target), ..Denied::of_everything(Permission::Read) }
+    }
+
+    #[test]
+    fn a_worker_that_does_not_say_where_it_was_holds_no_more_than_there_is() {
+        let (refusals, memory) = refusals(64 << 10);
+        for id in 0..MAX_AUDITED {
+            refusals.note(id, &denied(format!("{id:4096}")), "readFile");
+        }
+        assert!(memory.used() <= 64 << 10);
+        assert!(refusals.inner().waiting.len() < 16);
+        assert_eq!(refusals.close(), MAX_AUDITED);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn of_a_kind_the_first_and_the_last_are_kept_and_all_are_counted() {
+        let (refusals, memory) = refusals(1 << 20);
+        for id in 0..MAX_AUDITED {
+            refusals.note(id, &denied("/a".into()), "readFile");
+            refusals.place(id, 1, 1);
+        }
+        assert_eq!(memory.used(), 0);
+        for id in 0..100 {
+            refusals.note(id, &denied(format!("/{id}")), "readFile");
+            refusals.note(id, &denied("/a".into()), "readFile");
+            refusals.note(id, &denied("/a".into()), "stat");
+        }
+        let inner = refusals.inner();
+        let [read, stat] = &inner.more[..] else { panic!("two operations") };
+        let kept: Vec<_> = read.kept.iter().filter_map(|it| it.denied.target.clone()).collect();
+        let expected = (0..8).chain(92..100).map(|id| format!("/{id}"));
+        assert_eq!(kept, expected.collect::<Vec<_>>());
+        assert_eq!(read.others, 84 + 100);
+        // Another operation is another thing.
+        assert_eq!((stat.kept.len(), stat.kept[0].count, stat.others), (1, 100, 0));
+        drop(inner);
+        assert_eq!(refusals.close(), MAX_AUDITED + 300);
+        assert_eq!(memory.used(), 0);
     }
 }

@@ -83,6 +83,7 @@ impl Run {
             refusals: Arc::new(Refusals::new(
                 services.audit.clone(),
                 services.metrics.clone(),
+                services.memory.clone(),
                 execution,
             )),
             tools: Tools::new(for_whom, services.max_tool_calls),
