@@ -225,6 +225,8 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         let mut session = SessionConfig::default();
         session.keep_alive = Some(longest(runtime.config()));
         session.sse_retry = Some(RETRY);
+        // What is kept of calls that were cancelled, which nobody takes up again.
+        session.completed_cache_ttl = Duration::ZERO;
         let sessions = Arc::new(Sessions::new(session));
         let transport = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts::allowed_hosts(http))
