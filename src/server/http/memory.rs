@@ -133,7 +133,10 @@ mod tests {
         let (length, values) = (1 << 20, MAX_VALUES / 2);
         let text = budget.for_text(length).await.unwrap();
         let others = account.try_charge(SERVER_BYTES - (32 << 20)).unwrap();
-        assert!(matches!(budget.for_message((0, length), values, false, text), Err(Refusal::Memory)));
+        assert!(matches!(
+            budget.for_message((0, length), values, false, text),
+            Err(Refusal::Memory)
+        ));
         drop(others);
         let text = budget.for_text(length).await.unwrap();
         let charge = budget.for_message((0, length), values, false, text).unwrap();
