@@ -343,7 +343,7 @@ impl ServerHandler for Handler {
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let text = prompts::get(&request.name, &request.arguments.unwrap_or_default())
-            .map_err(|problem| ErrorData::invalid_params(problem, None))?;
+            .map_err(|problem| ErrorData::invalid_params(quoted(&problem).into_owned(), None))?;
         let message = PromptMessage::new_text(Role::User, text);
         Ok(GetPromptResult::new(vec![message]).into())
     }
@@ -363,7 +363,9 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = self.blocking(move |all| resources::read(all, &request.uri)).await;
+        // No resource has a longer one.
+        let uri = quoted(&request.uri).into_owned();
+        let read = self.blocking(move |all| resources::read(all, &uri)).await;
         Ok(read.map_err(|error| ErrorData::internal_error(error, None))??.into())
     }
 }

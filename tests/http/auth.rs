@@ -10,8 +10,8 @@ use rmcp::ClientHandler;
 use serde_json::{Value, json};
 
 use super::common::{
-    Caller as _, ENDLESS, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles, path_text,
-    refused, remove_token, rmcp_client, tokens_of,
+    Caller as _, ENDLESS, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles,
+    path_text, refused, remove_token, rmcp_client, tokens_of,
 };
 use super::fixture::{ClosedPort, Home, within};
 use super::jwt::{

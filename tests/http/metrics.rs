@@ -214,9 +214,8 @@ fn a_page_of_another_host_reads_no_metrics() {
     assert_eq!(status("Origin", &format!("http://localhost:{}", server.port)), 200);
     assert_eq!(status("Origin", "http://evil.example"), 403);
     let (server, _) = Server::with_token(&[("MCP_CONDUCTOR_ALLOWED_HOSTS", "metrics.example")]);
-    let status = |host: &str| {
-        server.send(&Request::new("GET", "/metrics").header("Host", host)).status
-    };
+    let status =
+        |host: &str| server.send(&Request::new("GET", "/metrics").header("Host", host)).status;
     assert_eq!((status("metrics.example:9"), status("127.0.0.1")), (200, 403));
 }
 

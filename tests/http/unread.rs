@@ -35,8 +35,7 @@ fn answers_that_nobody_reads_are_bounded_and_are_no_matter_of_others() {
     let home = Home::empty();
     let [alice, bob] = ["alice", "bob"].map(|name| add_token(&home, name));
     let tokens = path_text(home.path(TOKENS));
-    let env =
-        [("MCP_CONDUCTOR_TOKENS", &*tokens), ("MCP_CONDUCTOR_MAX_OUTPUT_SIZE", OUTPUT)];
+    let env = [("MCP_CONDUCTOR_TOKENS", &*tokens), ("MCP_CONDUCTOR_MAX_OUTPUT_SIZE", OUTPUT)];
     let server = Server::at(home, &env, &[]);
     let (alice, bob) = (server.client_as(&alice), server.client_as(&bob));
     // Who reads gets all of them.

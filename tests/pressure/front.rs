@@ -58,7 +58,8 @@ fn health_does_not_wait_for_messages_that_are_read() {
             let _ = Connection::open(server.port).exchange(&request);
         }
     };
-    let latest = latest_health(&server, &[&post; 8]);
+    let post: &(dyn Fn(&AtomicBool) + Sync) = &post;
+    let latest = latest_health(&server, &[post; 8]);
     say(&format!("/health, beside 8 clients that send the heaviest messages: {latest:?} at most"));
     assert!(latest < LATEST, "{latest:?}");
     server.works();

@@ -146,11 +146,10 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
         let (reader, writer) = stream.into_split();
         let io = join(Cursor::new(first).chain(reader), writer);
         let seen = Seen::default();
-        let answered = listener::http(false)
-            .serve_connection(
-                hyper_util::rt::TokioIo::new(io),
-                listener::service(self.router.clone(), peer, None, &seen),
-            );
+        let answered = listener::http(false).serve_connection(
+            hyper_util::rt::TokioIo::new(io),
+            listener::service(self.router.clone(), peer, None, &seen),
+        );
         tokio::select! {
             result = timeout(PROBE_TIMEOUT, answered) => {
                 if let Ok(result) = result {
@@ -162,13 +161,7 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
     }
 
     /// Hands a connection to the threads that serve, once there is a place.
-    async fn hand_on(
-        &self,
-        stream: TcpStream,
-        first: Vec<u8>,
-        peer: SocketAddr,
-        guest: Guest,
-    ) {
+    async fn hand_on(&self, stream: TcpStream, first: Vec<u8>, peer: SocketAddr, guest: Guest) {
         let place = tokio::select! {
             place = guest.place() => place,
             () = guest.left() => {
@@ -231,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_probe_is_known_by_its_first_bytes() {
-        for probe in ["GET /health HTTP/1.1\r\n", "GET /ready?x", "HEAD /metrics ", "GET /metrics "] {
+        for probe in ["GET /health HTTP/1.1\r\n", "GET /ready?x", "HEAD /metrics ", "GET /metrics "]
+        {
             let first = &probe.as_bytes()[..probe.len().min(FIRST_BYTES)];
             assert_eq!(wish(first), Wish::Probe, "{probe}");
             assert_eq!(wish(&first[..8]), Wish::Unsaid, "{probe}");
@@ -242,7 +236,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_known_too() {
-        for other in ["P", "\r", "GET /m ", "GET /mcp", "GET /healthy", "GET /health/", "get", "\x16"] {
+        for other in
+            ["P", "\r", "GET /m ", "GET /mcp", "GET /healthy", "GET /health/", "get", "\x16"]
+        {
             assert_eq!(wish(other.as_bytes()), Wish::Other, "{other:?}");
         }
         assert!(PROBES.iter().all(|probe| probe.len() < FIRST_BYTES));

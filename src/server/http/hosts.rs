@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn an_origin_without_a_port_means_its_schemes() {
-        let origins = ["https://a.example", "http://b.example", "https://c.example:8443", "http://[::1]"];
+        let origins =
+            ["https://a.example", "http://b.example", "https://c.example:8443", "http://[::1]"];
         let http = HttpConfig {
             allowed_origins: origins.map(str::to_owned).to_vec(),
             ..HttpConfig::default()
@@ -150,7 +151,9 @@ mod tests {
             ..HttpConfig::default()
         };
         assert!(allowed(&named, Some("a.example:80"), Some("https://b.example")));
-        assert!(allowed(&named, Some("[::1]:7"), None) && !allowed(&named, Some("a.example"), None));
+        assert!(
+            allowed(&named, Some("[::1]:7"), None) && !allowed(&named, Some("a.example"), None)
+        );
         assert!(!allowed(&named, Some("a.example:80"), Some("https://b.example:444")));
     }
 

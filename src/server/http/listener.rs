@@ -76,7 +76,8 @@ impl Listener {
     /// Says so if runs may use up all descriptors.
     pub(super) fn warn_of_few_descriptors(&self, config: &Config) {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-        let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(self.places() + RESERVE);
+        let left =
+            usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(self.places() + RESERVE);
         let (runs, files) = (config.max_concurrent(), config.max_open_files());
         if left < runs.saturating_mul(files) {
             tracing::warn!(

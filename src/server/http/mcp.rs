@@ -205,7 +205,10 @@ async fn post<H: ServerHandler + Send + 'static>(
         false => understand(&bytes),
     };
     let head = head.map_err(Refusal::NoMessage)?;
-    let mut charges = vec![budget.for_message(bytes.len(), values, text)?];
+    let sizes = (head_length(&parts.headers), bytes.len());
+    // A session takes notifications and answers in its own time.
+    let stays = head.id.is_none() || head.method.is_none();
+    let mut charges = vec![budget.for_message(sizes, values, stays, text)?];
     let session = session(&parts.headers);
     match head.method.as_deref() {
         Some("tools/call") => tenant.admit_call(head.id.as_ref())?,
@@ -238,6 +241,10 @@ async fn post<H: ServerHandler + Send + 'static>(
 /// What is known of a message before rmcp reads it, and how many values it has.
 fn understand(text: &[u8]) -> (Result<Head, String>, usize) {
     (envelope::read(text), memory::values(text))
+}
+
+fn head_length(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 /// What a body can have, as its sender says.

@@ -45,19 +45,21 @@ impl Budget {
         self.account.charge(length).await.map_err(|_| Refusal::Memory)
     }
 
-    /// For the message itself, beyond what its text has. Waits for nothing: messages
-    /// that waited with their texts would be memory that nobody counts.
+    /// For the message itself, beyond what its text has, and for its head. One that stays
+    /// after its request was answered counts even if it is small. Waits for nothing:
+    /// messages that waited with their texts would be memory that nobody counts.
     pub(super) fn for_message(
         &self,
-        text: usize,
+        (head, text): (usize, usize),
         values: usize,
+        stays: bool,
         mut charge: Charge,
     ) -> Result<Charge, Refusal> {
         if values > MAX_VALUES {
             return Err(Refusal::Values(MAX_VALUES));
         }
-        let bytes = text + values * VALUE_BYTES;
-        if bytes > SMALL {
+        let bytes = head + text + values * VALUE_BYTES;
+        if bytes > SMALL || stays {
             let more = bytes.saturating_sub(charge.bytes());
             charge.merge(self.account.try_charge(more).map_err(|_| Refusal::Memory)?);
         }
@@ -108,11 +110,21 @@ mod tests {
     #[tokio::test]
     async fn a_message_of_too_many_values_is_refused_and_a_long_text_is_not() {
         let (_, budget) = budget();
-        let many = budget.for_message(1 << 20, MAX_VALUES + 1, Charge::none());
+        let many = budget.for_message((0, 1 << 20), MAX_VALUES + 1, false, Charge::none());
         assert!(matches!(many, Err(Refusal::Values(_))));
         let text = budget.for_text(16 << 20).await.unwrap();
-        let charge = budget.for_message(16 << 20, 1, text).unwrap();
-        assert!(charge.bytes() >= 16 << 20);
+        let charge = budget.for_message((1 << 10, 16 << 20), 1, false, text).unwrap();
+        assert!(charge.bytes() > 16 << 20);
+    }
+
+    #[test]
+    fn a_small_message_counts_only_if_it_stays() {
+        let (_, budget) = budget();
+        let charged = |stays| budget.for_message((100, 100), 1, stays, Charge::none()).unwrap();
+        assert_eq!(charged(false).bytes(), 0);
+        assert_eq!(charged(true).bytes(), 1 << 10);
+        let head = budget.for_message((SMALL, 100), 1, false, Charge::none()).unwrap();
+        assert!(head.bytes() > SMALL);
     }
 
     #[tokio::test]
@@ -121,10 +133,13 @@ mod tests {
         let (length, values) = (1 << 20, MAX_VALUES / 2);
         let text = budget.for_text(length).await.unwrap();
         let others = account.try_charge(SERVER_BYTES - (32 << 20)).unwrap();
-        assert!(matches!(budget.for_message(length, values, text), Err(Refusal::Memory)));
+        assert!(matches!(
+            budget.for_message((0, length), values, false, text),
+            Err(Refusal::Memory)
+        ));
         drop(others);
         let text = budget.for_text(length).await.unwrap();
-        let charge = budget.for_message(length, values, text).unwrap();
+        let charge = budget.for_message((0, length), values, false, text).unwrap();
         assert!(charge.bytes() > values * VALUE_BYTES);
         drop(charge);
         assert_eq!(account.used(), 0);

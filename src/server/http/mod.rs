@@ -1,9 +1,11 @@
 //! MCP over Streamable HTTP, for many clients at once.
 //!
 //! ```text
-//! connection → credentials → tenant → body → rate → rmcp: Host, Origin, session → Handler → Runtime
+//! front: connection → place → credentials → tenant → body → rate → rmcp: Host, Origin, session → Handler → Runtime
+//!      → probe
 //! ```
 //!
+//! The front is a thread of its own, so that probes wait for nothing that the others do.
 //! Each principal is a tenant with a runtime, a service and sessions of its own, so
 //! that nothing that one principal has can be named by another.
 

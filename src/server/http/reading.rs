@@ -24,7 +24,10 @@ impl Readers {
     }
 
     /// Does something on a thread for that, in turn.
-    pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         // It is never closed.
         let turn = self.0.clone().acquire_owned().await.ok();
         let done = spawn_blocking(move || {

@@ -149,7 +149,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             let mut all = self.all();
             // This one, and the map's.
             let is_idle = tenant.sessions.count() == 0
-                && tenant.idle() > IDLE && Arc::strong_count(&tenant) <= 2;
+                && tenant.idle() > IDLE
+                && Arc::strong_count(&tenant) <= 2;
             if is_idle {
                 all.remove(&identity);
                 tokio::spawn(close(tenant));
@@ -166,9 +167,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
 fn evict<H: ServerHandler + Send + 'static>(
     all: &mut HashMap<Identity, Arc<Tenant<H>>>,
 ) -> Result<(), Refusal> {
-    let is_unused = |tenant: &Arc<Tenant<H>>| {
-        tenant.sessions.count() == 0 && Arc::strong_count(tenant) == 1
-    };
+    let is_unused =
+        |tenant: &Arc<Tenant<H>>| tenant.sessions.count() == 0 && Arc::strong_count(tenant) == 1;
     let unused = all.iter().filter(|(_, tenant)| is_unused(tenant));
     let oldest = unused.max_by_key(|(_, tenant)| tenant.idle()).map(|(who, _)| who.clone());
     let tenant = oldest.and_then(|who| all.remove(&who)).ok_or(Refusal::Tenants)?;
@@ -225,6 +225,8 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         let mut session = SessionConfig::default();
         session.keep_alive = Some(longest(runtime.config()));
         session.sse_retry = Some(RETRY);
+        // What is kept of calls that were cancelled, which nobody takes up again.
+        session.completed_cache_ttl = Duration::ZERO;
         let sessions = Arc::new(Sessions::new(session));
         let transport = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts::allowed_hosts(http))
