@@ -29,6 +29,7 @@ mod server;
 mod snapshots;
 mod telemetry;
 mod upstream;
+mod visible;
 mod worker;
 
 pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::identifiers::{exports, string_exports, string_literal};
-use super::tool_info::{ToolInfo, is_hidden, one_line, resolve, shortened};
+use super::tool_info::{ToolInfo, one_line, resolve, shortened};
+use crate::visible;
 
 /// Deepest type: the objects of real tools are 3 to 6 deep.
 const MAX_DEPTH: usize = 16;
@@ -504,7 +505,7 @@ fn comment(text: &str, margin: &str) -> String {
     let text = shortened(text.to_owned(), MAX_COMMENT);
     let lines: Vec<String> = text
         .split(['\n', '\r', '\u{2028}', '\u{2029}'])
-        .map(|line| line.chars().filter(|c| *c == '\t' || !is_hidden(*c)).collect::<String>())
+        .map(visible::lines)
         .map(|line| line.trim_end().replace("*/", "*\\/"))
         .filter(|line| !line.is_empty())
         .collect();

@@ -10,11 +10,15 @@ mod client;
 mod connection;
 mod declarations;
 mod error;
+mod events;
+mod http;
 mod identifiers;
+mod intake;
 mod lines;
 mod login;
 mod module;
 mod process;
+mod quiet;
 mod redirect;
 mod search;
 mod server;
@@ -39,6 +43,7 @@ pub(crate) use server::{Catalog, MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
 
 use crate::config::servers::ServersFile;
+use crate::memory::Account;
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use error::hint;
 use process::Groups;
@@ -90,6 +95,8 @@ struct Inner {
     limits: Limits,
     /// What may be called at most: servers beyond it are not there.
     reach: RunTools,
+    /// The principal's.
+    memory: Account,
     groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
@@ -143,6 +150,7 @@ impl Upstreams {
         tokens: Option<PathBuf>,
         limits: Limits,
         reach: RunTools,
+        memory: Account,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
         let read = file.as_deref().and_then(stamp);
@@ -153,6 +161,7 @@ impl Upstreams {
             tokens: tokens.map(Arc::from),
             limits,
             reach,
+            memory,
             groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
@@ -191,6 +200,8 @@ impl Upstreams {
                     self.0.tokens.clone(),
                     self.0.limits,
                     self.0.groups.clone(),
+                    // So that one server leaves something for others.
+                    self.0.memory.share(self.0.memory.bytes() / 4 * 3),
                 )
             })
         });
