@@ -17,7 +17,7 @@ use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
 use crate::upstream::{
-    Ask, CallContext, CallError, Caller, MAX_TOOL_NAME, RunCaller, UpstreamError, visible,
+    Ask, CallContext, CallError, Caller, GoOn, MAX_TOOL_NAME, RunCaller, UpstreamError,
 };
 
 /// Requests of one run to upstream servers at the same time. With results of the
@@ -151,9 +151,13 @@ impl Run {
             }
             Operation::AskServer { server, question: Question::ListTools } => {
                 let upstream = upstreams.server(&server)?;
-                let catalog = upstreams.catalog(&upstream).await?;
-                let tools = visible(&upstream, &catalog, run).map(|tool| tool.info.to_json());
-                Ok(text(&json!({"tools": tools.collect::<Vec<_>>()})))
+                let seen = upstreams.seen(&upstream, run).await?;
+                let listing = move |_: GoOn<'_>| {
+                    let tools = seen.tools().map(|tool| tool.info.to_json());
+                    json!({"tools": tools.collect::<Vec<_>>()}).to_string()
+                };
+                let listed = upstreams.on_thread(listing).await;
+                Ok(Answer::Text(listed.map_err(|problem| Failure::new("Error", problem))?))
             }
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
@@ -180,7 +184,8 @@ impl Run {
                         return text(&Value::Null);
                     }
                     let upstreams = &run.services().upstreams;
-                    let found = upstreams.search(&run.tools.for_whom.tools, &query, limit);
+                    let go_on = || !run.quota.is_over();
+                    let found = upstreams.search(&run.tools.for_whom.tools, &query, limit, &go_on);
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
                     text(&tools.collect::<Vec<_>>().into())
                 };
@@ -256,7 +261,7 @@ impl Run {
         let services = self.services();
         if let Some(name) = specifier.strip_prefix("mcp:") {
             let module = services.upstreams.module(&self.tools.for_whom.tools, name).await?;
-            return Ok(Answer::Text(module));
+            return Ok(Answer::Text(module.to_string()));
         }
         let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
             return Err(Failure::type_error(format!("There is no module \"{specifier}\"")).into());

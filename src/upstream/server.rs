@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -15,11 +15,13 @@ use tokio::time::Instant;
 use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
 use super::connection::{Ask, Connection};
+use super::declarations::sample;
 use super::error::{UpstreamError, shown};
 use super::intake::Intake;
 use super::process::Groups;
 use super::quiet::Quiet;
 use super::tool_info::{ToolInfo, show_text, show_texts};
+use super::view::Views;
 use super::{Limits, locked};
 use crate::config::servers::ServerConfig;
 use crate::memory::{Account, Charge};
@@ -44,6 +46,15 @@ const MAX_DESCRIPTION: usize = 16 << 10;
 pub(crate) struct Tool {
     pub info: ToolInfo,
     pub check: ArgumentCheck,
+    /// Its line in a list, for the first who asks.
+    sample: OnceLock<String>,
+}
+
+impl Tool {
+    /// As a line of a list: `echo(text:string, n?:number) - Echo`.
+    pub(crate) fn sample(&self) -> &str {
+        self.sample.get_or_init(|| sample(&self.info))
+    }
 }
 
 /// The tools of one server, in its own order.
@@ -55,6 +66,8 @@ pub(crate) struct Catalog {
     pub instructions: Option<String>,
     /// For as long as it is kept.
     charge: Charge,
+    /// What runs may see of it.
+    pub(super) views: Views,
 }
 
 /// What of a list is not used: said once for a list, which may have any number.
@@ -108,12 +121,6 @@ fn memory(info: &ToolInfo) -> usize {
     schemas + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
-impl Catalog {
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
-        self.by_name.get(name).map(|&index| &self.tools[index])
-    }
-}
-
 pub(crate) struct Upstream {
     pub name: Arc<str>,
     pub config: Result<ServerConfig, String>,
@@ -123,8 +130,11 @@ pub(crate) struct Upstream {
     limits: Limits,
     groups: Groups,
     /// What this server may have in memory of what that one says.
-    account: Account,
+    pub(super) account: Account,
+    /// Its part for schemas that are compiled.
+    pub(super) checks: Account,
     quiet: Arc<Quiet>,
+    nothing: Arc<Catalog>,
     slot: Arc<tokio::sync::Mutex<Slot>>,
     known: Mutex<Known>,
 }
@@ -181,11 +191,18 @@ impl Upstream {
             tokens,
             limits,
             groups,
+            checks: account.share(account.bytes() / 4),
             account,
             quiet: Arc::default(),
+            nothing: Arc::default(),
             slot: Arc::default(),
             known: Mutex::new(known),
         })
+    }
+
+    /// A list without tools, always the same.
+    pub(super) fn nothing(&self) -> Arc<Catalog> {
+        self.nothing.clone()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -322,7 +339,7 @@ impl Upstream {
             catalog.charge.merge(charged);
             catalog.by_name.insert(info.name.clone(), catalog.tools.len());
             let check = ArgumentCheck::new(&info.input_schema);
-            catalog.tools.push(Tool { info, check });
+            catalog.tools.push(Tool { info, check, sample: OnceLock::new() });
         }
         if left_out != LeftOut::default() && self.quiet.allows(&self.name) {
             tracing::warn!(server = %self.name, "{left_out}");
