@@ -33,6 +33,7 @@ pub(crate) struct AllowedTool {
 
 impl AllowedTool {
     /// The server's name in the configuration.
+    #[cfg(test)]
     pub(crate) fn server(&self) -> &str {
         &self.server
     }

@@ -34,7 +34,7 @@ use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::http::{HttpClient, MAX_RETRY, MIN_RETRY};
-use super::intake::{Intake, NO_MEMORY, TOO_LARGE};
+use super::intake::{Intake, NO_MEMORY, TOO_LARGE, memory};
 use super::lines;
 use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
@@ -286,6 +286,7 @@ impl Connection {
     async fn pages(&self, key: &str) -> Result<Value, UpstreamError> {
         let mut all = Vec::new();
         let mut bytes = 0;
+        let mut charge = Charge::none();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let page = PaginatedRequestParams::default().with_cursor(cursor.take());
@@ -309,7 +310,8 @@ impl Connection {
             let Some(Value::Array(items)) = items else {
                 return Err(self.unexpected(format!("a list without \"{key}\"")));
             };
-            // The text of a list is about as large as it is in memory.
+            let more = self.intake.charge(items.iter().map(memory).sum()).await;
+            charge.merge(more.map_err(|reason| self.no_memory(reason))?);
             bytes += items.iter().map(size).sum::<usize>();
             if bytes > self.limits.message_bytes() {
                 return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
@@ -389,6 +391,10 @@ impl Connection {
         UpstreamError::Closed { name: self.name() }
     }
 
+    fn no_memory(&self, reason: NoMemory) -> UpstreamError {
+        UpstreamError::NoMemory { name: self.name(), reason }
+    }
+
     fn too_large(&self) -> UpstreamError {
         UpstreamError::TooLarge { name: self.name(), limit: self.limits.result_bytes }
     }
@@ -397,7 +403,7 @@ impl Connection {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
             ServiceError::McpError(error) if error.code.0 == NO_MEMORY => {
-                UpstreamError::NoMemory { name: self.name(), reason: NoMemory }
+                self.no_memory(NoMemory)
             }
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),

@@ -604,7 +604,7 @@ mod tests {
         let described: Map<String, Value> =
             (0..50_000).map(|number| (format!("d{number}"), json!({"type": "string"}))).collect();
         for repeated in [
-            json!({"type": ["object"; 7], "required": names, "properties": {"a": {}}}),
+            json!({"type": vec!["object"; 7], "required": names, "properties": {"a": {}}}),
             json!({"enum": names}),
             json!({"type": "object", "properties": {"a": {"description": long}}}),
             json!({"type": "object", "properties": {long.clone(): {}}}),

@@ -160,7 +160,7 @@ fn is_sendable(id: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::intake::tests::intake;
+    use super::super::intake::tests::{intake, with_memory};
     use super::*;
 
     async fn read(chunks: Vec<Vec<u8>>, limit: usize) -> Vec<Result<Sse, Broken>> {
@@ -210,14 +210,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_is_charged_for_while_it_comes() {
-        let intake = intake(1 << 30);
-        let chunk = || Ok(Bytes::from(vec![b'x'; 1 << 20]));
-        let mut events = Events::of(futures::stream::iter((0..1000).map(move |_| chunk())));
-        // The test's account has 64 MiB.
-        let broken = tokio::time::timeout(std::time::Duration::from_secs(60), events.next(&intake));
-        let broken = broken.await.expect("it gives up");
+        let chunk = || Ok(Bytes::from(vec![b'x'; 64 << 10]));
+        let chunks = || futures::stream::iter((0..100).map(move |_| chunk()));
+        let mut events = Events::of(chunks());
+        let broken = events.next(&with_memory(1 << 30, STEP / 2)).await;
         assert!(matches!(broken, Some(Err(Broken::NoMemory))), "{broken:?}");
-        assert!(events.line.len() <= 65 << 20);
+        assert!(events.line.len() <= STEP + (64 << 10));
+        assert!(Events::of(chunks()).next(&with_memory(1 << 30, 8 << 20)).await.is_none());
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ pub(super) struct HttpClient {
     pace: Arc<Pace>,
 }
 
-/// How soon a stream may be opened after others that were of no use.
+/// How soon a stream may be opened after so many that were of no use.
 #[derive(Default)]
 struct Pace(Mutex<u32>);
 
@@ -76,13 +76,10 @@ impl Pace {
         }
     }
 
-    fn opened(&self) {
+    /// A stream has ended.
+    fn ended(&self, was_useful: bool) {
         let mut useless = locked(&self.0);
-        *useless = useless.saturating_add(1);
-    }
-
-    fn was_useful(&self) {
-        *locked(&self.0) = 0;
+        *useless = if was_useful { 0 } else { useless.saturating_add(1) };
     }
 }
 
@@ -100,6 +97,7 @@ impl HttpClient {
             again: of.again,
             pace: of.is_paced.then(|| self.pace.clone()),
             since: Instant::now(),
+            was_useful: false,
             is_over: false,
         };
         futures::stream::unfold(Some(reading), |reading| async {
@@ -228,6 +226,8 @@ struct Reading<S> {
     again: Option<RequestId>,
     pace: Option<Arc<Pace>>,
     since: Instant,
+    /// Whether it had a message, or a place from which to go on.
+    was_useful: bool,
     /// What comes after that is part of something that is too long.
     is_over: bool,
 }
@@ -249,6 +249,7 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
                 Err(broken) => return self.broken(broken).await,
             };
             self.resumes |= event.id.is_some();
+            self.was_useful |= event.id.is_some();
             event.retry = event.retry.map(|retry| {
                 let wished = Duration::from_millis(retry).clamp(MIN_RETRY, MAX_RETRY);
                 u64::try_from(wished.as_millis()).unwrap_or(u64::MAX)
@@ -257,7 +258,7 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
                 match self.intake.take(data.into_bytes(), self.again.as_ref()).await {
                     Taken::Pass(text) => {
                         self.again = None;
-                        self.useful();
+                        self.was_useful = true;
                         event.data = String::from_utf8(text).ok();
                     }
                     Taken::Drop => {}
@@ -271,15 +272,9 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
         None
     }
 
-    fn useful(&self) {
-        if let Some(pace) = &self.pace {
-            pace.was_useful();
-        }
-    }
-
     fn ended(&self) {
-        if self.since.elapsed() > SHORT {
-            self.useful();
+        if let Some(pace) = &self.pace {
+            pace.ended(self.was_useful || self.since.elapsed() > SHORT);
         }
     }
 
@@ -438,7 +433,6 @@ impl StreamableHttpClient for HttpClient {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
         tokio::time::sleep(self.pace.pause()).await;
-        self.pace.opened();
         let mut request = self.http.get(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
         if let Some(last) = last_event_id {
             request = request.header(LAST_EVENT_ID, last);
@@ -485,12 +479,12 @@ mod tests {
         let pauses: Vec<u64> = (0..9)
             .map(|_| {
                 let pause = pace.pause().as_secs();
-                pace.opened();
+                pace.ended(false);
                 pause
             })
             .collect();
         assert_eq!(pauses, [0, 0, 2, 4, 8, 16, 32, 60, 60]);
-        pace.was_useful();
+        pace.ended(true);
         assert_eq!(pace.pause(), Duration::ZERO);
     }
 }

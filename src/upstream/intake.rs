@@ -405,6 +405,19 @@ impl Kind {
     }
 }
 
+/// Memory of a value, in bytes.
+pub(super) fn memory(value: &Value) -> usize {
+    let more = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(memory).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| key.len() + memory(value)).sum()
+        }
+        _ => 0,
+    };
+    VALUE_BYTES + more
+}
+
 /// Values in a JSON text, at most: each has a comma, a colon or a bracket before it.
 fn values(text: &[u8]) -> usize {
     let mut values = 1;
@@ -460,7 +473,12 @@ pub(super) mod tests {
 
     /// For a server called `test` that may send so much.
     pub(in crate::upstream) fn intake(limit: usize) -> Arc<Intake> {
-        let account = Account::of_server(64 << 20);
+        with_memory(limit, 64 << 20)
+    }
+
+    /// With so much memory.
+    pub(in crate::upstream) fn with_memory(limit: usize, bytes: usize) -> Arc<Intake> {
+        let account = Account::of_server(bytes);
         let intake = Intake::new("test".into(), account, limit, Arc::default());
         intake.connected();
         intake

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::client::{CallContext, Client};
 use super::connection::{Ask, Connection};
 use super::declarations::sample;
 use super::error::{UpstreamError, shown};
-use super::intake::Intake;
+use super::intake::{Intake, memory};
 use super::process::Groups;
 use super::quiet::Quiet;
 use super::tool_info::{ToolInfo, show_text, show_texts};
@@ -100,23 +99,11 @@ impl fmt::Display for LeftOut {
 /// table and what is known of its schema.
 const TOOL_BYTES: usize = 1 << 10;
 
-/// Memory of a value in a schema, in bytes.
-const VALUE_BYTES: usize = 100;
-
 /// Memory of a tool's texts and schemas, nearly.
-fn memory(info: &ToolInfo) -> usize {
-    fn of(value: &Value) -> usize {
-        VALUE_BYTES
-            + match value {
-                Value::String(text) => text.len(),
-                Value::Array(items) => items.iter().map(of).sum(),
-                Value::Object(members) => members.iter().map(|(key, value)| key.len() + of(value)).sum(),
-                _ => 0,
-            }
-    }
+fn bytes_of(info: &ToolInfo) -> usize {
     let schemas = [Some(&info.input_schema), info.output_schema.as_ref()];
     let members = schemas.into_iter().flatten().flatten();
-    let schemas: usize = members.map(|(key, value)| key.len() + of(value)).sum();
+    let schemas: usize = members.map(|(key, value)| key.len() + memory(value)).sum();
     let texts = [Some(&info.name), info.title.as_ref(), info.description.as_ref()];
     schemas + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
@@ -146,14 +133,10 @@ struct Slot {
     again: Option<Instant>,
 }
 
-/// No two states of any servers have the same.
-static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
-
 #[derive(Default, Clone)]
 struct Known {
     catalog: Option<Arc<Catalog>>,
     error: Option<String>,
-    generation: u64,
     /// The connection over which the catalog came.
     connection: Weak<Connection>,
 }
@@ -163,7 +146,6 @@ struct Known {
 pub(crate) struct State {
     pub catalog: Option<Arc<Catalog>>,
     pub error: Option<String>,
-    pub generation: u64,
 }
 
 impl Upstream {
@@ -206,21 +188,18 @@ impl Upstream {
     }
 
     pub(crate) fn state(&self) -> State {
-        let Known { catalog, error, generation, .. } = locked(&self.known).clone();
-        State { catalog, error, generation }
+        let Known { catalog, error, .. } = locked(&self.known).clone();
+        State { catalog, error }
     }
 
     fn note_error(&self, error: String) {
-        let mut known = locked(&self.known);
-        known.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
-        known.error = Some(error);
+        locked(&self.known).error = Some(error);
     }
 
     fn note_catalog(&self, catalog: Catalog, connection: &Arc<Connection>) {
         *locked(&self.known) = Known {
             catalog: Some(Arc::new(catalog)),
             error: None,
-            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
             connection: Arc::downgrade(connection),
         };
     }
@@ -334,7 +313,7 @@ impl Upstream {
                 left_out.doubles += 1;
                 continue;
             }
-            let bytes = TOOL_BYTES + memory(&info);
+            let bytes = TOOL_BYTES + bytes_of(&info);
             let charged = self.account.try_charge(bytes).map_err(|error| error.to_string())?;
             catalog.charge.merge(charged);
             catalog.by_name.insert(info.name.clone(), catalog.tools.len());
