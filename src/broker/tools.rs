@@ -156,13 +156,14 @@ impl Run {
                     let tools = seen.tools().map(|tool| tool.info.to_json());
                     json!({"tools": tools.collect::<Vec<_>>()}).to_string()
                 };
-                let listed = upstreams.on_thread(listing).await;
-                Ok(Answer::Text(listed.map_err(|problem| Failure::new("Error", problem))?))
+                Ok(written(upstreams.on_thread(listing).await)?)
             }
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
                 self.tools.count()?;
-                Ok(text(&upstreams.ask(run, &server, ask, Some(self.context(trace_parent))).await?))
+                let context = Some(self.context(trace_parent));
+                let answer = upstreams.ask(run, &server, ask, context).await?;
+                Ok(written(upstreams.written(answer).await)?)
             }
             Operation::Servers => {
                 let servers = upstreams.servers();
@@ -233,7 +234,8 @@ impl Run {
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);
-        Ok(text(&json!({"server": server, "tool": tool, "result": result?})))
+        let answer = json!({"server": server, "tool": tool, "result": result?});
+        Ok(written(upstreams.written(answer).await)?)
     }
 
     /// A place among the run's work on threads: it is held by the work, which goes on
@@ -275,6 +277,10 @@ impl Run {
         let read = read.map_err(|_| super::interrupted())?;
         Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
     }
+}
+
+fn written(json: Result<String, String>) -> Result<Answer, Failure> {
+    json.map(Answer::Text).map_err(|problem| Failure::new("Error", problem))
 }
 
 fn text(value: &Value) -> Answer {

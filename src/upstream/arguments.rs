@@ -413,6 +413,33 @@ mod tests {
         })
     }
 
+    /// A check is a help: the server checks for itself.
+    #[test]
+    fn what_there_is_no_memory_to_compile_is_not_checked_and_else_kept() {
+        let pattern = json!({"properties": {"a": {"type": "string", "pattern": "^[a-z]{1,20}$"}}});
+        let tool = ToolInfo {
+            server: "up".to_owned(),
+            name: "find".to_owned(),
+            title: None,
+            description: None,
+            input_schema: pattern.as_object().cloned().unwrap(),
+            output_schema: None,
+        };
+        let (check, wrong) = (ArgumentCheck::new(&tool.input_schema), json!({"a": "A1"}));
+        assert!(!check.is_quick(&wrong));
+        assert_eq!(check.check(&tool, &wrong, &Account::of_server(1 << 10)), Ok(()));
+        let (check, account) = (ArgumentCheck::new(&tool.input_schema), Account::of_server(1 << 20));
+        assert!(check.check(&tool, &wrong, &account).is_err());
+        assert!(check.is_quick(&wrong) && account.used() > MAX_COMPILED);
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert!(check.check(&tool, &json!({"a": "fits"}), &account).is_ok());
+        }
+        eprintln!("a check with a pattern: {:?}", start.elapsed() / 1000);
+        drop(check);
+        assert_eq!(account.used(), 0);
+    }
+
     #[test]
     fn arguments_that_fit_are_fine() {
         assert_eq!(check(issue(), json!({"owner": "a", "repo": "b", "title": "c"})), Ok(()));

@@ -34,7 +34,7 @@ use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::http::{HttpClient, MAX_RETRY, MIN_RETRY};
-use super::intake::{Intake, NO_MEMORY, TOO_LARGE, memory};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, memory};
 use super::lines;
 use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
@@ -60,9 +60,6 @@ const PIPE_BYTES: usize = 64 << 10;
 /// Memory of every connection, beside what it says: the pipe and its buffers, what rmcp
 /// keeps of the handshake, and the first 256 KiB of a message.
 const CONNECTION_BYTES: usize = 1 << 20;
-
-/// Longest result that becomes a tree on the thread that it came on, in bytes.
-const LARGE: usize = 64 << 10;
 
 /// Questions of one round.
 const MAX_QUESTIONS: usize = 16;

@@ -33,7 +33,7 @@ pub(super) const TOO_LARGE: i32 = -32099;
 pub(super) const NO_MEMORY: i32 = -32098;
 
 /// Longest message that is read on the thread that it came on, in bytes: a few ms.
-const LARGE: usize = 64 << 10;
+pub(super) const LARGE: usize = 64 << 10;
 
 /// Longest request or notification of a server, in bytes, and the values in it.
 /// A question has a text and a form; a picture is asked about with some 100 KB.

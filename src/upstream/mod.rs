@@ -476,6 +476,17 @@ impl Upstreams {
         self.0.work.on_thread(work).await.ok_or_else(|| INTERRUPTED.to_owned())
     }
 
+    /// A value as JSON. A large one is written on a thread.
+    ///
+    /// # Errors
+    /// It was interrupted, as a sentence.
+    pub(crate) async fn written(&self, value: Value) -> Result<String, String> {
+        if intake::memory(&value) <= intake::LARGE {
+            return Ok(value.to_string());
+        }
+        self.on_thread(move |_| value.to_string()).await
+    }
+
     /// The tools of a server, after connecting if need be.
     async fn catalog(
         &self,
