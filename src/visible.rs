@@ -56,7 +56,9 @@ fn shown(text: &str, lines: bool) -> impl Iterator<Item = char> {
             c => c,
         };
         if changes_another(c)
-            && (before[1].is_whitespace() || before.into_iter().all(changes_another) || before[1] == c)
+            && (before[1].is_whitespace()
+                || before.into_iter().all(changes_another)
+                || before[1] == c)
         {
             return None;
         }
@@ -89,8 +91,20 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_not_shown() {
         for hidden in [
-            "\u{202e}", "\u{202a}", "\u{2066}", "\u{2069}", "\u{200b}", "\u{2060}", "\u{feff}", "\u{ad}",
-            "\u{e0001}", "\u{e0041}", "\u{e007f}", "\u{3164}", "\u{34f}", "\u{fffa}",
+            "\u{202e}",
+            "\u{202a}",
+            "\u{2066}",
+            "\u{2069}",
+            "\u{200b}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{e0001}",
+            "\u{e0041}",
+            "\u{e007f}",
+            "\u{3164}",
+            "\u{34f}",
+            "\u{fffa}",
         ] {
             assert_eq!(line(&format!("a{hidden}b")), "ab", "{hidden:?}");
             assert!(!is_visible(&format!("a{hidden}b")), "{hidden:?}");
@@ -121,7 +135,8 @@ mod tests {
 
     #[test]
     fn rows_of_selectors_and_joiners_hide_nothing() {
-        let hidden: String = "hidden".bytes().filter_map(|b| char::from_u32(0xe0100 + u32::from(b))).collect();
+        let hidden: String =
+            "hidden".bytes().filter_map(|b| char::from_u32(0xe0100 + u32::from(b))).collect();
         assert_eq!(line(&format!("😀{hidden}!")).chars().count(), 4);
         assert_eq!(line("a\u{200d}\u{200d}\u{200d}\u{200d}b"), "a\u{200d}b");
         assert_eq!(line("\u{200d}a"), "a");

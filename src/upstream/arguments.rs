@@ -428,7 +428,8 @@ mod tests {
         let (check, wrong) = (ArgumentCheck::new(&tool.input_schema), json!({"a": "A1"}));
         assert!(!check.is_quick(&wrong));
         assert_eq!(check.check(&tool, &wrong, &Account::of_server(1 << 10)), Ok(()));
-        let (check, account) = (ArgumentCheck::new(&tool.input_schema), Account::of_server(1 << 20));
+        let (check, account) =
+            (ArgumentCheck::new(&tool.input_schema), Account::of_server(1 << 20));
         assert!(check.check(&tool, &wrong, &account).is_err());
         assert!(check.is_quick(&wrong) && account.used() > MAX_COMPILED);
         let start = std::time::Instant::now();

@@ -15,8 +15,8 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
-    LoggingMessageNotificationParam, MetaObject, NumberOrString, ProgressNotificationParam, ProgressToken,
-    RequestId,
+    LoggingMessageNotificationParam, MetaObject, NumberOrString, ProgressNotificationParam,
+    ProgressToken, RequestId,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use serde::Serialize;

@@ -40,8 +40,8 @@ use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
 use super::tokens::TokenStore;
 use super::told::Told;
-use crate::memory::{Charge, NoMemory};
 use crate::config::servers::{ServerConfig, TransportConfig};
+use crate::memory::{Charge, NoMemory};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -399,9 +399,7 @@ impl Connection {
     fn error(&self, error: ServiceError) -> UpstreamError {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
-            ServiceError::McpError(error) if error.code.0 == NO_MEMORY => {
-                self.no_memory(NoMemory)
-            }
+            ServiceError::McpError(error) if error.code.0 == NO_MEMORY => self.no_memory(NoMemory),
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),
                 code: error.code.0,

@@ -264,8 +264,8 @@ impl<'a> Printer<'a> {
         let no_object = typed.is_unknown() || kind.is_some_and(|kind| kind != "object");
         let text = if no_object { ANY_OBJECT.to_owned() } else { typed.text() };
         let elsewhere = ["$ref", "anyOf", "oneOf", "allOf"];
-        let needed =
-            !required(schema, MAX_WORK).is_empty() || elsewhere.iter().any(|key| schema.contains_key(*key));
+        let needed = !required(schema, MAX_WORK).is_empty()
+            || elsewhere.iter().any(|key| schema.contains_key(*key));
         format!("args{}: {text}", if needed { "" } else { "?" })
     }
 
@@ -612,7 +612,8 @@ mod tests {
         ] {
             let refers = |number: usize| (format!("p{number}"), json!({"$ref": "#/$defs/long"}));
             let properties: Map<String, Value> = (0..2700).map(refers).collect();
-            let schema = json!({"type": "object", "properties": properties, "$defs": {"long": repeated}});
+            let schema =
+                json!({"type": "object", "properties": properties, "$defs": {"long": repeated}});
             let heavy = tool("heavy", "", schema.clone(), Some(schema));
             let start = std::time::Instant::now();
             let declared = module_declaration("up", &[&heavy, &heavy]);

@@ -12,8 +12,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
@@ -125,7 +124,8 @@ impl HttpClient {
             }
             // The first step is a part of what every connection has.
             while body.len() + chunk.len() > STEP + charge.bytes() {
-                let more = self.intake.charge(STEP).await.map_err(|error| unusable(error.to_string()))?;
+                let more =
+                    self.intake.charge(STEP).await.map_err(|error| unusable(error.to_string()))?;
                 charge.merge(more);
             }
             body.extend_from_slice(&chunk);
@@ -167,7 +167,8 @@ impl HttpClient {
         let status = response.status();
         let is_json = has_type(&response, JSON);
         let failed = status_error(&response);
-        if let Some(failed) = failed.filter(|_| !is_json || status == StatusCode::TOO_MANY_REQUESTS) {
+        if let Some(failed) = failed.filter(|_| !is_json || status == StatusCode::TOO_MANY_REQUESTS)
+        {
             return Err(failed.into());
         }
         let failed = status_error(&response);

@@ -517,7 +517,8 @@ pub(super) mod tests {
         let notification = r#"{"method":"notifications/message"}"#.to_owned();
         let (passed, broken) = at_once(&vec![notification; 5000]).await;
         assert_eq!((passed, broken), (MAX_NOTIFICATIONS as usize, false));
-        let long = format!(r#"{{"method":"notifications/message","params":"{}"}}"#, "x".repeat(200_000));
+        let long =
+            format!(r#"{{"method":"notifications/message","params":"{}"}}"#, "x".repeat(200_000));
         let (passed, broken) = at_once(&vec![long; 100]).await;
         assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_045, false));
     }
@@ -527,12 +528,17 @@ pub(super) mod tests {
         for (length, passes) in [(MAX_ID - 2, true), (MAX_ID - 1, false)] {
             let intake = intake(1 << 20);
             let id = "x".repeat(length);
-            assert_eq!(takes(&intake, &format!(r#"{{"id":"{id}","method":"ping"}}"#)).await, passes);
+            assert_eq!(
+                takes(&intake, &format!(r#"{{"id":"{id}","method":"ping"}}"#)).await,
+                passes
+            );
             assert_eq!(intake.broken.is_cancelled(), !passes);
         }
         let token = |length| {
             let token = "x".repeat(length);
-            format!(r#"{{"method":"notifications/progress","params":{{"progressToken":"{token}"}}}}"#)
+            format!(
+                r#"{{"method":"notifications/progress","params":{{"progressToken":"{token}"}}}}"#
+            )
         };
         let intake = intake(1 << 20);
         assert!(takes(&intake, &token(100)).await);
@@ -563,7 +569,9 @@ pub(super) mod tests {
         asks(&intake, 7);
         let block = json!({"type": "text", "text": "x".repeat(1 << 20)});
         let text = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [block]}}).to_string();
-        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else { panic!("dropped") };
+        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else {
+            panic!("dropped")
+        };
         assert_eq!(passed, br#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
         assert!(intake.account.used() > 1 << 20);
         let id = RequestId::Number(7);
@@ -580,7 +588,9 @@ pub(super) mod tests {
         asks(&intake, 7);
         let result = format!("[{}0]", "0,".repeat(1 << 20));
         let text = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":{result}}}}}"#);
-        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else { panic!("dropped") };
+        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else {
+            panic!("dropped")
+        };
         let passed = String::from_utf8(passed).unwrap();
         assert!(passed.contains("-32098") && passed.contains(r#""id":7"#), "{passed}");
         assert_eq!(intake.account.used(), 0);

@@ -488,10 +488,7 @@ impl Upstreams {
     }
 
     /// The tools of a server, after connecting if need be.
-    async fn catalog(
-        &self,
-        upstream: &Arc<Upstream>,
-    ) -> Result<Arc<Catalog>, UpstreamError> {
+    async fn catalog(&self, upstream: &Arc<Upstream>) -> Result<Arc<Catalog>, UpstreamError> {
         upstream.connect().await?;
         Ok(upstream.state().catalog.unwrap_or_default())
     }

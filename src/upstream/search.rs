@@ -92,7 +92,9 @@ impl SearchIndex {
 
     /// Memory that it takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let of = |term: &Term| term.word.len() + size_of::<Term>() + term.tools.len() * size_of::<Posting>();
+        let of = |term: &Term| {
+            term.word.len() + size_of::<Term>() + term.tools.len() * size_of::<Posting>()
+        };
         self.terms.iter().map(of).sum()
     }
 

@@ -264,7 +264,13 @@ impl Upstream {
         let (account, longest) = (self.account.clone(), self.limits.message_bytes());
         let intake = Intake::new(self.name.clone(), account, longest, self.quiet.clone());
         let opening = Connection::open(
-            client, config, environment, tokens, self.limits, &self.groups, intake,
+            client,
+            config,
+            environment,
+            tokens,
+            self.limits,
+            &self.groups,
+            intake,
         );
         let connection = opening.await?;
         let connection = Arc::new(connection);
@@ -302,7 +308,8 @@ impl Upstream {
     fn catalog(&self, mut listed: Value, instructions: Option<String>) -> Result<Catalog, String> {
         let mut catalog = Catalog { instructions, ..Catalog::default() };
         let tools = listed["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        let mut left_out = LeftOut { beyond: tools.len().saturating_sub(MAX_TOOLS), ..LeftOut::default() };
+        let mut left_out =
+            LeftOut { beyond: tools.len().saturating_sub(MAX_TOOLS), ..LeftOut::default() };
         for tool in tools.into_iter().take(MAX_TOOLS) {
             let Some(info) = self.tool_info(tool) else {
                 left_out.nameless += 1;

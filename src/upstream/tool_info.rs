@@ -62,7 +62,13 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
 
 /// Members of schemas and of questions that are texts for readers.
 const TEXTS: [&str; 8] = [
-    "title", "description", "$comment", "message", "text", "systemPrompt", "enumNames",
+    "title",
+    "description",
+    "$comment",
+    "message",
+    "text",
+    "systemPrompt",
+    "enumNames",
     "x-enum-descriptions",
 ];
 

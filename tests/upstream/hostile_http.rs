@@ -215,7 +215,9 @@ fn an_event_without_end_is_none() {
 
 #[test]
 fn a_body_without_end_is_an_error_of_its_call() {
-    let call = |writer: &mut TcpStream, _: &Value| without_end(writer, "application/json", &" ".repeat(65536));
+    let call = |writer: &mut TcpStream, _: &Value| {
+        without_end(writer, "application/json", &" ".repeat(65536))
+    };
     let up = Hostile::start(Manner { call, ..PLAIN });
     let mut server = up.client();
     let (_, message) = server.thrown("callTool('up', 'echo', { text: 'a' })");
@@ -248,7 +250,8 @@ fn a_stream_that_ends_is_opened_again_after_a_second_whatever_the_server_wishes(
         writer.write_all(b"id: 1\nretry: 0\ndata:\n\n")
     };
     let broken = |writer: &mut TcpStream, _: &Value| {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n";
         writer.write_all(head.as_bytes())
     };
     for stream in [stream as Body, broken] {
