@@ -451,7 +451,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn letters_leave_out_no_name_that_is_near(a in "[abc]{0,6}", b in "[abc]{0,6}", limit in 0_usize..4) {
+        fn letters_leave_out_no_name_that_is_near(
+            a in "[abc]{0,6}", b in "[abc]{0,6}", limit in 0_usize..4
+        ) {
             let (a, b) = (folded(&a), folded(&b));
             let is_near = distance(&a, &b, limit).is_some();
             prop_assert!(!is_near || Letters::of(&a).may_be_within(limit, &b));
