@@ -152,7 +152,7 @@ fn is_well(server: &mut Server) {
 
 #[test]
 fn a_flood_of_requests_ends_the_connection() {
-    let stream = |writer: &mut TcpStream, _: &Value| {
+    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         let id = "x".repeat(200_000);
         let ping = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
         without_end(writer, "text/event-stream", &message(&ping))
@@ -166,7 +166,7 @@ fn a_flood_of_requests_ends_the_connection() {
 
 #[test]
 fn small_requests_without_end_end_the_connection_too() {
-    let stream = |writer: &mut TcpStream, _: &Value| {
+    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         let ping = message(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
         without_end(writer, "text/event-stream", &ping)
     };
@@ -178,7 +178,7 @@ fn small_requests_without_end_end_the_connection_too() {
 
 #[test]
 fn a_flood_of_notifications_on_a_stream_drowns_nobody() {
-    let stream = |writer: &mut TcpStream, _: &Value| {
+    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         let token = "t".repeat(100_000);
         let params = json!({ "progressToken": token, "progress": 1 });
         let progress = json!({
@@ -199,7 +199,7 @@ fn a_flood_of_notifications_on_a_stream_drowns_nobody() {
 
 #[test]
 fn an_event_without_end_is_none() {
-    let stream = |writer: &mut TcpStream, _: &Value| {
+    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         begin(writer, "text/event-stream")?;
         writer.write_all(b"data: ")?;
         loop {
@@ -215,7 +215,7 @@ fn an_event_without_end_is_none() {
 
 #[test]
 fn a_body_without_end_is_an_error_of_its_call() {
-    let call = |writer: &mut TcpStream, _: &Value| {
+    let call = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         without_end(writer, "application/json", &" ".repeat(65536))
     };
     let up = Hostile::start(Manner { call, ..PLAIN });
@@ -227,7 +227,7 @@ fn a_body_without_end_is_an_error_of_its_call() {
 
 #[test]
 fn an_answer_that_is_too_long_is_an_error_of_its_call_on_a_stream_too() {
-    let call = |writer: &mut TcpStream, request: &Value| {
+    let call = |writer: &mut TcpStream, request: &Value| -> std::io::Result<()> {
         begin(writer, "text/event-stream")?;
         let id = &request["id"];
         let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text""#);
@@ -245,11 +245,11 @@ fn an_answer_that_is_too_long_is_an_error_of_its_call_on_a_stream_too() {
 
 #[test]
 fn a_stream_that_ends_is_opened_again_after_a_second_whatever_the_server_wishes() {
-    let stream = |writer: &mut TcpStream, _: &Value| {
+    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         begin(writer, "text/event-stream")?;
         writer.write_all(b"id: 1\nretry: 0\ndata:\n\n")
     };
-    let broken = |writer: &mut TcpStream, _: &Value| {
+    let broken = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
         let head =
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n";
         writer.write_all(head.as_bytes())
