@@ -233,7 +233,7 @@ mod tests {
             rest in "(data: x\r\n\r\n|data: y\n\n|data:z\r\r)*",
             cut in 0_usize..40,
         ) {
-            let text = start + &rest;
+            let text = format!("{start}{rest}");
             let builder = tokio::runtime::Builder::new_current_thread().enable_time().build();
             let runtime = builder.unwrap();
             let whole = runtime.block_on(read(vec![text.clone().into_bytes()], 1000));
