@@ -30,6 +30,7 @@ mod snapshots;
 mod telemetry;
 mod text;
 mod upstream;
+mod visible;
 mod worker;
 
 pub use broker::end_commands;

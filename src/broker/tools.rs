@@ -17,7 +17,7 @@ use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
 use crate::upstream::{
-    Ask, CallContext, CallError, Caller, MAX_TOOL_NAME, RunCaller, UpstreamError, visible,
+    Ask, CallContext, CallError, Caller, GoOn, MAX_TOOL_NAME, RunCaller, UpstreamError,
 };
 
 /// Requests of one run to upstream servers at the same time. With results of the
@@ -151,14 +151,19 @@ impl Run {
             }
             Operation::AskServer { server, question: Question::ListTools } => {
                 let upstream = upstreams.server(&server)?;
-                let catalog = upstreams.catalog(&upstream).await?;
-                let tools = visible(&upstream, &catalog, run).map(|tool| tool.info.to_json());
-                Ok(text(&json!({"tools": tools.collect::<Vec<_>>()})))
+                let seen = upstreams.seen(&upstream, run).await?;
+                let listing = move |_: GoOn<'_>| {
+                    let tools = seen.tools().map(|tool| tool.info.to_json());
+                    json!({"tools": tools.collect::<Vec<_>>()}).to_string()
+                };
+                Ok(written(upstreams.on_thread(listing).await)?)
             }
             Operation::AskServer { server, question } => {
                 let ask = ask(question)?;
                 self.tools.count()?;
-                Ok(text(&upstreams.ask(run, &server, ask, Some(self.context(trace_parent))).await?))
+                let context = Some(self.context(trace_parent));
+                let answer = upstreams.ask(run, &server, ask, context).await?;
+                Ok(written(upstreams.written(answer).await)?)
             }
             Operation::Servers => {
                 let servers = upstreams.servers();
@@ -180,7 +185,8 @@ impl Run {
                         return text(&Value::Null);
                     }
                     let upstreams = &run.services().upstreams;
-                    let found = upstreams.search(&run.tools.for_whom.tools, &query, limit);
+                    let go_on = || !run.quota.is_over();
+                    let found = upstreams.search(&run.tools.for_whom.tools, &query, limit, &go_on);
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
                     text(&tools.collect::<Vec<_>>().into())
                 };
@@ -228,7 +234,8 @@ impl Run {
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);
-        Ok(text(&json!({"server": server, "tool": tool, "result": result?})))
+        let answer = json!({"server": server, "tool": tool, "result": result?});
+        Ok(written(upstreams.written(answer).await)?)
     }
 
     /// A place among the run's work on threads: it is held by the work, which goes on
@@ -256,7 +263,7 @@ impl Run {
         let services = self.services();
         if let Some(name) = specifier.strip_prefix("mcp:") {
             let module = services.upstreams.module(&self.tools.for_whom.tools, name).await?;
-            return Ok(Answer::Text(module));
+            return Ok(Answer::Text(module.to_string()));
         }
         let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
             return Err(Failure::type_error(format!("There is no module \"{specifier}\"")).into());
@@ -270,6 +277,10 @@ impl Run {
         let read = read.map_err(|_| super::interrupted())?;
         Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
     }
+}
+
+fn written(json: Result<String, String>) -> Result<Answer, Failure> {
+    json.map(Answer::Text).map_err(|problem| Failure::new("Error", problem))
 }
 
 fn text(value: &Value) -> Answer {

@@ -33,6 +33,7 @@ pub(crate) struct AllowedTool {
 
 impl AllowedTool {
     /// The server's name in the configuration.
+    #[cfg(test)]
     pub(crate) fn server(&self) -> &str {
         &self.server
     }
@@ -55,6 +56,11 @@ pub(crate) struct ServerToolRules {
 impl ServerToolRules {
     pub(crate) fn new(allowed: Option<&[String]>, denied: &[String]) -> Self {
         Self { allowed: allowed.map(<[String]>::to_vec), denied: denied.to_vec() }
+    }
+
+    /// Whether every tool is allowed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.allowed.is_none() && self.denied.is_empty()
     }
 
     fn refusal(&self, tool: &str) -> Option<Refusal> {
@@ -123,6 +129,15 @@ impl RunTools {
     /// Whether there is no restriction.
     pub(crate) fn is_unrestricted(&self) -> bool {
         self.asked.is_none() && self.granted.is_none()
+    }
+
+    /// Whether it is this very restriction, and not only one like it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same = |a: &Option<Patterns>, b: &Option<Patterns>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        same(&self.asked, &other.asked) && same(&self.granted, &other.granted)
     }
 
     /// Whose restriction is against a tool.
@@ -251,6 +266,12 @@ pub(crate) fn is_visible(
 /// more character: if a way to match exists, one exists in which those before it
 /// take as few as they can. So the steps are at most the product of both lengths.
 fn glob(pattern: &str, text: &str) -> bool {
+    // Most names differ in what is fixed.
+    let fixed = |part: &str| part.find(['*', '?']).map_or(part.len(), |at| at);
+    let end = pattern.rfind(['*', '?']).map_or(0, |at| at + 1);
+    if !text.starts_with(&pattern[..fixed(pattern)]) || !text.ends_with(&pattern[end..]) {
+        return false;
+    }
     let (mut pattern, mut text) = (pattern, text);
     // What follows the last `*`, and where in the text that was tried.
     let mut star: Option<(&str, &str)> = None;

@@ -104,8 +104,9 @@ pub(super) fn services(
     let file = config.mcp_config().map(Path::to_owned);
     let tokens = crate::upstream::tokens::directory(config);
     let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
-    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits, tools)
-        .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
+    let upstreams =
+        Upstreams::new(file, environment.clone(), tokens, limits, tools, common.memory.clone())
+            .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
     // So do those that say where traces go.

@@ -1,16 +1,16 @@
 //! The tools that show what programs can call: `list_mcp_servers`, `get_tools`,
 //! `search_tools`, and `health`.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::policy::RunTools;
 use crate::runtime::Runtime;
 use crate::upstream::{
-    Ask, Catalog, Tool, Upstream, UpstreamError, module_declaration, sample, visible,
+    Ask, Found, GoOn, Seen, Tool, Upstream, UpstreamError, module_declaration, no_tool,
 };
 
 /// Samples of each server in a list (of the original).
@@ -110,12 +110,17 @@ pub(super) async fn list_mcp_servers(runtime: &Runtime) -> Value {
 
 async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Server {
     let state = upstream.state();
-    let catalog = state.catalog.unwrap_or_default();
+    let instructions = state.catalog.as_ref().and_then(|catalog| catalog.instructions.clone());
     let run = runtime.tools();
-    let tools: Vec<_> = visible(upstream, &catalog, run).collect();
+    let seen = runtime.upstreams().seen_of_known(upstream, run).await;
+    let (tools, problem) = match seen {
+        Ok(seen) => (Some(seen), None),
+        Err(problem) => (None, Some(problem.to_string())),
+    };
+    let count_tools = tools.as_ref().map_or(0, Seen::len);
     let configured = upstream.config.as_ref().ok().and_then(|config| config.description.clone());
     let is_connected = upstream.is_connected();
-    let is_known = !tools.is_empty();
+    let is_known = count_tools > 0;
     let pending = || {
         let text = if is_known {
             "the connection was closed; the next call connects again"
@@ -124,7 +129,12 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
         };
         (!is_connected).then(|| text.to_owned())
     };
-    let error = state.error.or_else(pending);
+    let error = state.error.or(problem).or_else(pending);
+    let sampling = move |_: GoOn<'_>| {
+        let samples = tools.iter().flat_map(Seen::tools).take(SAMPLES);
+        samples.map(|tool| tool.sample().to_owned()).collect::<Vec<_>>()
+    };
+    let sample_tools = runtime.upstreams().on_thread(sampling).await.unwrap_or_default();
     let count = async |ask, key: &str| {
         if !is_connected {
             return 0;
@@ -138,11 +148,11 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
     };
     Server {
         name: upstream.name.to_string(),
-        description: configured.or_else(|| catalog.instructions.clone()).unwrap_or_default(),
-        tools: tools.len(),
+        description: configured.or(instructions).unwrap_or_default(),
+        tools: count_tools,
         resources: count(Ask::ListResources, "resources").await,
         prompts: count(Ask::ListPrompts, "prompts").await,
-        sample_tools: tools.iter().take(SAMPLES).map(|tool| sample(&tool.info)).collect(),
+        sample_tools,
         error,
     }
 }
@@ -151,34 +161,32 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
 pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<Value, String> {
     let upstreams = runtime.upstreams();
     let text = |error: UpstreamError| error.to_string();
-    let run = runtime.tools().clone();
     let upstream = upstreams.server(&arguments.server).map_err(text)?;
-    let catalog = upstreams.catalog(&upstream).await.map_err(text)?;
-    let shown = move || shown_tools(&run, &arguments, &upstream, &catalog);
-    tokio::task::spawn_blocking(shown).await.map_err(|error| error.to_string())?
+    let seen = upstreams.seen(&upstream, runtime.tools()).await.map_err(text)?;
+    let shown = move |_: GoOn<'_>| shown_tools(&arguments, &seen);
+    upstreams.on_thread(shown).await?
 }
+
+/// Bytes of the schemas that one call lists, beyond the first tool's: more than a model
+/// reads.
+const MAX_LISTED: usize = 1 << 20;
 
 /// Names of tools that one call may list.
 const MAX_WANTED: usize = 1000;
 
-fn shown_tools(
-    run: &RunTools,
-    arguments: &GetTools,
-    upstream: &Upstream,
-    catalog: &Catalog,
-) -> Result<Value, String> {
-    let mut tools: Vec<&Tool> = visible(upstream, catalog, run).collect();
+fn shown_tools(arguments: &GetTools, seen: &Seen) -> Result<Value, String> {
+    let mut tools: Vec<&Tool> = seen.tools().collect();
     if let Some(wanted) = &arguments.tools {
         if wanted.len() > MAX_WANTED {
             return Err(format!("tools has at most {MAX_WANTED} names"));
         }
-        for name in wanted {
-            if !tools.iter().any(|tool| tool.info.name == *name) {
-                let names = tools.iter().map(|tool| tool.info.name.as_str());
-                return Err(crate::upstream::no_tool(&arguments.server, name, names).to_string());
-            }
+        let known: HashSet<&str> = tools.iter().map(|tool| &*tool.info.name).collect();
+        if let Some(name) = wanted.iter().find(|name| !known.contains(name.as_str())) {
+            let names = tools.iter().map(|tool| tool.info.name.as_str());
+            return Err(no_tool(&arguments.server, name, names).to_string());
         }
-        tools.retain(|tool| wanted.contains(&tool.info.name));
+        let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+        tools.retain(|tool| wanted.contains(&*tool.info.name));
     }
     let infos: Vec<_> = tools.iter().map(|tool| &tool.info).collect();
     Ok(match arguments.format.unwrap_or(Format::Json) {
@@ -186,14 +194,26 @@ fn shown_tools(
             json!({"declarations": module_declaration(&arguments.server, &infos)})
         }
         Format::Json => {
-            let tools = infos.iter().map(|info| {
-                json!({
+            let (mut listed, mut bytes) = (Vec::new(), 0);
+            for info in &infos {
+                let tool = json!({
                     "name": info.name,
                     "description": info.description,
                     "inputSchema": info.input_schema,
-                })
-            });
-            json!({"tools": tools.collect::<Vec<_>>()})
+                });
+                bytes += tool.to_string().len();
+                if bytes > MAX_LISTED && !listed.is_empty() {
+                    break;
+                }
+                listed.push(tool);
+            }
+            let more = infos.len() - listed.len();
+            let mut shown = json!({"tools": listed});
+            if more > 0 {
+                let text = format!("There are {more} more: name the tools that you need.");
+                shown["more"] = text.into();
+            }
+            shown
         }
     })
 }
@@ -210,7 +230,14 @@ pub(super) async fn search_tools(
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
     let detail = arguments.detail.unwrap_or(Detail::Brief);
-    let found = upstreams.search(runtime.tools(), &arguments.query, limit);
+    let (within, run) = (upstreams.clone(), runtime.tools().clone());
+    let searching = move |go_on: GoOn<'_>| {
+        found_tools(&within.search(&run, &arguments.query, limit, go_on), detail)
+    };
+    upstreams.on_thread(searching).await
+}
+
+fn found_tools(found: &[(Found, f64)], detail: Detail) -> Value {
     let tools = found.iter().map(|(found, score)| {
         let info = found.info();
         let mut tool = json!({
@@ -221,7 +248,7 @@ pub(super) async fn search_tools(
             "score": (score * 1e3).round() / 1e3,
         });
         if detail != Detail::Brief {
-            tool["signature"] = sample(info).into();
+            tool["signature"] = found.tool().sample().into();
             tool["description"] = info.description.as_deref().unwrap_or_default().into();
         }
         if detail == Detail::Full {
@@ -230,7 +257,7 @@ pub(super) async fn search_tools(
         }
         tool
     });
-    Ok(json!({"tools": tools.collect::<Vec<_>>()}))
+    json!({"tools": tools.collect::<Vec<_>>()})
 }
 
 /// Whether everything works, for those who watch.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::declarations::type_of;
 use super::tool_info::{ToolInfo, one_line, resolve};
+use crate::memory::{Account, Charge};
 
 /// Largest schema, in bytes of its names and texts.
 const MAX_SCHEMA: usize = 256 * 1024;
@@ -34,6 +35,10 @@ const MAX_ARGUMENT_DEPTH: usize = 128;
 /// Values of a schema times values of the arguments: each pair takes some 20 ns, so
 /// that a check takes 0.2 s at the most.
 const MAX_WORK: usize = 10_000_000;
+/// The same for a check on the thread that asks for it: 0.2 ms.
+const MAX_QUICK: usize = 10_000;
+/// Memory of one value of a compiled schema, in bytes.
+const COMPILED_VALUE: usize = 500;
 /// Bytes of a text that count as one value.
 const VALUE: usize = 16;
 /// Patterns of a schema; one takes up to 1 MiB when it is compiled.
@@ -62,7 +67,8 @@ const MAX_EXPECTED: usize = 2048;
 pub(crate) struct ArgumentCheck {
     /// Nothing for a schema that is not used.
     cost: Option<Cost>,
-    validator: OnceLock<Option<Validator>>,
+    /// Nothing if there was no memory for it.
+    validator: OnceLock<Option<(Validator, Charge)>>,
 }
 
 impl ArgumentCheck {
@@ -74,9 +80,21 @@ impl ArgumentCheck {
         Self { cost: size.and_then(|_| Cost::of(schema)), validator: OnceLock::new() }
     }
 
+    /// Whether a check takes so little that it needs no thread.
+    pub(crate) fn is_quick(&self, arguments: &Value) -> bool {
+        let Some(cost) = &self.cost else { return true };
+        let is_compiled = self.validator.get().is_some();
+        is_compiled && Size::of(arguments).is_none_or(|size| cost.work(&size) <= MAX_QUICK)
+    }
+
     /// What is wrong with the arguments, for a model: the problems, then what the
-    /// tool expects.
-    pub(crate) fn check(&self, tool: &ToolInfo, arguments: &Value) -> Result<(), String> {
+    /// tool expects. What is compiled is kept, as long as the account has memory for it.
+    pub(crate) fn check(
+        &self,
+        tool: &ToolInfo,
+        arguments: &Value,
+        account: &Account,
+    ) -> Result<(), String> {
         let Some(cost) = &self.cost else { return Ok(()) };
         let nothing = Value::Object(Map::new());
         let arguments = if arguments.is_null() { &nothing } else { arguments };
@@ -85,13 +103,11 @@ impl ArgumentCheck {
         };
         // The crate says that it panics where it finds itself wrong.
         let problems = catch_unwind(AssertUnwindSafe(|| {
-            if cost.patterns > 0 {
-                // Compiled patterns are too large to be kept for every tool.
-                let validator = compile(&tool.input_schema);
-                return validator.map(|validator| problems(&validator, cost, &size, arguments));
-            }
-            let validator = self.validator.get_or_init(|| compile(&tool.input_schema));
-            validator.as_ref().map(|validator| problems(validator, cost, &size, arguments))
+            let validator = self.validator.get_or_init(|| {
+                let charge = account.try_charge(cost.compiled()).ok()?;
+                compile(&tool.input_schema).map(|validator| (validator, charge))
+            });
+            validator.as_ref().map(|(validator, _)| problems(validator, cost, &size, arguments))
         }));
         match problems {
             Ok(Some(problems)) if !problems.is_empty() => Err(refusal(tool, &problems)),
@@ -257,6 +273,17 @@ impl Cost {
         (!doubles).then_some(cost)
     }
 
+    /// Memory of a compiled schema, in bytes: a pattern has a table beside it.
+    fn compiled(&self) -> usize {
+        self.steps * COMPILED_VALUE + self.patterns * 2 * MAX_COMPILED
+    }
+
+    fn work(&self, size: &Size) -> usize {
+        let values = size.values + size.bytes / VALUE;
+        let matched = self.patterns.saturating_mul(size.bytes);
+        self.steps.saturating_mul(self.loops + 1).saturating_mul(values).saturating_add(matched)
+    }
+
     /// The crate remembers what it knows of a recursive schema and an object or a
     /// list, so that each pair is evaluated once; texts and numbers are evaluated
     /// again for each loop.
@@ -369,7 +396,8 @@ mod tests {
             input_schema: schema.as_object().cloned().unwrap_or_default(),
             output_schema: None,
         };
-        ArgumentCheck::new(&tool.input_schema).check(&tool, &arguments)
+        let account = Account::of_server(64 << 20);
+        ArgumentCheck::new(&tool.input_schema).check(&tool, &arguments, &account)
     }
 
     fn issue() -> Value {
@@ -383,6 +411,34 @@ mod tests {
             },
             "required": ["owner", "repo", "title"],
         })
+    }
+
+    /// A check is a help: the server checks for itself.
+    #[test]
+    fn what_there_is_no_memory_to_compile_is_not_checked_and_else_kept() {
+        let pattern = json!({"properties": {"a": {"type": "string", "pattern": "^[a-z]{1,20}$"}}});
+        let tool = ToolInfo {
+            server: "up".to_owned(),
+            name: "find".to_owned(),
+            title: None,
+            description: None,
+            input_schema: pattern.as_object().cloned().unwrap(),
+            output_schema: None,
+        };
+        let (check, wrong) = (ArgumentCheck::new(&tool.input_schema), json!({"a": "A1"}));
+        assert!(!check.is_quick(&wrong));
+        assert_eq!(check.check(&tool, &wrong, &Account::of_server(1 << 10)), Ok(()));
+        let (check, account) =
+            (ArgumentCheck::new(&tool.input_schema), Account::of_server(1 << 20));
+        assert!(check.check(&tool, &wrong, &account).is_err());
+        assert!(check.is_quick(&wrong) && account.used() > MAX_COMPILED);
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert!(check.check(&tool, &json!({"a": "fits"}), &account).is_ok());
+        }
+        eprintln!("a check with a pattern: {:?}", start.elapsed() / 1000);
+        drop(check);
+        assert_eq!(account.used(), 0);
     }
 
     #[test]

@@ -15,16 +15,22 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
-    LoggingMessageNotificationParam, NumberOrString, ProgressNotificationParam, ProgressToken,
-    RequestId,
+    LoggingMessageNotificationParam, MetaObject, NumberOrString, ProgressNotificationParam,
+    ProgressToken, RequestId,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::error::shown;
 use super::locked;
+use super::quiet::Quiet;
+use super::tool_info::show_texts;
 use crate::telemetry::TraceParent;
 
 /// The client of this server, as far as upstream servers may ask it something.
@@ -282,31 +288,79 @@ pub(super) struct Client {
     pub calls: Arc<Calls>,
     /// The list of tools is not what it was.
     pub changed: Arc<Notify>,
+    pub quiet: Arc<Quiet>,
+}
+
+/// Why a question is not passed on.
+#[derive(Debug, Error, PartialEq, Eq)]
+enum Unasked {
+    #[error("its URL is none of http or https, and no other is opened for a server")]
+    Scheme,
+    #[error("its texts cannot be read")]
+    Text,
+}
+
+/// A question of a server as its user may see it: with the name of who asks, which is
+/// not this server, and nothing that is not visible.
+fn presentable(server: &str, params: ElicitRequestParams) -> Result<ElicitRequestParams, Unasked> {
+    let mut params = visible_texts(params)?;
+    match &mut params {
+        ElicitRequestParams::FormElicitationParams { message, .. } => {
+            *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
+        }
+        ElicitRequestParams::UrlElicitationParams { message, url, .. } => {
+            *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
+            // As a browser reads it, which is what the user is to see.
+            let read = Url::parse(url).ok();
+            let read = read.filter(|url| matches!(url.scheme(), "http" | "https"));
+            *url = read.ok_or(Unasked::Scheme)?.into();
+        }
+        _ => return Err(Unasked::Text),
+    }
+    Ok(params)
+}
+
+/// The same with texts that are visible, as far as somebody reads them.
+fn visible_texts<T: Serialize + DeserializeOwned>(params: T) -> Result<T, Unasked> {
+    let mut value = serde_json::to_value(params).map_err(|_| Unasked::Text)?;
+    show_texts(&mut value);
+    serde_json::from_value(value).map_err(|_| Unasked::Text)
 }
 
 impl Client {
-    /// The user is told which server asks: it is not this one.
+    /// Asks the user, if the question can be shown.
     pub(super) async fn elicit_for(
-        server: &str,
+        &self,
         caller: Option<Arc<dyn Caller>>,
-        mut params: ElicitRequestParams,
+        params: ElicitRequestParams,
     ) -> ElicitResult {
-        if let ElicitRequestParams::FormElicitationParams { message, .. }
-        | ElicitRequestParams::UrlElicitationParams { message, .. } = &mut params
-        {
-            *message = format!("The MCP server \"{server}\" asks: {}", shown(message));
-        }
+        let mut declined = ElicitResult::new(ElicitationAction::Decline);
+        let params = match presentable(&self.name, params) {
+            Ok(params) => params,
+            Err(reason) => {
+                if self.quiet.allows(&self.name) {
+                    tracing::warn!(server = %self.name, "a question was declined: {reason}");
+                }
+                let text = serde_json::Value::from(format!("not shown to the user: {reason}"));
+                let mut meta = MetaObject::new();
+                meta.insert("reason".to_owned(), text);
+                declined.meta = Some(meta);
+                return declined;
+            }
+        };
         let asked = match caller {
             Some(caller) => in_time(caller.elicit(params)).await,
             None => None,
         };
-        asked.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Decline))
+        asked.unwrap_or(declined)
     }
 
     pub(super) async fn sample_for(
         caller: Option<Arc<dyn Caller>>,
         params: CreateMessageRequestParams,
     ) -> Result<CreateMessageResult, ErrorData> {
+        let params = visible_texts(params)
+            .map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
         let asked = match caller {
             Some(caller) => in_time(caller.sample(params)).await,
             None => None,
@@ -332,7 +386,7 @@ impl ClientHandler for Client {
         params: ElicitRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        Ok(Self::elicit_for(&self.name, self.calls.only().await, params).await)
+        Ok(self.elicit_for(self.calls.only().await, params).await)
     }
 
     async fn create_message(
@@ -365,7 +419,9 @@ impl ClientHandler for Client {
         params: LoggingMessageNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        tracing::debug!(server = %self.name, "{}", shown(&params.data.to_string()));
+        if tracing::enabled!(tracing::Level::DEBUG) && self.quiet.allows(&self.name) {
+            tracing::debug!(server = %self.name, "{}", shown(&params.data.to_string()));
+        }
     }
 
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
@@ -404,6 +460,62 @@ mod tests {
     fn begun(calls: &Arc<Calls>, number: i64) -> InFlight {
         let number = NumberOrString::Number(number);
         calls.begin(ProgressToken(number.clone()), number, context())
+    }
+
+    fn of_url(url: &str) -> ElicitRequestParams {
+        ElicitRequestParams::UrlElicitationParams {
+            meta: None,
+            message: "Log in\u{202e}".to_owned(),
+            url: url.to_owned(),
+            elicitation_id: "1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_web_pages_are_opened_for_a_server() {
+        for url in [
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "data:text/html,x",
+            "vscode://x",
+            "ms-word:x",
+            " \u{1}javascript:x",
+            "example.com/login",
+            "",
+        ] {
+            assert_eq!(presentable("up", of_url(url)), Err(Unasked::Scheme), "{url}");
+        }
+        for (url, expected) in [
+            ("https://example.com/login?a=b", "https://example.com/login?a=b"),
+            ("HTTP://EXAMPLE.com", "http://example.com/"),
+            ("https://example.com/\u{202e}moc", "https://example.com/%E2%80%AEmoc"),
+            ("https://ex\u{430}mple.com/", "https://xn--exmple-4nf.com/"),
+        ] {
+            let shown = presentable("up", of_url(url));
+            let Ok(ElicitRequestParams::UrlElicitationParams { url, message, .. }) = shown else {
+                panic!("{url}: {shown:?}");
+            };
+            assert_eq!(url, expected);
+            assert_eq!(message, "The MCP server \"up\" asks: Log in");
+        }
+    }
+
+    #[test]
+    fn a_form_shows_nothing_that_is_not_visible_and_keeps_what_is_sent() {
+        let form = serde_json::json!({
+            "mode": "form",
+            "message": "Who\u{200b}?\u{e0041}",
+            "requestedSchema": {"type": "object", "properties": {
+                "a": {"type": "string", "title": "N\u{202e}ame", "description": "\u{2066}x",
+                      "enum": ["\u{202e}"]},
+            }},
+        });
+        let form: ElicitRequestParams = serde_json::from_value(form).unwrap();
+        let shown = serde_json::to_value(presentable("up", form).unwrap()).unwrap();
+        assert_eq!(shown["message"], "The MCP server \"up\" asks: Who?");
+        let field = &shown["requestedSchema"]["properties"]["a"];
+        assert_eq!((&field["title"], &field["description"]), (&"Name".into(), &"x".into()));
+        assert_eq!(field["enum"][0], "\u{202e}");
     }
 
     /// A server on the same machine may ask before the task that sent the call goes on.

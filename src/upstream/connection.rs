@@ -23,6 +23,7 @@ use rmcp::service::{
 };
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::auth::AuthClient;
+use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
 use serde_json::{Value, json};
@@ -32,12 +33,15 @@ use url::Url;
 use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
-use super::lines::{self, TOO_LARGE};
+use super::http::{HttpClient, MAX_RETRY, MIN_RETRY};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, memory};
+use super::lines;
 use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
 use super::tokens::TokenStore;
 use super::told::Told;
 use crate::config::servers::{ServerConfig, TransportConfig};
+use crate::memory::{Charge, NoMemory};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,6 +56,10 @@ const MAX_PAGES: usize = 1000;
 
 /// Bytes between the filter and rmcp.
 const PIPE_BYTES: usize = 64 << 10;
+
+/// Memory of every connection, beside what it says: the pipe and its buffers, what rmcp
+/// keeps of the handshake, and the first 256 KiB of a message.
+const CONNECTION_BYTES: usize = 1 << 20;
 
 /// Questions of one round.
 const MAX_QUESTIONS: usize = 16;
@@ -77,7 +85,21 @@ pub(super) struct Connection {
     limits: Limits,
     /// The server's URL, which can have a secret in it, and what is shown instead.
     url: Option<(String, String)>,
+    intake: Arc<Intake>,
+    _charge: Charge,
     _process: Option<Process>,
+}
+
+/// Gives back what an answer was charged for, when nobody needs it any more.
+struct ForgetOnDrop {
+    intake: Arc<Intake>,
+    id: RequestId,
+}
+
+impl Drop for ForgetOnDrop {
+    fn drop(&mut self) {
+        self.intake.forget(&self.id);
+    }
 }
 
 /// Tells the server when nobody waits for the answer any more.
@@ -109,17 +131,19 @@ impl Connection {
         tokens: Option<&Path>,
         limits: Limits,
         groups: &Groups,
+        intake: Arc<Intake>,
     ) -> Result<Self, String> {
         let name = client.name.clone();
+        let charge = intake.charge(CONNECTION_BYTES).await.map_err(|error| error.to_string())?;
         let connecting = async {
             match &config.transport {
                 TransportConfig::Stdio { command, args, env, cwd } => {
                     let cwd = cwd.as_ref();
                     let launch = Launch { command, args, env, cwd, environment };
-                    over_stdio(client, &launch, limits, groups).await
+                    over_stdio(client, &launch, &intake, groups).await
                 }
                 TransportConfig::Http { url, headers } => {
-                    let service = over_http(client, url, headers, tokens, limits).await?;
+                    let service = over_http(client, url, headers, tokens, &intake).await?;
                     Ok((service, None))
                 }
             }
@@ -132,9 +156,10 @@ impl Connection {
             }
         };
         service.service().calls.connected();
+        intake.connected();
         let url = url_of(config);
         let timeout = config.timeout.unwrap_or(REQUEST_TIMEOUT);
-        Ok(Self { name, service, timeout, limits, url, _process: process })
+        Ok(Self { name, service, timeout, limits, url, intake, _charge: charge, _process: process })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -237,7 +262,7 @@ impl Connection {
                 let answer =
                     match request {
                         InputRequest::Elicitation(request) => serde_json::to_value(
-                            Client::elicit_for(&self.name, caller, request.params).await,
+                            self.service.service().elicit_for(caller, request.params).await,
                         ),
                         InputRequest::CreateMessage(request) => {
                             let sampled = Client::sample_for(caller, request.params).await;
@@ -258,6 +283,7 @@ impl Connection {
     async fn pages(&self, key: &str) -> Result<Value, UpstreamError> {
         let mut all = Vec::new();
         let mut bytes = 0;
+        let mut charge = Charge::none();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let page = PaginatedRequestParams::default().with_cursor(cursor.take());
@@ -281,7 +307,8 @@ impl Connection {
             let Some(Value::Array(items)) = items else {
                 return Err(self.unexpected(format!("a list without \"{key}\"")));
             };
-            // The text of a list is about as large as it is in memory.
+            let more = self.intake.charge(items.iter().map(memory).sum()).await;
+            charge.merge(more.map_err(|reason| self.no_memory(reason))?);
             bytes += items.iter().map(size).sum::<usize>();
             if bytes > self.limits.message_bytes() {
                 return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
@@ -317,6 +344,7 @@ impl Connection {
         let in_flight = context
             .map(|context| calls.begin(handle.progress_token.clone(), handle.id.clone(), context));
         drop(sending);
+        let forget = ForgetOnDrop { intake: self.intake.clone(), id: handle.id.clone() };
         let mut cancel = CancelOnDrop { peer: peer.clone(), id: Some(handle.id.clone()) };
         let answer = handle.await_response().await;
         cancel.id = None;
@@ -329,8 +357,13 @@ impl Connection {
                 Err(self.unexpected("a task, which was not offered".to_owned()))
             }
             result => {
-                let mut value = serde_json::to_value(result)
-                    .map_err(|error| self.unexpected(error.to_string()))?;
+                let tree = move || serde_json::to_value(result);
+                let value = if self.intake.charged(&forget.id) > LARGE {
+                    tokio::task::spawn_blocking(tree).await.map_err(|_| self.interrupted())?
+                } else {
+                    tree()
+                };
+                let mut value = value.map_err(|error| self.unexpected(error.to_string()))?;
                 if let Some(object) = value.as_object_mut() {
                     object.remove("resultType");
                 }
@@ -351,6 +384,14 @@ impl Connection {
         UpstreamError::Unexpected { name: self.name(), what }
     }
 
+    fn interrupted(&self) -> UpstreamError {
+        UpstreamError::Closed { name: self.name() }
+    }
+
+    fn no_memory(&self, reason: NoMemory) -> UpstreamError {
+        UpstreamError::NoMemory { name: self.name(), reason }
+    }
+
     fn too_large(&self) -> UpstreamError {
         UpstreamError::TooLarge { name: self.name(), limit: self.limits.result_bytes }
     }
@@ -358,6 +399,7 @@ impl Connection {
     fn error(&self, error: ServiceError) -> UpstreamError {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
+            ServiceError::McpError(error) if error.code.0 == NO_MEMORY => self.no_memory(NoMemory),
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),
                 code: error.code.0,
@@ -439,16 +481,17 @@ type Connected = (RunningService<RoleClient, Client>, Option<Process>);
 async fn over_stdio(
     client: Client,
     launch: &Launch<'_>,
-    limits: Limits,
+    intake: &Arc<Intake>,
     groups: &Groups,
 ) -> Result<Connected, String> {
-    let name = client.name.clone();
-    let (mut process, Streams { stdin, stdout }) = Process::start(&name, launch, groups)?;
-    let longest = limits.message_bytes();
+    let quiet = client.quiet.clone();
+    let (mut process, Streams { stdin, stdout }) =
+        Process::start(&client.name, launch, groups, quiet)?;
     let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(async move { lines::pass_on(stdout, filtered, longest, &name).await });
-    let inner = AsyncRwTransport::new(output, stdin).with_max_line_length(longest + 1);
-    let transport = Told { inner, calls: client.calls.clone() };
+    let filter = intake.clone();
+    tokio::spawn(async move { lines::pass_on(stdout, filtered, &filter).await });
+    let inner = AsyncRwTransport::new(output, stdin).with_max_line_length(intake.limit() + 1);
+    let transport = Told { inner, calls: client.calls.clone(), intake: intake.clone() };
     match client.serve_with_lifecycle(transport, lifecycle()).await {
         Ok(service) => Ok((service, Some(process))),
         Err(error) => Err(match process.ended().await {
@@ -465,7 +508,7 @@ async fn over_http(
     url: &Url,
     headers: &[(String, String)],
     tokens: Option<&Path>,
-    limits: Limits,
+    intake: &Arc<Intake>,
 ) -> Result<RunningService<RoleClient, Client>, String> {
     let invalid = |error: &dyn std::fmt::Display| format!("its headers cannot be sent: {error}");
     let mut custom = HashMap::new();
@@ -483,23 +526,36 @@ async fn over_http(
         Some(store) => authorized(store, url, http.clone()).await?,
         None => None,
     };
-    let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
         .custom_headers(custom)
         .max_concurrent_requests(MAX_POSTS)
-        .max_sse_event_size(limits.message_bytes());
-    let calls = client.calls.clone();
+        .max_sse_event_size(intake.limit());
+    config.retry_config = Arc::new(Retry);
+    let (calls, intake) = (client.calls.clone(), intake.clone());
+    let http = HttpClient::new(http, intake.clone());
     let served = match manager {
         Some(manager) => {
             let http = AuthClient::new(http, manager);
             let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
-            client.serve_with_lifecycle(Told { inner, calls }, lifecycle()).await
+            client.serve_with_lifecycle(Told { inner, calls, intake }, lifecycle()).await
         }
         None => {
             let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
-            client.serve_with_lifecycle(Told { inner, calls }, lifecycle()).await
+            client.serve_with_lifecycle(Told { inner, calls, intake }, lifecycle()).await
         }
     };
     served.map_err(|error| initialize_error(&error, &shown_url(url)))
+}
+
+/// When a stream is opened again: doubled with each failure.
+#[derive(Debug)]
+struct Retry;
+
+impl SseRetryPolicy for Retry {
+    fn retry(&self, failures: usize) -> Option<Duration> {
+        let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(6);
+        Some((MIN_RETRY * 2_u32.pow(doublings)).min(MAX_RETRY))
+    }
 }
 
 /// Requests of all runs to one server over HTTP at the same time.
@@ -512,6 +568,9 @@ pub(super) async fn http_client() -> Result<reqwest::Client, String> {
         .tls_backend_preconfigured(crate::broker::tls_with_roots().await?)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        // Their windows take up to 16 and 128 MiB of memory for each answer.
+        .no_brotli()
+        .no_zstd()
         .connect_timeout(Duration::from_secs(10))
         // A request that finds an idle connection half-closed waits 40 ms for
         // Linux' delayed acknowledgement; rmcp's own client does the same.

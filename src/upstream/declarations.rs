@@ -7,8 +7,14 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::identifiers::{exports, string_exports, string_literal};
-use super::tool_info::{ToolInfo, is_hidden, one_line, resolve, shortened};
+use super::tool_info::{ToolInfo, one_line, resolve, shortened};
+use crate::visible;
 
+/// Names and values of one tool's schemas that are looked at: some ms. Only a schema
+/// that refers to the same long list again and again has as many.
+const MAX_WORK: usize = 100_000;
+/// The same of all tools together.
+const MAX_ALL_WORK: usize = 2_000_000;
 /// Deepest type: the objects of real tools are 3 to 6 deep.
 const MAX_DEPTH: usize = 16;
 /// Text of one tool's types, in bytes; a reader that is given more than some 16 000
@@ -43,6 +49,7 @@ pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
     let mut text = format!("declare module {} {{\n", string_literal(&format!("mcp:{server}")));
     let mut aliases = Vec::new();
+    let mut work = MAX_ALL_WORK;
     let exported = exports(&names).into_iter().zip(string_exports(&names));
     for (tool, (mut identifiers, own)) in tools.iter().zip(exported) {
         let Some(name) = identifiers.pop() else { continue };
@@ -50,7 +57,7 @@ pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
             text.push_str("  // There are more: name the tools that you need.\n");
             break;
         }
-        text.push_str(&function(tool, &name));
+        text.push_str(&function(tool, &name, &mut work));
         aliases.extend(identifiers.iter().map(|other| format!("{name} as {other}")));
         aliases.extend(own.map(|own| format!("{name} as {}", string_literal(own))));
     }
@@ -64,14 +71,22 @@ pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
 /// A JSON Schema as a TypeScript type on one line. References are looked up in
 /// `root`; what is recursive, too deep or too long becomes `unknown`.
 pub(crate) fn type_of(schema: &Value, root: &Value) -> String {
-    let mut printer = Printer { root, left: MAX_TEXT, depth: 0, open: vec![schema] };
-    printer.typed(schema, None).text()
+    typed(schema, root, &mut MAX_WORK.clone())
+}
+
+/// The same, with at most so much work, of which the rest is left.
+fn typed(schema: &Value, root: &Value, work: &mut usize) -> String {
+    let mut printer = Printer::new(root, schema, MAX_TEXT, *work);
+    let text = printer.typed(schema, None).text();
+    *work = printer.work;
+    text
 }
 
 /// A tool as a line of a list: `echo(text:string, n?:number) - Echo`.
 pub(crate) fn sample(tool: &ToolInfo) -> String {
     let root = Value::Object(tool.input_schema.clone());
-    let required = required(&tool.input_schema);
+    let mut work = MAX_WORK;
+    let required = required(&tool.input_schema, MAX_WORK);
     let properties = tool.input_schema.get("properties").and_then(Value::as_object);
     let mut parameters = Vec::new();
     for (at, (name, schema)) in properties.into_iter().flatten().enumerate() {
@@ -81,7 +96,7 @@ pub(crate) fn sample(tool: &ToolInfo) -> String {
         }
         let optional = if required.contains(name.as_str()) { "" } else { "?" };
         let name = one_line(name, MAX_SAMPLED_NAME);
-        parameters.push(format!("{name}{optional}:{}", short_type(schema, &root)));
+        parameters.push(format!("{name}{optional}:{}", short_type(schema, &root, &mut work)));
     }
     let name = one_line(&tool.name, MAX_SAMPLED_NAME);
     let sample = format!("{name}({})", parameters.join(", "));
@@ -92,8 +107,8 @@ pub(crate) fn sample(tool: &ToolInfo) -> String {
     }
 }
 
-fn short_type(schema: &Value, root: &Value) -> String {
-    let full = type_of(schema, root);
+fn short_type(schema: &Value, root: &Value, work: &mut usize) -> String {
+    let full = typed(schema, root, work);
     if full.len() <= MAX_SAMPLED_TYPE {
         return full;
     }
@@ -109,16 +124,22 @@ fn description(tool: &ToolInfo) -> &str {
     description.or(tool.title.as_deref()).unwrap_or_default()
 }
 
-fn function(tool: &ToolInfo, name: &str) -> String {
+fn function(tool: &ToolInfo, name: &str, all: &mut usize) -> String {
     let input = Value::Object(tool.input_schema.clone());
-    let mut printer = Printer { root: &input, left: MAX_TEXT, depth: 0, open: vec![&input] };
+    let mut work = MAX_WORK.min(*all);
+    *all -= work;
+    let mut printer = Printer::new(&input, &input, MAX_TEXT, work);
     let parameters = printer.parameters(&tool.input_schema, &input);
     let left = printer.left;
+    work = printer.work;
     let result = tool.output_schema.as_ref().map(|schema| {
         let root = Value::Object(schema.clone());
-        let mut printer = Printer { root: &root, left, depth: 0, open: vec![&root] };
-        printer.typed(&root, None).text()
+        let mut printer = Printer::new(&root, &root, left, work);
+        let text = printer.typed(&root, None).text();
+        work = printer.work;
+        text
     });
+    *all += work;
     let result = result.filter(|text| text != UNKNOWN).unwrap_or_else(|| "any".to_owned());
     let comment = comment(description(tool), MARGIN);
     format!("{MARGIN}{comment}export function {name}({parameters}): Promise<{result}>;\n")
@@ -203,6 +224,8 @@ struct Printer<'a> {
     root: &'a Value,
     /// Bytes that may still be written.
     left: usize,
+    /// Names and values that may still be looked at.
+    work: usize,
     depth: usize,
     /// Targets of references whose types are being written.
     open: Vec<&'a Value>,
@@ -213,6 +236,17 @@ struct Printer<'a> {
 type Indent = Option<usize>;
 
 impl<'a> Printer<'a> {
+    fn new(root: &'a Value, schema: &'a Value, left: usize, work: usize) -> Self {
+        Self { root, left, work, depth: 0, open: vec![schema] }
+    }
+
+    /// How many of so many names or values are looked at.
+    fn looks(&mut self, at: usize) -> usize {
+        let most = self.work.min(at);
+        self.work -= most;
+        most
+    }
+
     fn charge(&mut self, bytes: usize) -> bool {
         let enough = self.left >= bytes;
         self.left = self.left.saturating_sub(bytes);
@@ -230,13 +264,13 @@ impl<'a> Printer<'a> {
         let no_object = typed.is_unknown() || kind.is_some_and(|kind| kind != "object");
         let text = if no_object { ANY_OBJECT.to_owned() } else { typed.text() };
         let elsewhere = ["$ref", "anyOf", "oneOf", "allOf"];
-        let needed =
-            !required(schema).is_empty() || elsewhere.iter().any(|key| schema.contains_key(*key));
+        let needed = !required(schema, MAX_WORK).is_empty()
+            || elsewhere.iter().any(|key| schema.contains_key(*key));
         format!("args{}: {text}", if needed { "" } else { "?" })
     }
 
     fn typed(&mut self, schema: &'a Value, indent: Indent) -> Type {
-        if self.depth == MAX_DEPTH || !self.charge(TYPE) {
+        if self.depth == MAX_DEPTH || self.looks(1) == 0 || !self.charge(TYPE) {
             return Type::unknown();
         }
         self.depth += 1;
@@ -307,9 +341,14 @@ impl<'a> Printer<'a> {
     }
 
     fn enumeration(&mut self, values: &[Value]) -> Type {
-        let mut members = Vec::new();
-        for (at, value) in values.iter().enumerate() {
-            members.push(if at < MAX_VALUES { self.literal(value) } else { kind_of(value) });
+        let mut members: Vec<Type> = Vec::new();
+        let most = self.looks(values.len());
+        for (at, value) in values.iter().take(most).enumerate() {
+            let member = if at < MAX_VALUES { self.literal(value) } else { kind_of(value) };
+            let kinds = members.get(MAX_VALUES..).unwrap_or_default();
+            if !kinds.iter().any(|kind| kind.parts == member.parts) {
+                members.push(member);
+            }
             if self.left == 0 {
                 break;
             }
@@ -324,7 +363,9 @@ impl<'a> Printer<'a> {
             // There are seven types.
             Some(Value::Array(names)) => {
                 let names = names.iter().take(7).filter_map(Value::as_str);
-                union(names.map(|name| self.named(name, map, indent)).collect())
+                let mut seen = HashSet::new();
+                let names = names.filter(|name| seen.insert(*name)).collect::<Vec<_>>();
+                union(names.into_iter().map(|name| self.named(name, map, indent)).collect())
             }
             None if has(&["properties", "additionalProperties", "patternProperties"]) => {
                 self.object(map, indent)
@@ -372,7 +413,9 @@ impl<'a> Printer<'a> {
                 .index(map)
                 .unwrap_or_else(|| Type::single(if closed { "{}" } else { ANY_OBJECT }));
         };
-        let members = Type::single(self.members(properties, &required(map), indent));
+        let named = map.get("required").and_then(Value::as_array).map_or(0, Vec::len);
+        let required = required(map, self.looks(named));
+        let members = Type::single(self.members(properties, &required, indent));
         let index = self.index(map).filter(|index| index.text() != ANY_OBJECT);
         intersection(std::iter::once(members).chain(index).collect())
     }
@@ -393,22 +436,46 @@ impl<'a> Printer<'a> {
         any.then(|| Type::single(format!("Record<string, {}>", union(values).text())))
     }
 
+    fn any_described(&mut self, properties: &Map<String, Value>, depth: usize) -> bool {
+        properties.values().any(|schema| self.has_described(schema, depth, true))
+    }
+
+    /// Whether a schema is described, or one in it.
+    fn has_described(&mut self, schema: &Value, depth: usize, is_property: bool) -> bool {
+        if self.looks(1) == 0 {
+            return false;
+        }
+        if is_property && property_text(schema).is_some() {
+            return true;
+        }
+        if depth == MAX_LOOK {
+            return false;
+        }
+        let items = schema.get("items");
+        items.is_some_and(|items| self.has_described(items, depth + 1, false))
+            || schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .is_some_and(|properties| self.any_described(properties, depth + 1))
+    }
+
     fn members(
         &mut self,
         properties: &'a Map<String, Value>,
         required: &HashSet<&str>,
         indent: Indent,
     ) -> String {
-        let described = indent.is_some() && any_described(properties, 0);
+        let described = indent.is_some() && self.any_described(properties, 0);
         let indent = indent.filter(|_| described).map(|indent| indent + 1);
         let margin = MARGIN.repeat(indent.unwrap_or_default());
         let mut members = Vec::new();
         for (name, schema) in properties {
-            let key = property_name(name);
-            if !self.charge(key.len() + margin.len()) {
+            let key = Some(name).filter(|name| name.len() <= self.left && self.work > 0);
+            let key = key.map(|name| property_name(name));
+            let Some(key) = key.filter(|key| self.charge(key.len() + margin.len())) else {
                 members.push("[more: string]: unknown".to_owned());
                 break;
-            }
+            };
             let text = indent.and_then(|_| property_text(schema));
             let text = text.filter(|text| self.charge(text.len() + margin.len()));
             let comment = comment(&text.unwrap_or_default(), &margin);
@@ -438,9 +505,9 @@ fn takes_nothing(schema: &Map<String, Value>) -> bool {
         && open.iter().all(|key| matches!(schema.get(*key), None | Some(Value::Bool(false))))
 }
 
-fn required(schema: &Map<String, Value>) -> HashSet<&str> {
+fn required(schema: &Map<String, Value>, most: usize) -> HashSet<&str> {
     let names = schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).collect()
+    names.into_iter().flatten().take(most).filter_map(Value::as_str).collect()
 }
 
 fn kind_of(value: &Value) -> Type {
@@ -468,6 +535,8 @@ fn property_name(name: &str) -> String {
 /// A property's description and default.
 fn property_text(schema: &Value) -> Option<String> {
     let description = schema.get("description").and_then(Value::as_str);
+    // A character has four bytes at the most.
+    let description = description.map(|text| &text[..text.floor_char_boundary(4 * MAX_COMMENT)]);
     let description = description.map(str::trim).filter(|text| !text.is_empty());
     let default = match schema.get("default") {
         Some(Value::String(text)) if text.len() <= MAX_DEFAULT => Some(string_literal(text)),
@@ -483,28 +552,13 @@ fn property_text(schema: &Value) -> Option<String> {
     }
 }
 
-fn any_described(properties: &Map<String, Value>, depth: usize) -> bool {
-    properties
-        .values()
-        .any(|schema| property_text(schema).is_some() || has_described(schema, depth))
-}
-
-fn has_described(schema: &Value, depth: usize) -> bool {
-    depth < MAX_LOOK
-        && (schema.get("items").is_some_and(|items| has_described(items, depth + 1))
-            || schema
-                .get("properties")
-                .and_then(Value::as_object)
-                .is_some_and(|properties| any_described(properties, depth + 1)))
-}
-
 /// A JSDoc comment with what follows it on a new line; nothing for no text. Its end
 /// is looked for after what is not visible was dropped, which could have parted it.
 fn comment(text: &str, margin: &str) -> String {
     let text = shortened(text.to_owned(), MAX_COMMENT);
     let lines: Vec<String> = text
         .split(['\n', '\r', '\u{2028}', '\u{2029}'])
-        .map(|line| line.chars().filter(|c| *c == '\t' || !is_hidden(*c)).collect::<String>())
+        .map(visible::lines)
         .map(|line| line.trim_end().replace("*/", "*\\/"))
         .filter(|line| !line.is_empty())
         .collect();
@@ -539,6 +593,34 @@ mod tests {
             description: Some(description.to_owned()),
             input_schema: object(input),
             output_schema: output.map(object),
+        }
+    }
+
+    /// References to one long list, with each of its types: minutes without a limit.
+    #[test]
+    fn a_schema_that_repeats_long_lists_is_soon_written() {
+        let names: Vec<String> = (0..200_000).map(|number| format!("n{number}")).collect();
+        let long = "x".repeat(1 << 20);
+        let described: Map<String, Value> =
+            (0..50_000).map(|number| (format!("d{number}"), json!({"type": "string"}))).collect();
+        for repeated in [
+            json!({"type": vec!["object"; 7], "required": names, "properties": {"a": {}}}),
+            json!({"enum": names}),
+            json!({"type": "object", "properties": {"a": {"description": long}}}),
+            json!({"type": "object", "properties": {long.clone(): {}}}),
+            json!({"type": "object", "properties": described}),
+        ] {
+            let refers = |number: usize| (format!("p{number}"), json!({"$ref": "#/$defs/long"}));
+            let properties: Map<String, Value> = (0..2700).map(refers).collect();
+            let schema =
+                json!({"type": "object", "properties": properties, "$defs": {"long": repeated}});
+            let heavy = tool("heavy", "", schema.clone(), Some(schema));
+            let start = std::time::Instant::now();
+            let declared = module_declaration("up", &[&heavy, &heavy]);
+            let sampled = sample(&heavy);
+            eprintln!("declared and sampled in {:?}", start.elapsed());
+            assert!(declared.contains("export function heavy(") && sampled.starts_with("heavy("));
+            assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
         }
     }
 

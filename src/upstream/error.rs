@@ -3,6 +3,8 @@
 use thiserror::Error;
 
 use crate::config::environment::MAX_TOOL_RESULT;
+use crate::memory::NoMemory;
+use crate::visible;
 
 /// Longest text of an upstream server in an error, in bytes.
 const MAX_TEXT: usize = 4096;
@@ -27,16 +29,20 @@ pub(crate) enum UpstreamError {
          for less, or in pages"
     )]
     TooLarge { name: String, limit: usize },
+    #[error(
+        "MCP server \"{name}\" sent a result that there is no memory for. {reason}, or ask for less"
+    )]
+    NoMemory { name: String, reason: NoMemory },
     #[error("MCP server \"{name}\" answered with something else than was asked for: {what}")]
     Unexpected { name: String, what: String },
     #[error("{0}")]
     Invalid(String),
 }
 
-/// A text that somebody else chose, without control characters and not too long.
+/// A text that somebody else chose, as far as it is visible and not too long.
 pub(super) fn shown(text: &str) -> String {
     let cut = &text[..text.floor_char_boundary(MAX_TEXT)];
-    let mut shown: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown = visible::line(cut);
     if cut.len() < text.len() {
         shown.push('…');
     }

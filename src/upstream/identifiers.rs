@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::tool_info::is_hidden;
 use crate::identifiers::{is_reserved, is_spelt};
+use crate::visible::is_hidden;
 
 /// Names that a module's code cannot bind beside the reserved words, or TypeScript
 /// cannot declare, and `then`: `await import(…)` calls an export of that name, because

@@ -1,132 +1,55 @@
 //! What a server on standard output says, a JSON-RPC message a line, as far as it
 //! is one and not too long.
 
-use std::time::{Duration, Instant};
-
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, DuplexStream};
 
-use super::error::shown;
+use super::intake::{Intake, Taken};
+use crate::memory::Charge;
 
 /// Bytes kept of a line that is too long: an envelope's first or last members.
-const KEPT: usize = 4096;
+pub(super) const KEPT: usize = 4096;
 
-/// The code of the answer that takes the place of one that is too large. Within
-/// the range that JSON-RPC 2.0 leaves to implementations.
-pub(super) const TOO_LARGE: i32 = -32099;
+/// Bytes of a line that are charged for at once.
+const STEP: usize = 256 << 10;
 
 /// Passes messages on until either end is closed.
 pub(super) async fn pass_on(
     input: impl AsyncRead + Unpin,
     mut output: DuplexStream,
-    limit: usize,
-    name: &str,
+    intake: &Intake,
 ) {
     let mut input = BufReader::new(input);
-    let mut line = Vec::new();
-    let mut rate = Rate::default();
     loop {
-        line.clear();
-        match read_line(&mut input, &mut line, limit).await {
+        let mut line = Vec::new();
+        let mut charge = Charge::none();
+        let read = tokio::select! {
+            read = read_line(&mut input, &mut line, intake, &mut charge) => read,
+            () = intake.broken().cancelled() => return,
+        };
+        let mut line = match read {
             Ok(Line::Whole) if line.trim_ascii().is_empty() => continue,
-            Ok(Line::Whole) => {
-                let Some(head) = Head::of(&line) else {
-                    let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
-                    tracing::warn!(server = %name, "no JSON on standard output: {}", shown(&start));
-                    continue;
-                };
-                match rate.judge(&head, line.len()) {
-                    Judgement::Pass => line.push(b'\n'),
-                    Judgement::Drop => continue,
-                    Judgement::Close => {
-                        tracing::warn!(server = %name, "it asks without end: disconnected");
-                        return;
-                    }
-                }
-            }
+            Ok(Line::Whole) => match intake.take(line, None).await {
+                Taken::Pass(line) => line,
+                Taken::Drop => continue,
+                Taken::Close => return,
+            },
             Ok(Line::TooLong { end }) => {
-                tracing::warn!(server = %name, "a message is longer than {limit} bytes");
+                intake.warn(&format!("a message is longer than {} bytes", intake.limit()));
                 if find(&line, b"\"method\"").is_some() {
                     continue;
                 }
                 // Nobody can say which request it answers: all of them fail.
                 let Some(id) = id_of(&line, &end) else { return };
-                let message = "The result is too large";
-                let error = json!({"code": TOO_LARGE, "message": message});
-                line = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string().into();
-                line.push(b'\n');
+                intake.too_long(&id)
             }
             Ok(Line::End) | Err(_) => return,
-        }
+        };
+        line.push(b'\n');
         if output.write_all(&line).await.is_err() {
             return;
         }
-    }
-}
-
-/// Requests that a server may send in a second, and bytes of one: rmcp keeps each
-/// until it is answered, and an answer until the server reads it.
-const MAX_REQUESTS: u32 = 64;
-const MAX_REQUEST: usize = 256 << 10;
-
-/// Notifications in a second; the others are dropped.
-const MAX_NOTIFICATIONS: u32 = 1000;
-
-/// What a server sent in the current second beside answers.
-struct Rate {
-    since: Instant,
-    requests: u32,
-    notifications: u32,
-}
-
-enum Judgement {
-    Pass,
-    Drop,
-    Close,
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Self { since: Instant::now(), requests: 0, notifications: 0 }
-    }
-}
-
-/// Which members a message has; none if it is some other JSON.
-#[derive(Default, Deserialize)]
-struct Head {
-    method: Option<IgnoredAny>,
-    id: Option<IgnoredAny>,
-}
-
-impl Head {
-    /// `None` if the line is no JSON.
-    fn of(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(line).ok().or_else(|| {
-            // It may still be JSON: no object, or one that names a member twice, or in
-            // no Unicode.
-            serde_json::from_slice::<IgnoredAny>(line).ok().map(|_| Self::default())
-        })
-    }
-}
-
-impl Rate {
-    /// `length` is that of the whole line.
-    fn judge(&mut self, head: &Head, length: usize) -> Judgement {
-        if head.method.is_none() {
-            return Judgement::Pass;
-        }
-        if self.since.elapsed() > Duration::from_secs(1) {
-            *self = Self::default();
-        }
-        if head.id.is_some() {
-            self.requests += 1;
-            let many = self.requests > MAX_REQUESTS || length > MAX_REQUEST;
-            return if many { Judgement::Close } else { Judgement::Pass };
-        }
-        self.notifications += 1;
-        if self.notifications > MAX_NOTIFICATIONS { Judgement::Drop } else { Judgement::Pass }
     }
 }
 
@@ -142,10 +65,19 @@ enum Line {
 async fn read_line(
     input: &mut (impl AsyncBufReadExt + Unpin),
     line: &mut Vec<u8>,
-    limit: usize,
+    intake: &Intake,
+    charge: &mut Charge,
 ) -> std::io::Result<Line> {
     let mut end: Option<Vec<u8>> = None;
+    let mut limit = intake.limit();
     loop {
+        // The first step is a part of what every connection has.
+        if end.is_none() && line.len() >= STEP + charge.bytes() {
+            match intake.charge(STEP).await {
+                Ok(more) => charge.merge(more),
+                Err(_) => limit = 0,
+            }
+        }
         let buffer = input.fill_buf().await?;
         if buffer.is_empty() {
             return Ok(Line::End);
@@ -184,7 +116,7 @@ fn last(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The id in an envelope of which the beginning and the end are known: before
 /// the result, as all SDKs write it, or after it.
-fn id_of(start: &[u8], end: &[u8]) -> Option<Value> {
+pub(super) fn id_of(start: &[u8], end: &[u8]) -> Option<Value> {
     let body = find(start, b"\"result\"").or_else(|| find(start, b"\"error\""));
     let head = &start[..body.unwrap_or(start.len())];
     let in_head = find(head, b"\"id\"").and_then(|at| value_at(&head[at + 4..]));
@@ -210,48 +142,26 @@ fn value_at(bytes: &[u8]) -> Option<Value> {
 mod tests {
     use tokio::io::AsyncReadExt;
 
+    use super::super::intake::tests::{asks, intake};
     use super::*;
 
+    /// With the requests 1, 2 and 7 on their way.
     async fn through(input: &[u8], limit: usize) -> String {
+        let intake = intake(limit);
+        for id in [1, 2, 7] {
+            asks(&intake, id);
+        }
         let (mut passed, output) = tokio::io::duplex(1 << 20);
-        pass_on(input, output, limit, "test").await;
+        pass_on(input, output, &intake).await;
         let mut text = String::new();
         passed.read_to_string(&mut text).await.unwrap();
         text
-    }
-
-    /// What passes in one window of [`Rate`]. A machine may stop for longer than that.
-    async fn through_at_once(input: &[u8]) -> String {
-        for _ in 0..10 {
-            let start = Instant::now();
-            let passed = through(input, 100).await;
-            if start.elapsed() < Duration::from_secs(1) {
-                return passed;
-            }
-        }
-        panic!("a slow machine");
     }
 
     #[tokio::test]
     async fn messages_pass_and_other_lines_do_not() {
         let input = b"starting...\n{\"id\":1}\n\n\xff\n{\"id\":2}\n{\"cut\":";
         assert_eq!(through(input, 100).await, "{\"id\":1}\n{\"id\":2}\n");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_asks_without_end_is_cut_off() {
-        let request = "{\"id\":1,\"method\":\"ping\"}\n";
-        let passed = through_at_once(request.repeat(1000).as_bytes()).await;
-        assert_eq!(passed.lines().count(), MAX_REQUESTS as usize);
-    }
-
-    #[tokio::test]
-    async fn a_flood_of_notifications_leaves_room_for_answers() {
-        let mut input = "{\"method\":\"notifications/message\"}\n".repeat(5000);
-        input.push_str("{\"id\":1,\"result\":{}}\n");
-        let passed = through_at_once(input.as_bytes()).await;
-        assert_eq!(passed.lines().count(), MAX_NOTIFICATIONS as usize + 1);
-        assert!(passed.ends_with("\"result\":{}}\n"));
     }
 
     #[tokio::test]

@@ -10,40 +10,49 @@ mod client;
 mod connection;
 mod declarations;
 mod error;
+mod events;
+mod http;
 mod identifiers;
+mod intake;
 mod lines;
 mod login;
 mod module;
 mod process;
+mod quiet;
 mod redirect;
 mod search;
 mod server;
 pub(crate) mod tokens;
 mod told;
 mod tool_info;
+mod view;
 mod views;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
 pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::Ask;
-pub(crate) use declarations::{module_declaration, sample};
+pub(crate) use declarations::module_declaration;
 pub(crate) use error::UpstreamError;
 pub use login::{LoginError, login};
-pub(crate) use server::{Catalog, MAX_TOOL_NAME, Tool, Upstream};
+use server::Catalog;
+pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
+pub(crate) use view::{GoOn, Seen};
 
 use crate::config::servers::ServersFile;
+use crate::memory::{Account, Charge};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use crate::private_file::check_writers;
 use error::hint;
 use process::Groups;
 use search::{SearchIndex, near_names};
+use view::Work;
 
 /// How often the configuration file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -91,22 +100,34 @@ struct Inner {
     limits: Limits,
     /// What may be called at most: servers beyond it are not there.
     reach: RunTools,
+    /// The principal's.
+    memory: Account,
     groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
     problem: Mutex<Option<String>>,
     index: Mutex<Option<Arc<Index>>>,
+    work: Work,
     /// Variables that the file names: they hold secrets of the servers.
     variables: Mutex<Vec<String>>,
 }
 
 /// All tools that are known, and where they are.
 struct Index {
-    /// The state of each server that this was made of.
-    made_of: Vec<(Arc<str>, u64)>,
-    tools: Vec<(Arc<Upstream>, Arc<Catalog>, usize)>,
+    /// The lists that this was made of.
+    made_of: Vec<(Arc<Upstream>, Arc<Catalog>)>,
+    /// Lists and places in them.
+    tools: Vec<(usize, usize)>,
     search: SearchIndex,
+    /// When it was made, and how long that took.
+    made: Instant,
+    took: Duration,
+    _charge: Charge,
 }
+
+/// Until an index is made anew, in times of what the last one took: lists that change
+/// without end have a tenth of a thread.
+const INDEX_PAUSE: u32 = 10;
 
 /// A tool that was found.
 pub(crate) struct Found {
@@ -115,8 +136,12 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    pub(crate) fn tool(&self) -> &Tool {
+        &self.catalog.tools[self.index]
+    }
+
     pub(crate) fn info(&self) -> &ToolInfo {
-        &self.catalog.tools[self.index].info
+        &self.tool().info
     }
 }
 
@@ -144,6 +169,7 @@ impl Upstreams {
         tokens: Option<PathBuf>,
         limits: Limits,
         reach: RunTools,
+        memory: Account,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
         let read = file.as_deref().and_then(stamp);
@@ -154,10 +180,12 @@ impl Upstreams {
             tokens: tokens.map(Arc::from),
             limits,
             reach,
+            memory,
             groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
             index: Mutex::default(),
+            work: Work::default(),
             variables: Mutex::default(),
         }));
         upstreams.read_file()?;
@@ -194,6 +222,8 @@ impl Upstreams {
                     self.0.tokens.clone(),
                     self.0.limits,
                     self.0.groups.clone(),
+                    // So that one server leaves something for others.
+                    self.0.memory.share(self.0.memory.bytes() / 4 * 3),
                 )
             })
         });
@@ -333,15 +363,10 @@ impl Upstreams {
         upstream.usable()?;
         let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
         let catalog = self.catalog(&upstream).await?;
-        let Some(known) = catalog.tool(allowed.tool()) else {
-            let visible = visible(&upstream, &catalog, run);
-            return Err(
-                no_tool(allowed.server(), tool, visible.map(|tool| &*tool.info.name)).into()
-            );
+        let Some(&place) = catalog.by_name.get(allowed.tool()) else {
+            return Err(self.no_tool(&upstream, run, tool).await.into());
         };
-        let arguments = Value::Object(arguments);
-        known.check.check(&known.info, &arguments).map_err(UpstreamError::Invalid)?;
-        let Value::Object(arguments) = arguments else { unreachable!("made above") };
+        let arguments = self.checked(&upstream, &catalog, place, arguments).await?;
         let ask = Ask::CallTool { name: allowed.tool().to_owned(), arguments };
         Ok(upstream.ask(ask, Some(context)).await?)
     }
@@ -356,8 +381,7 @@ impl Upstreams {
         context: Option<CallContext>,
     ) -> Result<Value, CallError> {
         let upstream = self.server(server)?;
-        let catalog = self.catalog(&upstream).await?;
-        if !run.is_unrestricted() && visible(&upstream, &catalog, run).next().is_none() {
+        if !run.is_unrestricted() && self.seen(&upstream, run).await?.is_empty() {
             return Err(CallError::Denied(
                 allow_tool(&upstream.rules, run, server, "").err().unwrap_or_else(|| {
                     Denied::never(
@@ -371,24 +395,124 @@ impl Upstreams {
         Ok(upstream.ask(ask, context).await?)
     }
 
-    /// The tools of a server, after connecting if need be.
-    pub(crate) async fn catalog(
+    /// The arguments of a call, if they are as the tool's schema says.
+    async fn checked(
         &self,
         upstream: &Arc<Upstream>,
-    ) -> Result<Arc<Catalog>, UpstreamError> {
+        catalog: &Arc<Catalog>,
+        place: usize,
+        arguments: Map<String, Value>,
+    ) -> Result<Map<String, Value>, UpstreamError> {
+        let arguments = Value::Object(arguments);
+        let is_quick = catalog.tools[place].check.is_quick(&arguments);
+        let (catalog, account) = (catalog.clone(), upstream.checks.clone());
+        let checking = move || {
+            let Tool { info, check, .. } = &catalog.tools[place];
+            check.check(info, &arguments, &account).map(|()| arguments)
+        };
+        let checked = if is_quick {
+            checking()
+        } else {
+            self.0.work.on_thread(move |_| checking()).await.unwrap_or_else(interrupted)
+        };
+        match checked.map_err(UpstreamError::Invalid)? {
+            Value::Object(arguments) => Ok(arguments),
+            _ => unreachable!("made above"),
+        }
+    }
+
+    /// The error about a tool that there is not, with the names that are near.
+    async fn no_tool(&self, upstream: &Arc<Upstream>, run: &RunTools, tool: &str) -> UpstreamError {
+        let seen = match self.seen(upstream, run).await {
+            Ok(seen) => seen,
+            Err(error) => return error,
+        };
+        let (server, tool) = (upstream.name.clone(), tool.to_owned());
+        let near = move |_: GoOn<'_>| no_tool(&server, &tool, seen.names());
+        let near = self.0.work.on_thread(near).await;
+        near.unwrap_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
+    }
+
+    /// The tools of a server that a run may call, after connecting if need be.
+    pub(crate) async fn seen(
+        &self,
+        upstream: &Arc<Upstream>,
+        run: &RunTools,
+    ) -> Result<Seen, UpstreamError> {
+        let catalog = self.catalog(upstream).await?;
+        self.seen_of(upstream, &catalog, run).await
+    }
+
+    /// The same of what is known of it.
+    pub(crate) async fn seen_of_known(
+        &self,
+        upstream: &Arc<Upstream>,
+        run: &RunTools,
+    ) -> Result<Seen, UpstreamError> {
+        let catalog = upstream.state().catalog.unwrap_or_default();
+        self.seen_of(upstream, &catalog, run).await
+    }
+
+    async fn seen_of(
+        &self,
+        upstream: &Arc<Upstream>,
+        catalog: &Arc<Catalog>,
+        run: &RunTools,
+    ) -> Result<Seen, UpstreamError> {
+        if let Some(seen) = Seen::at_once(upstream, catalog, run) {
+            return Ok(seen);
+        }
+        let (upstream, catalog, run) = (upstream.clone(), catalog.clone(), run.clone());
+        let look = move |go_on: GoOn<'_>| Seen::look(&upstream, &catalog, &run, go_on);
+        let seen = self.0.work.on_thread(look).await.flatten();
+        seen.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
+    }
+
+    /// Does what can take long on a thread.
+    ///
+    /// # Errors
+    /// It was interrupted, as a sentence.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(GoOn<'_>) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        self.0.work.on_thread(work).await.ok_or_else(|| INTERRUPTED.to_owned())
+    }
+
+    /// A value as JSON. A large one is written on a thread.
+    ///
+    /// # Errors
+    /// It was interrupted, as a sentence.
+    pub(crate) async fn written(&self, value: Value) -> Result<String, String> {
+        if intake::memory(&value) <= intake::LARGE {
+            return Ok(value.to_string());
+        }
+        self.on_thread(move |_| value.to_string()).await
+    }
+
+    /// The tools of a server, after connecting if need be.
+    async fn catalog(&self, upstream: &Arc<Upstream>) -> Result<Arc<Catalog>, UpstreamError> {
         upstream.connect().await?;
         Ok(upstream.state().catalog.unwrap_or_default())
     }
 
-    /// The best tools for a query, among those that the run may call.
-    pub(crate) fn search(&self, run: &RunTools, query: &str, limit: usize) -> Vec<(Found, f64)> {
+    /// The best tools for a query, among those that the run may call; none if it was
+    /// stopped. It can take long.
+    pub(crate) fn search(
+        &self,
+        run: &RunTools,
+        query: &str,
+        limit: usize,
+        go_on: GoOn<'_>,
+    ) -> Vec<(Found, f64)> {
         let index = self.index();
         let found = index.search.search(query, index.tools.len());
+        let seen = index.made_of.iter().map(|(server, list)| Seen::look(server, list, run, go_on));
+        let Some(seen) = seen.collect::<Option<Vec<_>>>() else { return Vec::new() };
         let visible = found.into_iter().filter_map(|(place, score)| {
-            let (server, catalog, tool) = &index.tools[place];
-            let name = &catalog.tools[*tool].info.name;
-            is_visible(&server.rules, run, &server.name, name)
-                .then(|| (Found { catalog: catalog.clone(), index: *tool }, score))
+            let (list, tool) = index.tools[place];
+            let found = || Found { catalog: index.made_of[list].1.clone(), index: tool };
+            seen[list].has(tool).then(|| (found(), score))
         });
         visible.take(limit).collect()
     }
@@ -404,35 +528,68 @@ impl Upstreams {
 
     fn index(&self) -> Arc<Index> {
         let servers = self.servers();
-        let states: Vec<_> = servers.iter().map(|server| (server, server.state())).collect();
-        let made_of: Vec<_> =
-            states.iter().map(|(server, state)| (server.name.clone(), state.generation)).collect();
-        let mut index = locked(&self.0.index);
-        if let Some(index) = index.as_ref().filter(|index| index.made_of == made_of) {
+        let lists = servers.iter().map(|server| {
+            let list = server.state().catalog.unwrap_or_else(|| server.nothing());
+            (server.clone(), list)
+        });
+        let made_of: Vec<_> = lists.collect();
+        let mut kept = locked(&self.0.index);
+        if let Some(index) = kept.as_ref().filter(|index| index.serves(&made_of)) {
             return index.clone();
         }
-        let tools: Vec<_> = states
-            .iter()
-            .flat_map(|(server, state)| {
-                let catalog = state.catalog.clone().unwrap_or_default();
-                (0..catalog.tools.len())
-                    .map(move |tool| (Arc::clone(server), catalog.clone(), tool))
-            })
+        let made = Instant::now();
+        let tools: Vec<(usize, usize)> = (0..made_of.len())
+            .flat_map(|list| (0..made_of[list].1.tools.len()).map(move |tool| (list, tool)))
             .collect();
-        let infos = tools.iter().map(|(_, catalog, tool)| &catalog.tools[*tool].info);
+        let infos = tools.iter().map(|(list, tool)| &made_of[*list].1.tools[*tool].info);
         let search = SearchIndex::new(infos);
-        let made = Arc::new(Index { made_of, search, tools });
-        *index = Some(made.clone());
-        made
+        let charged = self.0.memory.try_charge(search.bytes());
+        let is_kept = charged.is_ok();
+        let index = Arc::new(Index {
+            made_of,
+            tools,
+            search,
+            made,
+            took: made.elapsed(),
+            _charge: charged.unwrap_or_default(),
+        });
+        *kept = is_kept.then(|| index.clone());
+        index
     }
 
     /// The source of the module `mcp:name`.
-    pub(crate) async fn module(&self, run: &RunTools, name: &str) -> Result<String, UpstreamError> {
+    pub(crate) async fn module(
+        &self,
+        run: &RunTools,
+        name: &str,
+    ) -> Result<Arc<str>, UpstreamError> {
         let upstream = self.server(name)?;
-        let catalog = self.catalog(&upstream).await?;
-        let tools: Vec<_> = visible(&upstream, &catalog, run).map(|tool| &tool.info).collect();
-        Ok(module::module_source(name, &tools))
+        let seen = self.seen(&upstream, run).await?;
+        let made = self.0.work.on_thread(move |_| seen.module()).await;
+        made.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
     }
+}
+
+impl Index {
+    /// Whether it need not be made anew for these lists.
+    fn serves(&self, lists: &[(Arc<Upstream>, Arc<Catalog>)]) -> bool {
+        let same = |(a, b): (&(Arc<Upstream>, Arc<Catalog>), &(Arc<Upstream>, Arc<Catalog>))| {
+            Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1)
+        };
+        let is_of = self.made_of.len() == lists.len() && self.made_of.iter().zip(lists).all(same);
+        let servers = |lists: &[(Arc<Upstream>, Arc<Catalog>)]| {
+            lists.iter().map(|(server, _)| Arc::as_ptr(server)).collect::<Vec<_>>()
+        };
+        let is_new = self.made.elapsed() < self.took * INDEX_PAUSE;
+        is_of || is_new && servers(&self.made_of) == servers(lists)
+    }
+}
+
+/// Why there is no answer when the work for it has failed.
+const INTERRUPTED: &str = "It was interrupted";
+
+fn interrupted<T>() -> Result<T, String> {
+    Err(INTERRUPTED.to_owned())
 }
 
 /// The error about a tool that there is not, with the names that are near.
@@ -446,18 +603,6 @@ pub(crate) fn no_tool<'a>(
         tool: error::shown(tool),
         hint: hint(&near_names(tool, names)),
     }
-}
-
-/// The tools of a server that a run may call.
-pub(crate) fn visible<'a>(
-    upstream: &'a Upstream,
-    catalog: &'a Catalog,
-    run: &'a RunTools,
-) -> impl Iterator<Item = &'a Tool> {
-    catalog
-        .tools
-        .iter()
-        .filter(|tool| is_visible(&upstream.rules, run, &upstream.name, &tool.info.name))
 }
 
 /// The lock, also after a thread has panicked with it.

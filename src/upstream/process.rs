@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::error::shown;
 use super::locked;
+use super::quiet::Quiet;
 use crate::config::environment::UPSTREAM;
 
 /// Variables of the server that its upstreams have: what MCP's own SDKs pass on,
@@ -92,6 +93,7 @@ impl Process {
         name: &str,
         launch: &Launch<'_>,
         groups: &Groups,
+        quiet: Arc<Quiet>,
     ) -> Result<(Self, Streams), String> {
         let inherited = INHERITED.iter().filter_map(|&name| {
             launch.environment.get(name).map(|value| (name.to_owned(), value.clone()))
@@ -119,7 +121,7 @@ impl Process {
             return Err("it has no standard streams".to_owned());
         };
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(log(name.to_owned(), stderr));
+            tokio::spawn(log(name.to_owned(), stderr, quiet));
         }
         let group = child.id().map(u32::cast_signed);
         let mut all = groups.lock();
@@ -170,13 +172,16 @@ async fn end_group(child: &mut Child, group: Pid) {
 }
 
 /// Passes what a server says on standard error to the log.
-async fn log(name: String, stderr: ChildStderr) {
+async fn log(name: String, stderr: ChildStderr, quiet: Arc<Quiet>) {
     let mut input = BufReader::new(stderr);
     let mut line = Vec::new();
     loop {
         line.clear();
         match (&mut input).take(MAX_LOG_LINE).read_until(b'\n', &mut line).await {
             Ok(1..) => {
+                if !quiet.allows(&name) {
+                    continue;
+                }
                 let text = String::from_utf8_lossy(line.trim_ascii_end());
                 tracing::info!(target: "upstream", server = %name, "{}", shown(&text));
             }

@@ -2,9 +2,9 @@
 //! the connection and what is known of its tools.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,12 +14,18 @@ use tokio::time::Instant;
 use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
 use super::connection::{Ask, Connection};
+use super::declarations::sample;
 use super::error::{UpstreamError, shown};
+use super::intake::{Intake, memory};
 use super::process::Groups;
-use super::tool_info::ToolInfo;
+use super::quiet::Quiet;
+use super::tool_info::{ToolInfo, show_text, show_texts};
+use super::view::Views;
 use super::{Limits, locked};
 use crate::config::servers::ServerConfig;
+use crate::memory::{Account, Charge};
 use crate::policy::ServerToolRules;
+use crate::visible;
 
 /// After a failure to connect; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -39,6 +45,15 @@ const MAX_DESCRIPTION: usize = 16 << 10;
 pub(crate) struct Tool {
     pub info: ToolInfo,
     pub check: ArgumentCheck,
+    /// Its line in a list, for the first who asks.
+    sample: OnceLock<String>,
+}
+
+impl Tool {
+    /// As a line of a list: `echo(text:string, n?:number) - Echo`.
+    pub(crate) fn sample(&self) -> &str {
+        self.sample.get_or_init(|| sample(&self.info))
+    }
 }
 
 /// The tools of one server, in its own order.
@@ -48,12 +63,49 @@ pub(crate) struct Catalog {
     /// Names to places.
     pub by_name: HashMap<String, usize>,
     pub instructions: Option<String>,
+    /// For as long as it is kept.
+    charge: Charge,
+    /// What runs may see of it.
+    pub(super) views: Views,
 }
 
-impl Catalog {
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
-        self.by_name.get(name).map(|&index| &self.tools[index])
+/// What of a list is not used: said once for a list, which may have any number.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct LeftOut {
+    nameless: usize,
+    doubles: usize,
+    /// The first name that is there twice.
+    twice: Option<String>,
+    beyond: usize,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tools are left out:")?;
+        if self.nameless > 0 {
+            write!(f, " {} without a usable name", self.nameless)?;
+        }
+        if let Some(name) = &self.twice {
+            write!(f, " {} whose names are there before, such as \"{name}\"", self.doubles)?;
+        }
+        if self.beyond > 0 {
+            write!(f, " {} beyond the first {MAX_TOOLS}", self.beyond)?;
+        }
+        Ok(())
     }
+}
+
+/// Memory of a tool beside its texts and values, in bytes: its names, the entry in the
+/// table and what is known of its schema.
+const TOOL_BYTES: usize = 1 << 10;
+
+/// Memory of a tool's texts and schemas, nearly.
+fn bytes_of(info: &ToolInfo) -> usize {
+    let schemas = [Some(&info.input_schema), info.output_schema.as_ref()];
+    let members = schemas.into_iter().flatten().flatten();
+    let schemas: usize = members.map(|(key, value)| key.len() + memory(value)).sum();
+    let texts = [Some(&info.name), info.title.as_ref(), info.description.as_ref()];
+    schemas + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 pub(crate) struct Upstream {
@@ -64,6 +116,12 @@ pub(crate) struct Upstream {
     tokens: Option<Arc<Path>>,
     limits: Limits,
     groups: Groups,
+    /// What this server may have in memory of what that one says.
+    pub(super) account: Account,
+    /// Its part for schemas that are compiled.
+    pub(super) checks: Account,
+    quiet: Arc<Quiet>,
+    nothing: Arc<Catalog>,
     slot: Arc<tokio::sync::Mutex<Slot>>,
     known: Mutex<Known>,
 }
@@ -75,14 +133,10 @@ struct Slot {
     again: Option<Instant>,
 }
 
-/// No two states of any servers have the same.
-static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
-
 #[derive(Default, Clone)]
 struct Known {
     catalog: Option<Arc<Catalog>>,
     error: Option<String>,
-    generation: u64,
     /// The connection over which the catalog came.
     connection: Weak<Connection>,
 }
@@ -92,7 +146,6 @@ struct Known {
 pub(crate) struct State {
     pub catalog: Option<Arc<Catalog>>,
     pub error: Option<String>,
-    pub generation: u64,
 }
 
 impl Upstream {
@@ -103,6 +156,7 @@ impl Upstream {
         tokens: Option<Arc<Path>>,
         limits: Limits,
         groups: Groups,
+        account: Account,
     ) -> Arc<Self> {
         let rules = match &config {
             Ok(config) => {
@@ -119,27 +173,33 @@ impl Upstream {
             tokens,
             limits,
             groups,
+            checks: account.share(account.bytes() / 4),
+            account,
+            quiet: Arc::default(),
+            nothing: Arc::default(),
             slot: Arc::default(),
             known: Mutex::new(known),
         })
     }
 
+    /// A list without tools, always the same.
+    pub(super) fn nothing(&self) -> Arc<Catalog> {
+        self.nothing.clone()
+    }
+
     pub(crate) fn state(&self) -> State {
-        let Known { catalog, error, generation, .. } = locked(&self.known).clone();
-        State { catalog, error, generation }
+        let Known { catalog, error, .. } = locked(&self.known).clone();
+        State { catalog, error }
     }
 
     fn note_error(&self, error: String) {
-        let mut known = locked(&self.known);
-        known.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
-        known.error = Some(error);
+        locked(&self.known).error = Some(error);
     }
 
     fn note_catalog(&self, catalog: Catalog, connection: &Arc<Connection>) {
         *locked(&self.known) = Known {
             catalog: Some(Arc::new(catalog)),
             error: None,
-            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
             connection: Arc::downgrade(connection),
         };
     }
@@ -198,12 +258,21 @@ impl Upstream {
 
     async fn open(self: &Arc<Self>, config: &ServerConfig) -> Result<Arc<Connection>, String> {
         let changed = Arc::new(Notify::new());
-        let client =
-            Client { name: self.name.clone(), calls: Arc::default(), changed: changed.clone() };
+        let (calls, quiet) = (Arc::default(), self.quiet.clone());
+        let client = Client { name: self.name.clone(), calls, changed: changed.clone(), quiet };
         let (environment, tokens) = (&self.environment, self.tokens.as_deref());
-        let connection =
-            Connection::open(client, config, environment, tokens, self.limits, &self.groups)
-                .await?;
+        let (account, longest) = (self.account.clone(), self.limits.message_bytes());
+        let intake = Intake::new(self.name.clone(), account, longest, self.quiet.clone());
+        let opening = Connection::open(
+            client,
+            config,
+            environment,
+            tokens,
+            self.limits,
+            &self.groups,
+            intake,
+        );
+        let connection = opening.await?;
         let connection = Arc::new(connection);
         // Listened to first, so that no change is missed between the two.
         let (listens, listening) = oneshot::channel();
@@ -232,45 +301,69 @@ impl Upstream {
         let instructions = info.as_ref().and_then(|info| info.instructions.as_deref().map(shown));
         let server = self.clone();
         // Schemas are read, ten thousand of them if the server likes.
-        let made = tokio::task::spawn_blocking(move || server.catalog(&listed, instructions));
-        made.await.map_err(|error| error.to_string())
+        let made = tokio::task::spawn_blocking(move || server.catalog(listed, instructions));
+        made.await.map_err(|error| error.to_string())?
     }
 
-    fn catalog(&self, listed: &Value, instructions: Option<String>) -> Catalog {
+    fn catalog(&self, mut listed: Value, instructions: Option<String>) -> Result<Catalog, String> {
         let mut catalog = Catalog { instructions, ..Catalog::default() };
-        for tool in listed["tools"].as_array().into_iter().flatten().take(MAX_TOOLS) {
-            let Some(info) = self.tool_info(tool) else { continue };
+        let tools = listed["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let mut left_out =
+            LeftOut { beyond: tools.len().saturating_sub(MAX_TOOLS), ..LeftOut::default() };
+        for tool in tools.into_iter().take(MAX_TOOLS) {
+            let Some(info) = self.tool_info(tool) else {
+                left_out.nameless += 1;
+                continue;
+            };
             if catalog.by_name.contains_key(&info.name) {
-                tracing::warn!(server = %self.name, "two tools are called \"{}\"", info.name);
+                left_out.twice.get_or_insert(info.name);
+                left_out.doubles += 1;
                 continue;
             }
+            let bytes = TOOL_BYTES + bytes_of(&info);
+            let charged = self.account.try_charge(bytes).map_err(|error| error.to_string())?;
+            catalog.charge.merge(charged);
             catalog.by_name.insert(info.name.clone(), catalog.tools.len());
             let check = ArgumentCheck::new(&info.input_schema);
-            catalog.tools.push(Tool { info, check });
+            catalog.tools.push(Tool { info, check, sample: OnceLock::new() });
         }
-        catalog
+        if left_out != LeftOut::default() && self.quiet.allows(&self.name) {
+            tracing::warn!(server = %self.name, "{left_out}");
+        }
+        Ok(catalog)
     }
 
     /// A tool as listed. Whatever is not as specified is left out of it, and one
     /// without a usable name altogether.
-    fn tool_info(&self, tool: &Value) -> Option<ToolInfo> {
-        let text = |key: &str| {
-            let text = tool.get(key)?.as_str()?;
-            Some(text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned())
+    fn tool_info(&self, tool: Value) -> Option<ToolInfo> {
+        let Value::Object(mut tool) = tool else { return None };
+        let mut text = |key: &str| match tool.get_mut(key).map(Value::take) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
         };
-        let name = tool.get("name").and_then(Value::as_str).filter(|name| {
-            !name.is_empty() && name.len() <= MAX_TOOL_NAME && !name.chars().any(char::is_control)
-        });
-        let Some(name) = name else {
-            tracing::warn!(server = %self.name, "a tool without a usable name is left out");
-            return None;
+        // What looks like another name is none.
+        let name = text("name").filter(|name| {
+            !name.is_empty() && name.len() <= MAX_TOOL_NAME && visible::is_visible(name)
+        })?;
+        let shown = |text: String| {
+            let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();
+            show_text(&mut text);
+            text
         };
-        let object = |key: &str| tool.get(key).and_then(Value::as_object).cloned();
+        let (title, description) = (text("title").map(shown), text("description").map(shown));
+        let mut object = |key: &str| {
+            let mut value = tool.get_mut(key).map(Value::take)?;
+            show_texts(&mut value);
+            match value {
+                Value::Object(object) => Some(object),
+                _ => None,
+            }
+        };
         Some(ToolInfo {
             server: self.name.to_string(),
-            name: name.to_owned(),
-            title: text("title"),
-            description: text("description"),
+            name,
+            title,
+            description,
             input_schema: object("inputSchema").unwrap_or_else(Map::new),
             output_schema: object("outputSchema"),
         })

@@ -4,16 +4,19 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{GetMeta, JsonRpcMessage, ServerNotification};
+use rmcp::model::{GetExtensions, GetMeta, JsonRpcMessage, ServerNotification};
 use rmcp::service::{RoleClient, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
 use super::client::Calls;
+use super::intake::Intake;
 
-/// A transport that notes for which calls progress and answers have arrived.
+/// A transport that notes for which calls progress and answers have arrived, and what
+/// is owed to the server.
 pub(super) struct Told<T> {
     pub inner: T,
     pub calls: Arc<Calls>,
+    pub intake: Arc<Intake>,
 }
 
 impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
@@ -23,12 +26,22 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.inner.send(message)
+        let owed = self.intake.sent(&message);
+        let sent = self.inner.send(message);
+        async move {
+            let result = sent.await;
+            drop(owed);
+            result
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        let message = self.inner.receive().await;
-        match &message {
+        let mut message = tokio::select! {
+            biased;
+            () = self.intake.broken().cancelled() => None,
+            message = self.inner.receive() => message,
+        };
+        match &mut message {
             // With an id of a subscription it may go to that, and to no handler.
             Some(JsonRpcMessage::Notification(message)) => {
                 if let ServerNotification::ProgressNotification(progress) = &message.notification
@@ -37,7 +50,16 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
                     self.calls.arrived(&progress.params.progress_token);
                 }
             }
-            Some(JsonRpcMessage::Response(response)) => self.calls.answered(&response.id),
+            Some(JsonRpcMessage::Response(response)) => {
+                if let Some(result) = self.intake.result(&response.id) {
+                    response.result = result;
+                }
+                self.calls.answered(&response.id);
+            }
+            // Until it is handled.
+            Some(JsonRpcMessage::Request(request)) => {
+                request.request.extensions_mut().insert(self.intake.asks());
+            }
             Some(JsonRpcMessage::Error(error)) => {
                 error.id.iter().for_each(|id| self.calls.answered(id));
             }

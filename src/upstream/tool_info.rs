@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::visible;
+
 /// What is known of one tool.
 #[derive(Debug, Clone)]
 pub(crate) struct ToolInfo {
@@ -49,28 +51,55 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// What a reader does not see and a model may obey, or what changes the order of
-/// what is seen: controls, the controls of direction (CVE-2021-42574), tags, the
-/// byte order mark.
-pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
 /// A server's text on one line of at most `limit` characters.
 pub(super) fn one_line(text: &str, limit: usize) -> String {
-    let visible: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !is_hidden(*c))
-        .collect();
+    // A character has four bytes at the most. What is not visible is not counted here:
+    // a text of nothing else has an end too.
+    let text = &text[..text.floor_char_boundary(limit.saturating_mul(16))];
+    let visible = visible::line(text);
     shortened(visible.split_whitespace().collect::<Vec<_>>().join(" "), limit)
+}
+
+/// Members of schemas and of questions that are texts for readers.
+const TEXTS: [&str; 8] = [
+    "title",
+    "description",
+    "$comment",
+    "message",
+    "text",
+    "systemPrompt",
+    "enumNames",
+    "x-enum-descriptions",
+];
+
+/// Takes what is not visible out of the texts in a schema or a question. Names and
+/// values stay as they are: they are sent back.
+pub(super) fn show_texts(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(show_texts),
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) if TEXTS.contains(&key.as_str()) => show_text(text),
+                    Value::Array(texts) if TEXTS.contains(&key.as_str()) => {
+                        texts.iter_mut().for_each(|text| match text {
+                            Value::String(text) => show_text(text),
+                            other => show_texts(other),
+                        });
+                    }
+                    other => show_texts(other),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes what is not visible out of a text, which is not copied for nothing.
+pub(super) fn show_text(text: &mut String) {
+    if text.chars().any(|c| visible::may_be_hidden(c)) {
+        *text = visible::lines(text);
+    }
 }
 
 /// At most `limit` characters; the last one then says that there was more.
@@ -127,7 +156,7 @@ mod tests {
             let _ = resolve(&json!({"a": {}}), &format!("#{text}"));
             let line = one_line(&text, limit);
             prop_assert!(line.chars().count() <= limit);
-            prop_assert!(!line.chars().any(is_hidden));
+            prop_assert!(!line.chars().any(visible::is_hidden));
         }
     }
 }

@@ -11,7 +11,7 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig,
     CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
     ElicitationAction, ElicitationCapability, ErrorData, Implementation, ProgressNotificationParam,
-    ProtocolVersion, SamplingCapability, SamplingMessage,
+    ProtocolVersion, SamplingCapability, SamplingMessage, UrlElicitationCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext, RunningService};
 use rmcp::transport::TokioChildProcess;
@@ -43,7 +43,8 @@ impl ClientHandler for Client {
     fn get_info(&self) -> ClientConfig {
         let mut capabilities = ClientCapabilities::default();
         if self.can_be_asked {
-            capabilities.elicitation = Some(ElicitationCapability::new());
+            let elicitation = ElicitationCapability::new();
+            capabilities.elicitation = Some(elicitation.with_url(UrlElicitationCapability::new()));
             capabilities.sampling = Some(SamplingCapability::default());
         }
         // The last version with a session, in which a client can be asked.
@@ -56,8 +57,12 @@ impl ClientHandler for Client {
         request: ElicitRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        if let ElicitRequestParams::FormElicitationParams { message, .. } = request {
-            self.hears(message);
+        match request {
+            ElicitRequestParams::FormElicitationParams { message, .. } => self.hears(message),
+            ElicitRequestParams::UrlElicitationParams { message, url, .. } => {
+                self.hears(format!("{message} {url}"));
+            }
+            _ => {}
         }
         Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "name": "Ada" })))
     }
@@ -86,6 +91,7 @@ type Connection = RunningService<RoleClient, Client>;
 async fn connect(home: &Home, can_be_asked: bool, lifecycle: ClientLifecycleMode) -> Connection {
     home.configure(&json!({
         "stub": upstream(&["stub"]), "modern": upstream(&["stub", "--modern"]),
+        "odd": upstream(&["hostile"]),
     }));
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"));
     command.arg("stdio").env_clear().env("HOME", home.root()).env("RUST_LOG", "off");
@@ -162,6 +168,25 @@ async fn a_question_of_a_tool_reaches_the_user() {
         assert_eq!(answer, json!({ "action": "accept", "content": { "name": "Ada" } }), "{server}");
     }
     assert!(heard(&connection).contains("Who are you?"), "{}", heard(&connection));
+    bounded(connection.cancel()).await.expect("the server ends");
+}
+
+#[tokio::test]
+async fn a_user_is_asked_to_open_web_pages_and_nothing_else() {
+    let home = Home::empty();
+    let connection = connect(&home, true, ClientLifecycleMode::Initialize).await;
+    let visit = |url: &str| format!("await callTool('odd', 'visit', {{ url: '{url}' }})");
+    let answer = value(&connection, &visit("https://example.com/login")).await;
+    assert_eq!(answer["action"], "accept", "{answer}");
+    let asked = "The MCP server \"odd\" asks: Log in https://example.com/login";
+    assert!(heard(&connection).contains(asked), "{}", heard(&connection));
+    for url in ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "login"] {
+        let answer = value(&connection, &visit(url)).await;
+        assert_eq!(answer["action"], "decline", "{url}: {answer}");
+        let reason = answer["_meta"]["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("http or https"), "{url}: {answer}");
+    }
+    assert_eq!(heard(&connection), asked);
     bounded(connection.cancel()).await.expect("the server ends");
 }
 

@@ -193,8 +193,62 @@ fn names_of_any_length_cost_nothing() {
     assert!(execution.to_string().len() < 1000, "{} bytes", execution.to_string().len());
 }
 
+#[test]
+fn a_bad_list_is_one_line_of_the_log() {
+    let server = Server::with(&json!({ "bad": upstream(&["nameless"]) }));
+    server.logs(&["bad", "10000 without a usable name"]);
+    assert_eq!(server.log().matches("usable name").count(), 1, "{}", server.log());
+}
+
+#[test]
+fn a_server_that_mutters_is_heard_for_some_lines_a_second() {
+    let mut server = Server::with(&json!({ "odd": upstream(&["hostile"]) }));
+    let start = Instant::now();
+    assert_eq!(server.value("await callTool('odd', 'mutter')"), "muttered");
+    server.logs(&["odd", "muttering 0"]);
+    let lines = server.log().matches("muttering").count() as u64;
+    assert!(lines <= 100 * (start.elapsed().as_secs() + 2), "{lines} lines");
+    assert!(!server.log().contains('\u{202e}'));
+}
+
+/// What nobody sees, a model could obey.
+#[test]
+fn what_is_not_visible_is_not_shown() {
+    let mut server = Server::with(&json!({ "odd": upstream(&["hostile"]) }));
+    let listed = server.listed("odd");
+    assert_eq!(listed["tools"], 3, "{listed:#}");
+    let mut shown = listed.to_string();
+    for format in ["json", "typescript"] {
+        let arguments = json!({ "server": "odd", "format": format });
+        shown += &server.call("get_tools", arguments).to_string();
+    }
+    for detail in ["brief", "detailed", "full"] {
+        let arguments = json!({ "query": "reads a file", "detail": detail });
+        shown += &server.call("search_tools", arguments).to_string();
+    }
+    shown += &server.value("await mcpFactory.load('odd').then((s) => s.listTools())").to_string();
+    let (_, message) = server.thrown("callTool('odd', 'ech\\u{202e}\\u{200b}')");
+    shown += &message;
+    assert!(shown.matches("Reads a file").count() >= 6, "{shown}");
+    for hidden in ['\u{202e}', '\u{200b}', '\u{e0041}'] {
+        assert!(!shown.contains(hidden), "{hidden:?} in {shown}");
+    }
+}
+
+#[test]
+fn a_schema_that_takes_long_to_read_holds_nobody_up() {
+    let mut server = Server::with(&json!({ "heavy": upstream(&["heavy"]) }));
+    assert_eq!(server.listed("heavy")["tools"], 1);
+    let start = Instant::now();
+    let arguments = json!({ "server": "heavy", "format": "typescript" });
+    let shown = server.call("get_tools", arguments);
+    let text = super::client::text(&shown);
+    assert!(text.contains("export function heavy(args"), "{text:.500}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
 /// Most memory that the server has ever had.
-fn peak_mebibytes(server: &Server) -> u64 {
+pub fn peak_mebibytes(server: &Server) -> u64 {
     let path = format!("/proc/{}/status", server.pid());
     let status = std::fs::read_to_string(path).expect("the server lives");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");

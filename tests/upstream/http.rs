@@ -31,12 +31,12 @@ enum Manner {
 }
 
 #[derive(Clone, Debug)]
-struct Request {
-    method: String,
+pub struct Request {
+    pub method: String,
     authorization: Option<String>,
     team: Option<String>,
     session: Option<String>,
-    message: Value,
+    pub message: Value,
 }
 
 struct Shared {
@@ -92,7 +92,7 @@ impl Listener {
 
 impl Request {
     /// The next request on a connection; none at its end.
-    fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Self>> {
+    pub fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Request {
     }
 }
 
-fn response(status: &str, headers: &str, body: &str) -> String {
+pub fn response(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -184,7 +184,7 @@ impl Shared {
 }
 
 /// The result or error of a request; none if it is never answered.
-fn answer(method: &str, params: &Value) -> Option<Value> {
+pub fn answer(method: &str, params: &Value) -> Option<Value> {
     let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
     let result = match method {
         "initialize" => json!({

@@ -14,6 +14,7 @@ mod examples;
 mod fixture;
 mod forwarding;
 mod hostile;
+mod hostile_http;
 mod http;
 mod modules;
 mod playbooks;

@@ -1,0 +1,249 @@
+//! Server-sent events (WHATWG HTML, section 9.2.6), as far as Streamable HTTP has
+//! them, none longer than a message may be.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use sse_stream::Sse;
+
+use super::intake::Intake;
+use super::lines::KEPT;
+use crate::memory::Charge;
+
+/// Bytes of an event that are charged for at once.
+const STEP: usize = 256 << 10;
+
+/// Longest id of an event, in bytes. We send it back as a header.
+const MAX_EVENT_ID: usize = 1 << 10;
+
+/// Longest name of an event; rmcp knows `message`.
+const MAX_NAME: usize = 64;
+
+/// Why there are no more events.
+#[derive(Debug)]
+pub(super) enum Broken {
+    Source(reqwest::Error),
+    TooLong {
+        /// The first of its data.
+        start: Vec<u8>,
+    },
+    NoMemory,
+}
+
+/// The events of a body.
+pub(super) struct Events<S> {
+    source: S,
+    /// Bytes that have come and were not looked at.
+    chunk: Bytes,
+    line: Vec<u8>,
+    /// The line before ended with a carriage return, to which a line feed may belong.
+    after_return: bool,
+    first_line: bool,
+    event: Sse,
+    charge: Charge,
+}
+
+impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
+    pub(super) fn of(source: S) -> Self {
+        Self {
+            source,
+            chunk: Bytes::new(),
+            line: Vec::new(),
+            after_return: false,
+            first_line: true,
+            event: Sse::default(),
+            charge: Charge::none(),
+        }
+    }
+
+    /// The next event that says anything.
+    pub(super) async fn next(&mut self, intake: &Intake) -> Option<Result<Sse, Broken>> {
+        loop {
+            while !self.chunk.is_empty() {
+                if self.read_line() && self.end_line() {
+                    self.charge = Charge::none();
+                    return Some(Ok(std::mem::take(&mut self.event)));
+                }
+                if let Err(broken) = self.fits(intake).await {
+                    return Some(Err(broken));
+                }
+            }
+            match self.source.next().await? {
+                Ok(chunk) => self.chunk = chunk,
+                Err(error) => return Some(Err(Broken::Source(error))),
+            }
+        }
+    }
+
+    /// Whether what has come of an event may be kept. Lines of comments are no part
+    /// of it.
+    async fn fits(&mut self, intake: &Intake) -> Result<(), Broken> {
+        let bytes = self.event.data.as_ref().map_or(0, String::len) + self.line.len();
+        if bytes > intake.limit() {
+            return Err(Broken::TooLong { start: self.start() });
+        }
+        // The first step is a part of what every connection has.
+        while bytes > STEP + self.charge.bytes() {
+            let more = intake.charge(STEP).await.map_err(|_| Broken::NoMemory)?;
+            self.charge.merge(more);
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Vec<u8> {
+        let start = match &self.event.data {
+            Some(data) => data.as_bytes(),
+            None => self.line.strip_prefix(b"data:").unwrap_or_default(),
+        };
+        start[..start.len().min(KEPT)].to_vec()
+    }
+
+    /// Takes what there is of a line; true at its end.
+    fn read_line(&mut self) -> bool {
+        if std::mem::take(&mut self.after_return) && self.chunk.starts_with(b"\n") {
+            let _ = self.chunk.split_to(1);
+        }
+        // No more than a step at once, so that it is charged for first.
+        let end = self.chunk.len().min(STEP);
+        let newline = self.chunk[..end].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let part = self.chunk.split_to(newline.unwrap_or(end));
+        self.line.extend_from_slice(&part);
+        if newline.is_none() {
+            return false;
+        }
+        self.after_return = self.chunk.split_to(1).starts_with(b"\r");
+        true
+    }
+
+    /// Takes a whole line; true if an event ends with it.
+    fn end_line(&mut self) -> bool {
+        let mut line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.first_line) && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
+        if line.is_empty() {
+            let says = self.event.data.is_some() || self.event.id.is_some();
+            if !says && self.event.retry.is_none() {
+                self.event = Sse::default();
+                return false;
+            }
+            return true;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        match &line[..colon] {
+            b"data" => match &mut self.event.data {
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(&value);
+                }
+                None => self.event.data = Some(value.into_owned()),
+            },
+            b"event" => {
+                let end = value.floor_char_boundary(MAX_NAME);
+                self.event.event = Some(value[..end].to_owned());
+            }
+            b"id" => self.event.id = Some(value.into_owned()).filter(|id| is_sendable(id)),
+            b"retry" => self.event.retry = value.trim().parse().ok(),
+            _ => {}
+        }
+        false
+    }
+}
+
+/// Whether an id can be sent back.
+fn is_sendable(id: &str) -> bool {
+    id.len() <= MAX_EVENT_ID && http::HeaderValue::from_str(id).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::intake::tests::{intake, with_memory};
+    use super::*;
+
+    async fn read(chunks: Vec<Vec<u8>>, limit: usize) -> Vec<Result<Sse, Broken>> {
+        let intake = intake(limit);
+        let chunks = chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk)));
+        let mut events = Events::of(futures::stream::iter(chunks));
+        let mut read = Vec::new();
+        while let Some(event) = events.next(&intake).await {
+            let is_last = event.is_err();
+            read.push(event);
+            if is_last {
+                break;
+            }
+        }
+        read
+    }
+
+    async fn events(text: &str) -> Vec<Sse> {
+        let read = read(vec![text.as_bytes().to_vec()], 1000).await;
+        read.into_iter().map(|event| event.expect("an event")).collect()
+    }
+
+    #[tokio::test]
+    async fn events_are_read_with_their_fields() {
+        let text = "\u{feff}: hello\nevent: message\nid: 7\nretry: 20\ndata: a\ndata:b\n\n\n\
+                    event: only a name\n\ndata\n\nunknown: x\ndata: cut";
+        let found = events(text).await;
+        let first = Sse {
+            event: Some("message".to_owned()),
+            data: Some("a\nb".to_owned()),
+            id: Some("7".to_owned()),
+            retry: Some(20),
+        };
+        assert_eq!(found, [first, Sse { data: Some(String::new()), ..Sse::default() }]);
+    }
+
+    #[tokio::test]
+    async fn an_event_has_an_end_and_a_stream_need_not_have_one() {
+        let comments = ": ping\n".repeat(1000);
+        assert_eq!(events(&format!("{comments}data: a\n\n")).await.len(), 1);
+        for text in ["data: x", "data: x\n", ": x"] {
+            let read = read(vec![text.repeat(600).into_bytes()], 1000).await;
+            let is_long = matches!(read.last(), Some(Err(Broken::TooLong { .. })));
+            assert!(is_long, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_charged_for_while_it_comes() {
+        let chunk = || Ok(Bytes::from(vec![b'x'; 64 << 10]));
+        let chunks = || futures::stream::iter((0..100).map(move |_| chunk()));
+        let mut events = Events::of(chunks());
+        let broken = events.next(&with_memory(1 << 30, STEP / 2)).await;
+        assert!(matches!(broken, Some(Err(Broken::NoMemory))), "{broken:?}");
+        assert!(events.line.len() <= STEP + (64 << 10));
+        assert!(Events::of(chunks()).next(&with_memory(1 << 30, 8 << 20)).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_id_that_cannot_be_sent_back_is_none() {
+        for id in ["x".repeat(MAX_EVENT_ID + 1), "a\0b".to_owned()] {
+            assert_eq!(events(&format!("id: {id}\ndata: a\n\n")).await[0].id, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn where_chunks_end_does_not_matter(
+            start in "(data|id|:|retry|event)?(: ?)?[a\r\n]{0,3}",
+            rest in "(data: x\r\n\r\n|data: y\n\n|data:z\r\r)*",
+            cut in 0_usize..40,
+        ) {
+            let text = format!("{start}{rest}");
+            let builder = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let runtime = builder.unwrap();
+            let whole = runtime.block_on(read(vec![text.clone().into_bytes()], 1000));
+            let at = cut.min(text.len());
+            let parts = vec![text.as_bytes()[..at].to_vec(), text.as_bytes()[at..].to_vec()];
+            let parts = runtime.block_on(read(parts, 1000));
+            let texts = |events: Vec<Result<Sse, Broken>>| {
+                events.into_iter().map(|event| format!("{event:?}")).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(texts(whole), texts(parts));
+        }
+    }
+}

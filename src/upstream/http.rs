@@ -1,0 +1,491 @@
+//! A server over Streamable HTTP, as rmcp's transport speaks to it: everything that
+//! comes has an end, and passes [`Intake`] before rmcp reads it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use reqwest::{RequestBuilder, Response};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+};
+use rmcp::transport::streamable_http_client::{
+    AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
+    StreamableHttpError, StreamableHttpPostResponse,
+};
+use sse_stream::Sse;
+
+use super::events::{Broken, Events};
+use super::intake::{Intake, Taken};
+use super::lines::id_of;
+use super::locked;
+use crate::memory::Charge;
+
+/// Between the end of a stream and the next one, whatever the server wishes.
+pub(super) const MIN_RETRY: Duration = Duration::from_secs(1);
+pub(super) const MAX_RETRY: Duration = Duration::from_secs(60);
+
+/// A stream that has said nothing and ended sooner than this was none.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// Bytes of a body that tells of an error, as in rmcp's own client.
+const MAX_ERROR: usize = 64 << 10;
+
+/// Longest name of a session, and longest challenge (RFC 9110, 11.6.1), in bytes. We
+/// send back the first, and read the second whenever it comes.
+const MAX_SESSION_ID: usize = 1 << 10;
+const MAX_CHALLENGE: usize = 8 << 10;
+
+/// Bytes of a body that are charged for at once.
+const STEP: usize = 256 << 10;
+
+const EVENTS: &str = "text/event-stream";
+const JSON: &str = "application/json";
+const SESSION_ID: &str = "mcp-session-id";
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Headers that are the transport's.
+const RESERVED: [&str; 3] = ["accept", SESSION_ID, LAST_EVENT_ID];
+
+type Failure = StreamableHttpError<reqwest::Error>;
+
+/// Speaks to one server.
+#[derive(Clone)]
+pub(super) struct HttpClient {
+    http: reqwest::Client,
+    intake: Arc<Intake>,
+    pace: Arc<Pace>,
+}
+
+/// How soon a stream may be opened after so many that were of no use.
+#[derive(Default)]
+struct Pace(Mutex<u32>);
+
+impl Pace {
+    /// Doubles from [`MIN_RETRY`], which rmcp waits itself, with each useless stream.
+    fn pause(&self) -> Duration {
+        match *locked(&self.0) {
+            0 | 1 => Duration::ZERO,
+            useless => (MIN_RETRY * (1 << (useless - 1).min(6))).min(MAX_RETRY),
+        }
+    }
+
+    /// A stream has ended.
+    fn ended(&self, was_useful: bool) {
+        let mut useless = locked(&self.0);
+        *useless = if was_useful { 0 } else { useless.saturating_add(1) };
+    }
+}
+
+impl HttpClient {
+    pub(super) fn new(http: reqwest::Client, intake: Arc<Intake>) -> Self {
+        Self { http, intake, pace: Arc::default() }
+    }
+
+    fn events(&self, response: Response, of: Stream) -> BoxStream<'static, Result<Sse, SseError>> {
+        let events = Events::of(response.bytes_stream().boxed());
+        let reading = Reading {
+            events,
+            intake: self.intake.clone(),
+            resumes: of.resumes,
+            again: of.again,
+            pace: of.is_paced.then(|| self.pace.clone()),
+            since: Instant::now(),
+            was_useful: false,
+            is_over: false,
+        };
+        futures::stream::unfold(Some(reading), |reading| async {
+            let mut reading = reading?;
+            match reading.next().await? {
+                Ok(event) => Some((Ok(event), Some(reading))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
+    /// All of a body, if it is no longer than this.
+    async fn body(&self, response: Response, most: usize) -> Result<(Vec<u8>, Charge), Failure> {
+        let too_large = || StreamableHttpError::ResponseBodyTooLarge { max_size: most };
+        if response.content_length().is_some_and(|length| length > most as u64) {
+            return Err(too_large());
+        }
+        let (mut body, mut charge) = (Vec::new(), Charge::none());
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            if chunk.len() > most - body.len() {
+                return Err(too_large());
+            }
+            // The first step is a part of what every connection has.
+            while body.len() + chunk.len() > STEP + charge.bytes() {
+                let more =
+                    self.intake.charge(STEP).await.map_err(|error| unusable(error.to_string()))?;
+                charge.merge(more);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, charge))
+    }
+
+    /// The answer in a body of JSON.
+    async fn json(
+        &self,
+        response: Response,
+        session: Option<String>,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let (body, _charge) = self.body(response, self.intake.limit()).await?;
+        let asks = matches!(message, ClientJsonRpcMessage::Request(_));
+        let start = String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned();
+        let taken = self.intake.take(body, handshake(message)).await;
+        let read = match taken {
+            Taken::Pass(text) => serde_json::from_slice::<ServerJsonRpcMessage>(&text).ok(),
+            Taken::Drop | Taken::Close => None,
+        };
+        match read {
+            Some(read) => Ok(StreamableHttpPostResponse::Json(read, session)),
+            // What was no question needs no answer.
+            None if !asks => Ok(StreamableHttpPostResponse::Accepted),
+            None => Err(unusable(format!("a body that is no answer: {start}"))),
+        }
+    }
+
+    /// An answer whose status is no success.
+    async fn refused(
+        &self,
+        response: Response,
+        session: Option<String>,
+        had_session: bool,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status();
+        let is_json = has_type(&response, JSON);
+        let failed = status_error(&response);
+        if let Some(failed) = failed.filter(|_| !is_json || status == StatusCode::TOO_MANY_REQUESTS)
+        {
+            return Err(failed.into());
+        }
+        let failed = status_error(&response);
+        let body = match self.body(response, MAX_ERROR).await {
+            Ok((body, _)) => String::from_utf8_lossy(&body).into_owned(),
+            Err(error @ StreamableHttpError::ResponseBodyTooLarge { .. }) => {
+                return Err(failed.map_or(error, Into::into));
+            }
+            Err(_) => String::new(),
+        };
+        let error = match serde_json::from_str(&body) {
+            Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
+            _ => None,
+        };
+        let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        // Servers of older versions, and what is in front of them, do not know what a
+        // newer client asks first, nor its id: rmcp goes on with the older handshake.
+        if let ClientJsonRpcMessage::Request(request) = message
+            && matches!(request.request, ClientRequest::DiscoverRequest(_))
+            && !had_session
+            && status.is_client_error()
+            && !is_denied
+        {
+            let error = error.map_or_else(
+                || {
+                    let text = format!("server/discover rejected with HTTP {status}: {body}");
+                    ErrorData::invalid_request(text, None)
+                },
+                |error| error.error,
+            );
+            let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+            return Ok(StreamableHttpPostResponse::Json(answer, None));
+        }
+        if let Some(error) = error.filter(|_| !is_denied && is_json) {
+            return Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), session));
+        }
+        Err(failed.map_or_else(|| unusable(format!("HTTP {status}: {body}")), Into::into))
+    }
+}
+
+/// A stream that is opened.
+#[derive(Default)]
+struct Stream {
+    /// rmcp opens it again when it has ended.
+    resumes: bool,
+    /// The handshake that it may answer.
+    again: Option<RequestId>,
+    is_paced: bool,
+}
+
+/// A stream that is read.
+struct Reading<S> {
+    events: Events<S>,
+    intake: Arc<Intake>,
+    resumes: bool,
+    again: Option<RequestId>,
+    pace: Option<Arc<Pace>>,
+    since: Instant,
+    /// Whether it had a message, or a place from which to go on.
+    was_useful: bool,
+    /// What comes after that is part of something that is too long.
+    is_over: bool,
+}
+
+impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S> {
+    /// The next event that rmcp is to see.
+    async fn next(&mut self) -> Option<Result<Sse, SseError>> {
+        while !self.is_over {
+            let next = tokio::select! {
+                next = self.events.next(&self.intake) => next,
+                () = self.intake.broken().cancelled() => None,
+            };
+            let Some(next) = next else {
+                self.ended();
+                return None;
+            };
+            let mut event = match next {
+                Ok(event) => event,
+                Err(broken) => return self.broken(broken).await,
+            };
+            self.resumes |= event.id.is_some();
+            self.was_useful |= event.id.is_some();
+            event.retry = event.retry.map(|retry| {
+                let wished = Duration::from_millis(retry).clamp(MIN_RETRY, MAX_RETRY);
+                u64::try_from(wished.as_millis()).unwrap_or(u64::MAX)
+            });
+            if let Some(data) = event.data.take().filter(|data| !data.trim().is_empty()) {
+                match self.intake.take(data.into_bytes(), self.again.as_ref()).await {
+                    Taken::Pass(text) => {
+                        self.again = None;
+                        self.was_useful = true;
+                        event.data = String::from_utf8(text).ok();
+                    }
+                    Taken::Drop => {}
+                    Taken::Close => return None,
+                }
+            }
+            if event.data.is_some() || event.id.is_some() || event.retry.is_some() {
+                return Some(Ok(event));
+            }
+        }
+        None
+    }
+
+    fn ended(&self) {
+        if let Some(pace) = &self.pace {
+            pace.ended(self.was_useful || self.since.elapsed() > SHORT);
+        }
+    }
+
+    /// rmcp opens a stream that fails again at once, and one that ends after a while.
+    async fn broken(&mut self, broken: Broken) -> Option<Result<Sse, SseError>> {
+        self.ended();
+        let error = match broken {
+            Broken::TooLong { start } => match self.instead(&start).await {
+                Some(event) => return Some(Ok(event)),
+                None => {
+                    let limit = self.intake.limit();
+                    format!("SSE event exceeded the maximum size of {limit} bytes").into()
+                }
+            },
+            Broken::NoMemory => crate::memory::NoMemory.into(),
+            Broken::Source(error) => error.into(),
+        };
+        (!self.resumes).then_some(Err(SseError::Body(error)))
+    }
+
+    /// The error that takes the place of an answer that is too long.
+    async fn instead(&mut self, start: &[u8]) -> Option<Sse> {
+        self.intake.warn(&format!("a message is longer than {} bytes", self.intake.limit()));
+        let error = self.intake.too_long(&id_of(start, &[])?);
+        let Taken::Pass(error) = self.intake.take(error, None).await else { return None };
+        self.is_over = true;
+        Some(Sse::default().data(String::from_utf8_lossy(&error)))
+    }
+}
+
+fn unusable(text: String) -> Failure {
+    StreamableHttpError::UnexpectedServerResponse(Cow::Owned(text))
+}
+
+/// The id of a request that begins a session.
+fn handshake(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::InitializeRequest(_)) =>
+        {
+            Some(&request.id)
+        }
+        _ => None,
+    }
+}
+
+fn with_headers(
+    mut request: RequestBuilder,
+    token: Option<String>,
+    session: Option<&str>,
+    headers: HashMap<HeaderName, HeaderValue>,
+) -> Result<RequestBuilder, Failure> {
+    for (name, value) in headers {
+        if RESERVED.contains(&name.as_str()) {
+            return Err(StreamableHttpError::ReservedHeaderConflict(name.to_string()));
+        }
+        request = request.header(name, value);
+    }
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    Ok(match session {
+        Some(session) => request.header(SESSION_ID, session),
+        None => request,
+    })
+}
+
+/// A header, unless it is too long or no text.
+fn header<'a>(response: &'a Response, name: &str, most: usize) -> Result<Option<&'a str>, Failure> {
+    let Some(value) = response.headers().get(name) else { return Ok(None) };
+    let value = value.to_str().ok().filter(|value| value.len() <= most);
+    value.map(Some).ok_or_else(|| unusable(format!("a header {name} that cannot be used")))
+}
+
+fn has_type(response: &Response, wanted: &str) -> bool {
+    let given = response.headers().get(CONTENT_TYPE);
+    given.is_some_and(|given| given.as_bytes().starts_with(wanted.as_bytes()))
+}
+
+/// A challenge, which is a failure of its own.
+fn challenged(response: &Response) -> Result<(), Failure> {
+    let status = response.status();
+    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Ok(());
+    }
+    let challenge = header(response, WWW_AUTHENTICATE.as_str(), MAX_CHALLENGE)?;
+    let Some(challenge) = challenge.map(str::to_owned) else { return Ok(()) };
+    Err(if status == StatusCode::UNAUTHORIZED {
+        StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))
+    } else {
+        StreamableHttpError::InsufficientScope(InsufficientScopeError::new(challenge, None))
+    })
+}
+
+fn status_error(response: &Response) -> Option<HttpStatusError> {
+    let status = response.status();
+    if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() {
+        return None;
+    }
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Some(HttpStatusError::new(status.as_u16(), retry_after.map(str::to_owned)))
+}
+
+fn content_type(response: &Response) -> Option<String> {
+    let given = response.headers().get(CONTENT_TYPE)?;
+    Some(super::error::shown(&String::from_utf8_lossy(given.as_bytes())))
+}
+
+impl StreamableHttpClient for HttpClient {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let request = self.http.post(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
+        let request = with_headers(request, token, session.as_deref(), headers)?;
+        let response = request.json(&message).send().await?;
+        challenged(&response)?;
+        let status = response.status();
+        if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        if status == StatusCode::NOT_FOUND && session.is_some() {
+            return Err(StreamableHttpError::SessionExpired);
+        }
+        let new_session = header(&response, SESSION_ID, MAX_SESSION_ID)?.map(str::to_owned);
+        if !status.is_success() {
+            return self.refused(response, new_session, session.is_some(), &message).await;
+        }
+        let asks = matches!(message, ClientJsonRpcMessage::Request(_));
+        if !asks && response.content_length() == Some(0) {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        if has_type(&response, EVENTS) {
+            let again = handshake(&message).cloned();
+            let events = self.events(response, Stream { again, ..Stream::default() });
+            return Ok(StreamableHttpPostResponse::Sse(events, new_session));
+        }
+        if has_type(&response, JSON) {
+            return self.json(response, new_session, &message).await;
+        }
+        Err(StreamableHttpError::UnexpectedContentType(content_type(&response)))
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        tokio::time::sleep(self.pace.pause()).await;
+        let mut request = self.http.get(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
+        if let Some(last) = last_event_id {
+            request = request.header(LAST_EVENT_ID, last);
+        }
+        let request = with_headers(request, token, session.as_deref(), headers)?;
+        let response = request.send().await?;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        challenged(&response)?;
+        if let Some(error) = status_error(&response) {
+            return Err(error.into());
+        }
+        let response = response.error_for_status()?;
+        if !has_type(&response, EVENTS) {
+            return Err(StreamableHttpError::UnexpectedContentType(content_type(&response)));
+        }
+        Ok(self.events(response, Stream { resumes: true, again: None, is_paced: true }))
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        let request = with_headers(self.http.delete(&*uri), token, Some(&session), headers)?;
+        let response = request.send().await?;
+        if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+            response.error_for_status()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_no_use_are_opened_ever_later() {
+        let pace = Pace::default();
+        let pauses: Vec<u64> = (0..9)
+            .map(|_| {
+                let pause = pace.pause().as_secs();
+                pace.ended(false);
+                pause
+            })
+            .collect();
+        assert_eq!(pauses, [0, 0, 2, 4, 8, 16, 32, 60, 60]);
+        pace.ended(true);
+        assert_eq!(pace.pause(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,631 @@
+//! What a server may send over one connection and what of it is kept, whichever
+//! transport it comes by: rmcp, which is behind this, keeps whatever it is given and
+//! reads it where it is.
+//!
+//! ```text
+//! text of a message → Intake::take → rmcp → Told → rmcp
+//!                        └─ a large result, read on another thread ─┘
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rmcp::model::{JsonRpcMessage, RequestId, ServerResult};
+use rmcp::service::{RoleClient, TxJsonRpcMessage};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::error::shown;
+use super::locked;
+use super::quiet::Quiet;
+use crate::memory::{Account, Charge, NoMemory};
+
+/// The code of the answer that takes the place of one that is too large. Within
+/// the range that JSON-RPC 2.0 leaves to implementations.
+pub(super) const TOO_LARGE: i32 = -32099;
+
+/// The same for one that there is no memory for.
+pub(super) const NO_MEMORY: i32 = -32098;
+
+/// Longest message that is read on the thread that it came on, in bytes: a few ms.
+pub(super) const LARGE: usize = 64 << 10;
+
+/// Longest request or notification of a server, in bytes, and the values in it.
+/// A question has a text and a form; a picture is asked about with some 100 KB.
+const MAX_UNASKED: usize = 256 << 10;
+const MAX_UNASKED_VALUES: usize = 20_000;
+
+/// Longest id, in bytes of JSON. We send it back, whenever the server reads that.
+const MAX_ID: usize = 1 << 10;
+
+/// Longest answer to a handshake. Its instructions are shown up to 4 KiB.
+const MAX_HANDSHAKE: usize = 256 << 10;
+
+/// Requests that a server may send in a second.
+const MAX_REQUESTS: u32 = 64;
+
+/// Requests that a server waits for the answers of, and answers that it has not read:
+/// 32 runs may each ask 16 questions, and a client answers few at a time.
+const MAX_OWED: usize = 512;
+
+/// Notifications in a second and their bytes, and answers to nothing; the others are
+/// dropped.
+const MAX_NOTIFICATIONS: u32 = 1000;
+const MAX_NOTIFICATION_BYTES: usize = 4 << 20;
+
+/// Bytes of a JSON value while rmcp reads it (see `server::http::memory`), and after.
+const READ_BYTES: usize = 240;
+const VALUE_BYTES: usize = 100;
+
+/// Answers up to this length are not counted: there are at most 32 for each run.
+const SMALL: usize = 4 << 10;
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// This is for rmcp.
+    Pass(Vec<u8>),
+    Drop,
+    /// The connection has ended.
+    Close,
+}
+
+/// One connection's.
+pub(super) struct Intake {
+    name: Arc<str>,
+    account: Account,
+    /// Bytes of the longest message.
+    limit: usize,
+    rate: Mutex<Rate>,
+    quiet: Arc<Quiet>,
+    asked: Mutex<Asked>,
+    /// For requests that have passed and that rmcp has not handed on yet.
+    passed: Mutex<VecDeque<Charge>>,
+    owed: Arc<AtomicUsize>,
+    broken: CancellationToken,
+}
+
+/// Requests of ours, by their ids as text: rmcp takes `"7"` for an answer to 7 too.
+#[derive(Default)]
+struct Asked {
+    is_connected: bool,
+    requests: HashMap<String, Request>,
+}
+
+#[derive(Default)]
+struct Request {
+    is_answered: bool,
+    /// For the answer, until nobody needs it.
+    charge: Charge,
+    /// The answer, if it was too large to be read on its way.
+    result: Option<ServerResult>,
+}
+
+/// A request of the server that is not answered yet, or an answer that it has not read.
+pub(super) struct Owed {
+    all: Arc<AtomicUsize>,
+    _charge: Charge,
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a server sent in the current second beside answers.
+struct Rate {
+    since: Instant,
+    requests: u32,
+    notifications: u32,
+    bytes: usize,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { since: Instant::now(), requests: 0, notifications: 0, bytes: 0 }
+    }
+}
+
+/// Which members a message has; none if it is some other JSON.
+#[derive(Default, Deserialize)]
+struct Head<'a> {
+    method: Option<IgnoredAny>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+}
+
+/// What a message is.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Answer(String),
+    Request,
+    /// Also what rmcp will make nothing of.
+    Notification,
+    NoJson,
+}
+
+/// A message as far as it is judged.
+struct Looked {
+    text: Vec<u8>,
+    kind: Kind,
+    /// At most so many.
+    values: usize,
+    id_bytes: usize,
+}
+
+impl Intake {
+    pub(super) fn new(
+        name: Arc<str>,
+        account: Account,
+        limit: usize,
+        quiet: Arc<Quiet>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            account,
+            limit,
+            rate: Mutex::default(),
+            quiet,
+            asked: Mutex::default(),
+            passed: Mutex::default(),
+            owed: Arc::default(),
+            broken: CancellationToken::new(),
+        })
+    }
+
+    /// Bytes of the longest message.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Memory for what of a message has come.
+    pub(super) async fn charge(&self, bytes: usize) -> Result<Charge, NoMemory> {
+        self.account.charge(bytes).await
+    }
+
+    /// The handshake is done: answers may be as long as messages are.
+    pub(super) fn connected(&self) {
+        locked(&self.asked).is_connected = true;
+    }
+
+    /// Ends when the connection is to end.
+    pub(super) fn broken(&self) -> &CancellationToken {
+        &self.broken
+    }
+
+    /// Ends the connection.
+    pub(super) fn break_off(&self, why: &str) -> Taken {
+        if !self.broken.is_cancelled() {
+            tracing::warn!(server = %self.name, "{why}: disconnected");
+        }
+        self.broken.cancel();
+        Taken::Close
+    }
+
+    /// Says something in the log, unless the server has made it say much.
+    pub(super) fn warn(&self, what: &str) {
+        if self.quiet.allows(&self.name) {
+            tracing::warn!(server = %self.name, "{what}");
+        }
+    }
+
+    /// Judges a message. `again`: a request that has been answered before, and whose
+    /// answer this may be all the same: rmcp sends the handshake of a session anew.
+    pub(super) async fn take(&self, text: Vec<u8>, again: Option<&RequestId>) -> Taken {
+        let looked = if text.len() > LARGE {
+            match tokio::task::spawn_blocking(|| Looked::at(text)).await {
+                Ok(looked) => looked,
+                Err(_) => return Taken::Close,
+            }
+        } else {
+            Looked::at(text)
+        };
+        if looked.kind == Kind::NoJson {
+            let start = String::from_utf8_lossy(&looked.text[..looked.text.len().min(200)]);
+            self.warn(&format!("no JSON where a message should be: {}", shown(&start)));
+        }
+        match &looked.kind {
+            Kind::Answer(id) => {
+                let id = id.clone();
+                if !self.waits(&id, again) {
+                    return Taken::Drop;
+                }
+                self.answer(id, looked).await
+            }
+            Kind::Request => self.request(looked),
+            Kind::Notification => {
+                let fits = looked.text.len() <= MAX_UNASKED && looked.values <= MAX_UNASKED_VALUES;
+                let counts = self.counts(0, looked.text.len());
+                if counts && fits { Taken::Pass(looked.text) } else { Taken::Drop }
+            }
+            Kind::NoJson => Taken::Drop,
+        }
+    }
+
+    /// Whether somebody waits for an answer, which is the only one from then on.
+    fn waits(&self, id: &str, again: Option<&RequestId>) -> bool {
+        let mut asked = locked(&self.asked);
+        if again.is_some_and(|again| again.to_string() == id) {
+            asked.requests.insert(id.to_owned(), Request::default());
+        }
+        let Some(request) = asked.requests.get_mut(id) else { return false };
+        !std::mem::replace(&mut request.is_answered, true)
+    }
+
+    fn request(&self, looked: Looked) -> Taken {
+        let fits = looked.text.len() <= MAX_UNASKED
+            && looked.values <= MAX_UNASKED_VALUES
+            && looked.id_bytes <= MAX_ID;
+        if !fits || !self.counts(1, looked.text.len()) {
+            return self.break_off("it asks without end");
+        }
+        let bytes = looked.text.len() + looked.values * VALUE_BYTES;
+        let Ok(charge) = self.account.try_charge(bytes) else {
+            return self.break_off("there is no memory for what it asks");
+        };
+        locked(&self.passed).push_back(charge);
+        Taken::Pass(looked.text)
+    }
+
+    /// Whether so many requests, or one of what needs no answer, may come in this
+    /// second.
+    fn counts(&self, requests: u32, bytes: usize) -> bool {
+        let mut rate = locked(&self.rate);
+        if rate.since.elapsed() > Duration::from_secs(1) {
+            *rate = Rate::default();
+        }
+        rate.requests += requests;
+        rate.notifications += 1 - requests;
+        rate.bytes += bytes;
+        if requests > 0 {
+            return rate.requests <= MAX_REQUESTS;
+        }
+        rate.notifications <= MAX_NOTIFICATIONS && rate.bytes <= MAX_NOTIFICATION_BYTES
+    }
+
+    async fn answer(&self, id: String, looked: Looked) -> Taken {
+        let is_connected = locked(&self.asked).is_connected;
+        if !is_connected && looked.text.len() > MAX_HANDSHAKE {
+            return self.break_off("its answer to the handshake is too long");
+        }
+        if looked.text.len() <= SMALL {
+            return Taken::Pass(looked.text);
+        }
+        let bytes = looked.text.len();
+        let Ok(mut charge) = self.account.charge(bytes + looked.values * READ_BYTES).await else {
+            return Taken::Pass(instead(&id, NO_MEMORY, "There is no memory for the result"));
+        };
+        let text = if bytes > LARGE {
+            let reading = tokio::task::spawn_blocking(move || read(looked.text));
+            match reading.await {
+                Ok((text, result)) => {
+                    if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+                        request.result = result;
+                    }
+                    text
+                }
+                Err(_) => return Taken::Close,
+            }
+        } else {
+            looked.text
+        };
+        charge.shrink_to(bytes + looked.values * VALUE_BYTES);
+        // Nobody waits any more if it is not there.
+        if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+            request.charge = charge;
+        }
+        Taken::Pass(text)
+    }
+
+    /// A message goes to the server. What is given back is held until it has gone.
+    pub(super) fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Owed> {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                locked(&self.asked).requests.insert(request.id.to_string(), Request::default());
+                None
+            }
+            JsonRpcMessage::Notification(_) => None,
+            _ => Some(self.owes(Charge::none())),
+        }
+    }
+
+    /// A request of the server was handed to rmcp. What is given back is held until it
+    /// is handled.
+    pub(super) fn asks(&self) -> Arc<Owed> {
+        let charge = locked(&self.passed).pop_front();
+        Arc::new(self.owes(charge.unwrap_or_default()))
+    }
+
+    fn owes(&self, charge: Charge) -> Owed {
+        if self.owed.fetch_add(1, Ordering::Relaxed) >= MAX_OWED {
+            self.break_off("it asks and does not read the answers");
+        }
+        Owed { all: self.owed.clone(), _charge: charge }
+    }
+
+    /// The result of an answer that rmcp was given a stand-in for.
+    pub(super) fn result(&self, id: &RequestId) -> Option<ServerResult> {
+        locked(&self.asked).requests.get_mut(&id.to_string())?.result.take()
+    }
+
+    /// What an answer is charged for, in bytes.
+    pub(super) fn charged(&self, id: &RequestId) -> usize {
+        let asked = locked(&self.asked);
+        asked.requests.get(&id.to_string()).map_or(0, |request| request.charge.bytes())
+    }
+
+    /// Nobody waits for an answer any more, or needs what it was charged for.
+    pub(super) fn forget(&self, id: &RequestId) {
+        locked(&self.asked).requests.remove(&id.to_string());
+    }
+
+    /// The error that takes the place of an answer that is too long.
+    pub(super) fn too_long(&self, id: &Value) -> Vec<u8> {
+        let message = "The result is too large";
+        let error = json!({"code": TOO_LARGE, "message": message});
+        json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string().into()
+    }
+}
+
+fn instead(id: &str, code: i32, message: &str) -> Vec<u8> {
+    // Our own ids are numbers.
+    let id = id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from);
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+        .to_string()
+        .into()
+}
+
+impl Looked {
+    fn at(text: Vec<u8>) -> Self {
+        let (kind, id_bytes) = Kind::of(&text);
+        Self { values: values(&text), kind, id_bytes, text }
+    }
+}
+
+impl Kind {
+    fn of(text: &[u8]) -> (Self, usize) {
+        match serde_json::from_slice::<Head<'_>>(text) {
+            Ok(Head { method: Some(_), id: Some(id) }) => (Self::Request, id.get().len()),
+            Ok(Head { method: None, id: Some(id) }) if id.get().len() <= MAX_ID => {
+                let id = serde_json::from_str::<RequestId>(id.get());
+                (id.map_or(Self::Notification, |id| Self::Answer(id.to_string())), 0)
+            }
+            Ok(_) => (Self::Notification, 0),
+            // It may still be JSON: no object, or one that names a member twice, or in
+            // no Unicode.
+            Err(_) if serde_json::from_slice::<IgnoredAny>(text).is_ok() => (Self::Notification, 0),
+            Err(_) => (Self::NoJson, 0),
+        }
+    }
+}
+
+/// Memory of a value, in bytes.
+pub(super) fn memory(value: &Value) -> usize {
+    let more = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(memory).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| key.len() + memory(value)).sum()
+        }
+        _ => 0,
+    };
+    VALUE_BYTES + more
+}
+
+/// Values in a JSON text, at most: each has a comma, a colon or a bracket before it.
+fn values(text: &[u8]) -> usize {
+    let mut values = 1;
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+/// An answer whose result is read here, and what rmcp is given instead.
+fn read(text: Vec<u8>) -> (Vec<u8>, Option<ServerResult>) {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+        #[serde(borrow)]
+        result: Option<&'a RawValue>,
+    }
+    let Ok(Answer { id, result: Some(result) }) = serde_json::from_slice(&text) else {
+        // An error; rmcp reads that.
+        return (text, None);
+    };
+    let Ok(read) = serde_json::from_str::<ServerResult>(result.get()) else {
+        return (text, None);
+    };
+    let stand_in = stand_in(&read);
+    (format!(r#"{{"jsonrpc":"2.0","id":{},"result":{stand_in}}}"#, id.get()).into(), Some(read))
+}
+
+/// What rmcp's transport looks for in a result: schemas that say which arguments go
+/// into headers (SEP-2243).
+fn stand_in(result: &ServerResult) -> Value {
+    let ServerResult::ListToolsResult(list) = result else { return json!({}) };
+    let has_header = |schema: &serde_json::Map<String, Value>| {
+        serde_json::to_string(schema).is_ok_and(|text| text.contains("x-mcp-header"))
+    };
+    let tools = list.tools.iter().filter(|tool| has_header(&tool.input_schema));
+    json!({ "tools": tools.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use rmcp::model::{ClientRequest, PingRequest};
+
+    use super::*;
+
+    /// For a server called `test` that may send so much.
+    pub(in crate::upstream) fn intake(limit: usize) -> Arc<Intake> {
+        with_memory(limit, 64 << 20)
+    }
+
+    /// With so much memory.
+    pub(in crate::upstream) fn with_memory(limit: usize, bytes: usize) -> Arc<Intake> {
+        let account = Account::of_server(bytes);
+        let intake = Intake::new("test".into(), account, limit, Arc::default());
+        intake.connected();
+        intake
+    }
+
+    pub(in crate::upstream) fn asks(intake: &Intake, id: i64) {
+        let request = ClientRequest::PingRequest(PingRequest::default());
+        let id = RequestId::Number(id);
+        assert!(intake.sent(&JsonRpcMessage::request(request, id)).is_none());
+    }
+
+    async fn takes(intake: &Intake, text: &str) -> bool {
+        matches!(intake.take(text.as_bytes().to_vec(), None).await, Taken::Pass(_))
+    }
+
+    /// What happens to messages within one second. A machine may stop for longer.
+    async fn at_once(messages: &[String]) -> (usize, bool) {
+        for _ in 0..10 {
+            let (start, intake) = (Instant::now(), intake(1 << 20));
+            let mut passed = 0;
+            for message in messages {
+                passed += usize::from(takes(&intake, message).await);
+            }
+            if start.elapsed() < Duration::from_secs(1) {
+                return (passed, intake.broken.is_cancelled());
+            }
+        }
+        panic!("a slow machine");
+    }
+
+    #[tokio::test]
+    async fn requests_have_a_rate_and_notifications_another() {
+        let request = r#"{"id":1,"method":"ping"}"#.to_owned();
+        assert_eq!(at_once(&vec![request.clone(); 60]).await, (60, false));
+        assert_eq!(at_once(&vec![request; 1000]).await, (MAX_REQUESTS as usize, true));
+        let notification = r#"{"method":"notifications/message"}"#.to_owned();
+        let (passed, broken) = at_once(&vec![notification; 5000]).await;
+        assert_eq!((passed, broken), (MAX_NOTIFICATIONS as usize, false));
+        let long =
+            format!(r#"{{"method":"notifications/message","params":"{}"}}"#, "x".repeat(200_000));
+        let (passed, broken) = at_once(&vec![long; 100]).await;
+        assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_045, false));
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_is_short_and_so_is_its_name() {
+        for (length, passes) in [(MAX_ID - 2, true), (MAX_ID - 1, false)] {
+            let intake = intake(1 << 20);
+            let id = "x".repeat(length);
+            assert_eq!(
+                takes(&intake, &format!(r#"{{"id":"{id}","method":"ping"}}"#)).await,
+                passes
+            );
+            assert_eq!(intake.broken.is_cancelled(), !passes);
+        }
+        let token = |length| {
+            let token = "x".repeat(length);
+            format!(
+                r#"{{"method":"notifications/progress","params":{{"progressToken":"{token}"}}}}"#
+            )
+        };
+        let intake = intake(1 << 20);
+        assert!(takes(&intake, &token(100)).await);
+        assert!(!takes(&intake, &token(MAX_UNASKED)).await);
+        assert!(!intake.broken.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_waits_for_is_dropped() {
+        let intake = intake(8 << 20);
+        let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+        assert!(!takes(&intake, answer).await);
+        asks(&intake, 7);
+        assert!(takes(&intake, &answer.replace('7', "\"7\"")).await);
+        assert!(!takes(&intake, answer).await, "it has its answer");
+        asks(&intake, 8);
+        intake.forget(&RequestId::Number(8));
+        assert!(!takes(&intake, &answer.replace('7', "8")).await);
+        // The handshake of a session comes again.
+        let handshake = RequestId::Number(7);
+        let again = intake.take(answer.as_bytes().to_vec(), Some(&handshake)).await;
+        assert!(matches!(again, Taken::Pass(_)), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn a_large_result_is_read_elsewhere_and_charged_until_nobody_needs_it() {
+        let intake = intake(8 << 20);
+        asks(&intake, 7);
+        let block = json!({"type": "text", "text": "x".repeat(1 << 20)});
+        let text = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [block]}}).to_string();
+        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else {
+            panic!("dropped")
+        };
+        assert_eq!(passed, br#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+        assert!(intake.account.used() > 1 << 20);
+        let id = RequestId::Number(7);
+        let result = intake.result(&id);
+        assert!(matches!(&result, Some(ServerResult::CallToolResult(_))), "{result:?}");
+        assert!(intake.result(&id).is_none());
+        intake.forget(&id);
+        assert_eq!(intake.account.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_result_of_more_values_than_there_is_memory_for_is_an_error_of_its_request() {
+        let intake = intake(8 << 20);
+        asks(&intake, 7);
+        let result = format!("[{}0]", "0,".repeat(1 << 20));
+        let text = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":{result}}}}}"#);
+        let Taken::Pass(passed) = intake.take(text.into_bytes(), None).await else {
+            panic!("dropped")
+        };
+        let passed = String::from_utf8(passed).unwrap();
+        assert!(passed.contains("-32098") && passed.contains(r#""id":7"#), "{passed}");
+        assert_eq!(intake.account.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answers_is_cut_off() {
+        let intake = intake(1 << 20);
+        let owed: Vec<_> = (0..MAX_OWED).map(|_| intake.asks()).collect();
+        assert!(!intake.broken.is_cancelled());
+        drop(owed);
+        let owed: Vec<_> = (0..MAX_OWED).map(|_| intake.asks()).collect();
+        assert!(!intake.broken.is_cancelled());
+        let one_more = intake.asks();
+        assert!(intake.broken.is_cancelled());
+        drop((owed, one_more));
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        for (text, most) in [("1", 1), ("[1,2]", 3), (r#"{"a":[],"b,[{":"\",,"}"#, 6), ("[[[", 4)] {
+            assert_eq!(values(text.as_bytes()), most, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_annotated_schemas_stand_in_for_a_list() {
+        let tool = |name: &str, header: &str| {
+            json!({"name": name, "inputSchema": {"type": "object",
+                "properties": {"a": {"type": "string", header: "Region"}}}})
+        };
+        let list = json!({"tools": [tool("a", "x-other"), tool("b", "x-mcp-header")]});
+        let read: ServerResult = serde_json::from_value(list).unwrap();
+        let stand_in = stand_in(&read);
+        assert_eq!(stand_in["tools"].as_array().map(Vec::len), Some(1), "{stand_in}");
+        assert_eq!(stand_in["tools"][0]["name"], "b");
+    }
+}
