@@ -28,6 +28,7 @@ mod server;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
 mod telemetry;
+mod threads;
 mod upstream;
 mod worker;
 

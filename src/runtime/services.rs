@@ -23,6 +23,7 @@ use crate::playbooks::Playbooks;
 use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 use crate::upstream::Upstreams;
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
@@ -59,6 +60,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         metrics: Arc::new(Metrics::new()),
         own_address: Arc::default(),
         memory: Account::of_server(SERVER_BYTES),
+        threads: Threads::of_server(),
     })
 }
 
@@ -144,6 +146,7 @@ pub(super) fn services(
         max_command_output: config.max_command_output(),
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
+        threads: common.threads.clone(),
         upstreams,
         playbooks: Playbooks::new(normalize(config.root_directory()).join("playbooks")),
         without_landlock: config.unsafe_run_without_landlock(),

@@ -9,11 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Limits};
-use super::output::{Collector, OutputEvent};
+use super::output::{Collector, Printed};
 use super::process::Process;
 use super::queue::{Place, Way};
-use crate::broker::{Broker, Done, Event, ToolCalls};
+use crate::broker::{Broker, Done, Event, Meter, ToolCalls};
 use crate::config::Config;
+use crate::memory::{Account, Charge};
 use crate::pool::{ReceiveError, Usage};
 use crate::protocol::{
     ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
@@ -33,6 +34,11 @@ const STOP_TURN: Duration = Duration::from_millis(25);
 
 /// From the request to stop to SIGKILL on a machine that has no time for the worker.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of the worker's own processor time the server spends on it without a word:
+/// the smallest operations on files cost the server up to twice as much as the worker.
+/// What is beyond counts as if the program had used it.
+const SERVER_FACTOR: u32 = 4;
 
 /// Frames that are looked through for an outcome when the time is over: what a socket
 /// holds (212,992 bytes, net.core.wmem_default) is about as many lines of output.
@@ -54,8 +60,13 @@ pub(super) struct Session {
     started: Instant,
     deadline: Instant,
     collector: Collector,
+    account: Account,
     /// Answers on their way to the worker.
     outbox: Vec<u8>,
+    /// For the outbox.
+    unsent: Charge,
+    /// The server's work on the worker's messages.
+    meter: Meter,
     /// The program was parsed and runs.
     running: bool,
     /// The worker broke the protocol and was killed for it.
@@ -95,7 +106,7 @@ pub(super) enum Ran {
     /// or with its zygote. Another worker can take it.
     NotAtAll {
         place: Place,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
     },
 }
 
@@ -110,21 +121,24 @@ fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummar
 impl Session {
     pub(super) fn new(
         worker: Process,
-        broker: Broker,
+        (broker, account): (Broker, Account),
         config: &Config,
         timeout: Duration,
         way: Option<Way>,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Self {
         let started = Instant::now();
         let mut session = Self {
             worker,
+            meter: broker.meter(),
             broker,
             limits: Limits::new(config, timeout),
             started,
             deadline: started + timeout,
-            collector: Collector::new(config.max_output(), events),
+            collector: Collector::new(config.max_output(), account.clone(), events),
+            account,
             outbox: Vec::new(),
+            unsent: Charge::none(),
             running: false,
             violated: false,
             gone: false,
@@ -178,11 +192,16 @@ impl Session {
         if let Some(report) = report {
             self.peak.cpu = report.cpu();
         }
+        let (cause, value) = match self.account.charge(cause.value_bytes()).await {
+            Ok(charge) => (cause, charge),
+            Err(error) => (Cause::NoMemory(error), Charge::none()),
+        };
         let execution = outcome::execution(
             cause,
             report,
             &self.limits,
             self.collector,
+            value,
             execution_time,
             tool_calls,
         );
@@ -196,7 +215,7 @@ impl Session {
             // A worker that sends without end must not keep this thread to itself.
             tokio::task::consume_budget().await;
             // What a worker that is to stop says last is heard in any case.
-            let receive = self.gone || self.stopping.is_some() || self.broker.has_room();
+            let receive = self.stopping.is_some() || self.may_receive();
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
                 frame = self.worker.exchange(&mut self.outbox, receive) => {
@@ -207,6 +226,7 @@ impl Session {
                 event = self.broker.next(), if self.outbox.len() < MAX_OUTBOX => {
                     self.act_on(event);
                 }
+                () = self.collector.settle() => {}
                 () = sleep_until(next) => {
                     if let Some(end) = self.time_is_over() {
                         return end;
@@ -220,8 +240,22 @@ impl Session {
         }
     }
 
+    /// Whether more is read: not while the worker leaves answers unread, nor while the
+    /// server has no memory for what it has said.
+    fn may_receive(&self) -> bool {
+        self.gone || (self.broker.has_room() && self.collector.has_room())
+    }
+
     /// Acts on what [`Worker::exchange`](crate::pool::Worker::exchange) came back with.
     fn exchanged(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
+        self.meter.clone().counts(|| self.received(frame))
+    }
+
+    fn received(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
+        match self.outbox.is_empty() {
+            true => self.unsent = Charge::none(),
+            false => self.unsent.shrink_to(self.outbox.len()),
+        }
         let frame = match frame {
             Ok(Some(frame)) => Some(frame),
             Ok(None) => return None,
@@ -282,7 +316,8 @@ impl Session {
     /// Sends an answer on its way, or keeps what a command printed.
     fn act_on(&mut self, event: Event) {
         match event {
-            Event::Frame { bytes, .. } => {
+            Event::Frame { bytes, room, .. } => {
+                self.unsent.merge(room.charge);
                 if self.outbox.is_empty() {
                     self.outbox = bytes
                 } else {
@@ -327,8 +362,8 @@ impl Session {
     /// The end that a worker has sent already: a server that had no time itself cannot
     /// tell whether it came in time.
     fn said_already(&mut self) -> Option<End> {
-        let receive = self.gone || self.broker.has_room();
         for _ in 0..LAST_FRAMES {
+            let receive = self.may_receive();
             let frame = self.worker.exchange(&mut self.outbox, receive).now_or_never()?;
             if let Some(end) = self.exchanged(frame) {
                 return Some(end);
@@ -354,9 +389,16 @@ impl Session {
         self.peak = self.measured();
         if self.peak.cpu > self.limits.cpu {
             self.stop(Cause::CpuLimit);
+        } else if self.peak.cpu + self.beyond() > self.limits.cpu {
+            self.stop(Cause::ServerLimit);
         } else if self.peak.memory > self.limits.memory {
             self.stop(Cause::MemoryLimit);
         }
+    }
+
+    /// Processor time of the server that counts as the program's.
+    fn beyond(&self) -> Duration {
+        self.meter.used().saturating_sub(self.peak.cpu * SERVER_FACTOR)
     }
 
     fn measured(&self) -> Usage {
