@@ -21,6 +21,8 @@ mod open;
 mod open_fuzz;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod pressure;
 mod process;
 mod quota;
 mod refusals;

@@ -21,13 +21,13 @@ pub(super) const ANSWER: usize = 1 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// Among what the run has on its way, given back when the session takes it.
-    place: Option<OwnedSemaphorePermit>,
+    _place: Option<OwnedSemaphorePermit>,
     pub charge: Charge,
 }
 
 impl Room {
     pub(super) fn new(place: OwnedSemaphorePermit, charge: Charge) -> Self {
-        Self { place: Some(place), charge }
+        Self { _place: Some(place), charge }
     }
 }
 

@@ -140,6 +140,12 @@ impl Run {
         self.pieces.clone().acquire_owned().await.ok()
     }
 
+    /// Whether more data could be on its way to the session.
+    #[cfg(test)]
+    pub(super) fn room_is_left(&self) -> bool {
+        self.pieces.available_permits() > 0
+    }
+
     /// The room itself, for tasks that are not to keep the run.
     pub(super) fn pieces(&self) -> Arc<Semaphore> {
         self.pieces.clone()
@@ -492,8 +498,15 @@ impl Run {
                 responder.answer(Ok(Answer::Bytes(bytes.into())), room);
             }
             Ok(piece) => {
-                let meter = self.meter.clone();
-                Tokio::current().spawn(meter.of(self.send_pieces(whole, piece, responder, room)));
+                let (meter, session) = (self.meter.clone(), self.events());
+                let sent = meter.of(self.send_pieces(whole, piece, responder, room));
+                Tokio::current().spawn(async move {
+                    tokio::select! {
+                        () = sent => {}
+                        // The run has ended.
+                        () = session.closed() => {}
+                    }
+                });
             }
             Err(error) => responder.answer(Err(whole.problem(error)), room),
         }

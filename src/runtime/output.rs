@@ -340,7 +340,7 @@ mod tests {
             assert_eq!(event, Some(OutputEvent { stream: OutputStream::Stderr, line: line.into() }));
         }
         assert!(events.next().now_or_never().is_none());
-        collector.finish();
+        let _ = collector.finish();
         assert_eq!(events.next().now_or_never().flatten().unwrap().line, "tw");
         assert!(events.next().now_or_never().unwrap().is_none());
     }
@@ -387,10 +387,9 @@ mod tests {
         assert_eq!(account.used(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn output_is_cut_where_no_memory_comes_free() {
-        let account = Account::of_server(1 << 20);
-        let _held = account.try_charge(1 << 20).unwrap();
+        let account = Account::of_server(CHARGE - 1);
         let mut collector = Collector::new(1 << 20, account, None);
         assert!(collector.add(Stream::Stdout, b"one\n"));
         collector.settle().await;

@@ -20,11 +20,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{Client, PeerCaller};
-use super::json::ExecutionJson;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
-use super::{arguments, content, discovery, instructions, playbooks, progress, prompts, resources};
+use super::{
+    arguments, content, discovery, instructions, json, playbooks, progress, prompts, resources,
+};
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::telemetry::TraceParent;
 
@@ -155,7 +156,9 @@ impl Handler {
     /// The result as structure and as text: older clients read the text only.
     fn succeeded(&self, mut execution: Execution) -> CallToolResult {
         let blocks = content::take_blocks(&mut execution.return_value);
-        match serde_json::to_value(ExecutionJson::from(execution)) {
+        // Until the result is made, which is charged to its session then.
+        let _held = execution.held.clone();
+        match json::structured(execution) {
             Ok(value) => {
                 let mut result = self.structured(value);
                 result.content.extend(blocks);
