@@ -18,6 +18,7 @@ use super::fetch::Fetcher;
 use super::files::Files;
 use super::handles::{Handles, MAX_READ, Resource, Turn, is_file, on_file, on_stream};
 use super::meter::Meter;
+use super::network::UPLOAD_PIECE;
 use super::quota::Quota;
 use super::refusals::Refusals;
 use super::reply::{Event, Responder, Room, no_memory};
@@ -399,6 +400,12 @@ impl Run {
     }
 
     async fn stream_turn(self: Arc<Self>, turn: Turn, operation: Operation, responder: Responder) {
+        if let (Resource::Upload(_), Operation::Write { data, .. }) = (&*turn, &operation)
+            && data.len() > UPLOAD_PIECE
+        {
+            let problem = Failure::type_error("A piece of a request's body has at most 64 KiB");
+            return responder.answer(Err(problem.into()), Room::default());
+        }
         let result = on_stream(turn, operation).await;
         let room = if result.is_ok() { self.room().await } else { None };
         responder.answer(result, room.map(Room::from).unwrap_or_default());
