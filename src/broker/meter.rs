@@ -2,13 +2,12 @@
 //! can ask for in a frame of some bytes may cost the server many times what it costs the
 //! worker, and is charged to the run.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use nix::time::{ClockId, clock_gettime};
 
 /// What was used so far. Cheap to clone; all clones are one.
@@ -29,24 +28,11 @@ impl Meter {
         done
     }
 
-    /// A future whose processor time counts, on whichever threads it is polled.
-    pub(crate) fn of<T>(&self, future: impl Future<Output = T> + Send + 'static) -> Metered<T> {
-        Metered { meter: self.clone(), future: Box::pin(future) }
-    }
-}
-
-/// A future whose processor time counts.
-pub(crate) struct Metered<T> {
-    meter: Meter,
-    future: BoxFuture<'static, T>,
-}
-
-impl<T> Future for Metered<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Self { meter, future } = &mut *self;
-        meter.counts(|| future.as_mut().poll(context))
+    /// Waits for something, and counts the processor time of it, on whichever threads it
+    /// is polled.
+    pub(crate) async fn of<T>(self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|context| self.counts(|| future.as_mut().poll(context))).await
     }
 }
 
@@ -79,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn a_future_counts_at_each_of_its_steps() {
         let (meter, time) = (Meter::default(), Duration::from_millis(2));
-        let steps = meter.of(async move {
+        let steps = meter.clone().of(async move {
             for _ in 0..3 {
                 works(time);
                 tokio::task::yield_now().await;

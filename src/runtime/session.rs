@@ -65,7 +65,7 @@ pub(super) struct Session {
     outbox: Vec<u8>,
     /// For the outbox.
     unsent: Charge,
-    /// The server's work on the worker's messages.
+    /// The server's work for the run.
     meter: Meter,
     /// The program was parsed and runs.
     running: bool,
@@ -160,7 +160,7 @@ impl Session {
 
     /// Watches the run to its end.
     pub(super) async fn run(mut self) -> Ran {
-        let end = self.watch().await;
+        let end = self.meter.clone().of(self.watch()).await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
         let Done { refusals, tool_calls } = self.broker.end();
@@ -248,10 +248,6 @@ impl Session {
 
     /// Acts on what [`Worker::exchange`](crate::pool::Worker::exchange) came back with.
     fn exchanged(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
-        self.meter.clone().counts(|| self.received(frame))
-    }
-
-    fn received(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
         match self.outbox.is_empty() {
             true => self.unsent = Charge::none(),
             false => self.unsent.shrink_to(self.outbox.len()),
