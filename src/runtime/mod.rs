@@ -344,6 +344,23 @@ impl Runtime {
         &self.0.services.upstreams
     }
 
+    /// Does something that may block for whoever's runtime this is, on a thread, in a
+    /// turn of that one's.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let turn = self.0.services.threads.work().await;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    }
+
     pub(crate) fn playbooks(&self) -> &Playbooks {
         &self.0.services.playbooks
     }

@@ -248,8 +248,7 @@ impl Handler {
         work: impl FnOnce(&crate::playbooks::Playbooks) -> T + Send + 'static,
     ) -> Result<T, String> {
         let runtime = self.runtime.clone();
-        let done = tokio::task::spawn_blocking(move || work(runtime.playbooks())).await;
-        done.map_err(|error| error.to_string())
+        self.runtime.on_thread(move || work(runtime.playbooks())).await
     }
 
     fn answered(&self, result: Result<Value, String>) -> CallToolResult {
