@@ -114,6 +114,11 @@ fn was_killed(report: Option<ExitReport>) -> bool {
     report.is_none_or(|report| report.signal == Some(Signal::SIGKILL as i32))
 }
 
+/// The processor time of a run whose worker and server have used these.
+fn charged(worker: Duration, server: Duration) -> Duration {
+    worker + server.saturating_sub(worker * SERVER_FACTOR)
+}
+
 fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummary {
     ToolCallSummary { tool, calls, errors, time }
 }
@@ -385,20 +390,33 @@ impl Session {
         self.peak = self.measured();
         if self.peak.cpu > self.limits.cpu {
             self.stop(Cause::CpuLimit);
-        } else if self.peak.cpu + self.beyond() > self.limits.cpu {
+        } else if charged(self.peak.cpu, self.meter.used()) > self.limits.cpu {
             self.stop(Cause::ServerLimit);
         } else if self.peak.memory > self.limits.memory {
             self.stop(Cause::MemoryLimit);
         }
     }
 
-    /// Processor time of the server that counts as the program's.
-    fn beyond(&self) -> Duration {
-        self.meter.used().saturating_sub(self.peak.cpu * SERVER_FACTOR)
-    }
-
     fn measured(&self) -> Usage {
         let now = self.worker.usage();
         Usage { cpu: now.cpu.max(self.peak.cpu), memory: now.memory.max(self.peak.memory) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_does_is_free_up_to_a_factor_and_counts_beyond() {
+        let ms = Duration::from_millis;
+        // Programs that print, or work on many small files.
+        assert_eq!(charged(ms(1000), ms(0)), ms(1000));
+        assert_eq!(charged(ms(1000), ms(2000)), ms(1000));
+        assert_eq!(charged(ms(1000), ms(4000)), ms(1000));
+        // Frames that cost the server fifty times as much as the worker.
+        assert_eq!(charged(ms(100), ms(5000)), ms(4700));
+        // Operations that take long on the server's threads.
+        assert_eq!(charged(ms(0), ms(10)), ms(10));
     }
 }
