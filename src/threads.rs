@@ -128,9 +128,8 @@ mod tests {
         let many: Vec<_> = (0..2 * WORK / WORK_OF_A_PRINCIPAL).map(|_| server.share()).collect();
         let work = many.iter().flat_map(|one| std::iter::from_fn(|| one.try_work()));
         let work: Vec<_> = work.collect();
-        let lookups = many.iter().flat_map(|one| {
-            std::iter::from_fn(|| one.lookup().now_or_never())
-        });
+        let lookups =
+            many.iter().flat_map(|one| std::iter::from_fn(|| one.lookup().now_or_never()));
         let lookups: Vec<_> = lookups.collect();
         assert_eq!((work.len(), lookups.len()), (WORK, LOOKUPS));
         assert!(work.len() + lookups.len() < MAX_BLOCKING);
@@ -139,8 +138,7 @@ mod tests {
     #[test]
     fn work_on_files_and_names_have_turns_of_their_own() {
         let threads = Threads::of_server();
-        let _names: Vec<_> =
-            std::iter::from_fn(|| threads.lookup().now_or_never()).collect();
+        let _names: Vec<_> = std::iter::from_fn(|| threads.lookup().now_or_never()).collect();
         assert!(threads.lookup().now_or_never().is_none());
         assert!(threads.try_work().is_some());
     }

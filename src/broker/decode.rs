@@ -234,9 +234,7 @@ fn decoder(raw: Raw, encoding: Encoding, window: Window) -> Pin<Box<dyn AsyncRea
 #[cfg(test)]
 mod tests {
     use async_compression::Level;
-    use async_compression::tokio::bufread::{
-        BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder,
-    };
+    use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use async_compression::zstd::CParameter;
 
     use super::*;
@@ -270,7 +268,9 @@ mod tests {
     fn zstd(window: u32, text: &[u8]) -> impl Future<Output = Vec<u8>> {
         let parameters = [CParameter::window_log(window), CParameter::content_size_flag(false)];
         let text = text.to_owned();
-        async move { all(ZstdEncoder::with_quality_and_params(&text[..], Level::Default, &parameters)).await }
+        async move {
+            all(ZstdEncoder::with_quality_and_params(&text[..], Level::Default, &parameters)).await
+        }
     }
 
     #[tokio::test]

@@ -267,17 +267,16 @@ impl Fetcher {
 
     async fn look_up(&self, name: &str, url: &AllowedUrl) -> Result<Vec<IpAddr>, FetchError> {
         let limit = self.limits.connect_timeout;
-        let found: Vec<IpAddr> =
-            match timeout(limit, self.resolve(name, url.port())).await {
-                Ok(found) => found,
-                Err(_) => {
-                    let (url, seconds) = (shown(url.url()), limit.as_secs_f32());
-                    return Err(failed(format!(
-                        "error sending request for url ({url}): the name {name} could not be \
+        let found: Vec<IpAddr> = match timeout(limit, self.resolve(name, url.port())).await {
+            Ok(found) => found,
+            Err(_) => {
+                let (url, seconds) = (shown(url.url()), limit.as_secs_f32());
+                return Err(failed(format!(
+                    "error sending request for url ({url}): the name {name} could not be \
                          looked up within {seconds} s"
-                    )));
-                }
-            };
+                )));
+            }
+        };
         if found.is_empty() {
             let url = shown(url.url());
             return Err(failed(format!(

@@ -294,10 +294,9 @@ fn decoding_failed(error: DecodeError) -> FetchError {
         DecodeError::Memory(error) => FetchError::Limit { message: error.to_string() },
         error => match error.of_client() {
             Some(error) => receiving_failed(error),
-            None => failed(format!(
-                "error reading a body from connection: {}",
-                clip(error.to_string())
-            )),
+            None => {
+                failed(format!("error reading a body from connection: {}", clip(error.to_string())))
+            }
         },
     }
 }

@@ -75,7 +75,9 @@ async fn answer(broker: &mut Broker, to: u32) -> Result<(Answer, usize), Failure
         let event = timeout(LONG, broker.next()).await.expect("there is an answer");
         let Event::Frame { bytes, .. } = event else { continue };
         match decode(&bytes[4..]).expect("the broker sends messages") {
-            ServerMessage::Reply { id, result } if id == to => return result.map(|it| (it, before)),
+            ServerMessage::Reply { id, result } if id == to => {
+                return result.map(|it| (it, before));
+            }
             ServerMessage::Data { id, bytes, .. } if id == to => before += bytes.len(),
             _ => {}
         }
@@ -169,7 +171,8 @@ async fn an_answer_that_is_larger_than_was_charged_waits_for_its_memory() {
     let server = Server::new(8 << 20);
     let principal = server.principal();
     for number in 0..2000 {
-        std::fs::write(server.directory.0.join(format!("a file with a name {number}")), "").unwrap();
+        std::fs::write(server.directory.0.join(format!("a file with a name {number}")), "")
+            .unwrap();
     }
     let room = 16 << 10;
     let mut held = principal.memory.try_charge(principal.memory.bytes() - room).unwrap();
@@ -215,12 +218,15 @@ async fn costs_of_frames() {
         ("query", Box::new(|| Operation::Query { name: "run".into(), target: Some("sh".into()) })),
         ("stat", Box::new(|| Operation::Stat { path: "small".into(), follow: true })),
         ("readFile", Box::new(|| Operation::ReadFile { path: "small".into() })),
-        ("fetch", Box::new(|| Operation::Fetch {
-            method: "GET".into(),
-            url: "http://denied.invalid/".into(),
-            headers: vec![(vec![b'a'].into(), vec![b'b'].into()); 4096],
-            body: RequestBody::None,
-        })),
+        (
+            "fetch",
+            Box::new(|| Operation::Fetch {
+                method: "GET".into(),
+                url: "http://denied.invalid/".into(),
+                headers: vec![(vec![b'a'].into(), vec![b'b'].into()); 4096],
+                body: RequestBody::None,
+            }),
+        ),
     ];
     for (kind, operation) in kinds {
         let mut broker = run(&server.principal());

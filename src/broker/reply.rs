@@ -40,11 +40,7 @@ impl From<OwnedSemaphorePermit> for Room {
 /// What a run's broker hands to its session.
 pub(crate) enum Event {
     /// A frame for the worker; the last one for a request carries its id.
-    Frame {
-        bytes: Vec<u8>,
-        ends: Option<u32>,
-        room: Room,
-    },
+    Frame { bytes: Vec<u8>, ends: Option<u32>, room: Room },
     /// Output of a command that was started with the run's own streams.
     Output { stream: Stream, bytes: Vec<u8>, _room: Option<OwnedSemaphorePermit> },
     /// Progress of a call that the program waits for.

@@ -337,7 +337,10 @@ mod tests {
         let mut events = OutputEvents::new(receiver);
         for line in ["one", ""] {
             let event = events.next().now_or_never().flatten();
-            assert_eq!(event, Some(OutputEvent { stream: OutputStream::Stderr, line: line.into() }));
+            assert_eq!(
+                event,
+                Some(OutputEvent { stream: OutputStream::Stderr, line: line.into() })
+            );
         }
         assert!(events.next().now_or_never().is_none());
         let _ = collector.finish();

@@ -319,11 +319,7 @@ impl Session {
         match event {
             Event::Frame { bytes, room, .. } => {
                 self.unsent.merge(room.charge);
-                if self.outbox.is_empty() {
-                    self.outbox = bytes
-                } else {
-                    self.outbox.extend(bytes)
-                }
+                if self.outbox.is_empty() { self.outbox = bytes } else { self.outbox.extend(bytes) }
             }
             Event::Output { stream, bytes, .. } => {
                 if !self.collector.add(stream, &bytes) {
