@@ -29,6 +29,7 @@ mod server;
 mod snapshots;
 mod telemetry;
 mod text;
+mod threads;
 mod upstream;
 mod visible;
 mod worker;

@@ -15,16 +15,21 @@ use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use serde_bytes::ByteBuf;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
+use super::decode::{ACCEPTED, Encoding};
 use super::failure::Problem;
 pub(crate) use super::fetch_body::{FetchError, ResponseBody, Upload};
-use super::fetch_body::{MAX_CONNECTIONS, Progress, Usage, clip, failed, sending_failed, shown};
+use super::fetch_body::{
+    MAX_CONNECTIONS, Place, Progress, Usage, clip, failed, sending_failed, shown,
+};
 use crate::config::credentials::{Credentials, belongs_to_the_connection};
+use crate::memory::Account;
 use crate::policy::{AllowedAddress, AllowedUrl, Policy};
 use crate::protocol::{Failure, Response};
+use crate::threads::Threads;
 
 const USER_AGENT: &str = concat!("mcp-conductor/", env!("CARGO_PKG_VERSION"));
 
@@ -48,10 +53,12 @@ const IDLE_CONNECTIONS: usize = 4;
 /// Servers close idle connections after 5 s (Node.js) to 75 s (nginx).
 const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(15);
 
-/// Names that are looked up at the same time, each on a thread. tokio has 512 of
-/// these, which file operations need too.
+/// Names that one run looks up at the same time, each on a thread.
 const LOOKUPS_OF_A_RUN: usize = 4;
-const LOOKUPS_OF_ALL_RUNS: usize = 64;
+
+/// Bytes that an open response takes: what hyper reads ahead, a piece of the body that
+/// was not read to its end, and a gzip decoder with its window of 32 KiB.
+const RESPONSE_BYTES: usize = 128 << 10;
 
 /// Addresses of a name that are tried. The connect timeout is shared by them.
 const MAX_ADDRESSES: usize = 16;
@@ -85,6 +92,8 @@ pub(crate) struct Fetcher {
     limits: FetchLimits,
     places: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    threads: Threads,
+    account: Account,
     usage: Arc<Usage>,
     /// The one used last is last.
     origins: Mutex<Vec<(String, Arc<OnceCell<Client>>)>>,
@@ -95,6 +104,8 @@ impl Fetcher {
         policy: Arc<Policy>,
         credentials: Arc<Credentials>,
         limits: FetchLimits,
+        threads: Threads,
+        account: Account,
     ) -> Self {
         let places = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -103,6 +114,8 @@ impl Fetcher {
             limits,
             places: Arc::new(Semaphore::new(places)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_OF_A_RUN)),
+            threads,
+            account,
             usage: Arc::new(Usage::new(limits.request_bytes, limits.response_bytes)),
             origins: Mutex::default(),
         }
@@ -130,7 +143,10 @@ impl Fetcher {
         let usage = Arc::clone(&self.usage);
         let body = match has_no_body(&method, &response) {
             true => ResponseBody::empty(usage),
-            false => ResponseBody::new(response, place, usage, self.limits.idle_timeout),
+            false => {
+                let time = self.limits.idle_timeout;
+                ResponseBody::new(response, place, usage, &self.account, time)
+            }
         };
         Ok((head, body))
     }
@@ -150,6 +166,8 @@ impl Fetcher {
         // HTTP-network-or-cache fetch, as is the next one).
         if headers.contains_key(header::RANGE) {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        } else {
+            headers.entry(header::ACCEPT_ENCODING).or_insert(ACCEPTED);
         }
         if no_body && (method == Method::POST || method == Method::PUT) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -160,10 +178,13 @@ impl Fetcher {
         Ok(headers)
     }
 
-    async fn place(&self) -> Result<OwnedSemaphorePermit, FetchError> {
+    async fn place(&self) -> Result<Place, FetchError> {
         let wait = self.limits.response_timeout;
         match timeout(wait, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => match self.account.charge_within(RESPONSE_BYTES, wait).await {
+                Ok(charge) => Ok((place, charge)),
+                Err(error) => Err(FetchError::Limit { message: error.to_string() }),
+            },
             _ => Err(FetchError::Limit {
                 message: format!(
                     "{} requests of this run are still open after {} s, and no more may be at the \
@@ -246,17 +267,16 @@ impl Fetcher {
 
     async fn look_up(&self, name: &str, url: &AllowedUrl) -> Result<Vec<IpAddr>, FetchError> {
         let limit = self.limits.connect_timeout;
-        let found: Vec<IpAddr> =
-            match timeout(limit, resolve(self.lookups.clone(), name, url.port())).await {
-                Ok(found) => found,
-                Err(_) => {
-                    let (url, seconds) = (shown(url.url()), limit.as_secs_f32());
-                    return Err(failed(format!(
-                        "error sending request for url ({url}): the name {name} could not be \
+        let found: Vec<IpAddr> = match timeout(limit, self.resolve(name, url.port())).await {
+            Ok(found) => found,
+            Err(_) => {
+                let (url, seconds) = (shown(url.url()), limit.as_secs_f32());
+                return Err(failed(format!(
+                    "error sending request for url ({url}): the name {name} could not be \
                          looked up within {seconds} s"
-                    )));
-                }
-            };
+                )));
+            }
+        };
         if found.is_empty() {
             let url = shown(url.url());
             return Err(failed(format!(
@@ -266,22 +286,20 @@ impl Fetcher {
         }
         Ok(found)
     }
-}
 
-/// Looks a name up with getaddrinfo(3), which cannot be interrupted: its thread is
-/// counted until it ends, whoever still waits for it.
-async fn resolve(own: Arc<Semaphore>, name: &str, port: u16) -> Vec<IpAddr> {
-    static OF_ALL_RUNS: Semaphore = Semaphore::const_new(LOOKUPS_OF_ALL_RUNS);
-    let (Ok(own), Ok(shared)) = (own.acquire_owned().await, OF_ALL_RUNS.acquire().await) else {
-        return Vec::new();
-    };
-    let name = name.to_owned();
-    let looked_up = tokio::task::spawn_blocking(move || {
-        let _threads = (own, shared);
-        let found = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
-        found.map_or_else(|_| Vec::new(), |found| found.map(|address| address.ip()).collect())
-    });
-    looked_up.await.unwrap_or_default()
+    /// Looks a name up with getaddrinfo(3), which cannot be interrupted: its thread is
+    /// counted until it ends, whoever still waits for it.
+    async fn resolve(&self, name: &str, port: u16) -> Vec<IpAddr> {
+        let Ok(own) = Arc::clone(&self.lookups).acquire_owned().await else { return Vec::new() };
+        let turn = self.threads.lookup().await;
+        let name = name.to_owned();
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let _threads = (own, turn);
+            let found = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
+            found.map_or_else(|_| Vec::new(), |found| found.map(|address| address.ip()).collect())
+        });
+        looked_up.await.unwrap_or_default()
+    }
 }
 
 /// What a program sees of a request that did not work.
@@ -336,13 +354,18 @@ fn response_head(url: &Url, response: &reqwest::Response) -> Result<Response, Fe
              {MAX_RESPONSE_HEADER_BYTES}"
         )));
     }
+    // They are true of the body as it was sent, and not as programs see it.
+    let is_decoded = Encoding::of(headers).is_some();
+    let remains = |name: &HeaderName| {
+        !is_decoded || (name != header::CONTENT_ENCODING && name != header::CONTENT_LENGTH)
+    };
     let pair = |(name, value): (&HeaderName, &HeaderValue)| {
         (ByteBuf::from(name.as_str()), ByteBuf::from(value.as_bytes()))
     };
     Ok(Response {
         status: response.status().as_u16(),
         status_text: response.status().canonical_reason().unwrap_or_default().to_owned(),
-        headers: headers.iter().map(pair).collect(),
+        headers: headers.iter().filter(|(name, _)| remains(name)).map(pair).collect(),
         handle: 0,
     })
 }
@@ -377,6 +400,11 @@ fn connector(
         .tls_backend_preconfigured(tls)
         .dns_resolver(Allowed(addresses.iter().map(AllowedAddress::socket).collect()))
         .no_proxy()
+        // Bodies are decoded here, with a bound.
+        .no_gzip()
+        .no_deflate()
+        .no_brotli()
+        .no_zstd()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(limits.connect_timeout)
@@ -460,7 +488,8 @@ mod tests {
             response_timeout: time,
             idle_timeout: time,
         };
-        Fetcher::new(Arc::new(policy), Arc::new(credentials), limits)
+        let (threads, account) = (Threads::of_server(), Account::of_server(1 << 20));
+        Fetcher::new(Arc::new(policy), Arc::new(credentials), limits, threads, account)
     }
 
     /// Answers one request, and says what it was.

@@ -15,9 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
+use super::decode::{DecodeError, Decoded, Encoding};
 use super::fetch::FetchLimits;
 pub(super) use crate::config::environment::MAX_CONNECTIONS;
 use crate::config::environment::MAX_FETCH_SIZE;
+use crate::memory::{Account, Charge};
 use crate::policy::{AllowedUrl, Denied};
 
 /// Most bytes that one read answers, whatever the program asks for.
@@ -160,22 +162,49 @@ pub(crate) struct ResponseBody {
 
 enum State {
     Open {
-        response: Box<reqwest::Response>,
-        _place: OwnedSemaphorePermit,
+        source: Source,
+        _place: Place,
     },
     Ended,
     /// Told once, then in short.
     Failed(FetchError),
 }
 
+/// What an open response has: one of the run's places, and memory.
+pub(super) type Place = (OwnedSemaphorePermit, Charge);
+
+enum Source {
+    Plain(Box<reqwest::Response>),
+    Encoded(Box<Decoded>),
+}
+
+impl Source {
+    async fn piece(&mut self) -> Result<Option<Bytes>, FetchError> {
+        match self {
+            Self::Plain(response) => {
+                response.chunk().await.map_err(|error| receiving_failed(&error))
+            }
+            Self::Encoded(body) => body.piece().await.map_err(decoding_failed),
+        }
+    }
+}
+
 impl ResponseBody {
     pub(super) fn new(
         response: reqwest::Response,
-        place: OwnedSemaphorePermit,
+        place: Place,
         usage: Arc<Usage>,
+        account: &Account,
         idle_timeout: Duration,
     ) -> Self {
-        let state = State::Open { response: Box::new(response), _place: place };
+        let source = match Encoding::of(response.headers()) {
+            Some(encoding) => {
+                let body = Decoded::new(response, encoding, account.clone(), idle_timeout);
+                Source::Encoded(Box::new(body))
+            }
+            None => Source::Plain(Box::new(response)),
+        };
+        let state = State::Open { source, _place: place };
         Self { state, rest: Bytes::new(), usage, idle_timeout }
     }
 
@@ -186,6 +215,7 @@ impl ResponseBody {
     /// At most `max` bytes; none is the end.
     pub(crate) async fn read(&mut self, max: usize) -> Result<Vec<u8>, FetchError> {
         let max = max.clamp(1, MAX_READ);
+        self.ready().await;
         while self.rest.is_empty() && self.is_open() {
             self.receive().await;
         }
@@ -213,21 +243,38 @@ impl ResponseBody {
         matches!(self.state, State::Open { .. })
     }
 
+    /// Waits for memory that decoding takes, which is no time in which nothing comes.
+    async fn ready(&mut self) {
+        let State::Open { source: Source::Encoded(body), .. } = &mut self.state else { return };
+        let ready = match timeout(self.idle_timeout, body.begun()).await {
+            Ok(Ok(())) => body.ready().await.map_err(decoding_failed),
+            Ok(Err(error)) => Err(decoding_failed(error)),
+            Err(_) => Err(self.nothing_received()),
+        };
+        if let Err(error) = ready {
+            self.state = State::Failed(error);
+        }
+    }
+
+    fn nothing_received(&self) -> FetchError {
+        failed(format!(
+            "error reading a body from connection: nothing was received for {} s",
+            self.idle_timeout.as_secs_f32()
+        ))
+    }
+
     /// Takes the next piece into `rest`, or leaves the open state.
     async fn receive(&mut self) {
-        let State::Open { response, .. } = &mut self.state else { return };
-        let piece = timeout(self.idle_timeout, response.chunk()).await;
+        let State::Open { source, .. } = &mut self.state else { return };
+        let piece = timeout(self.idle_timeout, source.piece()).await;
         let piece = match piece {
             Ok(Ok(Some(piece))) => self.usage.receive(piece.len()).map(|()| piece),
             Ok(Ok(None)) => {
                 self.state = State::Ended;
                 return;
             }
-            Ok(Err(error)) => Err(receiving_failed(&error)),
-            Err(_) => Err(failed(format!(
-                "error reading a body from connection: nothing was received for {} s",
-                self.idle_timeout.as_secs_f32()
-            ))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.nothing_received()),
         };
         match piece {
             Ok(piece) => self.rest = piece,
@@ -240,6 +287,18 @@ fn receiving_failed(error: &reqwest::Error) -> FetchError {
     limit_within(error).unwrap_or_else(|| {
         failed(format!("error reading a body from connection: {}", cause(error)))
     })
+}
+
+fn decoding_failed(error: DecodeError) -> FetchError {
+    match error {
+        DecodeError::Memory(error) => FetchError::Limit { message: error.to_string() },
+        error => match error.of_client() {
+            Some(error) => receiving_failed(error),
+            None => {
+                failed(format!("error reading a body from connection: {}", clip(error.to_string())))
+            }
+        },
+    }
 }
 
 pub(super) fn sending_failed(
@@ -338,7 +397,10 @@ mod tests {
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
         let response = reqwest::Response::from(http::Response::new(stream));
         let usage = Arc::new(Usage::new(max, max));
-        (ResponseBody::new(response, place, usage, Duration::from_millis(20)), places)
+        let account = Account::of_server(1 << 20);
+        let place = (place, Charge::none());
+        let time = Duration::from_millis(20);
+        (ResponseBody::new(response, place, usage, &account, time), places)
     }
 
     #[tokio::test]

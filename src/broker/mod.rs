@@ -7,6 +7,7 @@
 
 mod commands;
 mod crowd;
+mod decode;
 mod directory;
 mod environment;
 mod failure;
@@ -15,6 +16,7 @@ mod fetch_body;
 mod files;
 mod handles;
 mod keeper;
+mod meter;
 mod network;
 #[cfg(test)]
 mod once;
@@ -24,6 +26,8 @@ mod open_fuzz;
 #[cfg(test)]
 mod order;
 mod place;
+#[cfg(test)]
+mod pressure;
 mod process;
 mod quota;
 mod refusals;
@@ -35,32 +39,37 @@ mod tally;
 mod tools;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use keeper::end_commands;
 pub(crate) use keeper::guard_commands;
 pub(crate) use fetch::{FetchLimits, tls_with_roots};
+pub(crate) use meter::Meter;
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;
-pub(crate) use run::MAX_WAITING_BYTES;
+pub(crate) use run::{MAX_WAITING_BYTES, run_account};
 pub(crate) use tools::{ForWhom, ToolCalls};
 
 use crate::audit::Audit;
 use crate::config::credentials::Credentials;
-use crate::memory::Account;
+use crate::memory::{Account, Charge, NoMemory};
 use crate::playbooks::Playbooks;
 use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
 use crate::sandbox::CommandLimits;
 use crate::telemetry::{ExecutionSpan, Metrics};
+use crate::threads::Threads;
 use crate::upstream::Upstreams;
-use reply::Responder;
+use reply::{ANSWER, Responder, Room, no_memory};
 use run::Run;
 
 /// What all runs of a server share.
@@ -81,6 +90,8 @@ pub(crate) struct Services {
     pub max_command_output: u64,
     /// What the server may hold for the principal whose runs these are.
     pub memory: Account,
+    /// The threads that the principal may block.
+    pub threads: Threads,
     /// The MCP servers that programs may call.
     pub upstreams: Upstreams,
     pub playbooks: Playbooks,
@@ -107,6 +118,8 @@ pub(crate) struct Broker {
     tasks: JoinSet<()>,
     waiting: HashMap<u32, Waiting>,
     waiting_bytes: usize,
+    /// Requests that there was no memory for, and what they wait for.
+    held: VecDeque<Held>,
     events: mpsc::UnboundedReceiver<Event>,
     span: ExecutionSpan,
 }
@@ -114,21 +127,31 @@ pub(crate) struct Broker {
 struct Waiting {
     task: Option<AbortHandle>,
     bytes: usize,
+    /// For the request and its answer.
+    charge: Charge,
+}
+
+struct Held {
+    id: u32,
+    operation: Operation,
+    charge: BoxFuture<'static, Result<Charge, NoMemory>>,
 }
 
 impl Broker {
     pub(crate) fn new(
         services: Arc<Services>,
+        account: Account,
         execution: u64,
         for_whom: ForWhom,
         span: ExecutionSpan,
     ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self {
-            run: Arc::new(Run::new(services, execution, for_whom, sender)),
+            run: Arc::new(Run::new(services, account, execution, for_whom, sender)),
             tasks: JoinSet::new(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
+            held: VecDeque::new(),
             events,
             span,
         }
@@ -149,17 +172,38 @@ impl Broker {
         if many || self.waiting.contains_key(&id) {
             return Err(Violation);
         }
-        let span = self.span.operation(&operation);
-        let responder = Responder::new(id, operation.name(), &self.run, span);
-        let task = self.run.clone().start(operation, responder, &mut self.tasks);
-        self.waiting.insert(id, Waiting { task, bytes });
+        self.waiting.insert(id, Waiting { task: None, bytes, charge: Charge::none() });
         self.waiting_bytes += bytes;
+        let account = &self.run.account;
+        match account.try_charge(bytes + ANSWER) {
+            Ok(charge) if self.held.is_empty() => self.start(id, operation, charge),
+            _ => {
+                let account = account.clone();
+                let charge = async move { account.charge(bytes + ANSWER).await }.boxed();
+                self.held.push_back(Held { id, operation, charge });
+            }
+        }
         Ok(())
     }
 
-    /// Whether the worker may ask for more: not while it leaves answers unread.
+    fn start(&mut self, id: u32, operation: Operation, charge: Charge) {
+        let span = self.span.operation(&operation);
+        let responder = Responder::new(id, operation.name(), &self.run, span);
+        let task = self.run.clone().start(operation, responder, &mut self.tasks);
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            (waiting.task, waiting.charge) = (task, charge);
+        }
+    }
+
+    /// Whether the worker may ask for more: not while it leaves answers unread, nor
+    /// while there is no memory for what it has asked for.
     pub(crate) fn has_room(&self) -> bool {
-        self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
+        self.held.is_empty() && self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
+    }
+
+    /// Processor time that the server uses for the run.
+    pub(crate) fn meter(&self) -> Meter {
+        self.run.meter.clone()
     }
 
     /// The program no longer waits for an answer. There is one all the same, and
@@ -173,14 +217,37 @@ impl Broker {
 
     /// What is to be sent or kept next. Waits for ever while nothing is done.
     pub(crate) async fn next(&mut self) -> Event {
-        let event = self.events.recv().await.expect("the run holds a sender");
+        let mut event = loop {
+            tokio::select! {
+                event = self.events.recv() => break event.expect("the run holds a sender"),
+                charged = first(&mut self.held), if !self.held.is_empty() => {
+                    self.charged(charged);
+                }
+            }
+        };
         if let Some((id, bytes)) = event.ends() {
             self.run.queued.fetch_sub(bytes, Ordering::Relaxed);
             if let Some(waiting) = self.waiting.remove(&id) {
                 self.waiting_bytes -= waiting.bytes;
+                if let Event::Frame { room, .. } = &mut event {
+                    room.charge.merge(waiting.charge);
+                }
             }
         }
         event
+    }
+
+    /// Starts the request that waited longest for memory, or says that there is none.
+    fn charged(&mut self, charged: Result<Charge, NoMemory>) {
+        let Some(Held { id, operation, .. }) = self.held.pop_front() else { return };
+        match charged {
+            Ok(charge) => self.start(id, operation, charge),
+            Err(error) => {
+                let span = self.span.operation(&operation);
+                let responder = Responder::new(id, operation.name(), &self.run, span);
+                responder.answer(Err(no_memory(error).into()), Room::default());
+            }
+        }
     }
 
     /// Where the program was when it was refused, as the worker says.
@@ -200,6 +267,15 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What the first of these waits for. It goes on waiting where this is dropped.
+async fn first(held: &mut VecDeque<Held>) -> Result<Charge, NoMemory> {
+    std::future::poll_fn(|context| match held.front_mut() {
+        Some(held) => held.charge.poll_unpin(context),
+        None => Poll::Pending,
+    })
+    .await
 }
 
 /// What the program is told where an effect ended without an answer.

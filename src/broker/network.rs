@@ -9,12 +9,17 @@ use tokio_util::task::AbortOnDropHandle;
 use super::failure::Problem;
 use super::fetch::{ResponseBody, Upload, fetch_problem};
 use super::handles::{PendingResponse, Resource};
+use super::reply::no_memory;
 use super::run::Run;
+use crate::memory::Charge;
 use crate::policy::{AllowedUrl, UrlError};
 use crate::protocol::{Answer, Failure, RequestBody, Response};
 
-/// Pieces of a request's body that wait to be sent, 64 KiB each.
+/// Pieces of a request's body that wait to be sent.
 const PIECES: usize = 4;
+
+/// Bytes of one of them at most. Workers cut them so.
+pub(super) const UPLOAD_PIECE: usize = 64 << 10;
 
 impl Run {
     pub(super) async fn fetch(
@@ -31,7 +36,10 @@ impl Run {
         let upload = match body {
             RequestBody::None => Upload::None,
             RequestBody::Bytes(bytes) => Upload::Bytes(bytes.into_vec()),
-            RequestBody::Stream => return self.begin_upload(method, url, headers),
+            RequestBody::Stream => {
+                let charge = self.account.charge(PIECES * UPLOAD_PIECE).await.map_err(no_memory)?;
+                return self.begin_upload(method, url, headers, charge);
+            }
         };
         let fetched = self.fetcher.fetch(url, method, &headers, upload).await;
         let (response, body) = fetched.map_err(fetch_problem)?;
@@ -44,12 +52,14 @@ impl Run {
         method: &str,
         url: AllowedUrl,
         headers: Vec<(ByteBuf, ByteBuf)>,
+        charge: Charge,
     ) -> Result<Answer, Problem> {
         let (pieces, body) = mpsc::channel(PIECES);
         let (sender, response) = oneshot::channel();
         let run = self.clone();
         let method = method.to_owned();
         let request = tokio::spawn(async move {
+            let _charge = charge;
             let fetched = run.fetcher.fetch(url, &method, &headers, Upload::Stream(body)).await;
             // Nobody waits for it any more when the run has ended.
             let _ = sender.send(fetched.map_err(fetch_problem));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpSocket;
 
-use super::{Broker, Event, ForWhom};
+use super::{Broker, Event, ForWhom, run_account};
 use crate::config::Config;
 use crate::config::fixture::Directory;
 use crate::policy::RunTools;
@@ -18,7 +18,8 @@ fn broker(grants: &str) -> (Broker, Directory) {
     let config = Config::default().with_workspace(&directory.0).with_run_args(grants);
     let services = Arc::new(services_of(&config).expect("the configuration is valid"));
     let for_whom = ForWhom { tools: RunTools::all(), caller: None };
-    (Broker::new(services, 1, for_whom, ExecutionSpan::start(None, None)), directory)
+    let account = run_account(&services.memory, 0);
+    (Broker::new(services, account, 1, for_whom, ExecutionSpan::start(None, None)), directory)
 }
 
 async fn answer(broker: &mut Broker, to: u32) -> Result<Answer, Failure> {

@@ -1,26 +1,46 @@
-//! Answers on their way to the worker.
+//! Answers on their way to the worker, and the room that each takes until then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::failure::Problem;
 use super::interrupted;
 use super::refusals::Refusals;
 use super::run::Run;
+use crate::memory::{Account, Charge, NoMemory};
 use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
 use crate::telemetry::{OperationSpan, TraceParent};
+
+/// Bytes of an answer that are charged with its request: most answers are a number.
+pub(super) const ANSWER: usize = 1 << 10;
+
+/// What an answer takes until its worker has it.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// Among what the run has on its way, given back when the session takes it.
+    _place: Option<OwnedSemaphorePermit>,
+    pub charge: Charge,
+}
+
+impl Room {
+    pub(super) fn new(place: OwnedSemaphorePermit, charge: Charge) -> Self {
+        Self { _place: Some(place), charge }
+    }
+}
+
+impl From<OwnedSemaphorePermit> for Room {
+    fn from(place: OwnedSemaphorePermit) -> Self {
+        Self::new(place, Charge::none())
+    }
+}
 
 /// What a run's broker hands to its session.
 pub(crate) enum Event {
     /// A frame for the worker; the last one for a request carries its id.
-    Frame {
-        bytes: Vec<u8>,
-        ends: Option<u32>,
-        /// Room for the next; given back when the frame was taken.
-        _room: Option<OwnedSemaphorePermit>,
-    },
+    Frame { bytes: Vec<u8>, ends: Option<u32>, room: Room },
     /// Output of a command that was started with the run's own streams.
     Output { stream: Stream, bytes: Vec<u8>, _room: Option<OwnedSemaphorePermit> },
     /// Progress of a call that the program waits for.
@@ -44,6 +64,7 @@ pub(super) struct Responder {
     events: mpsc::UnboundedSender<Event>,
     queued: Arc<AtomicUsize>,
     refusals: Arc<Refusals>,
+    account: Account,
     /// Until there is an answer.
     span: Option<OperationSpan>,
 }
@@ -51,8 +72,8 @@ pub(super) struct Responder {
 impl Responder {
     pub(super) fn new(id: u32, operation: &'static str, run: &Run, span: OperationSpan) -> Self {
         let (events, queued) = (run.events(), run.queued.clone());
-        let refusals = run.refusals.clone();
-        Self { id, operation, events, queued, refusals, span: Some(span) }
+        let (refusals, account) = (run.refusals.clone(), run.account.clone());
+        Self { id, operation, events, queued, refusals, account, span: Some(span) }
     }
 
     /// The trace that the request is part of.
@@ -61,19 +82,15 @@ impl Responder {
     }
 
     /// Sends a piece of the answer. False if nobody takes it any more.
-    pub(super) fn data(&self, bytes: Vec<u8>, left: u64, room: OwnedSemaphorePermit) -> bool {
+    pub(super) fn data(&self, bytes: Vec<u8>, left: u64, room: Room) -> bool {
         let message = ServerMessage::Data { id: self.id, left, bytes: bytes.into() };
         let frame = encode(&message);
-        let event = Event::Frame { bytes: frame, ends: None, _room: Some(room) };
+        let event = Event::Frame { bytes: frame, ends: None, room };
         self.events.send(event).is_ok()
     }
 
     /// Sends the answer, or what went wrong.
-    pub(super) fn answer(
-        mut self,
-        result: Result<Answer, Problem>,
-        room: Option<OwnedSemaphorePermit>,
-    ) {
+    pub(super) fn answer(mut self, result: Result<Answer, Problem>, room: Room) {
         let result = result.map_err(|problem| match problem {
             Problem::Failed(failure) => failure,
             Problem::Denied(denied) => {
@@ -84,7 +101,7 @@ impl Responder {
         self.send(result, room);
     }
 
-    fn send(&mut self, result: Result<Answer, Failure>, room: Option<OwnedSemaphorePermit>) {
+    fn send(&mut self, result: Result<Answer, Failure>, mut room: Room) {
         // Its end comes before the answer, after which the whole run may end.
         if let Some(span) = self.span.take() {
             match &result {
@@ -94,17 +111,75 @@ impl Responder {
             }
         }
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
-        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
-        let event = Event::Frame { bytes, ends: Some(self.id), _room: room };
-        // Nobody is there to take it when the run has ended.
-        let _ = self.events.send(event);
+        let beyond = bytes.len().saturating_sub(ANSWER);
+        room.charge.shrink_to(beyond);
+        let queue = Queue { id: self.id, events: self.events.clone(), queued: self.queued.clone() };
+        let missing = beyond.saturating_sub(room.charge.bytes());
+        match self.account.try_charge(missing) {
+            Ok(charge) => {
+                room.charge.merge(charge);
+                queue.put(bytes, room);
+            }
+            // It is there: it waits for its charge here, and its place is taken.
+            Err(_) => match Handle::try_current() {
+                Ok(event_loop) => {
+                    event_loop.spawn(queue.put_charged(bytes, room, missing, self.account.clone()));
+                }
+                Err(_) => queue.put_refusal(room),
+            },
+        }
     }
+}
+
+/// Where an answer is put for the session.
+struct Queue {
+    id: u32,
+    events: mpsc::UnboundedSender<Event>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    fn put(self, bytes: Vec<u8>, room: Room) {
+        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        // Nobody is there to take it when the run has ended.
+        let _ = self.events.send(Event::Frame { bytes, ends: Some(self.id), room });
+    }
+
+    /// Puts an answer that is larger than what was charged for it.
+    async fn put_charged(self, bytes: Vec<u8>, mut room: Room, missing: usize, account: Account) {
+        let charged = tokio::select! {
+            charged = account.charge(missing) => charged,
+            // The run has ended.
+            () = self.events.closed() => return,
+        };
+        match charged {
+            Ok(charge) => {
+                room.charge.merge(charge);
+                self.put(bytes, room);
+            }
+            Err(_) => {
+                drop(bytes);
+                self.put_refusal(room);
+            }
+        }
+    }
+
+    fn put_refusal(self, room: Room) {
+        let result = Err(no_memory(NoMemory));
+        let bytes = encode(&ServerMessage::Reply { id: self.id, result });
+        self.put(bytes, room);
+    }
+}
+
+/// What a program is told where the server cannot keep what it asked for.
+pub(super) fn no_memory(error: NoMemory) -> Failure {
+    Failure::limit(error.to_string())
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
         if self.span.is_some() {
-            self.send(Err(interrupted()), None);
+            self.send(Err(interrupted()), Room::default());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The state of one run, and what each operation does.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,19 +18,29 @@ use super::failure::Problem;
 use super::fetch::Fetcher;
 use super::files::Files;
 use super::handles::{Handles, MAX_READ, Resource, Turn, is_file, on_file, on_stream};
+use super::meter::Meter;
+use super::network::UPLOAD_PIECE;
 use super::quota::Quota;
 use super::refusals::Refusals;
-use super::reply::{Event, Responder};
+use super::reply::{Event, Responder, Room, no_memory};
 use super::tools::{ForWhom, Tools};
 use crate::config::environment::MAX_MEMORY;
+use crate::memory::Account;
 use crate::protocol::{Answer, Failure, Operation};
+use crate::threads;
 
 /// Bytes of requests that may wait in the server for one run; a worker that sends
 /// more is not read until some are done. One whole-file write in pieces has less.
 pub(crate) const MAX_WAITING_BYTES: usize = 8 << 20;
 
-/// File operations of one run at the same time: enough to keep a disk busy, few
-/// enough that 32 runs fit into tokio's 512 blocking threads.
+/// Bytes that the server keeps for one run at most: requests, answers, output and its
+/// value, with the windows of what is decompressed. Eight large answers at the same
+/// time (8 MiB is the default limit of a tool's result); a quarter of what a principal
+/// has, so that one run leaves room for others.
+const RUN_BYTES: usize = 64 << 20;
+
+/// File operations of one run at the same time, their answers included until they are
+/// taken: enough to keep a disk busy.
 const FILE_OPERATIONS: usize = 16;
 
 const TOO_MANY_PARTS: &str = "Too many arguments, variables or headers: 4096 of each are accepted";
@@ -45,8 +55,27 @@ const PIECES: usize = 8;
 /// Smallest buffer for a piece of a file: some file systems report a size of 0.
 const MIN_PIECE: usize = 4096;
 
+/// Bytes that an answer may take beyond what its request was charged.
+fn answer_of(operation: &Operation) -> usize {
+    match operation {
+        Operation::ReadFile { .. } => MAX_READ,
+        Operation::Read { max, .. } => (*max as usize).min(MAX_READ),
+        _ => 0,
+    }
+}
+
+/// The account of one run, below its principal's.
+/// `largest` is what the largest output, value and result of a tool take as texts, of
+/// which there are up to four at the same time.
+pub(crate) fn run_account(principal: &Account, largest: usize) -> Account {
+    principal.share(RUN_BYTES.max(largest.saturating_mul(4)))
+}
+
 pub(super) struct Run {
     services: Arc<Services>,
+    pub(super) account: Account,
+    /// What the server does for the run.
+    pub(super) meter: Meter,
     cwd: Mutex<PathBuf>,
     pub(super) quota: Arc<Quota>,
     pub(super) handles: Handles,
@@ -66,6 +95,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(
         services: Arc<Services>,
+        account: Account,
         execution: u64,
         for_whom: ForWhom,
         events: mpsc::UnboundedSender<Event>,
@@ -79,6 +109,8 @@ impl Run {
                 services.policy.clone(),
                 services.credentials.clone(),
                 services.fetch_limits,
+                services.threads.clone(),
+                account.clone(),
             ),
             refusals: Arc::new(Refusals::new(
                 services.audit.clone(),
@@ -88,6 +120,8 @@ impl Run {
             )),
             tools: Tools::new(for_whom, services.max_tool_calls),
             services,
+            account,
+            meter: Meter::default(),
             quota,
             events,
             queued: Arc::default(),
@@ -109,6 +143,12 @@ impl Run {
     /// Room for one more piece of data on its way to the session.
     pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         self.pieces.clone().acquire_owned().await.ok()
+    }
+
+    /// Whether more data could be on its way to the session.
+    #[cfg(test)]
+    pub(super) fn room_is_left(&self) -> bool {
+        self.pieces.available_permits() > 0
     }
 
     /// The room itself, for tasks that are not to keep the run.
@@ -144,9 +184,11 @@ impl Run {
     ) -> Option<AbortHandle> {
         use Operation as Op;
         if operation.has_too_many_parts() {
-            responder.answer(Err(Failure::type_error(TOO_MANY_PARTS).into()), None);
+            let problem = Failure::type_error(TOO_MANY_PARTS).into();
+            responder.answer(Err(problem), Room::default());
             return None;
         }
+        let meter = self.meter.clone();
         match operation {
             Op::EnvGet { .. }
             | Op::EnvSet { .. }
@@ -154,7 +196,7 @@ impl Run {
             | Op::EnvAll
             | Op::Close { .. }
             | Op::Kill { .. } => {
-                responder.answer(self.at_once(operation), None);
+                responder.answer(self.at_once(operation), Room::default());
                 None
             }
             Op::Read { handle, .. }
@@ -180,53 +222,55 @@ impl Run {
                         Some(turn) if is_file(&turn) => {
                             self.file_turn(turn, operation, responder, tasks)
                         }
-                        Some(turn) => Some(tasks.spawn(async move {
+                        Some(turn) => Some(tasks.spawn(meter.of(async move {
                             self.stream_turn(turn, operation, responder).await;
-                        })),
-                        None => Some(tasks.spawn(async move {
+                        }))),
+                        None => Some(tasks.spawn(meter.of(async move {
                             let turn = turn.await;
                             self.late_turn(turn, operation, responder).await;
-                        })),
+                        }))),
                     }
                 }
                 Err(failure) => {
-                    responder.answer(Err(failure.into()), None);
+                    responder.answer(Err(failure.into()), Room::default());
                     None
                 }
             },
             // Taken here: a worker that was told that the body is no longer wanted
             // closes it next, and is to learn why all the same.
             Op::FetchResponse { handle } => match self.handles.take_response(handle) {
-                Ok(response) => Some(tasks.spawn(async move {
-                    responder.answer(self.fetch_response(response).await, None);
-                })),
+                Ok(response) => Some(tasks.spawn(meter.of(async move {
+                    responder.answer(self.fetch_response(response).await, Room::default());
+                }))),
                 Err(failure) => {
-                    responder.answer(Err(failure.into()), None);
+                    responder.answer(Err(failure.into()), Room::default());
                     None
                 }
             },
-            Op::Fetch { .. } | Op::Spawn(_) | Op::Wait { .. } => Some(tasks.spawn(async move {
-                let result = self.in_time(operation).await;
-                responder.answer(result, None);
-            })),
+            Op::Fetch { .. } | Op::Spawn(_) | Op::Wait { .. } => {
+                Some(tasks.spawn(meter.of(async move {
+                    let result = self.in_time(operation).await;
+                    responder.answer(result, Room::default());
+                })))
+            }
             Op::CallTool { .. }
             | Op::AskServer { .. }
             | Op::Servers
             | Op::SearchTools { .. }
             | Op::ToolSchema { .. }
-            | Op::Module { .. } => Some(tasks.spawn(async move {
+            | Op::Module { .. } => Some(tasks.spawn(meter.of(async move {
                 // One after the other beyond the limit; the answer counts until the
                 // session has taken it.
                 let Some(turn) = self.tools.turn().await else { return };
                 let result = self.upstream(operation, responder.trace_parent()).await;
-                responder.answer(result, Some(turn));
-            })),
-            Op::Output(options) => Some(tasks.spawn(async move {
+                responder.answer(result, turn.into());
+            }))),
+            Op::Output(options) => Some(tasks.spawn(meter.of(async move {
                 let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
                 let result = self.output(*options).await;
                 // What it printed is kept until the session takes it.
-                responder.answer(result, Some(turn));
-            })),
+                responder.answer(result, turn.into());
+            }))),
             Op::Open { .. }
             | Op::ReadFile { .. }
             | Op::WriteFile { .. }
@@ -300,19 +344,51 @@ impl Run {
         }
     }
 
-    /// Does something on a thread that may block, now if there is a place.
+    /// Does something on a thread that may block, at once if there is all that it takes:
+    /// a place among the run's, `answer` bytes of memory, and then a thread.
     fn blocking(
         self: Arc<Self>,
+        answer: usize,
+        responder: Responder,
         tasks: &mut JoinSet<()>,
-        work: impl FnOnce(Arc<Self>, OwnedSemaphorePermit) + Send + 'static,
+        work: impl FnOnce(Arc<Self>, Responder, Room) + Send + 'static,
     ) -> Option<AbortHandle> {
-        match self.file_operations.clone().try_acquire_owned() {
-            Ok(place) => Some(tasks.spawn_blocking(move || work(self, place))),
-            Err(_) => Some(tasks.spawn(async move {
-                let Ok(place) = self.file_operations.clone().acquire_owned().await else { return };
-                let _ = tokio::task::spawn_blocking(move || work(self, place)).await;
-            })),
-        }
+        let Some((room, turn)) = self.room_now(answer) else {
+            let meter = self.meter.clone();
+            return Some(tasks.spawn(meter.of(self.blocking_later(answer, responder, work))));
+        };
+        Some(tasks.spawn_blocking(move || {
+            let _turn = turn;
+            self.meter.clone().counts(|| work(self, responder, room));
+        }))
+    }
+
+    async fn blocking_later(
+        self: Arc<Self>,
+        answer: usize,
+        responder: Responder,
+        work: impl FnOnce(Arc<Self>, Responder, Room) + Send + 'static,
+    ) {
+        let room = match self.room_for(answer).await {
+            Ok(room) => room,
+            Err(problem) => return responder.answer(Err(problem), Room::default()),
+        };
+        let run = self.clone();
+        self.on_thread(move || work(run, responder, room)).await;
+    }
+
+    fn room_now(&self, answer: usize) -> Option<(Room, threads::Turn)> {
+        let place = self.file_operations.clone().try_acquire_owned().ok()?;
+        let charge = self.account.try_charge(answer).ok()?;
+        let turn = self.services.threads.try_work()?;
+        Some((Room::new(place, charge), turn))
+    }
+
+    async fn room_for(&self, answer: usize) -> Result<Room, Problem> {
+        let place = self.file_operations.clone().acquire_owned().await;
+        let place = place.map_err(|_| super::interrupted())?;
+        let charge = self.account.charge(answer).await.map_err(no_memory)?;
+        Ok(Room::new(place, charge))
     }
 
     fn file_turn(
@@ -322,24 +398,32 @@ impl Run {
         responder: Responder,
         tasks: &mut JoinSet<()>,
     ) -> Option<AbortHandle> {
-        self.blocking(tasks, move |run, place| {
-            responder.answer(on_file(turn, operation, &run), Some(place));
+        self.blocking(answer_of(&operation), responder, tasks, move |run, responder, room| {
+            responder.answer(on_file(turn, operation, &run), room);
         })
     }
 
     async fn stream_turn(self: Arc<Self>, turn: Turn, operation: Operation, responder: Responder) {
+        if let (Resource::Upload(_), Operation::Write { data, .. }) = (&*turn, &operation)
+            && data.len() > UPLOAD_PIECE
+        {
+            let problem = Failure::type_error("A piece of a request's body has at most 64 KiB");
+            return responder.answer(Err(problem.into()), Room::default());
+        }
         let result = on_stream(turn, operation).await;
         let room = if result.is_ok() { self.room().await } else { None };
-        responder.answer(result, room);
+        responder.answer(result, room.map(Room::from).unwrap_or_default());
     }
 
     async fn late_turn(self: Arc<Self>, turn: Turn, operation: Operation, responder: Responder) {
         if !is_file(&turn) {
             return self.stream_turn(turn, operation, responder).await;
         }
-        let Ok(place) = self.file_operations.clone().acquire_owned().await else { return };
-        let work = move || responder.answer(on_file(turn, operation, &self), Some(place));
-        let _ = tokio::task::spawn_blocking(work).await;
+        let answer = answer_of(&operation);
+        let work = move |run: Arc<Self>, responder: Responder, room| {
+            responder.answer(on_file(turn, operation, &run), room);
+        };
+        self.blocking_later(answer, responder, work).await;
     }
 
     fn file_operation(
@@ -350,9 +434,10 @@ impl Run {
     ) -> Option<AbortHandle> {
         // Taken here: `Deno.chdir` behind it in the frames may overtake it on its thread.
         let cwd = self.cwd();
-        self.blocking(tasks, move |run, place| match operation {
-            Operation::ReadFile { path } => run.read_file(&path, &cwd, responder, place),
-            operation => responder.answer(run.on_paths(operation, &cwd), Some(place)),
+        let answer = answer_of(&operation);
+        self.blocking(answer, responder, tasks, move |run, responder, room| match operation {
+            Operation::ReadFile { path } => run.read_file(path, &cwd, responder, room),
+            operation => responder.answer(run.on_paths(operation, &cwd), room),
         })
     }
 
@@ -413,22 +498,37 @@ impl Run {
         }
     }
 
-    /// Sends a whole file in pieces. Blocks, also while the worker does not take
-    /// them.
-    fn read_file(&self, path: &str, cwd: &Path, responder: Responder, place: OwnedSemaphorePermit) {
-        let files = self.files(cwd);
-        let opened = files.open_whole(path).and_then(|(file, size)| {
-            if size <= self.services.max_memory {
-                Ok((file, size))
-            } else {
-                Err(self.too_large(path, size))
+    /// Sends a whole file in pieces. Blocks for the first, which is all of a small file.
+    fn read_file(self: Arc<Self>, path: String, cwd: &Path, responder: Responder, room: Room) {
+        let mut whole = match self.open_whole(path, cwd) {
+            Ok(whole) => whole,
+            Err(problem) => return responder.answer(Err(problem), room),
+        };
+        match whole.piece() {
+            Ok(Piece { bytes, is_last: true }) => {
+                responder.answer(Ok(Answer::Bytes(bytes.into())), room);
             }
-        });
-        let result = opened.and_then(|(file, size)| {
-            self.send_pieces(file, size, &responder)
-                .map_err(|error| Problem::opening(error.into(), &format!(": readfile '{path}'")))
-        });
-        responder.answer(result, Some(place));
+            Ok(piece) => {
+                let (meter, session) = (self.meter.clone(), self.events());
+                let sent = meter.of(self.send_pieces(whole, piece, responder, room));
+                Tokio::current().spawn(async move {
+                    tokio::select! {
+                        () = sent => {}
+                        // The run has ended.
+                        () = session.closed() => {}
+                    }
+                });
+            }
+            Err(error) => responder.answer(Err(whole.problem(error)), room),
+        }
+    }
+
+    fn open_whole(&self, path: String, cwd: &Path) -> Result<Whole, Problem> {
+        let (file, size) = self.files(cwd).open_whole(&path)?;
+        if size > self.services.max_memory {
+            return Err(self.too_large(&path, size));
+        }
+        Ok(Whole { file, path, size, read: 0 })
     }
 
     fn too_large(&self, path: &str, size: u64) -> Problem {
@@ -443,42 +543,101 @@ impl Run {
         .into()
     }
 
-    /// A small file is its answer; a larger one goes before it.
-    fn send_pieces(
-        &self,
-        mut file: File,
-        size: u64,
-        responder: &Responder,
-    ) -> std::io::Result<Answer> {
-        let mut total = 0;
-        loop {
-            // One byte more than is left shows the end without another piece.
-            let left = usize::try_from(size.saturating_sub(total) + 1).unwrap_or(MAX_READ);
-            let mut piece = vec![0; left.clamp(MIN_PIECE, MAX_READ)];
-            let mut filled = 0;
-            while filled < piece.len() {
-                match file.read(&mut piece[filled..])? {
-                    0 => break,
-                    read => filled += read,
-                }
+    /// Sends what is read, and reads the next piece when there is room for it: the
+    /// thread is somebody else's meanwhile.
+    async fn send_pieces(
+        self: Arc<Self>,
+        mut whole: Whole,
+        mut piece: Piece,
+        responder: Responder,
+        room: Room,
+    ) {
+        let result = loop {
+            if piece.is_last {
+                break Ok(Answer::Bytes(piece.bytes.into()));
             }
-            let is_end = filled < piece.len();
-            piece.truncate(filled);
-            total += filled as u64;
-            if is_end {
-                return Ok(Answer::Bytes(piece.into()));
-            }
-            if total > self.services.max_memory {
+            if whole.read > self.services.max_memory {
                 // It grows as fast as it is read.
-                return Err(std::io::Error::other("The file grew while it was read"));
+                break Err(whole.problem(io::Error::other("The file grew while it was read")));
             }
-            let room = Tokio::current().block_on(self.room());
-            let Some(room) = room.filter(|_| !self.quota.is_over()) else {
-                return Err(std::io::ErrorKind::Interrupted.into());
+            let next = match self.piece_room().await {
+                Ok(room) => room,
+                Err(problem) => break Err(problem),
             };
-            if !responder.data(piece, size.saturating_sub(total), room) {
-                return Err(std::io::ErrorKind::Interrupted.into());
+            if !responder.data(piece.bytes, whole.left(), next) {
+                return;
+            }
+            let read = self.on_thread(move || (whole.piece(), whole)).await;
+            (piece, whole) = match read {
+                Some((Ok(piece), whole)) => (piece, whole),
+                Some((Err(error), whole)) => break Err(whole.problem(error)),
+                None => break Err(super::interrupted().into()),
+            };
+        };
+        responder.answer(result, room);
+    }
+
+    /// Room for one more piece on its way to the worker.
+    async fn piece_room(&self) -> Result<Room, Problem> {
+        let place = self.room().await.ok_or_else(super::interrupted)?;
+        let charge = self.account.charge(MAX_READ).await.map_err(no_memory)?;
+        Ok(Room::new(place, charge))
+    }
+
+    /// Does one bounded step on a thread that may block, and takes its turn for that.
+    /// Nothing if the run has ended.
+    pub(super) async fn on_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        step: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = self.services.threads.work().await;
+        let run = self.clone();
+        let step = move || {
+            let _turn = turn;
+            (!run.quota.is_over()).then(|| run.meter.counts(step))
+        };
+        tokio::task::spawn_blocking(step).await.ok().flatten()
+    }
+}
+
+/// A file that is read from its beginning to its end.
+struct Whole {
+    file: File,
+    path: String,
+    /// When it was opened.
+    size: u64,
+    read: u64,
+}
+
+struct Piece {
+    bytes: Vec<u8>,
+    is_last: bool,
+}
+
+impl Whole {
+    fn left(&self) -> u64 {
+        self.size.saturating_sub(self.read)
+    }
+
+    /// Reads on, [`MAX_READ`] bytes at most. Blocks.
+    fn piece(&mut self) -> io::Result<Piece> {
+        // One byte more than is left shows the end without another piece.
+        let left = usize::try_from(self.left() + 1).unwrap_or(MAX_READ);
+        let mut bytes = vec![0; left.clamp(MIN_PIECE, MAX_READ)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read(&mut bytes[filled..])? {
+                0 => break,
+                read => filled += read,
             }
         }
+        let is_last = filled < bytes.len();
+        bytes.truncate(filled);
+        self.read += filled as u64;
+        Ok(Piece { bytes, is_last })
+    }
+
+    fn problem(&self, error: io::Error) -> Problem {
+        Problem::opening(error.into(), &format!(": readfile '{}'", self.path))
     }
 }

@@ -181,17 +181,13 @@ impl Run {
                 // take long.
                 let searching = move || {
                     let _place = place;
-                    if run.quota.is_over() {
-                        return text(&Value::Null);
-                    }
                     let upstreams = &run.services().upstreams;
                     let go_on = || !run.quota.is_over();
                     let found = upstreams.search(&run.tools.for_whom.tools, &query, limit, &go_on);
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
                     text(&tools.collect::<Vec<_>>().into())
                 };
-                let found = tokio::task::spawn_blocking(searching).await;
-                Ok(found.map_err(|_| super::interrupted())?)
+                Ok(self.on_thread(searching).await.ok_or_else(super::interrupted)?)
             }
             Operation::ToolSchema { name } => {
                 upstreams.settled().await;
@@ -273,8 +269,7 @@ impl Run {
             let _place = place;
             run.services().playbooks.code(&name)
         };
-        let read = tokio::task::spawn_blocking(reading).await;
-        let read = read.map_err(|_| super::interrupted())?;
+        let read = self.on_thread(reading).await.ok_or_else(super::interrupted)?;
         Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
     }
 }

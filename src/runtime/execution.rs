@@ -1,8 +1,11 @@
 //! The result of a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::memory::Charge;
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,25 @@ pub struct Execution {
     pub truncated: Option<Truncated>,
     /// Calls of tools of other servers, in the order of the first of each tool.
     pub tool_calls: Vec<ToolCallSummary>,
+    /// What it takes in the server's memory.
+    pub(crate) held: Held,
+}
+
+/// Memory that is charged for a result until the last copy of it is gone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held")] Arc<[Charge]>);
+
+impl Held {
+    pub(super) fn new(charges: impl Into<Arc<[Charge]>>) -> Self {
+        Self(charges.into())
+    }
+}
+
+/// What a result is does not depend on it.
+impl PartialEq for Held {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// All calls that a run made of one tool.

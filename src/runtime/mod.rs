@@ -27,7 +27,7 @@ pub use execution::{
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
-use crate::broker::{Broker, Services};
+use crate::broker::{Broker, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
@@ -37,6 +37,7 @@ use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
+use output::Printed;
 use process::Process;
 pub(crate) use queue::Executions;
 use queue::{Place, Queue, Share};
@@ -183,6 +184,7 @@ impl Runtime {
         common.audit = common.audit.of_client(name.clone());
         // Half of it, so that one principal leaves another half.
         common.memory = common.memory.share(SERVER_BYTES / 2);
+        common.threads = common.threads.share();
         let services = services::services(&config, &common, tools.clone())?;
         let share = services::share(&shared.queue, &config);
         Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))
@@ -225,13 +227,13 @@ impl Runtime {
         let (sender, receiver) = mpsc::unbounded_channel();
         let runtime = self.clone();
         let execution = async move { runtime.run(request, Some(sender)).await };
-        (execution.boxed(), OutputEvents(receiver))
+        (execution.boxed(), OutputEvents::new(receiver))
     }
 
     async fn run(
         &self,
         request: ExecuteRequest,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Result<Execution, ExecuteError> {
         let parent = request.trace_parent();
         let mut observed = Observed::start(&self.0.shared.common.metrics, self.principal(), parent);
@@ -245,7 +247,7 @@ impl Runtime {
     async fn run_observed(
         &self,
         request: ExecuteRequest,
-        mut events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        mut events: Option<mpsc::UnboundedSender<Printed>>,
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
@@ -278,7 +280,10 @@ impl Runtime {
                     return Err(error);
                 }
             };
-            let broker = Broker::new(services.clone(), number, for_whom.clone(), observed.span());
+            let account = run_account(&services.memory, inner.largest());
+            let (whom, span) = (for_whom.clone(), observed.span());
+            let broker = Broker::new(services.clone(), account.clone(), number, whom, span);
+            let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
                 Ran::ToItsEnd { execution, usage, refusals } => {
@@ -342,6 +347,23 @@ impl Runtime {
     /// What the server may hold for whoever's runs these are.
     pub(crate) fn memory(&self) -> &Account {
         &self.0.services.memory
+    }
+
+    /// Does something that may block for whoever's runtime this is, on a thread, in a
+    /// turn of that one's.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let turn = self.0.services.threads.work().await;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
     }
 
     pub(crate) fn playbooks(&self) -> &Playbooks {
@@ -429,6 +451,12 @@ impl Inner {
         let globals = services::globals(&config, &services);
         let services = Arc::new(services);
         Arc::new(Self { config, shared, services, globals, principal, tools, share })
+    }
+
+    /// Bytes of what a run can have that an administrator may have made larger.
+    fn largest(&self) -> usize {
+        let all = self.config.max_output() + u64::from(self.config.max_return_size());
+        usize::try_from(all + self.config.max_tool_result()).unwrap_or(usize::MAX)
     }
 
     /// A worker that has been sent the program. Whoever gives up waiting for it does not

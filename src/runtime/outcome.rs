@@ -6,13 +6,14 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::execution::{
-    ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+    ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status, ToolCallSummary, Truncated,
 };
-use super::output::Collector;
+use super::output::{Collector, Cut};
 use crate::config::environment::{
     MAX_CPU_TIME, MAX_MEMORY, MAX_OUTPUT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE, MAX_TIMEOUT,
 };
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::memory::{Charge, NoMemory};
 use crate::protocol::{ExitReport, Limit, Outcome, ProgramError, ProgramErrorKind};
 use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
 
@@ -48,8 +49,12 @@ pub(super) enum Cause {
     /// The server stopped it.
     Timeout,
     CpuLimit,
+    /// What the server did for it counts as well.
+    ServerLimit,
     MemoryLimit,
     OutputLimit,
+    /// The program came to its end, and the server cannot keep its value.
+    NoMemory(NoMemory),
     /// As above, with the place where the program was.
     Stopped(Box<Cause>, String),
     /// The worker's process ended by itself.
@@ -66,6 +71,32 @@ impl Cause {
             _ => self,
         }
     }
+
+    /// Bytes that the value takes, as a tree and as texts.
+    pub(super) fn value_bytes(&self) -> usize {
+        match self {
+            Self::Outcome(outcome) => match &**outcome {
+                Outcome::Value(json) => value_bytes(json),
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes of a value in a tree: serde_json's is 72 with ordered members, and a list has
+/// up to twice the places that it needs.
+const NODE_BYTES: usize = 144;
+
+/// Copies of a value's text at the same time: the worker's, what is in strings of the
+/// tree, and the text of the result.
+const VALUE_COPIES: usize = 3;
+
+/// What a text takes when it is parsed, at most: each value stands before or after one
+/// of these characters, and each member of an object has two.
+fn value_bytes(json: &str) -> usize {
+    let nodes = json.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+    json.len() * VALUE_COPIES + (nodes + 1) * NODE_BYTES
 }
 
 /// The result of a run.
@@ -74,19 +105,30 @@ pub(super) fn execution(
     report: Option<ExitReport>,
     limits: &Limits,
     collector: Collector,
+    value: Charge,
     execution_time: Duration,
     tool_calls: Vec<ToolCallSummary>,
 ) -> Execution {
-    let truncated = collector
-        .is_truncated()
-        .then(|| Truncated { output: format!("after {} bytes ({MAX_OUTPUT})", limits.output) });
+    let truncated = collector.cut().map(|cut| Truncated { output: cut_text(cut, limits) });
     let result = result(cause, report, limits);
     let (status, return_value, error) = match result {
         Ok(value) => (Status::Success, value, None),
         Err(error) => (Status::Error, Value::Null, Some(error)),
     };
-    let output = collector.finish();
-    Execution { status, output, return_value, execution_time, error, truncated, tool_calls }
+    let (output, printed) = collector.finish();
+    let held = Held::new([value, printed]);
+    Execution { status, output, return_value, execution_time, error, truncated, tool_calls, held }
+}
+
+fn cut_text(cut: Cut, limits: &Limits) -> String {
+    match cut {
+        Cut::Bytes => format!("after {} bytes ({MAX_OUTPUT})", limits.output),
+        Cut::Lines(lines) => format!(
+            "after {lines} lines, as many as {} bytes have of 8 bytes each ({MAX_OUTPUT})",
+            limits.output
+        ),
+        Cut::Memory(bytes) => format!("after {bytes} bytes: {NoMemory}"),
+    }
 }
 
 fn result(
@@ -98,6 +140,8 @@ fn result(
         Cause::Outcome(outcome) => worker_outcome(*outcome, limits),
         Cause::Timeout => Err(timeout(limits)),
         Cause::CpuLimit => Err(cpu(limits)),
+        Cause::ServerLimit => Err(server(limits)),
+        Cause::NoMemory(error) => Err(simple(ErrorKind::Value, "ValueLimitError", no_room(error))),
         Cause::MemoryLimit => Err(memory(limits)),
         Cause::OutputLimit => Err(output(limits)),
         Cause::Stopped(cause, stack) => {
@@ -194,6 +238,23 @@ fn cpu(limits: &Limits) -> ExecutionError {
              split the work over several runs"
         ),
     )
+}
+
+fn server(limits: &Limits) -> ExecutionError {
+    let limit = limits.cpu.as_millis();
+    simple(
+        ErrorKind::Cpu,
+        "CpuLimitError",
+        format!(
+            "CPU time limit exceeded: {limit} ms, with what the server did for the program \
+             ({MAX_CPU_TIME}). Ask for less of what is large or slow, or split the work over \
+             several runs"
+        ),
+    )
+}
+
+fn no_room(error: NoMemory) -> String {
+    format!("The return value cannot be kept. {error}")
 }
 
 fn memory(limits: &Limits) -> ExecutionError {

@@ -24,6 +24,7 @@ use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 use crate::upstream::Upstreams;
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
@@ -60,6 +61,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         metrics: Arc::new(Metrics::new()),
         own_address: Arc::default(),
         memory: Account::of_server(SERVER_BYTES),
+        threads: Threads::of_server(),
     })
 }
 
@@ -147,6 +149,7 @@ pub(super) fn services(
         max_command_output: config.max_command_output(),
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
+        threads: common.threads.clone(),
         upstreams,
         playbooks,
         without_landlock: config.unsafe_run_without_landlock(),

@@ -9,11 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Limits};
-use super::output::{Collector, OutputEvent};
+use super::output::{Collector, Printed};
 use super::process::Process;
 use super::queue::{Place, Way};
-use crate::broker::{Broker, Done, Event, ToolCalls};
+use crate::broker::{Broker, Done, Event, Meter, ToolCalls};
 use crate::config::Config;
+use crate::memory::{Account, Charge};
 use crate::pool::{ReceiveError, Usage};
 use crate::protocol::{
     ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
@@ -33,6 +34,11 @@ const STOP_TURN: Duration = Duration::from_millis(25);
 
 /// From the request to stop to SIGKILL on a machine that has no time for the worker.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of the worker's own processor time the server spends on it without a word:
+/// the smallest operations on files cost the server up to twice as much as the worker.
+/// What is beyond counts as if the program had used it.
+const SERVER_FACTOR: u32 = 4;
 
 /// Frames that are looked through for an outcome when the time is over: what a socket
 /// holds (212,992 bytes, net.core.wmem_default) is about as many lines of output.
@@ -56,8 +62,13 @@ pub(super) struct Session {
     started: Instant,
     deadline: Instant,
     collector: Collector,
+    account: Account,
     /// Answers on their way to the worker.
     outbox: Vec<u8>,
+    /// For the outbox.
+    unsent: Charge,
+    /// The server's work for the run.
+    meter: Meter,
     /// The program was parsed and runs.
     running: bool,
     /// The worker broke the protocol and was killed for it.
@@ -97,12 +108,17 @@ pub(super) enum Ran {
     /// or with its zygote. Another worker can take it.
     NotAtAll {
         place: Place,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
     },
 }
 
 fn was_killed(report: Option<ExitReport>) -> bool {
     report.is_none_or(|report| report.signal == Some(Signal::SIGKILL as i32))
+}
+
+/// The processor time of a run whose worker and server have used these.
+fn charged(worker: Duration, server: Duration) -> Duration {
+    worker + server.saturating_sub(worker * SERVER_FACTOR)
 }
 
 fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummary {
@@ -112,21 +128,24 @@ fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummar
 impl Session {
     pub(super) fn new(
         worker: Process,
-        broker: Broker,
+        (broker, account): (Broker, Account),
         config: &Config,
         timeout: Duration,
         way: Option<Way>,
-        events: Option<mpsc::UnboundedSender<OutputEvent>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Self {
         let started = Instant::now();
         let mut session = Self {
             worker,
+            meter: broker.meter(),
             broker,
             limits: Limits::new(config, timeout),
             started,
             deadline: started + timeout,
-            collector: Collector::new(config.max_output(), events),
+            collector: Collector::new(config.max_output(), account.clone(), events),
+            account,
             outbox: Vec::new(),
+            unsent: Charge::none(),
             running: false,
             violated: false,
             gone: false,
@@ -148,7 +167,7 @@ impl Session {
 
     /// Watches the run to its end.
     pub(super) async fn run(mut self) -> Ran {
-        let end = self.watch().await;
+        let end = self.meter.clone().of(self.watch()).await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
         let Done { refusals, tool_calls } = self.broker.end();
@@ -183,11 +202,16 @@ impl Session {
         if let Some(report) = report {
             self.peak.cpu = report.cpu();
         }
+        let (cause, value) = match self.account.charge(cause.value_bytes()).await {
+            Ok(charge) => (cause, charge),
+            Err(error) => (Cause::NoMemory(error), Charge::none()),
+        };
         let execution = outcome::execution(
             cause,
             report,
             &self.limits,
             self.collector,
+            value,
             execution_time,
             tool_calls,
         );
@@ -201,7 +225,7 @@ impl Session {
             // A worker that sends without end must not keep this thread to itself.
             tokio::task::consume_budget().await;
             // What a worker that is to stop says last is heard in any case.
-            let receive = self.gone || self.stopping.is_some() || self.broker.has_room();
+            let receive = self.stopping.is_some() || self.may_receive();
             let next = self.stopping.as_ref().map_or(self.deadline, |stopping| stopping.kill_at);
             tokio::select! {
                 frame = self.worker.exchange(&mut self.outbox, receive) => {
@@ -212,6 +236,7 @@ impl Session {
                 event = self.broker.next(), if self.outbox.len() < MAX_OUTBOX => {
                     self.act_on(event);
                 }
+                () = self.collector.settle() => {}
                 () = sleep_until(next) => {
                     if let Some(end) = self.time_is_over() {
                         return end;
@@ -225,8 +250,18 @@ impl Session {
         }
     }
 
+    /// Whether more is read: not while the worker leaves answers unread, nor while the
+    /// server has no memory for what it has said.
+    fn may_receive(&self) -> bool {
+        self.gone || (self.broker.has_room() && self.collector.has_room())
+    }
+
     /// Acts on what [`Worker::exchange`](crate::pool::Worker::exchange) came back with.
     fn exchanged(&mut self, frame: Result<Option<Vec<u8>>, ReceiveError>) -> Option<End> {
+        match self.outbox.is_empty() {
+            true => self.unsent = Charge::none(),
+            false => self.unsent.shrink_to(self.outbox.len()),
+        }
         let frame = match frame {
             Ok(Some(frame)) => Some(frame),
             Ok(None) => return None,
@@ -287,12 +322,9 @@ impl Session {
     /// Sends an answer on its way, or keeps what a command printed.
     fn act_on(&mut self, event: Event) {
         match event {
-            Event::Frame { bytes, .. } => {
-                if self.outbox.is_empty() {
-                    self.outbox = bytes
-                } else {
-                    self.outbox.extend(bytes)
-                }
+            Event::Frame { bytes, room, .. } => {
+                self.unsent.merge(room.charge);
+                if self.outbox.is_empty() { self.outbox = bytes } else { self.outbox.extend(bytes) }
             }
             Event::Output { stream, bytes, .. } => {
                 if !self.collector.add(stream, &bytes) {
@@ -332,8 +364,8 @@ impl Session {
     /// The end that a worker has sent already: a server that had no time itself cannot
     /// tell whether it came in time.
     fn said_already(&mut self) -> Option<End> {
-        let receive = self.gone || self.broker.has_room();
         for _ in 0..LAST_FRAMES {
+            let receive = self.may_receive();
             let frame = self.worker.exchange(&mut self.outbox, receive).now_or_never()?;
             if let Some(end) = self.exchanged(frame) {
                 return Some(end);
@@ -362,6 +394,8 @@ impl Session {
         }
         if self.peak.cpu > self.limits.cpu {
             self.stop(Cause::CpuLimit);
+        } else if charged(self.peak.cpu, self.meter.used()) > self.limits.cpu {
+            self.stop(Cause::ServerLimit);
         } else if self.peak.memory > self.limits.memory {
             self.stop(Cause::MemoryLimit);
         }
@@ -370,5 +404,23 @@ impl Session {
     fn measured(&self) -> Usage {
         let now = self.worker.usage();
         Usage { cpu: now.cpu.max(self.peak.cpu), memory: now.memory.max(self.peak.memory) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_does_is_free_up_to_a_factor_and_counts_beyond() {
+        let ms = Duration::from_millis;
+        // Programs that print, or work on many small files.
+        assert_eq!(charged(ms(1000), ms(0)), ms(1000));
+        assert_eq!(charged(ms(1000), ms(2000)), ms(1000));
+        assert_eq!(charged(ms(1000), ms(4000)), ms(1000));
+        // Frames that cost the server fifty times as much as the worker.
+        assert_eq!(charged(ms(100), ms(5000)), ms(4700));
+        // Operations that take long on the server's threads.
+        assert_eq!(charged(ms(0), ms(10)), ms(10));
     }
 }

@@ -9,6 +9,7 @@ use crate::memory::Account;
 use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 
 /// What is written of all runs, and where the server is.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub(super) struct Common {
     pub own_address: OwnAddress,
     /// What the server may hold for everybody.
     pub memory: Account,
+    /// The threads that programs of everybody may block.
+    pub threads: Threads,
 }
 
 pub(super) struct Shared {

@@ -22,11 +22,12 @@ use serde_json::Value;
 
 use super::caller::{Client, PeerCaller};
 use super::held::{Held, bytes_of};
-use super::json::ExecutionJson;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
-use super::{arguments, content, discovery, instructions, playbooks, progress, prompts, resources};
+use super::{
+    arguments, content, discovery, instructions, json, playbooks, progress, prompts, resources,
+};
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::telemetry::TraceParent;
 
@@ -164,7 +165,9 @@ impl Handler {
     /// The result as structure and as text: older clients read the text only.
     fn succeeded(&self, mut execution: Execution) -> CallToolResult {
         let blocks = content::take_blocks(&mut execution.return_value);
-        match serde_json::to_value(ExecutionJson::from(execution)) {
+        // Until the result is made, which is charged to its session then.
+        let _held = execution.held.clone();
+        match json::structured(execution) {
             Ok(value) => {
                 let mut result = self.structured(value);
                 result.content.extend(blocks);
@@ -255,8 +258,7 @@ impl Handler {
         work: impl FnOnce(&crate::playbooks::Playbooks) -> T + Send + 'static,
     ) -> Result<T, String> {
         let runtime = self.runtime.clone();
-        let done = tokio::task::spawn_blocking(move || work(runtime.playbooks())).await;
-        done.map_err(|error| error.to_string())
+        self.runtime.on_thread(move || work(runtime.playbooks())).await
     }
 
     fn answered(&self, result: Result<Value, String>) -> CallToolResult {

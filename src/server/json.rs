@@ -85,6 +85,17 @@ struct TruncatedJson {
     output: String,
 }
 
+/// An execution as a tree, whose lines and value are the execution's own: a copy of
+/// them may be some MiB.
+pub(super) fn structured(mut execution: Execution) -> serde_json::Result<Value> {
+    let output = std::mem::take(&mut execution.output);
+    let return_value = execution.return_value.take();
+    let mut tree = serde_json::to_value(ExecutionJson::from(execution))?;
+    tree["output"] = output.into_iter().map(Value::String).collect();
+    tree["returnValue"] = return_value;
+    Ok(tree)
+}
+
 impl From<Execution> for ExecutionJson {
     fn from(execution: Execution) -> Self {
         let (error, error_type, error_detail) = match execution.error {

@@ -1,6 +1,12 @@
-//! MCP over standard input and output: one JSON-RPC message a line.
+//! MCP over standard input and output: one JSON-RPC message a line. Both have threads
+//! of their own, which nobody else's work can take: they wait in the kernel, and what
+//! looks through a long message does not hold the event loop up.
 
+use std::io::{self, Read, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,9 +15,9 @@ use rmcp::service::QuitReason;
 use thiserror::Error;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
-    duplex,
+    ReadBuf, duplex,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::ReturnMode;
 use super::envelope::{INVALID_REQUEST, answer, read};
@@ -37,6 +43,9 @@ pub enum ServeError {
     /// Signal handlers could not be installed.
     #[error("signals: {0}")]
     Signals(std::io::Error),
+    /// There is no thread for standard input or output.
+    #[error("standard input and output: {0}")]
+    Threads(std::io::Error),
     /// The client's first messages were not those of MCP.
     #[error("{0}")]
     Handshake(String),
@@ -65,8 +74,10 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
     let (input, to_service) = duplex(PIPE_BYTES);
     let (from_service, output) = duplex(PIPE_BYTES);
     let (answers, answered) = mpsc::channel(16);
-    tokio::spawn(read_lines(tokio::io::stdin(), to_service, answers));
-    let writer = tokio::spawn(write_all(from_service, answered, tokio::io::stdout()));
+    let reading = read_lines(Blocking(io::stdin()), to_service, answers);
+    let _reader = on_a_thread("stdin", reading).map_err(ServeError::Threads)?;
+    let writing = write_all(from_service, answered, Blocking(io::stdout()));
+    let writer = on_a_thread("stdout", writing).map_err(ServeError::Threads)?;
 
     let service = tokio::select! {
         service = handler.serve((input, output)) => match service {
@@ -100,6 +111,62 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
             Err(ServeError::Service(error.to_string()))
         }
         Ok(_) => Ok(()),
+    }
+}
+
+/// Does something on a thread of its own, and says when it is done. The thread does not
+/// keep the process: a read of standard input may never return.
+fn on_a_thread(
+    name: &str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (done, is_done) = oneshot::channel();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        futures::executor::block_on(work);
+        let _ = done.send(());
+    })?;
+    Ok(is_done)
+}
+
+/// A stream whose reads and writes block, for a thread that has nothing else to do.
+struct Blocking<T>(T);
+
+impl<T: Read + Unpin> AsyncRead for Blocking<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = uninterrupted(|| self.0.read(buffer.initialize_unfilled()))?;
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Write + Unpin> AsyncWrite for Blocking<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(uninterrupted(|| self.0.write(bytes)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(uninterrupted(|| self.0.flush()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
@@ -219,6 +286,38 @@ async fn write(output: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_reads_for_ever_keeps_nobody_and_one_that_ends_says_so() {
+        let (never, _writer) = io::pipe().unwrap();
+        let (service, to_service) = duplex(PIPE_BYTES);
+        let (answers, _answered) = mpsc::channel(16);
+        let mut reads =
+            on_a_thread("reads", read_lines(Blocking(never), to_service, answers)).unwrap();
+        assert!(reads.try_recv().is_err());
+        drop(service);
+        let (service, to_service) = duplex(PIPE_BYTES);
+        let (answers, _answered) = mpsc::channel(16);
+        let ends = on_a_thread("ends", read_lines(Blocking(io::empty()), to_service, answers));
+        futures::executor::block_on(ends.unwrap()).unwrap();
+        drop(service);
+    }
+
+    #[test]
+    fn lines_come_through_threads_as_they_were() {
+        let (service, output) = duplex(PIPE_BYTES);
+        let (reader, writer) = io::pipe().unwrap();
+        let (answers, answered) = mpsc::channel(16);
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\"}}\n", "m".repeat(1 << 20));
+        let input = io::Cursor::new(line.clone().into_bytes());
+        let _reads = on_a_thread("reads", read_lines(Blocking(input), service, answers)).unwrap();
+        let writes = write_all(output, answered, Blocking(writer));
+        let writes = on_a_thread("writes", writes).unwrap();
+        let mut found = String::new();
+        (&reader).read_to_string(&mut found).unwrap();
+        assert!(found == line, "{} bytes", found.len());
+        futures::executor::block_on(writes).unwrap();
+    }
 
     async fn lines_through(input: &'static [u8]) -> (String, Vec<String>) {
         let (mut service, to_service) = duplex(PIPE_BYTES);

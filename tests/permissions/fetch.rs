@@ -26,6 +26,34 @@ pub const ECHO: &str = r#"
     const echo = async (path: string, init?: any) => parts(await (await fetch(u + path, init)).text());
 "#;
 
+/// RFC 9659, and RFC 7932 without what is no part of it.
+#[test]
+fn a_body_may_have_the_windows_of_http_and_no_larger_ones() {
+    host().gives(
+        &format!(
+            r#"{ECHO}
+        const body = (path: string) => t(async () => await (await fetch(u + path)).text());
+        const head = (await fetch(u + "/zstd?window=20")).headers;
+        return [
+          await body("/zstd?window=20"), await body("/zstd?window=23"), await body("/brotli"),
+          head.get("content-encoding"), head.get("content-length"),
+          (await body("/zstd?window=24")).includes("16 MiB"), await body("/zstd?window=31"),
+          (await body("/large-brotli")).includes("a large window"),
+        ];"#
+        ),
+        r#"[
+            "unpacked",
+            "unpacked",
+            "",
+            null,
+            null,
+            true,
+            "TypeError: error reading a body from connection: its compression needs a window of 2048 MiB, more than the 8 MiB of zstd or 16 MiB of Brotli in HTTP",
+            true
+        ]"#,
+    );
+}
+
 #[test]
 fn a_response_has_its_parts() {
     host().gives(

@@ -202,6 +202,13 @@ fn serve(stream: &TcpStream, name: &str, next: &Next) -> io::Result<()> {
         }
         "/gzip" => answer(stream, "200 OK", "content-encoding: gzip\r\n", &gzip(b"unpacked")),
         "/gzipbomb" => gzip_bomb(stream),
+        "/zstd" => {
+            let window = request.parameter("window").and_then(|log| log.parse().ok());
+            answer(stream, "200 OK", "content-encoding: zstd\r\n", &zstd(window.unwrap_or(20)))
+        }
+        // Nothing, with a window of 16 MiB and with a "large window" of as much.
+        "/brotli" => answer(stream, "200 OK", "content-encoding: br\r\n", &[0x3f]),
+        "/large-brotli" => answer(stream, "200 OK", "content-encoding: br\r\n", &[0x11, 0xd8]),
         "/chunks" => chunks(stream, next),
         "/next" => {
             next.requests.send(()).map_err(io::Error::other)?;
@@ -243,6 +250,14 @@ fn redirect(stream: &TcpStream, code: &str, to: &str) -> io::Result<()> {
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes it")
+}
+
+/// `unpacked`, in a frame with a window of so many bits (RFC 8878, section 3.1.1).
+fn zstd(window: u8) -> Vec<u8> {
+    let text = b"unpacked";
+    let magic_and_descriptor = [0x28, 0xb5, 0x2f, 0xfd, 0];
+    let last_raw_block = [(text.len() as u8) << 3 | 1, 0, 0];
+    [&magic_and_descriptor[..], &[(window - 10) << 3], &last_raw_block, text].concat()
 }
 
 /// 1 GiB of zeros in about 5 MB.

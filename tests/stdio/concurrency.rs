@@ -30,6 +30,34 @@ fn a_quick_call_does_not_wait_for_a_busy_one() {
     server.notify("notifications/cancelled", json!({ "requestId": busy }));
 }
 
+/// More than there are threads for, if each of their reads had one.
+#[test]
+fn programs_that_do_not_take_their_answers_hold_nobody_up() {
+    const PROGRAMS: usize = 34;
+    let many = [("MCP_CONDUCTOR_MAX_CONCURRENT", "40"), ("MCP_CONDUCTOR_MAX_QUEUE", "40")];
+    let mut server = Server::ready(&many);
+    let directory = format!("unread-{}", std::process::id());
+    let written = server.run(&format!(
+        "Deno.mkdirSync('{directory}'); Deno.writeFileSync('{directory}/file', new Uint8Array(8e6))"
+    ));
+    assert_eq!(written["status"], "success", "{written}");
+    for number in 0..PROGRAMS {
+        let code = format!(
+            "for (let i = 0; i < 16; i++) Deno.readFile('{directory}/file').catch(() => {{}});
+            Deno.writeTextFileSync('{directory}/{number}', '');
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200_000);"
+        );
+        server.start_call(TOOL, json!({ "deno_code": code, "timeout": 200_000 }));
+    }
+    let asleep = format!("[...Deno.readDirSync('{directory}')].length - 1");
+    while server.run(&asleep)["returnValue"] != PROGRAMS {}
+    assert_eq!(server.run("40 + 2"), value(json!(42)));
+    let read = format!("Deno.readFileSync('{directory}/file').length");
+    assert_eq!(server.run(&read), value(json!(8_000_000)));
+    assert_eq!(server.other_answers().len(), 0, "they still sleep");
+    server.run(&format!("Deno.removeSync('{directory}', {{ recursive: true }})"));
+}
+
 #[test]
 fn the_queue_ends_and_says_so_at_once() {
     let one = [("MCP_CONDUCTOR_MAX_CONCURRENT", "1"), ("MCP_CONDUCTOR_MAX_QUEUE", "1")];
