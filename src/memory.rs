@@ -66,6 +66,7 @@ impl Account {
     }
 
     /// What is charged to it at the moment, in bytes.
+    #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
         let free = self.line[0].available_permits() * UNIT;
         self.bytes.next_multiple_of(UNIT).saturating_sub(free)
