@@ -171,3 +171,67 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Counted<T> {
         self.transport.close()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::memory::Account;
+    use crate::server::held::Answers;
+
+    /// What a request of 10 KiB has, and the account that it has it of.
+    fn held_of_ten() -> (Account, Held) {
+        let account = Account::of_server(1 << 20);
+        let held = Held::new(&Answers::of(&account));
+        held.keep(account.try_charge(10 << 10).unwrap());
+        (account, held)
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_what_its_first_message_has_until_it_is_closed() {
+        let (account, held) = held_of_ten();
+        let sessions = Sessions::new(SessionConfig::default());
+        let (id, _transport) = HELD.scope(held, sessions.create_session()).await.unwrap();
+        assert_eq!((account.used(), sessions.count()), (10 << 10, 1));
+        sessions.close_session(&id).await.unwrap();
+        assert_eq!((account.used(), sessions.count()), (0, 0));
+    }
+
+    /// A transport that has been given messages.
+    struct Given(Vec<RxJsonRpcMessage<RoleServer>>);
+
+    impl Transport<RoleServer> for Given {
+        type Error = std::io::Error;
+
+        fn send(
+            &mut self,
+            _item: TxJsonRpcMessage<RoleServer>,
+        ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+            std::future::ready(Ok(()))
+        }
+
+        async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+            self.0.pop()
+        }
+
+        async fn close(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_the_client_is_held_until_its_session_takes_it() {
+        let (account, held) = held_of_ten();
+        let read = |message| serde_json::from_value::<ClientJsonRpcMessage>(message).unwrap();
+        let note = read(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        let answer = read(json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+        let answers = Arc::new(Queue::default());
+        answers.queue().push_back(Some(held));
+        let mut transport = Counted { transport: Given(vec![answer, note]), answers };
+        assert!(transport.receive().await.is_some());
+        assert_eq!(account.used(), 10 << 10);
+        assert!(transport.receive().await.is_some());
+        assert_eq!(account.used(), 0);
+    }
+}
