@@ -60,6 +60,7 @@ pub(crate) struct PathRules {
 pub(crate) struct AllowedPath {
     root: Arc<Root>,
     relative: PathBuf,
+    is_grant: bool,
     #[cfg(test)]
     absolute: PathBuf,
     requested: String,
@@ -95,9 +96,10 @@ impl AllowedPath {
         if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
     }
 
-    /// Whether the path is a directory that was granted itself.
+    /// Whether the path is a grant itself and its name lies where nothing is granted:
+    /// a directory, or a link that was followed when the server started.
     pub(crate) fn is_grant(&self) -> bool {
-        self.below_anchor() == Path::new(".")
+        self.is_grant
     }
 
     /// Where the anchor is, without symbolic links.
@@ -260,9 +262,13 @@ impl PathRules {
         if is_special(&absolute) {
             return Err(self.special(&shown).into());
         }
+        let name = root.prefix.file_name();
+        let is_named = name.is_some() && name == absolute.file_name();
+        let is_grant = relative.as_os_str().is_empty() && !is_named;
         Ok(AllowedPath {
             root: root.clone(),
             relative,
+            is_grant,
             #[cfg(test)]
             absolute,
             requested: shown,
