@@ -74,8 +74,8 @@ pub(super) const HTTP: &[Variable] = &[
     },
     Variable {
         name: ALLOWED_ORIGINS,
-        meaning: "Origins of web pages that may call, with commas between them. Empty: this \
-                  port on loopback",
+        meaning: "Origins of web pages that may call, with commas between them; without a port, \
+                  the scheme's. Empty: this port on loopback",
         example: "https://app.example.com",
         scope: Scope::Server,
         form: Form::List {
