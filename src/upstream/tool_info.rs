@@ -55,7 +55,7 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 pub(super) fn one_line(text: &str, limit: usize) -> String {
     // A character has four bytes at the most. What is not visible is not counted here:
     // a text of nothing else has an end too.
-    let text = &text[..text.floor_char_boundary(limit.saturating_mul(16))];
+    let text = &text[..text.floor_char_boundary(limit.max(1).saturating_mul(16))];
     let visible = shown::line(text);
     shortened(visible.split_whitespace().collect::<Vec<_>>().join(" "), limit)
 }
