@@ -27,8 +27,8 @@ test: setup conformance ## run every test, those in the documentation included
 	cargo test --release --no-fail-fast
 
 test-slow: setup ## the races of the hostile programs, a minute each
-	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1500 cargo test --release --lib --test permissions \
-	  races -- --nocapture
+	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1500 cargo test --release --lib --test permissions -- \
+	  races:: exchanged_meanwhile --nocapture
 
 siege: setup ## honest clients among hostile ones, for 30 minutes
 	MCP_CONDUCTOR_SIEGE_SECONDS=1800 cargo test --release --test pressure siege -- --nocapture

@@ -31,7 +31,6 @@ mod telemetry;
 mod text;
 mod threads;
 mod upstream;
-mod visible;
 mod worker;
 
 pub use broker::end_commands;
@@ -52,6 +51,6 @@ pub use server::{
 };
 pub use telemetry::{Log, TraceExport, TraceExportError};
 #[doc(hidden)]
-pub use text::visible_lines;
+pub use text::escaped::visible_lines;
 pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -10,13 +10,15 @@
 //!
 //! What is charged to an account is charged to those above it too, so that nobody has
 //! more than its share and all together not more than the server's. Who asks for more
-//! than there is waits, in line, and then fails.
+//! than there is waits, and then fails; what is too little for one that waits is left to
+//! others, so that nothing stops because somebody wants much.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
 
 /// Bytes that the server may hold for everybody together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp
@@ -25,6 +27,10 @@ pub(crate) const SERVER_BYTES: usize = 512 << 20;
 
 /// How long somebody waits for others to give memory back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often those who wait look for memory: a thousand of them cost some milliseconds of
+/// a processor each second.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Bytes of a permit: accounts count in KiB, rounded up.
 const UNIT: usize = 1 << 10;
@@ -82,7 +88,7 @@ impl Account {
         self.line.iter().map(take).collect::<Result<_, _>>().map(Charge).map_err(|_| NoMemory)
     }
 
-    /// Charges bytes, after those who have asked before. Waits for at most [`PATIENCE`].
+    /// Charges bytes. Waits for at most [`PATIENCE`].
     ///
     /// # Errors
     /// [`NoMemory`]; more than the account can ever hold is refused at once.
@@ -99,17 +105,16 @@ impl Account {
         bytes: usize,
         patience: Duration,
     ) -> Result<Charge, NoMemory> {
-        let units = self.units(bytes)?;
-        let all = async {
-            let mut charge = Charge(Vec::with_capacity(self.line.len()));
-            // From its own account up: who waits for the server holds nobody else up.
-            for account in self.line.iter() {
-                let permit = account.clone().acquire_many_owned(units).await;
-                charge.0.push(permit.map_err(|_| NoMemory)?);
+        self.units(bytes)?;
+        // A semaphore's own line would give whoever stands first all that comes free until
+        // it is enough: a run whose answers wait behind it could give nothing back.
+        let end = Instant::now() + patience;
+        loop {
+            match self.try_charge(bytes) {
+                Err(NoMemory) if Instant::now() < end => sleep(LOOK_EVERY).await,
+                found => return found,
             }
-            Ok(charge)
-        };
-        tokio::time::timeout(patience, all).await.unwrap_or(Err(NoMemory))
+        }
     }
 
     fn units(&self, bytes: usize) -> Result<u32, NoMemory> {
@@ -199,6 +204,20 @@ mod tests {
         tokio::task::yield_now().await;
         drop(held);
         assert_eq!(waits.await.unwrap(), Ok(4 << 10));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_much_leaves_others_what_is_too_little_for_it() {
+        let server = Account::of_server(10 << 10);
+        let held = server.try_charge(4 << 10).unwrap();
+        let waits = tokio::spawn({
+            let server = server.clone();
+            async move { server.charge(8 << 10).await.map(|charge| charge.bytes()) }
+        });
+        tokio::task::yield_now().await;
+        drop(server.charge(6 << 10).await.unwrap());
+        drop(held);
+        assert_eq!(waits.await.unwrap(), Ok(8 << 10));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Audit, TARGET};
-use crate::text::visible_json;
+use crate::text::escaped::visible_json;
 
 /// Longest target, in bytes: the longest path (`PATH_MAX` of linux/limits.h).
 const MAX_TARGET_BYTES: usize = 4096;
@@ -309,7 +309,7 @@ mod tests {
     fn characters_that_deceive_are_escaped_and_mean_the_same() {
         let target = "/a\n\u{1b}[2J\u{7f}\u{9b}2J\u{202e}b\u{2028}ä\u{200b}\u{e0041}";
         let (line, value) = refused("read", target);
-        assert!(!line.contains(crate::text::is_hidden), "{line:?}");
+        assert!(!line.contains(crate::text::escaped::is_hidden), "{line:?}");
         assert_eq!(value["target"], target);
     }
 

@@ -99,9 +99,10 @@ impl Run {
         let environment = self.command_environment(options)?;
         let run = self.clone();
         let cwd = options.cwd.clone();
-        let directory = tokio::task::spawn_blocking(move || run.command_directory(cwd.as_deref()))
+        let directory = self
+            .on_thread(move || run.command_directory(cwd.as_deref()))
             .await
-            .map_err(|_| super::interrupted())??;
+            .ok_or_else(super::interrupted)??;
         let confinement = self.confinement(&command);
         let (process, mut pipes) = Process::start(Launch {
             program: command.program(),

@@ -56,17 +56,18 @@ const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(15);
 /// Names that one run looks up at the same time, each on a thread.
 const LOOKUPS_OF_A_RUN: usize = 4;
 
-/// Bytes that an open response takes: what hyper reads ahead, a piece of the body that
-/// was not read to its end, and a gzip decoder with its window of 32 KiB.
-const RESPONSE_BYTES: usize = 128 << 10;
+/// Bytes that an open response takes: what hyper reads ahead, at most [`STREAM_WINDOW`], a
+/// piece of the body that was not read to its end, and a gzip decoder with its window of
+/// 32 KiB.
+const RESPONSE_BYTES: usize = 384 << 10;
 
 /// Addresses of a name that are tried. The connect timeout is shared by them.
 const MAX_ADDRESSES: usize = 16;
 
 /// What a server may send before the program reads, of an HTTP/2 stream and
-/// connection: 1 MiB fills 80 Mbit/s at a round trip of 100 ms.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 2 << 20;
+/// connection: 256 KiB fills 20 Mbit/s at a round trip of 100 ms.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
 
 /// What programs may use of the network, in one run.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +95,9 @@ pub(crate) struct Fetcher {
     lookups: Arc<Semaphore>,
     threads: Threads,
     account: Account,
+    /// Of that, what windows of decoders may take: the rest is for reading what they give,
+    /// without which none ends.
+    windows: Account,
     usage: Arc<Usage>,
     /// The one used last is last.
     origins: Mutex<Vec<(String, Arc<OnceCell<Client>>)>>,
@@ -115,6 +119,7 @@ impl Fetcher {
             places: Arc::new(Semaphore::new(places)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_OF_A_RUN)),
             threads,
+            windows: account.share(account.bytes() / 2),
             account,
             usage: Arc::new(Usage::new(limits.request_bytes, limits.response_bytes)),
             origins: Mutex::default(),
@@ -145,7 +150,7 @@ impl Fetcher {
             true => ResponseBody::empty(usage),
             false => {
                 let time = self.limits.idle_timeout;
-                ResponseBody::new(response, place, usage, &self.account, time)
+                ResponseBody::new(response, place, usage, &self.windows, time)
             }
         };
         Ok((head, body))

@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::ConfigError;
-use crate::text::visible_toml;
+use crate::text::escaped::visible_toml;
 
 /// Bytes of the file: a thousand principals of 1 KiB.
 const MAX_FILE: u64 = 1 << 20;

@@ -33,7 +33,7 @@ pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
 use crate::protocol::PermissionState;
-use crate::text::visible;
+use crate::text::escaped::visible;
 
 /// Deno's permissions, and one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

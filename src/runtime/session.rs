@@ -202,6 +202,8 @@ impl Session {
         if let Some(report) = report {
             self.peak.cpu = report.cpu();
         }
+        // What is not sent any more makes room for the value.
+        drop((self.broker, self.unsent));
         let (cause, value) = match self.account.charge(cause.value_bytes()).await {
             Ok(charge) => (cause, charge),
             Err(error) => (Cause::NoMemory(error), Charge::none()),

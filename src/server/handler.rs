@@ -152,8 +152,14 @@ impl Handler {
             Ok(request) => request,
             Err(problem) => return invalid_arguments(RUN_DENO_CODE, &problem),
         };
+        let held = Held::of(&context.extensions);
         match self.run(request, context).await {
-            Some(Ok(execution)) => self.succeeded(execution),
+            Some(Ok(execution)) => {
+                if let Some(held) = held {
+                    held.until_answered(execution.held.clone());
+                }
+                self.succeeded(execution)
+            }
             Some(Err(ExecuteError::Invalid(error))) => {
                 invalid_arguments(RUN_DENO_CODE, &error.to_string())
             }

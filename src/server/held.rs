@@ -4,6 +4,7 @@
 //! the rest of that.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{CallToolResult, ContentBlock, Extensions};
@@ -12,15 +13,19 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::memory::{Account, Charge};
+use crate::runtime::Held as OfRun;
 
 /// Bytes of one principal's answers that are not sent yet: some dozens of those of
 /// programs that print and return as much as they may (1 MiB and 256 KiB, each of it
 /// several times), or a thousand usual ones.
 const ANSWER_BYTES: usize = 64 << 20;
 
-/// Answers of one principal that wait for memory. Each is there already, and one of the
-/// worst has 16 MiB.
-const WAITING: usize = 4;
+/// Answers of one principal that wait for memory: as many as it has places for runs on a
+/// machine of two processors. Each is there already, and counts as its run's meanwhile.
+const WAITING: usize = 16;
+
+/// How long an answer waits for others to be read: as long as a client may take nothing.
+const UNREAD: Duration = Duration::from_secs(60);
 
 /// How often the text of an answer is in memory: as text, in the structure's JSON and
 /// escaped in the JSON of the text (twice as long at most), while it is written; and as
@@ -33,8 +38,8 @@ const MEMBER: usize = 48;
 /// There is no memory for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "Your answers take all the memory that there is for them ({} MiB), because you do not read \
-     them. This one is lost: the program has run",
+    "Answers that you have not read yet take all the memory that there is for them ({} MiB), or \
+     the server holds too much for others. This one is lost: the program has run",
     ANSWER_BYTES >> 20
 )]
 pub(super) struct Unread;
@@ -60,7 +65,7 @@ impl Answers {
             return Ok(charge);
         }
         let _waits = self.waiting.try_acquire().map_err(|_| Unread)?;
-        self.account.charge(bytes).await.map_err(|_| Unread)
+        self.account.charge_within(bytes, UNREAD).await.map_err(|_| Unread)
     }
 }
 
@@ -72,11 +77,14 @@ pub(super) struct Held(Arc<Inner>);
 struct Inner {
     answers: Answers,
     charges: Mutex<Vec<Charge>>,
+    /// What the run had, until the answer has its own.
+    run: Mutex<Option<OfRun>>,
 }
 
 impl Held {
     pub(super) fn new(answers: &Answers) -> Self {
-        Self(Arc::new(Inner { answers: answers.clone(), charges: Mutex::default() }))
+        let (charges, run) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { answers: answers.clone(), charges, run }))
     }
 
     /// Of the request that a handler answers. None over standard streams.
@@ -88,13 +96,19 @@ impl Held {
         self.0.charges.lock().unwrap_or_else(PoisonError::into_inner).push(charge);
     }
 
+    /// What a run has of the memory, until [`Held::answer`] has come to an end.
+    pub(super) fn until_answered(&self, run: OfRun) {
+        *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    }
+
     /// For an answer of about this many bytes. Waits for others to be read.
     ///
     /// # Errors
     /// [`Unread`].
     pub(super) async fn answer(&self, bytes: usize) -> Result<(), Unread> {
-        let charge = self.0.answers.charge(bytes).await?;
-        self.keep(charge);
+        let charged = self.0.answers.charge(bytes).await;
+        self.0.run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.keep(charged?);
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn text(upstreams: &Upstreams) -> String {
     );
     let end = names.len();
     for (index, name) in names.into_iter().enumerate() {
-        let shown: String = crate::visible::line(name).chars().take(64).collect();
+        let shown: String = crate::text::shown::line(name).chars().take(64).collect();
         if text.len() + shown.len() + 40 > MAX_INSTRUCTIONS {
             text.push_str(&format!("and {} more (list_mcp_servers)", end - index));
             return text;

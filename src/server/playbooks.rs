@@ -40,7 +40,7 @@ fn entry(listed: &Listed) -> String {
 
 /// A value cannot add lines of its own.
 fn one_line(text: &str) -> String {
-    crate::visible::line(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    crate::text::shown::line(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn cut(text: &str) -> String {

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::audit::timestamp;
-use crate::text::{visible, visible_lines};
+use crate::text::escaped::{visible, visible_lines};
 
 /// Bytes of lines that wait for their reader: a second of the 2,500 runs a second that
 /// one zygote gave at most, with a line of 400 bytes each.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::identifiers::{exports, string_exports, string_literal};
 use super::tool_info::{ToolInfo, one_line, resolve, shortened};
-use crate::visible;
+use crate::text::shown;
 
 /// Names and values of one tool's schemas that are looked at: some ms. Only a schema
 /// that refers to the same long list again and again has as many.
@@ -558,7 +558,7 @@ fn comment(text: &str, margin: &str) -> String {
     let text = shortened(text.to_owned(), MAX_COMMENT);
     let lines: Vec<String> = text
         .split(['\n', '\r', '\u{2028}', '\u{2029}'])
-        .map(visible::lines)
+        .map(shown::lines)
         .map(|line| line.trim_end().replace("*/", "*\\/"))
         .filter(|line| !line.is_empty())
         .collect();

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::identifiers::{is_reserved, is_spelt};
-use crate::visible::is_hidden;
+use crate::text::shown::is_hidden;
 
 /// Names that a module's code cannot bind beside the reserved words, or TypeScript
 /// cannot declare, and `then`: `await import(…)` calls an export of that name, because

@@ -25,7 +25,7 @@ use super::{Limits, locked};
 use crate::config::servers::ServerConfig;
 use crate::memory::{Account, Charge};
 use crate::policy::ServerToolRules;
-use crate::visible;
+use crate::text::shown;
 
 /// After a failure to connect; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -343,7 +343,7 @@ impl Upstream {
         };
         // What looks like another name is none.
         let name = text("name").filter(|name| {
-            !name.is_empty() && name.len() <= MAX_TOOL_NAME && visible::is_visible(name)
+            !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible(name)
         })?;
         let shown = |text: String| {
             let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::visible;
+use crate::text::shown;
 
 /// What is known of one tool.
 #[derive(Debug, Clone)]
@@ -55,8 +55,8 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 pub(super) fn one_line(text: &str, limit: usize) -> String {
     // A character has four bytes at the most. What is not visible is not counted here:
     // a text of nothing else has an end too.
-    let text = &text[..text.floor_char_boundary(limit.saturating_mul(16))];
-    let visible = visible::line(text);
+    let text = &text[..text.floor_char_boundary(limit.max(1).saturating_mul(16))];
+    let visible = shown::line(text);
     shortened(visible.split_whitespace().collect::<Vec<_>>().join(" "), limit)
 }
 
@@ -97,8 +97,8 @@ pub(super) fn show_texts(value: &mut Value) {
 
 /// Takes what is not visible out of a text, which is not copied for nothing.
 pub(super) fn show_text(text: &mut String) {
-    if text.chars().any(|c| visible::may_be_hidden(c)) {
-        *text = visible::lines(text);
+    if text.chars().any(|c| shown::may_be_hidden(c)) {
+        *text = shown::lines(text);
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
             let _ = resolve(&json!({"a": {}}), &format!("#{text}"));
             let line = one_line(&text, limit);
             prop_assert!(line.chars().count() <= limit);
-            prop_assert!(!line.chars().any(visible::is_hidden));
+            prop_assert!(!line.chars().any(shown::is_hidden));
         }
     }
 }

@@ -105,6 +105,8 @@ async fn take<H: ServerHandler + Send + 'static>(
                 listener::prepare(&stream);
                 let guest = app.guests.enter(peer.ip());
                 tokio::spawn(front.clone().receive(stream, peer, guest));
+                // What this one has sent is seen before the next may take its place.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {

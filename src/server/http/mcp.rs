@@ -194,8 +194,10 @@ async fn post<H: ServerHandler + Send + 'static>(
 ) -> Result<(Answers<H>, bool, Request), Refusal> {
     let (parts, body) = request.into_parts();
     let budget = &tenant.budget;
-    let text = budget.for_text(length(&parts.headers, max_body)?).await?;
+    let mut text = budget.for_text(length(&parts.headers, max_body)?).await?;
     let bytes = read(body, max_body).await?;
+    // A body that did not say how long it is might have had all that one may have.
+    text.shrink_to(bytes.len());
     let is_large = bytes.len() > SMALL;
     let (head, values) = match is_large {
         true => {
@@ -208,7 +210,7 @@ async fn post<H: ServerHandler + Send + 'static>(
     let sizes = (head_length(&parts.headers), bytes.len());
     // A session takes notifications and answers in its own time.
     let stays = head.id.is_none() || head.method.is_none();
-    let mut charges = vec![budget.for_message(sizes, values, stays, text)?];
+    let mut charges = vec![budget.for_message(sizes, values, stays, text).await?];
     let session = session(&parts.headers);
     match head.method.as_deref() {
         Some("tools/call") => tenant.admit_call(head.id.as_ref())?,

@@ -46,9 +46,9 @@ impl Budget {
     }
 
     /// For the message itself, beyond what its text has, and for its head. One that stays
-    /// after its request was answered counts even if it is small. Waits for nothing:
-    /// messages that waited with their texts would be memory that nobody counts.
-    pub(super) fn for_message(
+    /// after its request was answered counts even if it is small. Only a small one waits:
+    /// others that waited with their texts would be memory that nobody counts.
+    pub(super) async fn for_message(
         &self,
         (head, text): (usize, usize),
         values: usize,
@@ -61,7 +61,11 @@ impl Budget {
         let bytes = head + text + values * VALUE_BYTES;
         if bytes > SMALL || stays {
             let more = bytes.saturating_sub(charge.bytes());
-            charge.merge(self.account.try_charge(more).map_err(|_| Refusal::Memory)?);
+            let more = match bytes <= SMALL {
+                true => self.account.charge(more).await,
+                false => self.account.try_charge(more),
+            };
+            charge.merge(more.map_err(|_| Refusal::Memory)?);
         }
         Ok(charge)
     }
@@ -110,20 +114,21 @@ mod tests {
     #[tokio::test]
     async fn a_message_of_too_many_values_is_refused_and_a_long_text_is_not() {
         let (_, budget) = budget();
-        let many = budget.for_message((0, 1 << 20), MAX_VALUES + 1, false, Charge::none());
+        let many = budget.for_message((0, 1 << 20), MAX_VALUES + 1, false, Charge::none()).await;
         assert!(matches!(many, Err(Refusal::Values(_))));
         let text = budget.for_text(16 << 20).await.unwrap();
-        let charge = budget.for_message((1 << 10, 16 << 20), 1, false, text).unwrap();
+        let charge = budget.for_message((1 << 10, 16 << 20), 1, false, text).await.unwrap();
         assert!(charge.bytes() > 16 << 20);
     }
 
-    #[test]
-    fn a_small_message_counts_only_if_it_stays() {
+    #[tokio::test]
+    async fn a_small_message_counts_only_if_it_stays() {
         let (_, budget) = budget();
-        let charged = |stays| budget.for_message((100, 100), 1, stays, Charge::none()).unwrap();
-        assert_eq!(charged(false).bytes(), 0);
-        assert_eq!(charged(true).bytes(), 1 << 10);
-        let head = budget.for_message((SMALL, 100), 1, false, Charge::none()).unwrap();
+        let charged = async |stays| {
+            budget.for_message((100, 100), 1, stays, Charge::none()).await.unwrap().bytes()
+        };
+        assert_eq!((charged(false).await, charged(true).await), (0, 1 << 10));
+        let head = budget.for_message((SMALL, 100), 1, false, Charge::none()).await.unwrap();
         assert!(head.bytes() > SMALL);
     }
 
@@ -134,12 +139,12 @@ mod tests {
         let text = budget.for_text(length).await.unwrap();
         let others = account.try_charge(SERVER_BYTES - (32 << 20)).unwrap();
         assert!(matches!(
-            budget.for_message((0, length), values, false, text),
+            budget.for_message((0, length), values, false, text).await,
             Err(Refusal::Memory)
         ));
         drop(others);
         let text = budget.for_text(length).await.unwrap();
-        let charge = budget.for_message((0, length), values, false, text).unwrap();
+        let charge = budget.for_message((0, length), values, false, text).await.unwrap();
         assert!(charge.bytes() > values * VALUE_BYTES);
         drop(charge);
         assert_eq!(account.used(), 0);

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -65,11 +66,13 @@ struct Rate {
 pub(super) struct Tenants<H> {
     make: MakeHandler<H>,
     all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
+    /// Sessions when they were last counted.
+    counted: AtomicUsize,
 }
 
 impl<H: ServerHandler + Send + 'static> Tenants<H> {
     pub(super) fn new(make: MakeHandler<H>) -> Self {
-        Self { make, all: Mutex::default() }
+        Self { make, all: Mutex::default(), counted: AtomicUsize::new(0) }
     }
 
     /// The tenant of a caller, made if there is none. None if the settings that let
@@ -139,8 +142,17 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     }
 
     /// Sessions of all principals.
+    /// While a tenant is being made, as many as there were before: who asks serves the
+    /// probes, and a tenant's directories may be slow.
     pub(super) fn sessions(&self) -> usize {
-        self.all().values().map(|tenant| tenant.sessions.count()).sum()
+        let all = match self.all.try_lock() {
+            Ok(all) => all,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return self.counted.load(Ordering::Relaxed),
+        };
+        let sessions = all.values().map(|tenant| tenant.sessions.count()).sum();
+        self.counted.store(sessions, Ordering::Relaxed);
+        sessions
     }
 
     fn close_idle(&self) {

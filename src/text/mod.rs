@@ -1,0 +1,10 @@
+//! Text that somebody else chose, among words of this server's own. Two ways to show it,
+//! with a set of characters each:
+//!
+//! - [`escaped`], for the log and for what the command line prints: nothing is lost, and
+//!   whatever is not seen stands as an escape.
+//! - [`shown`], for users and models: what could hide or turn round a text is taken out,
+//!   and what honest languages need stays.
+
+pub(crate) mod escaped;
+pub(crate) mod shown;
