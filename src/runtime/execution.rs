@@ -1,5 +1,6 @@
 //! The result of a run.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +40,14 @@ pub struct Execution {
 }
 
 /// Memory that is charged for a result until the last copy of it is gone.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Held(#[expect(dead_code, reason = "held")] Arc<[Charge]>);
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
+}
 
 impl Held {
     pub(super) fn new(charges: impl Into<Arc<[Charge]>>) -> Self {
