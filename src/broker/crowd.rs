@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::protocol::Failure;
 
 /// Processes and threads of all commands of one run: make on 32 processors (four for
@@ -34,8 +36,10 @@ const GLANCE_EVERY: Duration = Duration::from_millis(20);
 /// ones were made.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Between two looks at all processes, in times of what one takes: at most 5 % of one
-/// processor, however many there are.
+/// Between two looks at all processes, in times of the processor time that one takes: at
+/// most 5 % of one processor, while one takes less than 25 ms (some thousands of
+/// processes). Never longer than [`LOOK_EVERY`], or whoever makes looks slow would not be
+/// seen.
 const LOOK_SHARE: u32 = 20;
 
 /// The commands of one run.
@@ -70,9 +74,11 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct Look {
+    /// When it ended.
     at: Instant,
+    /// Processor time, in which others' is not.
     took: Duration,
-    /// The kernel's count then.
+    /// The kernel's count before it.
     tasks: Option<usize>,
     /// Most of one run, and of all.
     most: usize,
@@ -95,11 +101,12 @@ impl Watch {
         if self.looked.as_ref().is_some_and(|look| look.suffices(tasks)) {
             return Vec::new();
         }
-        let at = Instant::now();
+        let before = processor_time();
         let counts = count(groups);
+        let took = processor_time().saturating_sub(before);
         let most = counts.values().copied().max().unwrap_or_default();
         let all = counts.values().sum();
-        self.looked = Some(Look { at, took: at.elapsed(), tasks, most, all });
+        self.looked = Some(Look { at: Instant::now(), took, tasks, most, all });
         over(&counts, groups)
     }
 }
@@ -108,13 +115,18 @@ impl Look {
     /// Whether there can be no more than allowed now, or it is too early to look again.
     fn suffices(&self, tasks: Option<usize>) -> bool {
         let age = self.at.elapsed();
-        if age < self.took * LOOK_SHARE {
+        if age < (self.took * LOOK_SHARE).min(LOOK_EVERY) {
             return true;
         }
         let (Some(before), Some(now)) = (self.tasks, tasks) else { return age < LOOK_EVERY };
         let new = now.saturating_sub(before);
         age < LOOK_EVERY && self.most + new <= RUN_TASKS && self.all + new <= ALL_TASKS
     }
+}
+
+/// Of the calling thread.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Processes and threads of the machine, or of its container: the second number of
@@ -239,5 +251,13 @@ mod tests {
         assert!(look(10, 10, None).suffices(None));
         let slow = Look { took: Duration::from_secs(60), ..look(10, 10, Some(100)) };
         assert!(slow.suffices(Some(100_000)));
+    }
+
+    #[test]
+    fn a_look_that_took_long_is_soon_followed_by_another() {
+        let at = Instant::now().checked_sub(LOOK_EVERY).expect("the machine has just started");
+        let took = Duration::from_secs(60);
+        let slow = Look { at, took, tasks: Some(100), most: 10, all: 10 };
+        assert!(!slow.suffices(Some(100)));
     }
 }
