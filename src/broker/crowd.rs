@@ -24,8 +24,9 @@ use crate::protocol::Failure;
 const RUN_TASKS: usize = 256;
 
 /// Processes and threads of all commands of all runs: half of the container's limit,
-/// whose other half the server and its workers have. Beyond it the run goes that has
-/// most, so that one run alone never takes others' away.
+/// whose other half the server and its workers have. Beyond it the largest run goes of
+/// the principal that has most, so that nobody takes others' away, with however many
+/// runs.
 const ALL_TASKS: usize = 512;
 
 /// How often the kernel's own count is read, which says whether there can be too many
@@ -42,9 +43,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// seen.
 const LOOK_SHARE: u32 = 20;
 
+/// Whose runs they are. Its clones are the same, and no two others are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Owner(Arc<()>);
+
 /// The commands of one run.
 #[derive(Debug, Default)]
-pub(super) struct Crowd;
+pub(super) struct Crowd {
+    owner: Owner,
+}
+
+impl Crowd {
+    pub(super) fn of(owner: &Owner) -> Arc<Self> {
+        Arc::new(Self { owner: owner.clone() })
+    }
+}
 
 /// A command's process group.
 #[derive(Debug)]
@@ -174,22 +187,31 @@ fn group_and_threads(stat: &[u8]) -> Option<(i32, usize)> {
     Some((group, threads))
 }
 
-/// The groups of runs that have more than theirs, and of the largest while all
-/// together have more than there is.
+/// The groups of runs that have more than theirs; and while all together have more than
+/// there is, of the largest run of the principal that has most.
 fn over(counts: &Counts, groups: &Groups) -> Vec<i32> {
-    let mut by_size: Vec<_> = counts.iter().map(|(&crowd, &count)| (count, crowd)).collect();
-    by_size.sort_unstable_by(|one, other| other.0.cmp(&one.0));
-    let mut all: usize = counts.values().sum();
-    let mut killed = Vec::new();
-    for (count, crowd) in by_size {
-        if count <= RUN_TASKS && all <= ALL_TASKS {
-            break;
+    let mut left: HashMap<_, Vec<_>> = HashMap::new();
+    let mut all = 0;
+    for (crowd, member) in groups.values().map(|member| (Arc::as_ptr(&member.crowd), member)) {
+        let runs = left.entry(Arc::as_ptr(&member.crowd.owner.0)).or_default();
+        let Some(&count) = counts.get(&crowd).filter(|&&count| count <= RUN_TASKS) else {
+            continue;
+        };
+        if !runs.contains(&(count, crowd)) {
+            runs.push((count, crowd));
+            all += count;
         }
-        all -= count;
-        killed.push(crowd);
     }
-    let is_killed = |member: &Member| killed.contains(&Arc::as_ptr(&member.crowd));
-    groups.iter().filter(|(_, member)| is_killed(member)).map(|(&group, _)| group).collect()
+    while all > ALL_TASKS {
+        let size = |runs: &&mut Vec<(usize, _)>| runs.iter().map(|(count, _)| count).sum::<usize>();
+        let Some(runs) = left.values_mut().max_by_key(size) else { break };
+        runs.sort_unstable();
+        all -= runs.pop().map_or(all, |(count, _)| count);
+    }
+    let left: Vec<_> = left.into_values().flatten().map(|(_, crowd)| crowd).collect();
+    let is_killed = |crowd: *const Crowd| counts.contains_key(&crowd) && !left.contains(&crowd);
+    let of_killed = groups.iter().filter(|(_, member)| is_killed(Arc::as_ptr(&member.crowd)));
+    of_killed.map(|(&group, _)| group).collect()
 }
 
 #[cfg(test)]
@@ -207,7 +229,7 @@ mod tests {
     #[test]
     fn this_process_and_its_threads_are_found() {
         let own = nix::unistd::getpgrp().as_raw();
-        let crowd = Arc::new(Crowd);
+        let crowd = Arc::<Crowd>::default();
         let counts = count(&Groups::from([(own, member(&crowd))]));
         assert!(counts[&Arc::as_ptr(&crowd)] >= 1);
         assert!(tasks_of_all().is_some_and(|all| all >= 1));
@@ -217,10 +239,16 @@ mod tests {
         Member { crowd: crowd.clone(), of_too_many: Arc::default() }
     }
 
-    /// Runs with as many tasks each, and the indices of those that are killed.
+    /// Runs with as many tasks each, all of different principals, and the indices of
+    /// those that are killed.
     fn killed(sizes: &[usize]) -> Vec<i32> {
-        let crowds: Vec<_> = sizes.iter().map(|_| Arc::new(Crowd)).collect();
-        let counts = crowds.iter().map(Arc::as_ptr).zip(sizes.iter().copied()).collect();
+        killed_of(&sizes.iter().map(|&size| (Owner::default(), size)).collect::<Vec<_>>())
+    }
+
+    fn killed_of(runs: &[(Owner, usize)]) -> Vec<i32> {
+        let crowds: Vec<_> = runs.iter().map(|(owner, _)| Crowd::of(owner)).collect();
+        let sizes = runs.iter().map(|(_, size)| *size);
+        let counts = crowds.iter().map(Arc::as_ptr).zip(sizes).collect();
         let mut killed = over(&counts, &(0..).zip(crowds.iter().map(member)).collect());
         killed.sort_unstable();
         killed
@@ -238,6 +266,19 @@ mod tests {
     fn the_largest_goes_when_all_together_have_too_many() {
         assert_eq!(killed(&[200, 201, 112]), [1]);
         assert_eq!(killed(&[250, 251, 252, 253]), [2, 3]);
+    }
+
+    #[test]
+    fn a_principal_with_many_runs_takes_nothing_from_one_with_a_larger_run() {
+        let [many, honest] = [(); 2].map(|()| Owner::default());
+        let run = |owner: &Owner, size| (owner.clone(), size);
+        let runs = [run(&many, 168), run(&honest, 170), run(&many, 169), run(&many, 167)];
+        assert_eq!(killed_of(&runs), [2]);
+        // What a run has too many is not its principal's any more.
+        let runs = [run(&many, RUN_TASKS + 1), run(&many, 200), run(&honest, 210)];
+        assert_eq!(killed_of(&runs), [0]);
+        let runs = [run(&honest, 90), run(&many, 251), run(&many, 250), run(&honest, 91)];
+        assert_eq!(killed_of(&runs), [1]);
     }
 
     #[test]
