@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -151,7 +151,8 @@ fn tasks_of_all() -> Option<usize> {
 
 type Counts = HashMap<*const Crowd, usize>;
 
-/// Processes and threads by run.
+/// Processes and threads by run, without those that were killed for their number: until
+/// they are reaped, what the run starts next would be killed for them too.
 fn count(groups: &Groups) -> Counts {
     let mut counts = Counts::new();
     let mut text = Vec::new();
@@ -167,7 +168,9 @@ fn count(groups: &Groups) -> Counts {
         let Some((group, threads)) = read.ok().and_then(|_| group_and_threads(&text)) else {
             continue;
         };
-        if let Some(member) = groups.get(&group) {
+        let member = groups.get(&group);
+        let is_killed = |member: &&Member| member.of_too_many.load(Ordering::Acquire);
+        if let Some(member) = member.filter(|member| !is_killed(member)) {
             *counts.entry(Arc::as_ptr(&member.crowd)).or_default() += threads;
         }
     }
@@ -230,9 +233,11 @@ mod tests {
     fn this_process_and_its_threads_are_found() {
         let own = nix::unistd::getpgrp().as_raw();
         let crowd = Arc::<Crowd>::default();
-        let counts = count(&Groups::from([(own, member(&crowd))]));
-        assert!(counts[&Arc::as_ptr(&crowd)] >= 1);
+        let groups = Groups::from([(own, member(&crowd))]);
+        assert!(count(&groups)[&Arc::as_ptr(&crowd)] >= 1);
         assert!(tasks_of_all().is_some_and(|all| all >= 1));
+        groups[&own].of_too_many.store(true, Ordering::Release);
+        assert_eq!(count(&groups), Counts::new(), "a group that was killed");
     }
 
     fn member(crowd: &Arc<Crowd>) -> Member {
