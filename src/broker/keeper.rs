@@ -25,7 +25,8 @@ use crate::sandbox::{Warden, command_sys, sys};
 const REAP_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long the server's end waits for what it has killed: a process that waits for a
-/// disk dies late, and nothing can be done about it.
+/// disk dies late, and nothing can be done about it. And twice as long for the keeper,
+/// which may hang itself: in a fork, or in a look at `/proc`.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A command that runs. Dropped, it is killed: nobody waits for the answer any more.
@@ -67,7 +68,7 @@ pub fn end_commands() {
     let keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (reply, answer) = mpsc::channel();
     if keeper.is_some_and(|keeper| keeper.send(Job::End(reply)).is_ok()) {
-        let _ = answer.recv();
+        let _ = answer.recv_timeout(2 * END_PATIENCE);
     }
 }
 
