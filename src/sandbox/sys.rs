@@ -149,6 +149,17 @@ pub(crate) fn default_signals() {
     }
 }
 
+/// Does something while a pipe that nobody reads is an error and not the end of the
+/// process; after that its signal has its default. Allocates nothing.
+pub(crate) fn with_broken_pipes<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: SIG_IGN and SIG_DFL are valid dispositions for it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    result
+}
+
 /// Signals that ask a program to stop are ignored, also by children.
 pub(crate) fn ignore_stop_signals() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
