@@ -11,8 +11,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
 
 use crate::protocol::Failure;
 
@@ -22,8 +24,9 @@ use crate::protocol::Failure;
 const RUN_TASKS: usize = 256;
 
 /// Processes and threads of all commands of all runs: half of the container's limit,
-/// whose other half the server and its workers have. Beyond it the run goes that has
-/// most, so that one run alone never takes others' away.
+/// whose other half the server and its workers have. Beyond it the largest run goes of
+/// the principal that has most, so that nobody takes others' away, with however many
+/// runs.
 const ALL_TASKS: usize = 512;
 
 /// How often the kernel's own count is read, which says whether there can be too many
@@ -34,13 +37,27 @@ const GLANCE_EVERY: Duration = Duration::from_millis(20);
 /// ones were made.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Between two looks at all processes, in times of what one takes: at most 5 % of one
-/// processor, however many there are.
+/// Between two looks at all processes, in times of the processor time that one takes: at
+/// most 5 % of one processor, while one takes less than 25 ms (some thousands of
+/// processes). Never longer than [`LOOK_EVERY`], or whoever makes looks slow would not be
+/// seen.
 const LOOK_SHARE: u32 = 20;
+
+/// Whose runs they are. Its clones are the same, and no two others are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Owner(Arc<()>);
 
 /// The commands of one run.
 #[derive(Debug, Default)]
-pub(super) struct Crowd;
+pub(super) struct Crowd {
+    owner: Owner,
+}
+
+impl Crowd {
+    pub(super) fn of(owner: &Owner) -> Arc<Self> {
+        Arc::new(Self { owner: owner.clone() })
+    }
+}
 
 /// A command's process group.
 #[derive(Debug)]
@@ -70,9 +87,11 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct Look {
+    /// When it ended.
     at: Instant,
+    /// Processor time, in which others' is not.
     took: Duration,
-    /// The kernel's count then.
+    /// The kernel's count before it.
     tasks: Option<usize>,
     /// Most of one run, and of all.
     most: usize,
@@ -95,11 +114,12 @@ impl Watch {
         if self.looked.as_ref().is_some_and(|look| look.suffices(tasks)) {
             return Vec::new();
         }
-        let at = Instant::now();
+        let before = processor_time();
         let counts = count(groups);
+        let took = processor_time().saturating_sub(before);
         let most = counts.values().copied().max().unwrap_or_default();
         let all = counts.values().sum();
-        self.looked = Some(Look { at, took: at.elapsed(), tasks, most, all });
+        self.looked = Some(Look { at: Instant::now(), took, tasks, most, all });
         over(&counts, groups)
     }
 }
@@ -108,13 +128,18 @@ impl Look {
     /// Whether there can be no more than allowed now, or it is too early to look again.
     fn suffices(&self, tasks: Option<usize>) -> bool {
         let age = self.at.elapsed();
-        if age < self.took * LOOK_SHARE {
+        if age < (self.took * LOOK_SHARE).min(LOOK_EVERY) {
             return true;
         }
         let (Some(before), Some(now)) = (self.tasks, tasks) else { return age < LOOK_EVERY };
         let new = now.saturating_sub(before);
         age < LOOK_EVERY && self.most + new <= RUN_TASKS && self.all + new <= ALL_TASKS
     }
+}
+
+/// Of the calling thread.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Processes and threads of the machine, or of its container: the second number of
@@ -126,7 +151,8 @@ fn tasks_of_all() -> Option<usize> {
 
 type Counts = HashMap<*const Crowd, usize>;
 
-/// Processes and threads by run.
+/// Processes and threads by run, without those that were killed for their number: until
+/// they are reaped, what the run starts next would be killed for them too.
 fn count(groups: &Groups) -> Counts {
     let mut counts = Counts::new();
     let mut text = Vec::new();
@@ -142,7 +168,9 @@ fn count(groups: &Groups) -> Counts {
         let Some((group, threads)) = read.ok().and_then(|_| group_and_threads(&text)) else {
             continue;
         };
-        if let Some(member) = groups.get(&group) {
+        let member = groups.get(&group);
+        let is_killed = |member: &&Member| member.of_too_many.load(Ordering::Acquire);
+        if let Some(member) = member.filter(|member| !is_killed(member)) {
             *counts.entry(Arc::as_ptr(&member.crowd)).or_default() += threads;
         }
     }
@@ -162,22 +190,31 @@ fn group_and_threads(stat: &[u8]) -> Option<(i32, usize)> {
     Some((group, threads))
 }
 
-/// The groups of runs that have more than theirs, and of the largest while all
-/// together have more than there is.
+/// The groups of runs that have more than theirs; and while all together have more than
+/// there is, of the largest run of the principal that has most.
 fn over(counts: &Counts, groups: &Groups) -> Vec<i32> {
-    let mut by_size: Vec<_> = counts.iter().map(|(&crowd, &count)| (count, crowd)).collect();
-    by_size.sort_unstable_by(|one, other| other.0.cmp(&one.0));
-    let mut all: usize = counts.values().sum();
-    let mut killed = Vec::new();
-    for (count, crowd) in by_size {
-        if count <= RUN_TASKS && all <= ALL_TASKS {
-            break;
+    let mut left: HashMap<_, Vec<_>> = HashMap::new();
+    let mut all = 0;
+    for (crowd, member) in groups.values().map(|member| (Arc::as_ptr(&member.crowd), member)) {
+        let runs = left.entry(Arc::as_ptr(&member.crowd.owner.0)).or_default();
+        let Some(&count) = counts.get(&crowd).filter(|&&count| count <= RUN_TASKS) else {
+            continue;
+        };
+        if !runs.contains(&(count, crowd)) {
+            runs.push((count, crowd));
+            all += count;
         }
-        all -= count;
-        killed.push(crowd);
     }
-    let is_killed = |member: &Member| killed.contains(&Arc::as_ptr(&member.crowd));
-    groups.iter().filter(|(_, member)| is_killed(member)).map(|(&group, _)| group).collect()
+    while all > ALL_TASKS {
+        let size = |runs: &&mut Vec<(usize, _)>| runs.iter().map(|(count, _)| count).sum::<usize>();
+        let Some(runs) = left.values_mut().max_by_key(size) else { break };
+        runs.sort_unstable();
+        all -= runs.pop().map_or(all, |(count, _)| count);
+    }
+    let left: Vec<_> = left.into_values().flatten().map(|(_, crowd)| crowd).collect();
+    let is_killed = |crowd: *const Crowd| counts.contains_key(&crowd) && !left.contains(&crowd);
+    let of_killed = groups.iter().filter(|(_, member)| is_killed(Arc::as_ptr(&member.crowd)));
+    of_killed.map(|(&group, _)| group).collect()
 }
 
 #[cfg(test)]
@@ -195,20 +232,28 @@ mod tests {
     #[test]
     fn this_process_and_its_threads_are_found() {
         let own = nix::unistd::getpgrp().as_raw();
-        let crowd = Arc::new(Crowd);
-        let counts = count(&Groups::from([(own, member(&crowd))]));
-        assert!(counts[&Arc::as_ptr(&crowd)] >= 1);
+        let crowd = Arc::<Crowd>::default();
+        let groups = Groups::from([(own, member(&crowd))]);
+        assert!(count(&groups)[&Arc::as_ptr(&crowd)] >= 1);
         assert!(tasks_of_all().is_some_and(|all| all >= 1));
+        groups[&own].of_too_many.store(true, Ordering::Release);
+        assert_eq!(count(&groups), Counts::new(), "a group that was killed");
     }
 
     fn member(crowd: &Arc<Crowd>) -> Member {
         Member { crowd: crowd.clone(), of_too_many: Arc::default() }
     }
 
-    /// Runs with as many tasks each, and the indices of those that are killed.
+    /// Runs with as many tasks each, all of different principals, and the indices of
+    /// those that are killed.
     fn killed(sizes: &[usize]) -> Vec<i32> {
-        let crowds: Vec<_> = sizes.iter().map(|_| Arc::new(Crowd)).collect();
-        let counts = crowds.iter().map(Arc::as_ptr).zip(sizes.iter().copied()).collect();
+        killed_of(&sizes.iter().map(|&size| (Owner::default(), size)).collect::<Vec<_>>())
+    }
+
+    fn killed_of(runs: &[(Owner, usize)]) -> Vec<i32> {
+        let crowds: Vec<_> = runs.iter().map(|(owner, _)| Crowd::of(owner)).collect();
+        let sizes = runs.iter().map(|(_, size)| *size);
+        let counts = crowds.iter().map(Arc::as_ptr).zip(sizes).collect();
         let mut killed = over(&counts, &(0..).zip(crowds.iter().map(member)).collect());
         killed.sort_unstable();
         killed
@@ -229,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn a_principal_with_many_runs_takes_nothing_from_one_with_a_larger_run() {
+        let [many, honest] = [(); 2].map(|()| Owner::default());
+        let run = |owner: &Owner, size| (owner.clone(), size);
+        let runs = [run(&many, 168), run(&honest, 170), run(&many, 169), run(&many, 167)];
+        assert_eq!(killed_of(&runs), [2]);
+        // What a run has too many is not its principal's any more.
+        let runs = [run(&many, RUN_TASKS + 1), run(&many, 200), run(&honest, 210)];
+        assert_eq!(killed_of(&runs), [0]);
+        let runs = [run(&honest, 90), run(&many, 251), run(&many, 250), run(&honest, 91)];
+        assert_eq!(killed_of(&runs), [1]);
+    }
+
+    #[test]
     fn a_glance_suffices_until_there_can_be_too_many() {
         let look =
             |most, all, tasks| Look { at: Instant::now(), took: Duration::ZERO, tasks, most, all };
@@ -239,5 +297,13 @@ mod tests {
         assert!(look(10, 10, None).suffices(None));
         let slow = Look { took: Duration::from_secs(60), ..look(10, 10, Some(100)) };
         assert!(slow.suffices(Some(100_000)));
+    }
+
+    #[test]
+    fn a_look_that_took_long_is_soon_followed_by_another() {
+        let at = Instant::now().checked_sub(LOOK_EVERY).expect("the machine has just started");
+        let took = Duration::from_secs(60);
+        let slow = Look { at, took, tasks: Some(100), most: 10, all: 10 };
+        assert!(!slow.suffices(Some(100)));
     }
 }

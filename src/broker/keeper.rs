@@ -25,7 +25,8 @@ use crate::sandbox::{Warden, command_sys, sys};
 const REAP_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long the server's end waits for what it has killed: a process that waits for a
-/// disk dies late, and nothing can be done about it.
+/// disk dies late, and nothing can be done about it. And twice as long for the keeper,
+/// which may hang itself: in a fork, or in a look at `/proc`.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A command that runs. Dropped, it is killed: nobody waits for the answer any more.
@@ -67,7 +68,7 @@ pub fn end_commands() {
     let keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (reply, answer) = mpsc::channel();
     if keeper.is_some_and(|keeper| keeper.send(Job::End(reply)).is_ok()) {
-        let _ = answer.recv();
+        let _ = answer.recv_timeout(2 * END_PATIENCE);
     }
 }
 
@@ -305,16 +306,67 @@ fn is_empty(leader: Pid) -> bool {
     killpg(leader, None) == Err(Errno::ESRCH)
 }
 
-/// Whether the group's leader has ended, and is reaped now.
+/// Whether all of a group that are this process's children have ended, and are reaped
+/// now: its leader, and then, until the next time, who ended later.
 fn reap(leader: Pid) -> bool {
     let no_wait = Some(WaitPidFlag::WNOHANG);
-    if matches!(waitpid(leader, no_wait), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)) {
+    let lives = |waited: nix::Result<WaitStatus>| {
+        matches!(waited, Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
+    };
+    if lives(waitpid(leader, no_wait)) {
         return false;
     }
     // Where the server is process 1, as in a container, orphans of the group
     // became its children. No other child has this group: only this thread
-    // makes new ones.
+    // makes new ones, and the number is taken as long as anyone of the group is left.
     let group = Pid::from_raw(-leader.as_raw());
-    while matches!(waitpid(group, no_wait), Ok(status) if status != WaitStatus::StillAlive) {}
-    true
+    loop {
+        match waitpid(group, no_wait) {
+            waited if lives(waited) => return false,
+            Ok(_) => {}
+            // None is left.
+            Err(_) => return true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+
+    use super::*;
+
+    /// For a machine that has no time for this.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn sleeping(group: Pid) -> process::Child {
+        Command::new("sleep").arg("1000").process_group(group.as_raw()).spawn().unwrap()
+    }
+
+    fn pid(child: &process::Child) -> Pid {
+        Pid::from_raw(child.id().cast_signed())
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < end);
+            std::thread::sleep(REAP_INTERVAL);
+        }
+    }
+
+    #[test]
+    fn who_ends_after_the_leader_of_a_group_is_reaped_too() {
+        let leader = pid(&sleeping(Pid::from_raw(0)));
+        let member = pid(&sleeping(leader));
+        nix::sys::signal::kill(leader, Signal::SIGKILL).unwrap();
+        until(|| {
+            assert!(!reap(leader), "a member is left");
+            command_sys::ended(leader).is_err()
+        });
+        assert!(!reap(leader), "a member is left");
+        kill_group(leader);
+        until(|| reap(leader));
+        assert!(command_sys::ended(member).is_err(), "it was reaped");
+    }
 }

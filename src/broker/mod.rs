@@ -51,6 +51,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use keeper::end_commands;
+pub(crate) use crowd::Owner;
 pub(crate) use keeper::guard_commands;
 pub(crate) use fetch::{FetchLimits, tls_with_roots};
 pub(crate) use meter::Meter;
@@ -84,6 +85,8 @@ pub(crate) struct Services {
     pub file_limits: FileLimits,
     pub fetch_limits: FetchLimits,
     pub command_limits: CommandLimits,
+    /// Whose number of processes it is that commands have.
+    pub owner: Owner,
     /// Bytes of memory of a run: no larger file is read as a whole.
     pub max_memory: u64,
     /// Bytes that a program may read from one pipe of a command.

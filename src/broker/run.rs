@@ -119,6 +119,7 @@ impl Run {
                 execution,
             )),
             tools: Tools::new(for_whom, services.max_tool_calls),
+            crowd: Crowd::of(&services.owner),
             services,
             account,
             meter: Meter::default(),
@@ -127,7 +128,6 @@ impl Run {
             queued: Arc::default(),
             file_operations: Arc::new(Semaphore::new(FILE_OPERATIONS)),
             commands: Arc::new(Semaphore::new(COMMANDS)),
-            crowd: Arc::default(),
             pieces: Arc::new(Semaphore::new(PIECES)),
         }
     }

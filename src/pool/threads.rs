@@ -5,17 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
+use super::zygote::LISTEN_TURN;
 use crate::sandbox::{CRYPTO_THREADS, ThreadRequest, allow_thread, next_request, sys};
-
-/// How long requests are listened for when no worker of the zygote is left.
-const LISTEN_TURN: Duration = Duration::from_millis(500);
 
 /// What each worker of a zygote has been given.
 #[derive(Default)]
@@ -76,6 +73,13 @@ impl Threads {
         }
         true
     }
+
+    /// What was allowed was not done.
+    fn take_back(&self, ThreadRequest { thread, .. }: ThreadRequest) {
+        if let Some(given) = self.lock().get_mut(&thread) {
+            given.threads = given.threads.saturating_sub(1);
+        }
+    }
 }
 
 impl Drop for MayAsk {
@@ -95,7 +99,9 @@ async fn listen(listener: AsyncFd<OwnedFd>, threads: Weak<Threads>) {
         let Ok(mut ready) = ready else { return };
         match next_request(listener.get_ref().as_fd()) {
             Ok(Some(request)) if threads.decide(request) => {
-                allow_thread(listener.get_ref().as_fd(), request);
+                if !allow_thread(listener.get_ref().as_fd(), request) {
+                    threads.take_back(request);
+                }
             }
             // It waits for its end.
             Ok(Some(_)) => {}

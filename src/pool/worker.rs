@@ -188,10 +188,16 @@ impl Worker {
         let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
     }
 
-    /// CPU time and memory now. Zero for what can no longer be read.
+    /// CPU time and memory now. Zero for what can no longer be read: of a worker that has
+    /// ended, or else it is ended.
     pub(crate) fn usage(&self) -> Usage {
         let cpu = clock_gettime(self.cpu_clock).ok();
-        let used = self.memory().unwrap_or(0);
+        let used = self.memory().unwrap_or_else(|| {
+            // Without its main thread it would go on unmeasured; what has ended already
+            // ends as it did.
+            self.kill();
+            0
+        });
         Usage {
             cpu: cpu.map(Duration::from).unwrap_or_default(),
             memory: used.saturating_sub(self.zygote.hello.base_memory),
@@ -205,7 +211,7 @@ impl Worker {
         loop {
             let read = self.status.read_at(&mut buffer, 0).ok()?;
             if read < buffer.len() {
-                return Some(used_memory(&String::from_utf8_lossy(&buffer[..read])));
+                return used_memory(&String::from_utf8_lossy(&buffer[..read]));
             }
             buffer.resize(2 * read, 0);
         }

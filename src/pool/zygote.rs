@@ -201,8 +201,9 @@ async fn listen(control: std::sync::Weak<AsyncFd<OwnedFd>>, expected: Arc<Expect
     expected.end();
 }
 
-/// How long an idle listener keeps a zygote that nobody else holds.
-const LISTEN_TURN: Duration = Duration::from_millis(500);
+/// How long an idle listener, for messages or for requests of threads, keeps what nobody
+/// else holds.
+pub(super) const LISTEN_TURN: Duration = Duration::from_millis(500);
 
 async fn receive(
     control: &AsyncFd<OwnedFd>,

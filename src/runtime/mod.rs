@@ -28,7 +28,7 @@ pub(crate) use execution::Held;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
-use crate::broker::{Broker, Services, run_account};
+use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
@@ -186,6 +186,7 @@ impl Runtime {
         // Half of it, so that one principal leaves another half.
         common.memory = common.memory.share(SERVER_BYTES / 2);
         common.threads = common.threads.share();
+        common.owner = Owner::default();
         let services = services::services(&config, &common, tools.clone())?;
         let share = services::share(&shared.queue, &config);
         Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))

@@ -11,7 +11,7 @@ use super::StartError;
 use super::queue::{Queue, Share};
 use super::shared::Common;
 use crate::audit::Audit;
-use crate::broker::{FetchLimits, FileLimits, Services};
+use crate::broker::{FetchLimits, FileLimits, Owner, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
     ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
@@ -62,6 +62,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         own_address: Arc::default(),
         memory: Account::of_server(SERVER_BYTES),
         threads: Threads::of_server(),
+        owner: Owner::default(),
     })
 }
 
@@ -150,6 +151,7 @@ pub(super) fn services(
         max_tool_calls: config.max_tool_calls(),
         memory: common.memory.clone(),
         threads: common.threads.clone(),
+        owner: common.owner.clone(),
         upstreams,
         playbooks,
         without_landlock: config.unsafe_run_without_landlock(),

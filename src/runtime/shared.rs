@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::queue::Queue;
 use crate::audit::Audit;
+use crate::broker::Owner;
 use crate::memory::Account;
 use crate::policy::OwnAddress;
 use crate::pool::Pool;
@@ -21,6 +22,8 @@ pub(super) struct Common {
     pub memory: Account,
     /// The threads that programs of everybody may block.
     pub threads: Threads,
+    /// Nobody in particular.
+    pub owner: Owner,
 }
 
 pub(super) struct Shared {

@@ -195,13 +195,14 @@ const CLONE_FLAGS: &[libc::c_int] = &[
 ];
 
 /// Calls that make a file or a directory, with the arguments that hold the flags of
-/// open (none: it always makes one) and the mode. mknod and mq_open are refused.
-const MAKING: &[(libc::c_long, Option<u8>, u8)] = &[
-    (libc::SYS_open, Some(1), 2),
-    (libc::SYS_openat, Some(2), 3),
-    (libc::SYS_creat, None, 1),
-    (libc::SYS_mkdir, None, 1),
-    (libc::SYS_mkdirat, None, 2),
+/// open (none: it always makes one) and the mode, and the bits that it must not have.
+/// mknod and mq_open are refused.
+const MAKING: &[(libc::c_long, Option<u8>, u8, &[libc::mode_t])] = &[
+    (libc::SYS_open, Some(1), 2, SPECIAL_BITS),
+    (libc::SYS_openat, Some(2), 3, SPECIAL_BITS),
+    (libc::SYS_creat, None, 1, SPECIAL_BITS),
+    (libc::SYS_mkdir, None, 1, SPECIAL_BITS_OF_DIRECTORIES),
+    (libc::SYS_mkdirat, None, 2, SPECIAL_BITS_OF_DIRECTORIES),
 ];
 
 /// Flags of open that make a file; without one the mode is whatever the register
@@ -211,7 +212,11 @@ const MAKING_FLAGS: [libc::c_int; 2] = [libc::O_CREAT, libc::O_TMPFILE & !libc::
 /// Bits of a mode that outlive the run as a privilege: set-user-ID, set-group-ID, and
 /// the sticky bit. A command is the server's user, so what it made with the first
 /// would run as that for everyone.
-const SPECIAL_BITS: [libc::mode_t; 3] = [libc::S_ISUID, libc::S_ISGID, libc::S_ISVTX];
+const SPECIAL_BITS: &[libc::mode_t] = &[libc::S_ISUID, libc::S_ISGID, libc::S_ISVTX];
+
+/// The kernel leaves the others out itself (mkdir(2): "mode & ~umask & 01777"), and
+/// `cp -r` asks for those of the directory that it copies.
+const SPECIAL_BITS_OF_DIRECTORIES: &[libc::mode_t] = &[libc::S_ISVTX];
 
 /// Commands of fcntl that work on files that a command may only read. With a lease
 /// whoever opens the file waits for the command; a notification is what inotify is.
@@ -331,13 +336,13 @@ fn truncating(flags_argument: u8) -> Result<Vec<SeccompRule>, BackendError> {
     rules.into_iter().collect()
 }
 
-/// A file or a directory with one of the [`SPECIAL_BITS`].
+/// A file or a directory with one of its special bits.
 fn making() -> Result<Rules, BackendError> {
     use SeccompCmpOp::MaskedEq;
     let mut rules = Rules::new();
-    for &(call, flags, mode) in MAKING {
+    for &(call, flags, mode, bits) in MAKING {
         let mut refused = Vec::new();
-        for bit in SPECIAL_BITS.map(u64::from) {
+        for bit in bits.iter().copied().map(u64::from) {
             let special = (mode, MaskedEq(bit), bit);
             let Some(flags) = flags else {
                 refused.push(when(&[special])?);
@@ -627,6 +632,7 @@ mod tests {
 
     #[test]
     fn nothing_is_made_with_a_special_bit_and_everything_without() {
+        use std::os::unix::fs::PermissionsExt as _;
         let directory = Directory::new("modes");
         let at = i64::from(libc::AT_FDCWD);
         let create = i64::from(libc::O_CREAT | libc::O_WRONLY);
@@ -640,20 +646,35 @@ mod tests {
                 (libc::SYS_open, [here, temporary, mode, 0]),
                 (libc::SYS_openat, [at, here, temporary, mode]),
                 (libc::SYS_creat, [name("creat"), mode, 0, 0]),
+            ]
+        };
+        let make_directory = |mode: i64| {
+            let name = |kind| directory.path(&format!("{kind}-{mode:o}"));
+            [
                 (libc::SYS_mkdir, [name("mkdir"), mode, 0, 0]),
                 (libc::SYS_mkdirat, [at, name("mkdirat"), mode, 0]),
             ]
         };
-        for mode in [0o4755, 0o2755, 0o1755, 0o6755, 0o7777] {
-            for (call, arguments) in make(mode) {
-                assert_eq!(answer(CONFINED, call, arguments), Err(Errno::EPERM), "{call} {mode:o}");
-            }
+        let refused = [0o4755, 0o2755, 0o1755, 0o6755, 0o7777].into_iter().flat_map(make);
+        let refused_directories = [0o1755, 0o1777, 0o7777].into_iter().flat_map(make_directory);
+        for (call, arguments) in refused.chain(refused_directories) {
+            let answer = answer(CONFINED, call, arguments);
+            assert_eq!(answer, Err(Errno::EPERM), "{call} {arguments:?}");
         }
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
-        for (call, arguments) in make(0o755) {
-            assert_eq!(answer(CONFINED, call, arguments), Ok(()), "{call}");
+        // The kernel itself makes no directory with these.
+        let directories = [0o755, 0o2755, 0o4755, 0o6755].into_iter().flat_map(make_directory);
+        for (call, arguments) in make(0o755).into_iter().chain(directories) {
+            assert_eq!(answer(CONFINED, call, arguments), Ok(()), "{call} {arguments:?}");
         }
-        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 5);
+        // What is made in a set-group-ID directory has that bit, whatever was asked for.
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+        let inherited = mode(&directory.0) & libc::S_ISGID;
+        let made: Vec<_> = std::fs::read_dir(&directory.0).unwrap().flatten().collect();
+        assert_eq!(made.len(), 11);
+        for entry in made.iter().map(std::fs::DirEntry::path) {
+            assert_eq!(mode(&entry) & 0o7000 & !inherited, 0, "{}", entry.display());
+        }
     }
 
     #[test]

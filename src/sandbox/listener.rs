@@ -53,6 +53,16 @@ pub(super) fn ask_for_threads() -> io::Result<OwnedFd> {
 
 /// The next request, if there is one.
 pub(crate) fn next_request(listener: BorrowedFd<'_>) -> io::Result<Option<ThreadRequest>> {
+    loop {
+        match try_next_request(listener) {
+            // A signal of this process's says nothing about requests.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn try_next_request(listener: BorrowedFd<'_>) -> io::Result<Option<ThreadRequest>> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut descriptors = [PollFd::new(listener, PollFlags::POLLIN)];
     poll(&mut descriptors, PollTimeout::ZERO)?;
@@ -69,9 +79,11 @@ pub(crate) fn next_request(listener: BorrowedFd<'_>) -> io::Result<Option<Thread
     }
 }
 
-/// Lets the thread be made.
-pub(crate) fn allow_thread(listener: BorrowedFd<'_>, request: ThreadRequest) {
-    // Whoever asked may be gone. All arguments are numbers, of which none can change
-    // between the answer and the call.
-    let _ = sys::continue_call(listener, request.id);
+/// Lets the thread be made. Whether whoever asked still waited for that: a signal may
+/// have come, after which it asks again, or its end.
+pub(crate) fn allow_thread(listener: BorrowedFd<'_>, request: ThreadRequest) -> bool {
+    // All arguments are numbers, of which none can change between the answer and the
+    // call.
+    let answered = sys::continue_call(listener, request.id);
+    !answered.is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT))
 }

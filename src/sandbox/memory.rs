@@ -6,9 +6,11 @@
 /// while 18 MiB were resident. Pages of files are the executable's, and shared.
 const CHARGED: [&str; 3] = ["RssAnon:", "VmPTE:", "VmSwap:"];
 
-/// Bytes of memory that a process takes. None of a process that has ended.
-pub(crate) fn used_memory(status: &str) -> u64 {
-    CHARGED.iter().map(|key| status_bytes(status, key)).sum()
+/// Bytes of memory that a process takes. Nothing where that cannot be told: it has
+/// ended, or its main thread has, and others have its memory still.
+pub(crate) fn used_memory(status: &str) -> Option<u64> {
+    let is_told = status.contains("\nRssAnon:");
+    is_told.then(|| CHARGED.iter().map(|key| status_bytes(status, key)).sum())
 }
 
 /// A size in `/proc/PID/status`, which are in KiB, in bytes.
@@ -25,11 +27,11 @@ mod tests {
     #[test]
     fn anonymous_pages_page_tables_and_swap_are_counted() {
         let status = "VmRSS:\t  900 kB\nRssAnon:\t  20 kB\nVmPTE:\t   8 kB\nVmSwap:\t 4 kB\n";
-        assert_eq!(used_memory(status), 32 << 10);
+        assert_eq!(used_memory(status), Some(32 << 10));
     }
 
     #[test]
-    fn a_process_that_has_ended_uses_nothing() {
-        assert_eq!(used_memory("Name:\tx\nState:\tZ (zombie)\n"), 0);
+    fn of_a_process_whose_main_thread_has_ended_nothing_is_known() {
+        assert_eq!(used_memory("Name:\tx\nState:\tZ (zombie)\nThreads:\t2\n"), None);
     }
 }

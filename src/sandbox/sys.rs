@@ -149,6 +149,17 @@ pub(crate) fn default_signals() {
     }
 }
 
+/// Does something while a pipe that nobody reads is an error and not the end of the
+/// process; after that its signal has its default. Allocates nothing.
+pub(crate) fn with_broken_pipes<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: SIG_IGN and SIG_DFL are valid dispositions for it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    result
+}
+
 /// Signals that ask a program to stop are ignored, also by children.
 pub(crate) fn ignore_stop_signals() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
@@ -270,9 +281,15 @@ pub(crate) fn continue_call(listener: std::os::fd::BorrowedFd<'_>, id: u64) -> i
     let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
     let answer = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
     let request = libc::SECCOMP_IOCTL_NOTIF_SEND;
-    // SAFETY: the kernel reads one answer, which lives until the call returns.
-    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const answer) };
-    Errno::result(result).map(drop).map_err(io::Error::from)
+    loop {
+        // SAFETY: the kernel reads one answer, which lives until the call returns.
+        let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const answer) };
+        match Errno::result(result) {
+            // A signal came before the answer was given.
+            Err(Errno::EINTR) => {}
+            result => return result.map(drop).map_err(io::Error::from),
+        }
+    }
 }
 
 /// Takes ownership of a descriptor that this process was started with.

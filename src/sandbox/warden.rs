@@ -88,7 +88,7 @@ impl Warden {
         command_sys::before_exec(command, move || {
             let own = nix::unistd::getpid().as_raw();
             // Without a warden it runs as well.
-            let _ = nix::unistd::write(&pipe, &own.to_ne_bytes());
+            let _ = sys::with_broken_pipes(|| nix::unistd::write(&pipe, &own.to_ne_bytes()));
             Ok(())
         });
         Ok(())
@@ -159,9 +159,24 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::CommandExt as _;
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 
     use super::*;
+
+    #[test]
+    fn a_command_starts_with_default_signals_also_when_the_warden_has_died() {
+        let (theirs, pipe) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        let mut process = Command::new("true").spawn().unwrap();
+        process.wait().unwrap();
+        let warden = Warden { process, pipe };
+        drop(theirs);
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo runs; kill -PIPE $$; echo goes on"]);
+        warden.watch_what_starts(&mut command).unwrap();
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "runs\n");
+        assert_eq!(output.status.signal(), Some(libc::SIGPIPE));
+    }
 
     #[test]
     fn a_group_is_killed_that_was_noted_and_not_forgotten() {

@@ -175,7 +175,7 @@ impl Zygote {
         );
         let status = Hello {
             status: confine_zygote(&plan, namespaces, &mut filters)?,
-            base_memory: used_memory(&status),
+            base_memory: used_memory(&status).ok_or("its memory cannot be measured")?,
         };
         let zygote = Self {
             setup,

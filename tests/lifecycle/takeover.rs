@@ -48,6 +48,21 @@ global_asm!(
     "  syscall",
     "3: jmp 3b",
     "4: .byte 3, 0, 0, 0, 7, 1, 0",
+    // One thread, with the flags of pthread_create, that goes on alone: its process has
+    // its memory still, and no main thread.
+    "native_leader:",
+    "  mov eax, 56",           // clone
+    "  mov edi, 0x3d0f00",
+    "  lea rsi, [rsp - 0x2000]",
+    "  lea rdx, [rsp - 0x100]",
+    "  lea r10, [rsp - 0x108]",
+    "  xor r8d, r8d",
+    "  syscall",
+    "  test eax, eax",
+    "  jz native_growth",
+    "  mov eax, 60",           // exit
+    "  xor edi, edi",
+    "  syscall",
     // 50 times 8 MiB, written to and made read-only, so that RLIMIT_DATA does not count
     // them any more, with pauses of 5 ms.
     "native_growth:",
@@ -99,6 +114,7 @@ global_asm!(
 unsafe extern "C" {
     static native_page_tables: u8;
     static native_outcome: u8;
+    static native_leader: u8;
     static native_growth: u8;
     static native_threads: u8;
     static native_end: u8;
@@ -188,7 +204,7 @@ async fn page_tables_count_in_the_memory_limit() {
 #[tokio::test]
 async fn a_worker_does_nothing_after_its_outcome() {
     let _turn = alone();
-    let code = code(&raw const native_outcome, &raw const native_growth);
+    let code = code(&raw const native_outcome, &raw const native_leader);
     for attempt in 1.. {
         let Some((_runtime, run, worker)) = taken_over(code).await else { return };
         let used = tokio::spawn(processor_time(worker));
@@ -231,4 +247,14 @@ async fn a_worker_that_makes_more_threads_than_crypto_needs_is_ended() {
     let Some((_runtime, run, _)) = taken_over(code).await else { return };
     let error = run.await.unwrap().error.expect("it has no end");
     assert_eq!(error.kind, ErrorKind::Crash, "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_worker_whose_main_thread_ends_alone_is_ended() {
+    let _turn = alone();
+    let code = code(&raw const native_leader, &raw const native_threads);
+    let Some((_runtime, run, _)) = taken_over(code).await else { return };
+    let error = run.await.unwrap().error.expect("it has no end");
+    assert_eq!(error.kind, ErrorKind::Crash, "{}", error.message);
+    until("the worker is gone", || workers().is_empty()).await;
 }

@@ -193,18 +193,24 @@ fn what_a_command_makes_has_no_special_bit_and_what_it_may_only_read_stays_as_it
         r#"
         const script = `
             umask 0;
-            my ($file, $other, $directory, $plain) = ("su", "cr", "d", "plain");
+            my ($file, $other, $directory, $copy, $plain) = ("su", "cr", "d", "copy", "plain");
             print syscall(2, $file, 0101, 06755) < 0 ? $! + 0 : "made", " ";
             print syscall(85, $other, 06755) < 0 ? $! + 0 : "made", " ";
-            print syscall(83, $directory, 02777) < 0 ? $! + 0 : "made", " ";
+            print syscall(83, $directory, 07777) < 0 ? $! + 0 : "made", " ";
+            print syscall(83, $directory, 01777) < 0 ? $! + 0 : "made", " ";
+            print syscall(83, $copy, 02755) < 0 ? $! + 0 : "made", " ";
             print syscall(85, $plain, 0755) < 0 ? $! + 0 : "made", " ";
             print chown(-1, -1, "@ROOT@/outside-suid"), " ", chmod(0777, "@ROOT@/outside-suid");`;
         const o = await new Deno.Command("/usr/bin/perl", { args: ["-e", script] }).output();
         new TextDecoder().decode(o.stdout)"#,
     );
-    assert_eq!(made, json!("1 1 1 made 1 1"));
+    assert_eq!(made, json!("1 1 1 1 made made 1 1"));
     assert_eq!(std::fs::metadata(&granted).unwrap().mode() & 0o7777, 0o4755);
     assert_eq!(std::fs::metadata(host.files.path("ws/plain")).unwrap().mode() & 0o7777, 0o755);
+    // The kernel makes no directory with it, but in one that has it.
+    let inherited = std::fs::metadata(host.files.path("ws")).unwrap().mode() & 0o2000;
+    let copy = std::fs::metadata(host.files.path("ws/copy")).unwrap().mode() & 0o7777;
+    assert_eq!(copy & !inherited, 0o755);
 }
 
 #[test]
