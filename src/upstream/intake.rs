@@ -7,7 +7,7 @@
 //!                        └─ a large result, read on another thread ─┘
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -65,6 +65,10 @@ const VALUE_BYTES: usize = 100;
 /// Answers up to this length are not counted: there are at most 32 for each run.
 const SMALL: usize = 4 << 10;
 
+/// Requests that nobody waits for any more before they are sent: as many as rmcp has on
+/// their way to its transport.
+const MAX_EARLY: usize = 1024;
+
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -95,6 +99,8 @@ pub(super) struct Intake {
 struct Asked {
     is_connected: bool,
     requests: HashMap<String, Request>,
+    /// Forgotten before they were sent: a run may end in between.
+    early: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -327,7 +333,10 @@ impl Intake {
     pub(super) fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Owed> {
         match message {
             JsonRpcMessage::Request(request) => {
-                locked(&self.asked).requests.insert(request.id.to_string(), Request::default());
+                let (id, mut asked) = (request.id.to_string(), locked(&self.asked));
+                if !asked.early.remove(&id) {
+                    asked.requests.insert(id, Request::default());
+                }
                 None
             }
             JsonRpcMessage::Notification(_) => None,
@@ -362,7 +371,11 @@ impl Intake {
 
     /// Nobody waits for an answer any more, or needs what it was charged for.
     pub(super) fn forget(&self, id: &RequestId) {
-        locked(&self.asked).requests.remove(&id.to_string());
+        let (id, mut asked) = (id.to_string(), locked(&self.asked));
+        // Only this takes a request out: one that is not there has not been sent.
+        if asked.requests.remove(&id).is_none() && asked.early.len() < MAX_EARLY {
+            asked.early.insert(id);
+        }
     }
 
     /// The error that takes the place of an answer that is too long.
@@ -561,6 +574,21 @@ pub(super) mod tests {
         let handshake = RequestId::Number(7);
         let again = intake.take(answer.as_bytes().to_vec(), Some(&handshake)).await;
         assert!(matches!(again, Taken::Pass(_)), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_before_it_is_sent_has_no_answer_that_stays() {
+        let intake = intake(8 << 20);
+        intake.forget(&RequestId::Number(7));
+        asks(&intake, 7);
+        let text = "x".repeat(1 << 20);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{text}"}}}}"#);
+        assert!(!takes(&intake, &answer).await);
+        assert_eq!(intake.account.used(), 0);
+        for id in 0..2 * MAX_EARLY as i64 {
+            intake.forget(&RequestId::Number(id));
+        }
+        assert_eq!(locked(&intake.asked).early.len(), MAX_EARLY);
     }
 
     #[tokio::test]
