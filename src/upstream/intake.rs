@@ -239,10 +239,11 @@ impl Intake {
         match &looked.kind {
             Kind::Answer(id) => {
                 let id = id.clone();
-                if !self.waits(&id, again) {
+                let is_again = again.is_some_and(|again| again.to_string() == id);
+                if !self.waits(&id, is_again) {
                     return Taken::Drop;
                 }
-                self.answer(id, looked).await
+                self.answer(id, looked, is_again).await
             }
             Kind::Request => self.request(looked),
             Kind::Notification => {
@@ -255,9 +256,9 @@ impl Intake {
     }
 
     /// Whether somebody waits for an answer, which is the only one from then on.
-    fn waits(&self, id: &str, again: Option<&RequestId>) -> bool {
+    fn waits(&self, id: &str, is_again: bool) -> bool {
         let mut asked = locked(&self.asked);
-        if again.is_some_and(|again| again.to_string() == id) {
+        if is_again {
             asked.requests.insert(id.to_owned(), Request::default());
         }
         let Some(request) = asked.requests.get_mut(id) else { return false };
@@ -295,9 +296,9 @@ impl Intake {
         rate.notifications <= MAX_NOTIFICATIONS && rate.bytes <= MAX_NOTIFICATION_BYTES
     }
 
-    async fn answer(&self, id: String, looked: Looked) -> Taken {
-        let is_connected = locked(&self.asked).is_connected;
-        if !is_connected && looked.text.len() > MAX_HANDSHAKE {
+    async fn answer(&self, id: String, looked: Looked, is_again: bool) -> Taken {
+        let is_handshake = is_again || !locked(&self.asked).is_connected;
+        if is_handshake && looked.text.len() > MAX_HANDSHAKE {
             return self.break_off("its answer to the handshake is too long");
         }
         if looked.text.len() <= SMALL {
@@ -307,7 +308,8 @@ impl Intake {
         let Ok(mut charge) = self.account.charge(bytes + looked.values * READ_BYTES).await else {
             return Taken::Pass(instead(&id, NO_MEMORY, "There is no memory for the result"));
         };
-        let text = if bytes > LARGE {
+        // rmcp's transport itself reads the answer to a handshake.
+        let text = if bytes > LARGE && !is_handshake {
             let reading = tokio::task::spawn_blocking(move || read(looked.text));
             match reading.await {
                 Ok((text, result)) => {
@@ -577,6 +579,33 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_to_a_handshake_passes_as_it_is_unless_it_is_too_long() {
+        let answer = |id: i64, length: usize| {
+            let result = json!({
+                "protocolVersion": "2025-03-26", "capabilities": {}, "serverInfo":
+                {"name": "up", "version": "1"}, "instructions": "x".repeat(length),
+            });
+            json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string().into_bytes()
+        };
+        let again = RequestId::Number(0);
+        for (length, passes) in [(100 << 10, true), (MAX_HANDSHAKE, false)] {
+            for is_first in [true, false] {
+                let intake = intake(1 << 20);
+                locked(&intake.asked).is_connected = !is_first;
+                asks(&intake, 0);
+                let text = answer(0, length);
+                let taken = intake.take(text.clone(), Some(&again).filter(|_| !is_first)).await;
+                assert_eq!(taken, if passes { Taken::Pass(text) } else { Taken::Close });
+            }
+        }
+        // Another answer on the same stream is none.
+        let intake = intake(1 << 20);
+        asks(&intake, 1);
+        let taken = intake.take(answer(1, MAX_HANDSHAKE), Some(&again)).await;
+        assert!(matches!(taken, Taken::Pass(text) if text.len() < 100));
+    }
+
+    #[tokio::test]
     async fn what_is_forgotten_before_it_is_sent_has_no_answer_that_stays() {
         let intake = intake(8 << 20);
         intake.forget(&RequestId::Number(7));
@@ -585,7 +614,7 @@ pub(super) mod tests {
         let answer = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{text}"}}}}"#);
         assert!(!takes(&intake, &answer).await);
         assert_eq!(intake.account.used(), 0);
-        for id in 0..2 * MAX_EARLY as i64 {
+        for id in (0_i64..).take(2 * MAX_EARLY) {
             intake.forget(&RequestId::Number(id));
         }
         assert_eq!(locked(&intake.asked).early.len(), MAX_EARLY);
