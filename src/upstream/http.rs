@@ -171,7 +171,9 @@ impl HttpClient {
         session: Option<String>,
         message: &ClientJsonRpcMessage,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let (body, _charge) = self.body(response, self.intake.limit()).await?;
+        let (body, charge) = self.body(response, self.intake.limit()).await?;
+        // Counted again with what it takes to read it.
+        drop(charge);
         let asks = matches!(message, ClientJsonRpcMessage::Request(_));
         let start = String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned();
         let taken = self.intake.take(body, handshake(message)).await;
