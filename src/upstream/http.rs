@@ -302,7 +302,6 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
             if let Some(data) = event.data.take().filter(|data| !data.trim().is_empty()) {
                 match self.intake.take(data.into_bytes(), self.again.as_ref()).await {
                     Taken::Pass(text) => {
-                        self.again = None;
                         self.was_useful = true;
                         event.data = String::from_utf8(text).ok();
                     }
@@ -547,12 +546,21 @@ mod tests {
 
     /// The stream of an answer to request 7, as a server sends it.
     async fn answer_to_7(text: String, intake: &Arc<Intake>, ended: &Arc<Ended>) -> Vec<Sse> {
+        events_of(text, None, intake, ended).await
+    }
+
+    async fn events_of(
+        text: String,
+        again: Option<RequestId>,
+        intake: &Arc<Intake>,
+        ended: &Arc<Ended>,
+    ) -> Vec<Sse> {
         let source = futures::stream::iter([Ok(bytes::Bytes::from(text))]);
         let mut reading = Reading {
             events: Events::of(source),
             intake: intake.clone(),
             resumes: false,
-            again: None,
+            again,
             answers: Some(7.into()),
             last: None,
             all_ended: ended.clone(),
@@ -586,6 +594,17 @@ mod tests {
             assert_eq!(last.contains("-32099") && last.contains(r#""id":7"#), fails, "{message}");
             // What goes on after its first event is for the same request.
             assert_eq!((ended.request("a1"), ended.request("a2")), (Some(7.into()), None));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_answer_to_a_handshake_may_come_after_a_notification() {
+        let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+        let text = format!("data: {{\"method\":\"notifications/message\"}}\n\ndata: {answer}\n\n");
+        for (again, count) in [(Some(RequestId::Number(7)), 2), (None, 1)] {
+            // It has been answered, in the session before.
+            let events = events_of(text.clone(), again, &intake(1000), &Arc::default()).await;
+            assert_eq!(events.len(), count, "{events:?}");
         }
     }
 
