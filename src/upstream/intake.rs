@@ -365,10 +365,11 @@ impl Intake {
         locked(&self.asked).requests.get_mut(&id.to_string())?.result.take()
     }
 
-    /// What an answer is charged for, in bytes.
-    pub(super) fn charged(&self, id: &RequestId) -> usize {
-        let asked = locked(&self.asked);
-        asked.requests.get(&id.to_string()).map_or(0, |request| request.charge.bytes())
+    /// What an answer is charged for, which is whose the answer is from then on.
+    pub(super) fn take_charge(&self, id: &RequestId) -> Charge {
+        let mut asked = locked(&self.asked);
+        let request = asked.requests.get_mut(&id.to_string());
+        request.map(|request| std::mem::take(&mut request.charge)).unwrap_or_default()
     }
 
     /// Nobody waits for an answer any more, or needs what it was charged for.
@@ -635,7 +636,11 @@ pub(super) mod tests {
         let result = intake.result(&id);
         assert!(matches!(&result, Some(ServerResult::CallToolResult(_))), "{result:?}");
         assert!(intake.result(&id).is_none());
+        let charge = intake.take_charge(&id);
         intake.forget(&id);
+        assert_eq!(intake.account.used(), charge.bytes());
+        assert!(charge.bytes() > 1 << 20);
+        drop(charge);
         assert_eq!(intake.account.used(), 0);
     }
 
