@@ -346,7 +346,7 @@ impl Upstream {
         };
         // What looks like another name is none.
         let name = text("name").filter(|name| {
-            !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible(name)
+            !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible_name(name)
         })?;
         let shown = |text: String| {
             let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();
