@@ -58,6 +58,10 @@ const MAX_OWED: usize = 512;
 const MAX_NOTIFICATIONS: u32 = 1000;
 const MAX_NOTIFICATION_BYTES: usize = 4 << 20;
 
+/// A notification that is not to be lost, and its longest text, in bytes.
+const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+const MAX_TOOLS_CHANGED: usize = 256;
+
 /// Bytes of a JSON value while rmcp reads it (see `server::http::memory`), and after.
 const READ_BYTES: usize = 240;
 const VALUE_BYTES: usize = 100;
@@ -130,11 +134,14 @@ struct Rate {
     requests: u32,
     notifications: u32,
     bytes: usize,
+    /// Of a change of its tools, beyond the limit.
+    has_told: bool,
 }
 
 impl Default for Rate {
     fn default() -> Self {
-        Self { since: Instant::now(), requests: 0, notifications: 0, bytes: 0 }
+        let since = Instant::now();
+        Self { since, requests: 0, notifications: 0, bytes: 0, has_told: false }
     }
 }
 
@@ -248,7 +255,7 @@ impl Intake {
             Kind::Request => self.request(looked),
             Kind::Notification => {
                 let fits = looked.text.len() <= MAX_UNASKED && looked.values <= MAX_UNASKED_VALUES;
-                let counts = self.counts(0, looked.text.len());
+                let counts = self.counts(0, looked.text.len()) || self.tells_of_change(&looked);
                 if counts && fits { Taken::Pass(looked.text) } else { Taken::Drop }
             }
             Kind::NoJson => Taken::Drop,
@@ -294,6 +301,19 @@ impl Intake {
             return rate.requests <= MAX_REQUESTS;
         }
         rate.notifications <= MAX_NOTIFICATIONS && rate.bytes <= MAX_NOTIFICATION_BYTES
+    }
+
+    /// Whether this says that the tools have changed, which is passed on once in a second
+    /// beyond the limit: nothing else would say so.
+    fn tells_of_change(&self, looked: &Looked) -> bool {
+        #[derive(Deserialize)]
+        struct Told {
+            method: String,
+        }
+        looked.text.len() <= MAX_TOOLS_CHANGED
+            && serde_json::from_slice::<Told>(&looked.text)
+                .is_ok_and(|told| told.method == TOOLS_CHANGED)
+            && !std::mem::replace(&mut locked(&self.rate).has_told, true)
     }
 
     async fn answer(&self, id: String, looked: Looked, is_again: bool) -> Taken {
@@ -537,6 +557,15 @@ pub(super) mod tests {
             format!(r#"{{"method":"notifications/message","params":"{}"}}"#, "x".repeat(200_000));
         let (passed, broken) = at_once(&vec![long; 100]).await;
         assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_045, false));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_tools_is_told_of_in_a_flood() {
+        let flood = r#"{"method":"notifications/message"}"#.to_owned();
+        let changed = r#"{"jsonrpc":"2.0","method":"notifications\/tools\/list_changed"}"#;
+        let mut messages = vec![flood; 2 * MAX_NOTIFICATIONS as usize];
+        messages.extend([changed.to_owned(), changed.to_owned()]);
+        assert_eq!(at_once(&messages).await, (MAX_NOTIFICATIONS as usize + 1, false));
     }
 
     #[tokio::test]

@@ -423,7 +423,11 @@ async fn relist(server: Weak<Upstream>, connection: Weak<Connection>, changed: A
             Ok(catalog) if !connection.is_closed() => server.note_catalog(catalog, &connection),
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+                if server.quiet.allows(&server.name) {
+                    tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+                }
+                // It has changed all the same: once more, after the pause.
+                changed.notify_one();
             }
         }
         // A server that changes its list without end has a tenth of the time.
