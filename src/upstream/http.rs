@@ -299,7 +299,10 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
                 let wished = Duration::from_millis(retry).clamp(MIN_RETRY, MAX_RETRY);
                 u64::try_from(wished.as_millis()).unwrap_or(u64::MAX)
             });
-            if let Some(data) = event.data.take().filter(|data| !data.trim().is_empty()) {
+            // rmcp looks at no other.
+            let is_message = matches!(event.event.as_deref(), None | Some("" | "message"));
+            let data = event.data.take().filter(|data| is_message && !data.trim().is_empty());
+            if let Some(data) = data {
                 match self.intake.take(data.into_bytes(), self.again.as_ref()).await {
                     Taken::Pass(text) => {
                         self.was_useful = true;
@@ -605,6 +608,18 @@ mod tests {
             // It has been answered, in the session before.
             let events = events_of(text.clone(), again, &intake(1000), &Arc::default()).await;
             assert_eq!(events.len(), count, "{events:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_of_another_name_is_no_message() {
+        let answer = r#"data: {"jsonrpc":"2.0","id":7,"result":{}}"#;
+        for (name, passes) in [("message", true), ("", true), ("ping", false), ("error", false)] {
+            let intake = intake(1000);
+            asks(&intake, 7);
+            let text = format!("event: {name}\n{answer}\n\n");
+            let events = answer_to_7(text, &intake, &Arc::default()).await;
+            assert_eq!(events.len(), usize::from(passes), "{name}");
         }
     }
 
