@@ -230,8 +230,7 @@ impl Run {
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
         let context = self.context(trace_parent);
         let result = upstreams.call(run, &server, &tool, arguments, context).await;
-        let is_error =
-            |result: &Charged| result.value.get("isError") == Some(&Value::Bool(true));
+        let is_error = |result: &Charged| result.value.get("isError") == Some(&Value::Bool(true));
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);

@@ -73,9 +73,7 @@ fn shown(text: &str, lines: bool) -> impl Iterator<Item = char> {
         };
         let is_nothing = |before: char| is_mark(before) || before.is_whitespace();
         let is_alone = changes_another(c)
-            && (is_nothing(before[1])
-                || before.into_iter().all(changes_another)
-                || before[1] == c);
+            && (is_nothing(before[1]) || before.into_iter().all(changes_another) || before[1] == c);
         if is_alone || is_mark(c) && is_mark(before[1]) {
             return None;
         }
