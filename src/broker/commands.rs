@@ -267,7 +267,13 @@ async fn collect(
             break;
         }
     }
-    if bytes.len() as u64 > limit { Err(too_much(limit).into()) } else { Ok(Some((bytes, charge))) }
+    if bytes.len() as u64 > limit {
+        return Err(too_much(limit).into());
+    }
+    // It is held until the answer has its own charge.
+    bytes.shrink_to_fit();
+    charge.shrink_to(bytes.len());
+    Ok(Some((bytes, charge)))
 }
 
 /// A command printed more than a program may take from it.
