@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use nix::sys::statfs::statfs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
@@ -63,7 +64,8 @@ pub(crate) fn replace(path: &Path, temporary: &Path, text: &[u8]) -> io::Result<
 /// A group of the owner alone is no other (Debian, Ubuntu and Fedora give each user one,
 /// and make files that it can write); nor is one who can write where the file system is
 /// mounted read-only, as Kubernetes mounts what it configures. A directory is warned of and
-/// not refused, because containers have such ones that nobody else sees.
+/// not refused, because containers have such ones that nobody else sees; nor is a file where
+/// modes say nothing of who can write it.
 ///
 /// # Errors
 /// Everybody can write the file itself: it is not to be used. A sentence.
@@ -73,7 +75,8 @@ pub(crate) fn check_writers(path: &Path) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     };
     let Some(((_, file), _)) = places.split_last() else { return Ok(Vec::new()) };
-    if file.is_file() && file.mode() & WRITE_OTHERS != 0 && !is_read_only(path) {
+    let is_open = file.is_file() && file.mode() & WRITE_OTHERS != 0 && !is_read_only(path);
+    if is_open && keeps_modes(path) {
         return Err(format!(
             "every user of this machine can write this file, and so decide what the server does; \
              do chmod o-w {}",
@@ -120,6 +123,25 @@ fn writer(place: &Path, found: &Metadata, names: &Names) -> Option<String> {
 /// Where nothing can be written, modes say nothing.
 fn is_read_only(place: &Path) -> bool {
     statvfs(place).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Whether a place is on a file system that keeps modes. WSL's drives of Windows (9p) and
+/// what other systems format have the mode that the mount says, which is often 0777.
+fn keeps_modes(place: &Path) -> bool {
+    statfs(place).map_or(true, |found| is_of_this_system(found.filesystem_type().0))
+}
+
+fn is_of_this_system(file_system: i64) -> bool {
+    const FOREIGN: [i64; 5] = [
+        // linux/magic.h: V9FS_MAGIC, MSDOS_SUPER_MAGIC (vfat too), EXFAT_SUPER_MAGIC.
+        0x0102_1997,
+        0x4d44,
+        0x2011_bab0,
+        // statfs(2): NTFS_SB_MAGIC; and linux/fs/ntfs3/super.c.
+        0x5346_544e,
+        0x7366_746e,
+    ];
+    !FOREIGN.contains(&file_system)
 }
 
 /// All directories and links on the way to a file, and the file.
@@ -288,6 +310,16 @@ mod tests {
         assert!(files.check("d/f").unwrap_err().ends_with(&chmod));
         files.mode("d/f", 0o644);
         assert_eq!(files.check("d/f"), Ok(vec![]));
+    }
+
+    #[test]
+    fn modes_say_something_where_they_are_kept() {
+        let files = Scratch::new("modes");
+        assert!(keeps_modes(&files.path("d/f")));
+        assert!(keeps_modes(&files.path("d/none")), "whoever opens it says what is wrong");
+        for (magic, keeps) in [(0xef53, true), (0x0102_1994, true), (0x0102_1997, false)] {
+            assert_eq!(is_of_this_system(magic), keeps, "{magic:x}");
+        }
     }
 
     #[test]

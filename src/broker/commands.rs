@@ -78,8 +78,13 @@ impl Run {
         }))
     }
 
-    /// Runs a command to its end. It counts as open, with its pipes.
-    pub(super) async fn output(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+    /// Runs a command to its end. It counts as open, with its pipes. `before` is for what
+    /// it printed until the answer has a charge of its own.
+    pub(super) async fn output(
+        self: &Arc<Self>,
+        options: SpawnOptions,
+        before: &mut Charge,
+    ) -> Result<Answer, Problem> {
         let _open = Open::new(&self.quota)?;
         let (started, mut pipes) = self.launch(&options).await?;
         drop(pipes.stdin.take());
@@ -89,8 +94,11 @@ impl Run {
         let (stdout, stderr) =
             tokio::try_join!(collect(stdout, limit, memory), collect(stderr, limit, memory))?;
         let exit = started.wait().await?;
-        // What was charged for them is the answer's from here on.
-        let bytes = |output: Option<(Vec<u8>, Charge)>| output.map(|(bytes, _)| bytes.into());
+        let mut bytes = |output: Option<(Vec<u8>, Charge)>| {
+            let (bytes, charge) = output?;
+            before.merge(charge);
+            Some(bytes.into())
+        };
         Ok(Answer::Output(Box::new(Output { exit, stdout: bytes(stdout), stderr: bytes(stderr) })))
     }
 
@@ -260,7 +268,13 @@ async fn collect(
             break;
         }
     }
-    if bytes.len() as u64 > limit { Err(too_much(limit).into()) } else { Ok(Some((bytes, charge))) }
+    if bytes.len() as u64 > limit {
+        return Err(too_much(limit).into());
+    }
+    // It is held until the answer has its own charge.
+    bytes.shrink_to_fit();
+    charge.shrink_to(bytes.len());
+    Ok(Some((bytes, charge)))
 }
 
 /// A command printed more than a program may take from it.

@@ -145,7 +145,8 @@ impl Refusals {
         let refused = Refused { denied, operation, charge };
         let mut inner = self.inner();
         inner.count = inner.count.saturating_add(1);
-        if inner.count > MAX_AUDITED {
+        // What is refused after the end, a few, is written at once: nobody writes `more`.
+        if inner.count > MAX_AUDITED && !inner.closed {
             return inner.count(refused);
         }
         let hash = inner.hash(&refused);
@@ -282,6 +283,8 @@ mod tests {
         assert_eq!((stat.kept.len(), stat.kept[0].count, stat.others), (1, 100, 0));
         drop(inner);
         assert_eq!(refusals.close(), MAX_AUDITED + 300);
+        refusals.note(1, &denied("/late".into()), "readFile");
+        assert!(refusals.inner().more.is_empty(), "it is written");
         assert_eq!(memory.used(), 0);
     }
 }

@@ -23,11 +23,18 @@ pub(crate) struct Room {
     /// Among what the run has on its way, given back when the session takes it.
     _place: Option<OwnedSemaphorePermit>,
     pub charge: Charge,
+    /// For what the answer is made of, until the answer has its own charge.
+    before: Charge,
 }
 
 impl Room {
     pub(super) fn new(place: OwnedSemaphorePermit, charge: Charge) -> Self {
-        Self { _place: Some(place), charge }
+        Self { _place: Some(place), charge, before: Charge::none() }
+    }
+
+    /// The same, with what is charged already for what the answer is made of.
+    pub(super) fn after(self, before: Charge) -> Self {
+        Self { before, ..self }
     }
 }
 
@@ -139,7 +146,8 @@ struct Queue {
 }
 
 impl Queue {
-    fn put(self, bytes: Vec<u8>, room: Room) {
+    fn put(self, bytes: Vec<u8>, mut room: Room) {
+        room.before = Charge::none();
         self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
         // Nobody is there to take it when the run has ended.
         let _ = self.events.send(Event::Frame { bytes, ends: Some(self.id), room });
@@ -181,5 +189,29 @@ impl Drop for Responder {
         if self.span.is_some() {
             self.send(Err(interrupted()), Room::default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_an_answer_is_made_of_is_charged_until_the_answer_is() {
+        let server = Account::of_server(100 << 10);
+        let (upstream, run) = (server.share(50 << 10), server.share(50 << 10));
+        let room = Room::default().after(upstream.try_charge(20 << 10).unwrap());
+        let others = run.try_charge(40 << 10).unwrap();
+        let (events, mut session) = mpsc::unbounded_channel();
+        let queue = Queue { id: 1, events, queued: Arc::default() };
+        let put = queue.put_charged(vec![0; 20 << 10], room, 20 << 10, run.clone());
+        let put = tokio::spawn(put);
+        tokio::task::yield_now().await;
+        assert_eq!(upstream.used(), 20 << 10);
+        drop(others);
+        put.await.unwrap();
+        assert_eq!((upstream.used(), run.used()), (0, 20 << 10));
+        drop(session.recv().await);
+        assert_eq!(run.used(), 0);
     }
 }

@@ -25,7 +25,7 @@ use super::refusals::Refusals;
 use super::reply::{Event, Responder, Room, no_memory};
 use super::tools::{ForWhom, Tools};
 use crate::config::environment::MAX_MEMORY;
-use crate::memory::Account;
+use crate::memory::{Account, Charge};
 use crate::protocol::{Answer, Failure, Operation};
 use crate::threads;
 
@@ -262,14 +262,16 @@ impl Run {
                 // One after the other beyond the limit; the answer counts until the
                 // session has taken it.
                 let Some(turn) = self.tools.turn().await else { return };
-                let result = self.upstream(operation, responder.trace_parent()).await;
-                responder.answer(result, turn.into());
+                let (mut before, trace_parent) = (Charge::none(), responder.trace_parent());
+                let result = self.upstream(operation, trace_parent, &mut before).await;
+                responder.answer(result, Room::from(turn).after(before));
             }))),
             Op::Output(options) => Some(tasks.spawn(meter.of(async move {
                 let Ok(turn) = self.commands.clone().acquire_owned().await else { return };
-                let result = self.output(*options).await;
+                let mut before = Charge::none();
+                let result = self.output(*options, &mut before).await;
                 // What it printed is kept until the session takes it.
-                responder.answer(result, turn.into());
+                responder.answer(result, Room::from(turn).after(before));
             }))),
             Op::Open { .. }
             | Op::ReadFile { .. }

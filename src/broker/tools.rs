@@ -13,11 +13,12 @@ use super::reply::Event;
 use super::run::Run;
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
+use crate::memory::Charge;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
 use crate::upstream::{
-    Ask, CallContext, CallError, Caller, GoOn, MAX_TOOL_NAME, RunCaller, UpstreamError,
+    Ask, CallContext, CallError, Caller, Charged, GoOn, MAX_TOOL_NAME, RunCaller, UpstreamError,
 };
 
 /// Requests of one run to upstream servers at the same time. With results of the
@@ -137,17 +138,19 @@ impl Tools {
 }
 
 impl Run {
-    /// Operations on upstream servers and modules.
+    /// Operations on upstream servers and modules. `before` is for the answer until it
+    /// has a charge of its own.
     pub(super) async fn upstream(
         self: &Arc<Self>,
         operation: Operation,
         trace_parent: Option<TraceParent>,
+        before: &mut Charge,
     ) -> Result<Answer, Problem> {
         let upstreams = &self.services().upstreams;
         let run = &self.tools.for_whom.tools;
         match operation {
             Operation::CallTool { server, tool, arguments } => {
-                self.call_tool(server, tool, &arguments, trace_parent).await
+                self.call_tool(server, tool, &arguments, trace_parent, before).await
             }
             Operation::AskServer { server, question: Question::ListTools } => {
                 let upstream = upstreams.server(&server)?;
@@ -163,7 +166,7 @@ impl Run {
                 self.tools.count()?;
                 let context = Some(self.context(trace_parent));
                 let answer = upstreams.ask(run, &server, ask, context).await?;
-                Ok(written(upstreams.written(answer).await)?)
+                self.written(answer, before).await
             }
             Operation::Servers => {
                 let servers = upstreams.servers();
@@ -207,6 +210,7 @@ impl Run {
         tool: String,
         arguments: &str,
         trace_parent: Option<TraceParent>,
+        before: &mut Charge,
     ) -> Result<Answer, Problem> {
         let upstreams = &self.services().upstreams;
         let (server, tool) = match server {
@@ -226,12 +230,22 @@ impl Run {
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
         let context = self.context(trace_parent);
         let result = upstreams.call(run, &server, &tool, arguments, context).await;
-        let is_error = |result: &Value| result.get("isError") == Some(&Value::Bool(true));
+        let is_error = |result: &Charged| result.value.get("isError") == Some(&Value::Bool(true));
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);
-        let answer = json!({"server": server, "tool": tool, "result": result?});
-        Ok(written(upstreams.written(answer).await)?)
+        let Charged { value: result, charge } = result?;
+        let mut value = json!({"server": server, "tool": tool});
+        value["result"] = result;
+        self.written(Charged { value, charge }, before).await
+    }
+
+    /// An answer as text, which takes less than its values.
+    async fn written(&self, answer: Charged, before: &mut Charge) -> Result<Answer, Problem> {
+        *before = answer.charge;
+        let json = self.services().upstreams.written(answer.value).await;
+        before.shrink_to(json.as_ref().map_or(0, String::len));
+        Ok(written(json)?)
     }
 
     /// A place among the run's work on threads: it is held by the work, which goes on

@@ -141,7 +141,7 @@ async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Ser
         }
         let asked = runtime.upstreams().ask(run, &upstream.name, ask, None);
         match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
-            Ok(Ok(listed)) => listed[key].as_array().map_or(0, Vec::len),
+            Ok(Ok(listed)) => listed.value[key].as_array().map_or(0, Vec::len),
             // A server without them says so with an error.
             _ => 0,
         }

@@ -26,7 +26,7 @@ use rmcp::transport::auth::AuthClient;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use url::Url;
 
@@ -76,6 +76,12 @@ pub(crate) enum Ask {
     ReadResource { uri: String },
     ListPrompts,
     GetPrompt { name: String, arguments: JsonObject },
+}
+
+/// An answer as JSON, and what it takes of the memory until it is handed on.
+pub(crate) struct Charged {
+    pub value: Value,
+    pub charge: Charge,
 }
 
 pub(super) struct Connection {
@@ -201,7 +207,7 @@ impl Connection {
         &self,
         ask: Ask,
         context: Option<CallContext>,
-    ) -> Result<Value, UpstreamError> {
+    ) -> Result<Charged, UpstreamError> {
         match ask {
             Ask::CallTool { name, arguments } => {
                 let params = CallToolRequestParams::new(name).with_arguments(arguments);
@@ -231,12 +237,12 @@ impl Connection {
         &self,
         mut params: CallToolRequestParams,
         context: Option<CallContext>,
-    ) -> Result<Value, UpstreamError> {
+    ) -> Result<Charged, UpstreamError> {
         for _ in 0..MAX_ROUNDS {
             let request = ClientRequest::CallToolRequest(CallToolRequest::new(params.clone()));
             match self.once(request, context.clone()).await? {
-                Answered::Complete(value) => return self.within_limit(value),
-                Answered::Asks(required) => {
+                Answered::Complete(answer) => return self.within_limit(answer),
+                Answered::Asks(required, _charge) => {
                     let InputRequiredResult { input_requests, request_state, .. } = *required;
                     let asked = input_requests.unwrap_or_default();
                     params.input_responses = Some(self.answer_all(asked, &context).await?);
@@ -280,9 +286,9 @@ impl Connection {
     }
 
     /// All pages of a list, as `{key: [...]}`.
-    async fn pages(&self, key: &str) -> Result<Value, UpstreamError> {
+    async fn pages(&self, key: &str) -> Result<Charged, UpstreamError> {
         let mut all = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut of_all) = (0, 0);
         let mut charge = Charge::none();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
@@ -302,13 +308,21 @@ impl Connection {
                     ClientRequest::ListPromptsRequest(request)
                 }
             };
-            let mut page = self.once(request, None).await?.complete()?;
+            let answer = self.once(request, None).await?.complete()?;
+            let Charged { value: mut page, charge: mut of_page } = answer;
             let items = page.get_mut(key).map(Value::take);
             let Some(Value::Array(items)) = items else {
                 return Err(self.unexpected(format!("a list without \"{key}\"")));
             };
-            let more = self.intake.charge(items.iter().map(memory).sum()).await;
-            charge.merge(more.map_err(|reason| self.no_memory(reason))?);
+            let kept = items.iter().map(memory).sum::<usize>();
+            of_page.shrink_to(kept);
+            charge.merge(of_page);
+            // Small pages are not counted on their way.
+            of_all += kept;
+            if let missing @ 1.. = of_all.saturating_sub(charge.bytes()) {
+                let more = self.intake.charge(missing).await;
+                charge.merge(more.map_err(|reason| self.no_memory(reason))?);
+            }
             bytes += items.iter().map(size).sum::<usize>();
             if bytes > self.limits.message_bytes() {
                 return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
@@ -316,7 +330,10 @@ impl Connection {
             all.extend(items);
             match page.get("nextCursor").and_then(Value::as_str) {
                 Some(next) if !next.is_empty() => cursor = Some(next.to_owned()),
-                _ => return Ok(json!({key: all})),
+                _ => {
+                    let value = Value::Object([(key.to_owned(), all.into())].into_iter().collect());
+                    return Ok(Charged { value, charge });
+                }
             }
         }
         Err(self.unexpected(format!("more than {MAX_PAGES} pages of {key}")))
@@ -351,14 +368,19 @@ impl Connection {
         if let Some(in_flight) = in_flight {
             in_flight.ends().await;
         }
+        let charge = self.intake.take_charge(&forget.id);
         match answer.map_err(|error| self.error(error))? {
-            ServerResult::InputRequiredResult(required) => Ok(Answered::Asks(Box::new(required))),
+            ServerResult::InputRequiredResult(required) => {
+                Ok(Answered::Asks(Box::new(required), charge))
+            }
             ServerResult::CreateTaskResult(_) => {
                 Err(self.unexpected("a task, which was not offered".to_owned()))
             }
             result => {
-                let tree = move || serde_json::to_value(result);
-                let value = if self.intake.charged(&forget.id) > LARGE {
+                let is_large = charge.bytes() > LARGE;
+                // A thread goes on when nobody waits for it.
+                let tree = move || (serde_json::to_value(result), charge);
+                let (value, charge) = if is_large {
                     tokio::task::spawn_blocking(tree).await.map_err(|_| self.interrupted())?
                 } else {
                     tree()
@@ -367,13 +389,14 @@ impl Connection {
                 if let Some(object) = value.as_object_mut() {
                     object.remove("resultType");
                 }
-                Ok(Answered::Complete(value))
+                Ok(Answered::Complete(Charged { value, charge }))
             }
         }
     }
 
-    fn within_limit(&self, value: Value) -> Result<Value, UpstreamError> {
-        if size(&value) > self.limits.result_bytes { Err(self.too_large()) } else { Ok(value) }
+    fn within_limit(&self, answer: Charged) -> Result<Charged, UpstreamError> {
+        let is_too_large = size(&answer.value) > self.limits.result_bytes;
+        if is_too_large { Err(self.too_large()) } else { Ok(answer) }
     }
 
     fn name(&self) -> String {
@@ -441,15 +464,15 @@ fn without(url: &Option<(String, String)>, text: String) -> String {
 }
 
 enum Answered {
-    Complete(Value),
-    Asks(Box<InputRequiredResult>),
+    Complete(Charged),
+    Asks(Box<InputRequiredResult>, Charge),
 }
 
 impl Answered {
-    fn complete(self) -> Result<Value, UpstreamError> {
+    fn complete(self) -> Result<Charged, UpstreamError> {
         match self {
-            Self::Complete(value) => Ok(value),
-            Self::Asks(_) => Err(UpstreamError::Invalid(
+            Self::Complete(answer) => Ok(answer),
+            Self::Asks(..) => Err(UpstreamError::Invalid(
                 "The server asks for input, which is supported in calls of tools only".to_owned(),
             )),
         }

@@ -618,7 +618,6 @@ mod tests {
             let start = std::time::Instant::now();
             let declared = module_declaration("up", &[&heavy, &heavy]);
             let sampled = sample(&heavy);
-            eprintln!("declared and sampled in {:?}", start.elapsed());
             assert!(declared.contains("export function heavy(") && sampled.starts_with("heavy("));
             assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
         }

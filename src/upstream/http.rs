@@ -2,7 +2,7 @@
 //! comes has an end, and passes [`Intake`] before rmcp reads it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,12 @@ use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
     StreamableHttpError, StreamableHttpPostResponse,
 };
+use serde_json::Value;
 use sse_stream::Sse;
 
 use super::events::{Broken, Events};
 use super::intake::{Intake, Taken};
-use super::lines::id_of;
+use super::lines::{find, id_of};
 use super::locked;
 use crate::memory::Charge;
 
@@ -44,6 +45,10 @@ const MAX_CHALLENGE: usize = 8 << 10;
 /// Bytes of a body that are charged for at once.
 const STEP: usize = 256 << 10;
 
+/// Streams that have ended, of which it is known what they were to answer: as many as
+/// there are requests at the same time.
+const MAX_ENDED: usize = 64;
+
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 const SESSION_ID: &str = "mcp-session-id";
@@ -60,6 +65,29 @@ pub(super) struct HttpClient {
     http: reqwest::Client,
     intake: Arc<Intake>,
     pace: Arc<Pace>,
+    ended: Arc<Ended>,
+}
+
+/// Which requests the streams were to answer that have ended, by their last events.
+#[derive(Default)]
+struct Ended(Mutex<VecDeque<(String, Value)>>);
+
+impl Ended {
+    fn note(&self, last: String, request: Value) {
+        let mut ended = locked(&self.0);
+        ended.retain(|(known, _)| *known != last);
+        if ended.len() >= MAX_ENDED {
+            ended.pop_front();
+        }
+        ended.push_back((last, request));
+    }
+
+    /// What a stream is to answer that goes on after this event. It may be opened again
+    /// and again.
+    fn request(&self, last: &str) -> Option<Value> {
+        let ended = locked(&self.0);
+        ended.iter().find(|(known, _)| known == last).map(|(_, request)| request.clone())
+    }
 }
 
 /// How soon a stream may be opened after so many that were of no use.
@@ -84,7 +112,7 @@ impl Pace {
 
 impl HttpClient {
     pub(super) fn new(http: reqwest::Client, intake: Arc<Intake>) -> Self {
-        Self { http, intake, pace: Arc::default() }
+        Self { http, intake, pace: Arc::default(), ended: Arc::default() }
     }
 
     fn events(&self, response: Response, of: Stream) -> BoxStream<'static, Result<Sse, SseError>> {
@@ -94,6 +122,9 @@ impl HttpClient {
             intake: self.intake.clone(),
             resumes: of.resumes,
             again: of.again,
+            answers: of.answers,
+            last: of.last,
+            all_ended: self.ended.clone(),
             pace: of.is_paced.then(|| self.pace.clone()),
             since: Instant::now(),
             was_useful: false,
@@ -140,7 +171,9 @@ impl HttpClient {
         session: Option<String>,
         message: &ClientJsonRpcMessage,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let (body, _charge) = self.body(response, self.intake.limit()).await?;
+        let (body, charge) = self.body(response, self.intake.limit()).await?;
+        // Counted again with what it takes to read it.
+        drop(charge);
         let asks = matches!(message, ClientJsonRpcMessage::Request(_));
         let start = String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned();
         let taken = self.intake.take(body, handshake(message)).await;
@@ -216,6 +249,10 @@ struct Stream {
     resumes: bool,
     /// The handshake that it may answer.
     again: Option<RequestId>,
+    /// The request that it is to answer.
+    answers: Option<Value>,
+    /// The event after which it goes on.
+    last: Option<String>,
     is_paced: bool,
 }
 
@@ -225,6 +262,10 @@ struct Reading<S> {
     intake: Arc<Intake>,
     resumes: bool,
     again: Option<RequestId>,
+    answers: Option<Value>,
+    /// Of the last event that has one.
+    last: Option<String>,
+    all_ended: Arc<Ended>,
     pace: Option<Arc<Pace>>,
     since: Instant,
     /// Whether it had a message, or a place from which to go on.
@@ -251,14 +292,19 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
             };
             self.resumes |= event.id.is_some();
             self.was_useful |= event.id.is_some();
+            if event.id.is_some() {
+                self.last.clone_from(&event.id);
+            }
             event.retry = event.retry.map(|retry| {
                 let wished = Duration::from_millis(retry).clamp(MIN_RETRY, MAX_RETRY);
                 u64::try_from(wished.as_millis()).unwrap_or(u64::MAX)
             });
-            if let Some(data) = event.data.take().filter(|data| !data.trim().is_empty()) {
+            // rmcp looks at no other.
+            let is_message = matches!(event.event.as_deref(), None | Some("" | "message"));
+            let data = event.data.take().filter(|data| is_message && !data.trim().is_empty());
+            if let Some(data) = data {
                 match self.intake.take(data.into_bytes(), self.again.as_ref()).await {
                     Taken::Pass(text) => {
-                        self.again = None;
                         self.was_useful = true;
                         event.data = String::from_utf8(text).ok();
                     }
@@ -273,7 +319,10 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
         None
     }
 
-    fn ended(&self) {
+    fn ended(&mut self) {
+        if let (Some(last), Some(request)) = (self.last.take(), &self.answers) {
+            self.all_ended.note(last, request.clone());
+        }
         if let Some(pace) = &self.pace {
             pace.ended(self.was_useful || self.since.elapsed() > SHORT);
         }
@@ -299,10 +348,22 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
     /// The error that takes the place of an answer that is too long.
     async fn instead(&mut self, start: &[u8]) -> Option<Sse> {
         self.intake.warn(&format!("a message is longer than {} bytes", self.intake.limit()));
-        let error = self.intake.too_long(&id_of(start, &[])?);
-        let Taken::Pass(error) = self.intake.take(error, None).await else { return None };
+        let id = id_of(start, &[]).or_else(|| self.answered(start))?;
+        let error = self.intake.too_long(&id);
+        let again = self.again.as_ref();
+        let Taken::Pass(error) = self.intake.take(error, again).await else { return None };
         self.is_over = true;
         Some(Sse::default().data(String::from_utf8_lossy(&error)))
+    }
+}
+
+impl<S> Reading<S> {
+    /// The request that a message without an id at its start answers: some write the
+    /// id last.
+    fn answered(&self, start: &[u8]) -> Option<Value> {
+        let at = |what: &[u8]| find(start, what).unwrap_or(usize::MAX);
+        let body = at(b"\"result\"").min(at(b"\"error\""));
+        (body < at(b"\"method\"")).then(|| self.answers.clone()).flatten()
     }
 }
 
@@ -416,7 +477,11 @@ impl StreamableHttpClient for HttpClient {
         }
         if has_type(&response, EVENTS) {
             let again = handshake(&message).cloned();
-            let events = self.events(response, Stream { again, ..Stream::default() });
+            let answers = match &message {
+                ClientJsonRpcMessage::Request(request) => serde_json::to_value(&request.id).ok(),
+                _ => None,
+            };
+            let events = self.events(response, Stream { again, answers, ..Stream::default() });
             return Ok(StreamableHttpPostResponse::Sse(events, new_session));
         }
         if has_type(&response, JSON) {
@@ -433,9 +498,14 @@ impl StreamableHttpClient for HttpClient {
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        tokio::time::sleep(self.pace.pause()).await;
+        let answers = last_event_id.as_ref().and_then(|last| self.ended.request(last));
+        // What a request waits for has an end: its own.
+        let is_paced = answers.is_none();
+        if is_paced {
+            tokio::time::sleep(self.pace.pause()).await;
+        }
         let mut request = self.http.get(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
-        if let Some(last) = last_event_id {
+        if let Some(last) = &last_event_id {
             request = request.header(LAST_EVENT_ID, last);
         }
         let request = with_headers(request, token, session.as_deref(), headers)?;
@@ -451,7 +521,9 @@ impl StreamableHttpClient for HttpClient {
         if !has_type(&response, EVENTS) {
             return Err(StreamableHttpError::UnexpectedContentType(content_type(&response)));
         }
-        Ok(self.events(response, Stream { resumes: true, again: None, is_paced: true }))
+        let again = None;
+        let of = Stream { resumes: true, again, answers, last: last_event_id, is_paced };
+        Ok(self.events(response, of))
     }
 
     async fn delete_session(
@@ -472,7 +544,96 @@ impl StreamableHttpClient for HttpClient {
 
 #[cfg(test)]
 mod tests {
+    use super::super::intake::tests::{asks, intake};
     use super::*;
+
+    /// The stream of an answer to request 7, as a server sends it.
+    async fn answer_to_7(text: String, intake: &Arc<Intake>, ended: &Arc<Ended>) -> Vec<Sse> {
+        events_of(text, None, intake, ended).await
+    }
+
+    async fn events_of(
+        text: String,
+        again: Option<RequestId>,
+        intake: &Arc<Intake>,
+        ended: &Arc<Ended>,
+    ) -> Vec<Sse> {
+        let source = futures::stream::iter([Ok(bytes::Bytes::from(text))]);
+        let mut reading = Reading {
+            events: Events::of(source),
+            intake: intake.clone(),
+            resumes: false,
+            again,
+            answers: Some(7.into()),
+            last: None,
+            all_ended: ended.clone(),
+            pace: None,
+            since: Instant::now(),
+            was_useful: false,
+            is_over: false,
+        };
+        let mut events = Vec::new();
+        while let Some(Ok(event)) = reading.next().await {
+            events.push(event);
+        }
+        events
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_an_error_wherever_its_id_is() {
+        let long = "x".repeat(5000);
+        for (message, fails) in [
+            (format!(r#"{{"result":{{"x":"{long}"}},"jsonrpc":"2.0","id":7}}"#), true),
+            (format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{long}"}}}}"#), true),
+            (format!(r#"{{"error":{{"message":"{long}"}},"jsonrpc":"2.0","id":7}}"#), true),
+            (format!(r#"{{"method":"x","params":{{"result":"{long}"}}}}"#), false),
+            (format!(r#"{{"params":{{"x":"{long}"}},"method":"x"}}"#), false),
+        ] {
+            let (intake, ended) = (intake(1000), Arc::default());
+            asks(&intake, 7);
+            let text = format!("id: a1\ndata:\n\ndata: {message}\n\n");
+            let events = answer_to_7(text, &intake, &ended).await;
+            let last = events.last().and_then(|event| event.data.as_deref()).unwrap_or_default();
+            assert_eq!(last.contains("-32099") && last.contains(r#""id":7"#), fails, "{message}");
+            // What goes on after its first event is for the same request.
+            assert_eq!((ended.request("a1"), ended.request("a2")), (Some(7.into()), None));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_answer_to_a_handshake_may_come_after_a_notification() {
+        let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+        let text = format!("data: {{\"method\":\"notifications/message\"}}\n\ndata: {answer}\n\n");
+        for (again, count) in [(Some(RequestId::Number(7)), 2), (None, 1)] {
+            // It has been answered, in the session before.
+            let events = events_of(text.clone(), again, &intake(1000), &Arc::default()).await;
+            assert_eq!(events.len(), count, "{events:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_of_another_name_is_no_message() {
+        let answer = r#"data: {"jsonrpc":"2.0","id":7,"result":{}}"#;
+        for (name, passes) in [("message", true), ("", true), ("ping", false), ("error", false)] {
+            let intake = intake(1000);
+            asks(&intake, 7);
+            let text = format!("event: {name}\n{answer}\n\n");
+            let events = answer_to_7(text, &intake, &Arc::default()).await;
+            assert_eq!(events.len(), usize::from(passes), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_streams_that_have_ended_the_last_ones_are_known() {
+        let ended = Ended::default();
+        for number in 0..100 {
+            ended.note("again".to_owned(), 0.into());
+            ended.note(number.to_string(), number.into());
+        }
+        let known = (0..100).filter(|number| ended.request(&number.to_string()).is_some());
+        assert_eq!(known.count(), MAX_ENDED - 1);
+        assert_eq!(ended.request("again"), Some(0.into()));
+    }
 
     #[test]
     fn streams_of_no_use_are_opened_ever_later() {

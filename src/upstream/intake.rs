@@ -7,7 +7,7 @@
 //!                        └─ a large result, read on another thread ─┘
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -58,12 +58,20 @@ const MAX_OWED: usize = 512;
 const MAX_NOTIFICATIONS: u32 = 1000;
 const MAX_NOTIFICATION_BYTES: usize = 4 << 20;
 
+/// A notification that is not to be lost, and its longest text, in bytes.
+const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+const MAX_TOOLS_CHANGED: usize = 256;
+
 /// Bytes of a JSON value while rmcp reads it (see `server::http::memory`), and after.
 const READ_BYTES: usize = 240;
 const VALUE_BYTES: usize = 100;
 
 /// Answers up to this length are not counted: there are at most 32 for each run.
 const SMALL: usize = 4 << 10;
+
+/// Requests that nobody waits for any more before they are sent: as many as rmcp has on
+/// their way to its transport.
+const MAX_EARLY: usize = 1024;
 
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +103,8 @@ pub(super) struct Intake {
 struct Asked {
     is_connected: bool,
     requests: HashMap<String, Request>,
+    /// Forgotten before they were sent: a run may end in between.
+    early: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -124,11 +134,14 @@ struct Rate {
     requests: u32,
     notifications: u32,
     bytes: usize,
+    /// Of a change of its tools, beyond the limit.
+    has_told: bool,
 }
 
 impl Default for Rate {
     fn default() -> Self {
-        Self { since: Instant::now(), requests: 0, notifications: 0, bytes: 0 }
+        let since = Instant::now();
+        Self { since, requests: 0, notifications: 0, bytes: 0, has_told: false }
     }
 }
 
@@ -233,15 +246,16 @@ impl Intake {
         match &looked.kind {
             Kind::Answer(id) => {
                 let id = id.clone();
-                if !self.waits(&id, again) {
+                let is_again = again.is_some_and(|again| again.to_string() == id);
+                if !self.waits(&id, is_again) {
                     return Taken::Drop;
                 }
-                self.answer(id, looked).await
+                self.answer(id, looked, is_again).await
             }
             Kind::Request => self.request(looked),
             Kind::Notification => {
                 let fits = looked.text.len() <= MAX_UNASKED && looked.values <= MAX_UNASKED_VALUES;
-                let counts = self.counts(0, looked.text.len());
+                let counts = self.counts(0, looked.text.len()) || self.tells_of_change(&looked);
                 if counts && fits { Taken::Pass(looked.text) } else { Taken::Drop }
             }
             Kind::NoJson => Taken::Drop,
@@ -249,9 +263,9 @@ impl Intake {
     }
 
     /// Whether somebody waits for an answer, which is the only one from then on.
-    fn waits(&self, id: &str, again: Option<&RequestId>) -> bool {
+    fn waits(&self, id: &str, is_again: bool) -> bool {
         let mut asked = locked(&self.asked);
-        if again.is_some_and(|again| again.to_string() == id) {
+        if is_again {
             asked.requests.insert(id.to_owned(), Request::default());
         }
         let Some(request) = asked.requests.get_mut(id) else { return false };
@@ -289,9 +303,22 @@ impl Intake {
         rate.notifications <= MAX_NOTIFICATIONS && rate.bytes <= MAX_NOTIFICATION_BYTES
     }
 
-    async fn answer(&self, id: String, looked: Looked) -> Taken {
-        let is_connected = locked(&self.asked).is_connected;
-        if !is_connected && looked.text.len() > MAX_HANDSHAKE {
+    /// Whether this says that the tools have changed, which is passed on once in a second
+    /// beyond the limit: nothing else would say so.
+    fn tells_of_change(&self, looked: &Looked) -> bool {
+        #[derive(Deserialize)]
+        struct Told {
+            method: String,
+        }
+        looked.text.len() <= MAX_TOOLS_CHANGED
+            && serde_json::from_slice::<Told>(&looked.text)
+                .is_ok_and(|told| told.method == TOOLS_CHANGED)
+            && !std::mem::replace(&mut locked(&self.rate).has_told, true)
+    }
+
+    async fn answer(&self, id: String, looked: Looked, is_again: bool) -> Taken {
+        let is_handshake = is_again || !locked(&self.asked).is_connected;
+        if is_handshake && looked.text.len() > MAX_HANDSHAKE {
             return self.break_off("its answer to the handshake is too long");
         }
         if looked.text.len() <= SMALL {
@@ -301,7 +328,8 @@ impl Intake {
         let Ok(mut charge) = self.account.charge(bytes + looked.values * READ_BYTES).await else {
             return Taken::Pass(instead(&id, NO_MEMORY, "There is no memory for the result"));
         };
-        let text = if bytes > LARGE {
+        // rmcp's transport itself reads the answer to a handshake.
+        let text = if bytes > LARGE && !is_handshake {
             let reading = tokio::task::spawn_blocking(move || read(looked.text));
             match reading.await {
                 Ok((text, result)) => {
@@ -327,7 +355,10 @@ impl Intake {
     pub(super) fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Owed> {
         match message {
             JsonRpcMessage::Request(request) => {
-                locked(&self.asked).requests.insert(request.id.to_string(), Request::default());
+                let (id, mut asked) = (request.id.to_string(), locked(&self.asked));
+                if !asked.early.remove(&id) {
+                    asked.requests.insert(id, Request::default());
+                }
                 None
             }
             JsonRpcMessage::Notification(_) => None,
@@ -354,15 +385,20 @@ impl Intake {
         locked(&self.asked).requests.get_mut(&id.to_string())?.result.take()
     }
 
-    /// What an answer is charged for, in bytes.
-    pub(super) fn charged(&self, id: &RequestId) -> usize {
-        let asked = locked(&self.asked);
-        asked.requests.get(&id.to_string()).map_or(0, |request| request.charge.bytes())
+    /// What an answer is charged for, which is whose the answer is from then on.
+    pub(super) fn take_charge(&self, id: &RequestId) -> Charge {
+        let mut asked = locked(&self.asked);
+        let request = asked.requests.get_mut(&id.to_string());
+        request.map(|request| std::mem::take(&mut request.charge)).unwrap_or_default()
     }
 
     /// Nobody waits for an answer any more, or needs what it was charged for.
     pub(super) fn forget(&self, id: &RequestId) {
-        locked(&self.asked).requests.remove(&id.to_string());
+        let (id, mut asked) = (id.to_string(), locked(&self.asked));
+        // Only this takes a request out: one that is not there has not been sent.
+        if asked.requests.remove(&id).is_none() && asked.early.len() < MAX_EARLY {
+            asked.early.insert(id);
+        }
     }
 
     /// The error that takes the place of an answer that is too long.
@@ -524,6 +560,15 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_of_the_tools_is_told_of_in_a_flood() {
+        let flood = r#"{"method":"notifications/message"}"#.to_owned();
+        let changed = r#"{"jsonrpc":"2.0","method":"notifications\/tools\/list_changed"}"#;
+        let mut messages = vec![flood; 2 * MAX_NOTIFICATIONS as usize];
+        messages.extend([changed.to_owned(), changed.to_owned()]);
+        assert_eq!(at_once(&messages).await, (MAX_NOTIFICATIONS as usize + 1, false));
+    }
+
+    #[tokio::test]
     async fn what_is_asked_is_short_and_so_is_its_name() {
         for (length, passes) in [(MAX_ID - 2, true), (MAX_ID - 1, false)] {
             let intake = intake(1 << 20);
@@ -564,6 +609,48 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_to_a_handshake_passes_as_it_is_unless_it_is_too_long() {
+        let answer = |id: i64, length: usize| {
+            let result = json!({
+                "protocolVersion": "2025-03-26", "capabilities": {}, "serverInfo":
+                {"name": "up", "version": "1"}, "instructions": "x".repeat(length),
+            });
+            json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string().into_bytes()
+        };
+        let again = RequestId::Number(0);
+        for (length, passes) in [(100 << 10, true), (MAX_HANDSHAKE, false)] {
+            for is_first in [true, false] {
+                let intake = intake(1 << 20);
+                locked(&intake.asked).is_connected = !is_first;
+                asks(&intake, 0);
+                let text = answer(0, length);
+                let taken = intake.take(text.clone(), Some(&again).filter(|_| !is_first)).await;
+                assert_eq!(taken, if passes { Taken::Pass(text) } else { Taken::Close });
+            }
+        }
+        // Another answer on the same stream is none.
+        let intake = intake(1 << 20);
+        asks(&intake, 1);
+        let taken = intake.take(answer(1, MAX_HANDSHAKE), Some(&again)).await;
+        assert!(matches!(taken, Taken::Pass(text) if text.len() < 100));
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_before_it_is_sent_has_no_answer_that_stays() {
+        let intake = intake(8 << 20);
+        intake.forget(&RequestId::Number(7));
+        asks(&intake, 7);
+        let text = "x".repeat(1 << 20);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{text}"}}}}"#);
+        assert!(!takes(&intake, &answer).await);
+        assert_eq!(intake.account.used(), 0);
+        for id in (0_i64..).take(2 * MAX_EARLY) {
+            intake.forget(&RequestId::Number(id));
+        }
+        assert_eq!(locked(&intake.asked).early.len(), MAX_EARLY);
+    }
+
+    #[tokio::test]
     async fn a_large_result_is_read_elsewhere_and_charged_until_nobody_needs_it() {
         let intake = intake(8 << 20);
         asks(&intake, 7);
@@ -578,7 +665,11 @@ pub(super) mod tests {
         let result = intake.result(&id);
         assert!(matches!(&result, Some(ServerResult::CallToolResult(_))), "{result:?}");
         assert!(intake.result(&id).is_none());
+        let charge = intake.take_charge(&id);
         intake.forget(&id);
+        assert_eq!(intake.account.used(), charge.bytes());
+        assert!(charge.bytes() > 1 << 20);
+        drop(charge);
         assert_eq!(intake.account.used(), 0);
     }
 

@@ -30,11 +30,15 @@ pub(super) async fn pass_on(
         };
         let mut line = match read {
             Ok(Line::Whole) if line.trim_ascii().is_empty() => continue,
-            Ok(Line::Whole) => match intake.take(line, None).await {
-                Taken::Pass(line) => line,
-                Taken::Drop => continue,
-                Taken::Close => return,
-            },
+            Ok(Line::Whole) => {
+                // Counted again with what it takes to read it.
+                drop(charge);
+                match intake.take(line, None).await {
+                    Taken::Pass(line) => line,
+                    Taken::Drop => continue,
+                    Taken::Close => return,
+                }
+            }
             Ok(Line::TooLong { end }) => {
                 intake.warn(&format!("a message is longer than {} bytes", intake.limit()));
                 if find(&line, b"\"method\"").is_some() {
@@ -126,7 +130,7 @@ pub(super) fn id_of(start: &[u8], end: &[u8]) -> Option<Value> {
     })
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+pub(super) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 
 pub(crate) use client::{CallContext, Caller, RunCaller};
-pub(crate) use connection::Ask;
+pub(crate) use connection::{Ask, Charged};
 pub(crate) use declarations::module_declaration;
 pub(crate) use error::UpstreamError;
 pub use login::{LoginError, login};
@@ -358,7 +358,7 @@ impl Upstreams {
         tool: &str,
         arguments: Map<String, Value>,
         context: CallContext,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Charged, CallError> {
         let upstream = self.server(server)?;
         upstream.usable()?;
         let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
@@ -379,7 +379,7 @@ impl Upstreams {
         server: &str,
         ask: Ask,
         context: Option<CallContext>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Charged, CallError> {
         let upstream = self.server(server)?;
         if !run.is_unrestricted() && self.seen(&upstream, run).await?.is_empty() {
             return Err(CallError::Denied(

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
-use super::connection::{Ask, Connection};
+use super::connection::{Ask, Charged, Connection};
 use super::declarations::sample;
 use super::error::{UpstreamError, shown};
 use super::intake::{Intake, memory};
@@ -296,7 +296,7 @@ impl Upstream {
             })?;
             answered.map_err(|error| error.to_string())?
         } else {
-            Value::Null
+            Charged { value: Value::Null, charge: Charge::none() }
         };
         let instructions = info.as_ref().and_then(|info| info.instructions.as_deref().map(shown));
         let server = self.clone();
@@ -305,7 +305,8 @@ impl Upstream {
         made.await.map_err(|error| error.to_string())?
     }
 
-    fn catalog(&self, mut listed: Value, instructions: Option<String>) -> Result<Catalog, String> {
+    fn catalog(&self, listed: Charged, instructions: Option<String>) -> Result<Catalog, String> {
+        let Charged { value: mut listed, charge: mut of_list } = listed;
         let mut catalog = Catalog { instructions, ..Catalog::default() };
         let tools = listed["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
         let mut left_out =
@@ -321,6 +322,8 @@ impl Upstream {
                 continue;
             }
             let bytes = TOOL_BYTES + bytes_of(&info);
+            // What the list took becomes what is kept of it.
+            of_list.shrink_to(of_list.bytes().saturating_sub(bytes));
             let charged = self.account.try_charge(bytes).map_err(|error| error.to_string())?;
             catalog.charge.merge(charged);
             catalog.by_name.insert(info.name.clone(), catalog.tools.len());
@@ -343,7 +346,7 @@ impl Upstream {
         };
         // What looks like another name is none.
         let name = text("name").filter(|name| {
-            !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible(name)
+            !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible_name(name)
         })?;
         let shown = |text: String| {
             let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();
@@ -374,7 +377,7 @@ impl Upstream {
         self: &Arc<Self>,
         ask: Ask,
         context: Option<CallContext>,
-    ) -> Result<Value, UpstreamError> {
+    ) -> Result<Charged, UpstreamError> {
         self.connect().await?.ask(ask, context).await
     }
 
@@ -420,7 +423,11 @@ async fn relist(server: Weak<Upstream>, connection: Weak<Connection>, changed: A
             Ok(catalog) if !connection.is_closed() => server.note_catalog(catalog, &connection),
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+                if server.quiet.allows(&server.name) {
+                    tracing::warn!(server = %server.name, "the changed list of tools: {error}");
+                }
+                // It has changed all the same: once more, after the pause.
+                changed.notify_one();
             }
         }
         // A server that changes its list without end has a tenth of the time.

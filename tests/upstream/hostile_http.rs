@@ -185,7 +185,7 @@ fn a_flood_of_notifications_on_a_stream_drowns_nobody() {
             "jsonrpc": "2.0", "method": "notifications/progress", "params": params,
         });
         begin(writer, "text/event-stream")?;
-        for _ in 0..5000 {
+        for _ in 0..1000 {
             writer.write_all(message(&progress.to_string()).as_bytes())?;
         }
         Err(std::io::ErrorKind::Other.into())
@@ -227,7 +227,7 @@ fn a_body_without_end_is_an_error_of_its_call() {
 
 #[test]
 fn an_answer_that_is_too_long_is_an_error_of_its_call_on_a_stream_too() {
-    let call = |writer: &mut TcpStream, request: &Value| -> std::io::Result<()> {
+    let id_first = |writer: &mut TcpStream, request: &Value| -> std::io::Result<()> {
         begin(writer, "text/event-stream")?;
         let id = &request["id"];
         let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text""#);
@@ -236,11 +236,22 @@ fn an_answer_that_is_too_long_is_an_error_of_its_call_on_a_stream_too() {
             writer.write_all(&[b'x'; 65536])?;
         }
     };
-    let up = Hostile::start(Manner { call, ..PLAIN });
-    let mut server = up.client();
-    let (_, message) = server.thrown("callTool('up', 'echo', { text: 'a' })");
-    assert!(message.contains("8388608 bytes"), "{message}");
-    is_well(&mut server);
+    // As the SDK for TypeScript writes it, with an event from which to go on.
+    let id_last = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
+        begin(writer, "text/event-stream")?;
+        let head = r#"{"result":{"content":[{"type":"text","text":""#;
+        writer.write_all(format!("id: 1\ndata:\n\ndata: {head}").as_bytes())?;
+        loop {
+            writer.write_all(&[b'x'; 65536])?;
+        }
+    };
+    for call in [id_first as Body, id_last] {
+        let up = Hostile::start(Manner { call, ..PLAIN });
+        let mut server = up.client();
+        let (_, message) = server.thrown("callTool('up', 'echo', { text: 'a' })");
+        assert!(message.contains("8388608 bytes"), "{message}");
+        is_well(&mut server);
+    }
 }
 
 #[test]
