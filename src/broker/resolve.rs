@@ -20,8 +20,12 @@ use super::quota::Quota;
 use super::walk::{DIRECTORY, Walk};
 use crate::policy::{AllowedPath, FileId, Lineage, PathRules, is_plain_name};
 
-/// Bits that let a file run as its owner or group.
-const SET_ID_BITS: u32 = 0o6000;
+/// A file with this bit runs as its owner.
+const SET_USER_ID: u32 = 0o4000;
+
+/// A file with both bits runs as its group. Without the second, that of the group to
+/// execute it, the first gives nothing (inode(7)).
+const SET_GROUP_ID: u32 = 0o2010;
 
 /// Permission bits that a program may set: no set-user-ID, set-group-ID, sticky.
 pub(super) const PERMISSION_BITS: u32 = 0o777;
@@ -349,8 +353,75 @@ fn regular(place: BorrowedFd<'_>, flags: OFlag) -> Result<(OwnedFd, FileStat), O
 fn without_set_id(file: &OwnedFd) -> Result<(), Errno> {
     // After it was opened: whoever set the bits until now has done so before.
     let mode = fstat(file)?.st_mode;
-    if mode & SET_ID_BITS == 0 {
+    if mode & SET_USER_ID == 0 && mode & SET_GROUP_ID != SET_GROUP_ID {
         return Ok(());
     }
-    fchmod(file, Mode::from_bits_truncate(mode & PERMISSION_BITS))
+    match fchmod(file, Mode::from_bits_truncate(mode & PERMISSION_BITS)) {
+        // Another's file: who has no CAP_FOWNER has no CAP_FSETID, and the kernel takes
+        // the bits at the write.
+        Err(Errno::EPERM) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, Permissions};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use nix::unistd::{Uid, geteuid, setfsuid};
+
+    use super::*;
+
+    /// A file of this mode that is open for writing and has no name any more.
+    fn file(name: &str, mode: u32) -> OwnedFd {
+        let name = format!("conductor-resolve-{name}-{mode:o}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = File::create(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.set_permissions(Permissions::from_mode(mode)).unwrap();
+        file.into()
+    }
+
+    fn mode(file: &OwnedFd) -> u32 {
+        fstat(file).unwrap().st_mode & 0o7777
+    }
+
+    #[test]
+    fn a_file_that_is_opened_for_writing_runs_as_nobody_else() {
+        for (before, after) in [
+            (0o6755, 0o755),
+            (0o4644, 0o644),
+            (0o2755, 0o755),
+            (0o2710, 0o710),
+            // These give nobody anything.
+            (0o2644, 0o2644),
+            (0o755, 0o755),
+        ] {
+            let file = file("bits", before);
+            assert_eq!(without_set_id(&file), Ok(()));
+            assert_eq!(mode(&file), after, "{before:o}");
+        }
+    }
+
+    /// Only root can be another user.
+    #[test]
+    fn a_file_of_another_is_written_and_the_kernel_takes_its_bits() {
+        if !geteuid().is_root() {
+            return;
+        }
+        for before in [0o4777, 0o2777, 0o6777] {
+            let file = file("other", before);
+            let write = move || {
+                // For this thread, and without root's capabilities for files
+                // (capabilities(7)).
+                setfsuid(Uid::from_raw(54_321));
+                assert_eq!(without_set_id(&file), Ok(()));
+                File::from(file.try_clone().unwrap()).write_all(b"new").unwrap();
+                mode(&file)
+            };
+            assert_eq!(std::thread::spawn(write).join().unwrap(), 0o777, "{before:o}");
+        }
+    }
 }
