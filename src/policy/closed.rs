@@ -7,10 +7,12 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::FileStat;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode, fstat};
 use unicode_normalization::UnicodeNormalization;
 
 /// File systems where two spellings of one place have one device and inode, and two
@@ -116,13 +118,27 @@ impl<'a> Sought<'a> {
     }
 }
 
+/// What a place was, open: its inode number is not given to another file.
+#[derive(Debug)]
+struct Held {
+    id: FileId,
+    _open: OwnedFd,
+}
+
+impl Held {
+    fn open(path: &Path) -> Option<Self> {
+        let open = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        Some(Self { id: FileId::from(&fstat(&open).ok()?), _open: open })
+    }
+}
+
 /// A denied place.
 #[derive(Debug)]
 pub(crate) struct Closed {
     path: PathBuf,
     folded: PathBuf,
     /// When the rules were made.
-    id: Option<FileId>,
+    held: Option<Held>,
     /// The nearest directory above it that existed then, and the names from there:
     /// what is denied may come to exist later, or be replaced.
     above: Option<(FileId, PathBuf)>,
@@ -134,12 +150,12 @@ impl Closed {
             let below = path.strip_prefix(directory).ok()?.to_owned();
             Some((id_of(directory)?, below))
         });
-        Self { path: path.to_owned(), folded: folded(path), id: id_of(path), above }
+        Self { path: path.to_owned(), folded: folded(path), held: Held::open(path), above }
     }
 
     /// Whether what was found is this place, or lies in it.
     pub(crate) fn holds(&self, sought: &Sought<'_>) -> bool {
-        if self.id.is_some_and(|id| sought.lineage.has(id)) {
+        if self.held.as_ref().is_some_and(|held| sought.lineage.has(held.id)) {
             return true;
         }
         let below = self.names_below(sought);
@@ -356,6 +372,23 @@ mod tests {
         fs::write(scratch.path("ws/secret/s"), "replaced").unwrap();
         let found = scratch.found("ws/secret/s", TMPFS);
         assert!(holds(&file, &alias.join("s"), &found));
+    }
+
+    /// ext4 gives the number of a file that is gone to the next one at once.
+    #[test]
+    fn what_is_made_after_a_denied_file_was_replaced_is_not_that_file() {
+        let scratch = Scratch::new("number");
+        let secret = scratch.path("ws/secret/s");
+        let was = id_of(&secret);
+        let closed = Closed::new(&secret);
+        fs::write(scratch.path("ws/secret/new"), "").unwrap();
+        fs::rename(scratch.path("ws/secret/new"), &secret).unwrap();
+        for number in 0..64 {
+            let other = format!("ws/{number}");
+            fs::write(scratch.path(&other), "").unwrap();
+            assert_ne!(id_of(&scratch.path(&other)), was);
+            assert!(!holds(&closed, &scratch.path(&other), &scratch.found(&other, TMPFS)));
+        }
     }
 
     #[test]
