@@ -97,7 +97,7 @@ impl<'a> Resolver<'a> {
         refusal(self.rules, path)
     }
 
-    fn tells_by_identity(&self) -> bool {
+    pub(super) fn tells_by_identity(&self) -> bool {
         self.each().any(PathRules::tells_by_identity)
     }
 
@@ -105,11 +105,12 @@ impl<'a> Resolver<'a> {
     pub(super) fn open(&self, path: &AllowedPath, flags: OFlag) -> Result<OwnedFd, OpenError> {
         let mut walk = Walk::new(self, path);
         let opened = if self.tells_by_identity() {
-            walk.from_the_directory(flags)?
+            walk.from_the_directory(flags)
         } else {
-            walk.at_once(flags)?
+            walk.at_once(flags)
         };
-        let opened = opened.ok_or(Errno::ENOENT)?;
+        let opened = opened.and_then(|opened| Ok(opened.ok_or(Errno::ENOENT)?));
+        let opened = opened.map_err(|error| self.missed(path, &walk, error))?;
         self.decide_on_opened(path, opened.as_fd(), walk.directory())?;
         Ok(opened)
     }
@@ -135,14 +136,15 @@ impl<'a> Resolver<'a> {
         before: impl Fn() -> io::Result<()>,
     ) -> Result<(OwnedFd, Option<FileStat>), OpenError> {
         let mut walk = Walk::new(self, path);
-        let mut found = walk.from_the_directory(OFlag::O_PATH)?;
+        let found = walk.from_the_directory(OFlag::O_PATH);
+        let mut found = found.map_err(|error| self.missed(path, &walk, error))?;
         loop {
             if let Some(found) = found {
                 self.decide_on_opened(path, found.as_fd(), walk.directory())?;
                 let (file, stat) = regular(found.as_fd(), flags)?;
                 return Ok((file, Some(stat)));
             }
-            let place = walk.place()?;
+            let place = walk.place().map_err(|error| self.missed(path, &walk, error))?;
             self.decide_on(path, &place)?;
             before()?;
             match place.make_file(flags, mode) {
@@ -159,7 +161,9 @@ impl<'a> Resolver<'a> {
             // What is around it is not granted.
             return Err(self.refuse(path));
         }
-        let place = Walk::new(self, path).to_the_directory()?;
+        let mut walk = Walk::new(self, path);
+        let place = walk.to_the_directory();
+        let place = place.map_err(|error| self.missed(path, &walk, error))?;
         self.decide_on(path, &place)?;
         Ok(place)
     }
@@ -192,7 +196,7 @@ impl<'a> Resolver<'a> {
             Ok(None) => walk.onward(DIRECTORY),
             other => other,
         };
-        match found {
+        match found.map_err(|error| self.missed(path, &walk, error)) {
             Ok(Some(found)) => return self.decide_on_opened(path, found.as_fd(), None),
             Ok(None) => {}
             // As mkdir(2) says it.
@@ -240,13 +244,31 @@ impl<'a> Resolver<'a> {
     /// nowhere, but its directory may.
     pub(super) fn can_be_led_to(&self, path: &AllowedPath) -> Result<(), OpenError> {
         let mut walk = Walk::new(self, path);
-        if let Some(opened) = walk.from_the_directory(OFlag::O_PATH)? {
+        let opened = walk.from_the_directory(OFlag::O_PATH);
+        if let Some(opened) = opened.map_err(|error| self.missed(path, &walk, error))? {
             return self.decide_on_opened(path, opened.as_fd(), walk.directory());
         }
-        match walk.place() {
+        match walk.place().map_err(|error| self.missed(path, &walk, error)) {
             Ok(place) => self.decide_on(path, &place),
             Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Why a walk has led to nothing. Where that is denied it is refused, as for what
+    /// is there: which names there are is not told.
+    fn missed(&self, path: &AllowedPath, walk: &Walk<'_>, error: OpenError) -> OpenError {
+        if !matches!(error, OpenError::Io(_)) || !self.tells_by_identity() || self.is_over() {
+            return error;
+        }
+        let Ok(place) = walk.stopped() else { return error };
+        // Around a grant that is not there yet, nothing is denied to be told.
+        if !self.each().all(|rules| rules.covers(&place.real)) {
+            return error;
+        }
+        match self.decide_on(path, &place) {
+            Err(denied @ OpenError::Denied(_)) => denied,
+            _ => error,
         }
     }
 
