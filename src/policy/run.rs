@@ -207,7 +207,9 @@ mod tests {
         let scratch = Scratch(parent.join(name));
         let path = |below: &str| scratch.0.join(below);
         create_dir(&scratch.0).unwrap();
-        ["bin", "mid", "own", "ws"].iter().for_each(|name| create_dir(path(name)).unwrap());
+        for directory in ["bin", "mid", "own", "ws"] {
+            create_dir(path(directory)).unwrap();
+        }
         write(path("own/tool"), "").unwrap();
         set_permissions(path("own/tool"), Permissions::from_mode(0o755)).unwrap();
         symlink("../own/tool", path("mid/hop")).unwrap();
