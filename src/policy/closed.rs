@@ -169,9 +169,8 @@ impl Closed {
             .any(|depth| self.may_be(sought.lineage, depth))
     }
 
-    /// Whether this directory is one of those around the place.
-    pub(crate) fn is_within(&self, directory: FileId) -> bool {
-        self.path.ancestors().any(|ancestor| id_of(ancestor) == Some(directory))
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn names(&self) -> &Path {
@@ -204,6 +203,27 @@ impl Closed {
             return !lineage.exists && depth == 0;
         }
         ids.any(|id| lineage.has(id))
+    }
+}
+
+/// A directory that is about to be moved or removed.
+pub(crate) struct Moved {
+    id: FileId,
+    /// How it is spelled, where ids do not tell.
+    folded: Option<PathBuf>,
+}
+
+impl Moved {
+    /// `real` is the kernel's name for it, `file_system` the magic number of its
+    /// directory's.
+    pub(crate) fn new(id: FileId, real: &Path, file_system: i64) -> Self {
+        Self { id, folded: (!TELLING.contains(&file_system)).then(|| folded(real)) }
+    }
+
+    /// Whether a place would go with it.
+    pub(crate) fn takes(&self, place: &Path) -> bool {
+        place.ancestors().any(|ancestor| id_of(ancestor) == Some(self.id))
+            || self.folded.as_ref().is_some_and(|moved| folded(place).starts_with(moved))
     }
 }
 
@@ -389,6 +409,26 @@ mod tests {
             assert_ne!(id_of(&scratch.path(&other)), was);
             assert!(!holds(&closed, &scratch.path(&other), &scratch.found(&other, TMPFS)));
         }
+    }
+
+    #[test]
+    fn a_place_goes_with_the_directories_around_it_under_any_name() {
+        let scratch = Scratch::new("moved");
+        let [ws, secret] = ["ws", "ws/secret"].map(|below| scratch.path(below));
+        let moved = |of: &Path, name: &str, file_system| {
+            Moved::new(id_of(of).unwrap(), &scratch.path(name), file_system)
+        };
+        for file_system in [TMPFS, FUSE] {
+            assert!(moved(&ws, "alias", file_system).takes(&secret));
+            assert!(moved(&secret, "alias", file_system).takes(&secret));
+            assert!(!moved(&secret, "alias", file_system).takes(&ws));
+        }
+        fs::create_dir(scratch.path("WS")).unwrap();
+        let other = scratch.path("WS");
+        assert!(!moved(&other, "WS", TMPFS).takes(&secret));
+        // Where it cannot be told, it is the one.
+        assert!(moved(&other, "WS", FUSE).takes(&secret));
+        assert!(!moved(&other, "w", FUSE).takes(&secret));
     }
 
     #[test]
