@@ -239,6 +239,8 @@ fn id_of(path: &Path) -> Option<FileId> {
 /// What is granted, to tell which denied places programs can come upon at all.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
+    /// By name, too: one that does not exist yet has no id.
+    paths: Vec<PathBuf>,
     grants: Vec<FileId>,
     around: Vec<FileId>,
 }
@@ -247,6 +249,7 @@ impl Reach {
     pub(crate) fn of<'a>(grants: impl Iterator<Item = &'a Path>) -> Self {
         let mut reach = Self::default();
         for grant in grants {
+            reach.paths.push(grant.to_owned());
             reach.grants.extend(id_of(grant));
             reach.around.extend(grant.ancestors().filter_map(id_of));
         }
@@ -257,7 +260,8 @@ impl Reach {
     /// there.
     pub(crate) fn has(&self, place: &Path) -> bool {
         let is_beneath = |path: &Path| id_of(path).is_some_and(|id| self.grants.contains(&id));
-        place.ancestors().any(is_beneath)
+        self.paths.iter().any(|grant| place.starts_with(grant))
+            || place.ancestors().any(is_beneath)
             || id_of(place).is_some_and(|id| self.around.contains(&id))
     }
 }
@@ -440,6 +444,9 @@ mod tests {
         assert!(reach(&[&ws]).has(&secret));
         assert!(reach(&[&secret]).has(&ws));
         assert!(!reach(&[&ws]).has(&beside));
+        let later = scratch.path("ws/later");
+        assert!(reach(&[&later]).has(&later.join("file")), "it can come to exist");
+        assert!(!reach(&[&later]).has(&secret));
         assert!(reach(&[&ws, Path::new("/")]).has(&beside));
         assert!(!reach(&[]).has(&secret));
     }
