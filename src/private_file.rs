@@ -145,7 +145,7 @@ fn is_of_this_system(file_system: i64) -> bool {
 }
 
 /// All directories and links on the way to a file, and the file.
-fn places(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
+pub(crate) fn places(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
     let mut rest: VecDeque<OsString> = names_in(&std::path::absolute(path)?).collect();
     let mut at = PathBuf::from("/");
     let mut places = vec![(at.clone(), at.symlink_metadata()?)];

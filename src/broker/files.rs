@@ -16,12 +16,12 @@ use nix::unistd::UnlinkatFlags;
 
 use super::directory;
 use super::failure::Problem;
-use super::open::{OpenError, kind, own_path, real_path};
+use super::open::{OpenError, file_system, kind, own_path, real_path};
 use super::place::Place;
 use super::quota::Quota;
 use super::resolve::{PERMISSION_BITS, Resolver};
 use super::stat::describe;
-use crate::policy::{AllowedPath, Denied, FileId, PathRules, Permission, Policy};
+use crate::policy::{AllowedPath, Denied, FileId, Moved, PathRules, Permission, Policy};
 use crate::protocol::{Answer, Failure, OpenOptions, Time, WriteOptions};
 
 /// Deno's modes of new files and directories (deno_fs 0.170), before the umask.
@@ -242,13 +242,15 @@ impl Files<'_> {
         rules: &PathRules,
     ) -> Result<(), OpenError> {
         let all = [&self.policy.read, &self.policy.write];
-        let mut is_guarded = all.iter().any(|rules| rules.guards(&place.real));
-        if !is_guarded && all.iter().any(|rules| rules.tells_by_identity()) {
-            let directory = place.status().ok().filter(|stat| kind(stat) == SFlag::S_IFDIR);
-            let id = directory.as_ref().map(FileId::from);
-            is_guarded = id.is_some_and(|id| all.iter().any(|rules| rules.guards_as(id)));
+        let refusal = || Err(OpenError::Denied(rules.refusal(path.requested())));
+        if all.iter().any(|rules| rules.guards(&place.real)) {
+            return refusal();
         }
-        if is_guarded { Err(OpenError::Denied(rules.refusal(path.requested()))) } else { Ok(()) }
+        let directory = place.status().ok().filter(|stat| kind(stat) == SFlag::S_IFDIR);
+        let Some(directory) = directory else { return Ok(()) };
+        let magic = file_system(place.directory.as_fd())?;
+        let moved = Moved::new(FileId::from(&directory), &place.real, magic);
+        if all.iter().any(|rules| rules.guards_from(&moved)) { refusal() } else { Ok(()) }
     }
 
     /// A relative link means something else in another directory. This spares honest

@@ -87,6 +87,12 @@ impl Workspace {
         assert_eq!(resolutions, paths, "paths that were looked up");
         assert!(calls <= paths * MOST_CALLS, "{calls} calls");
     }
+
+    #[track_caller]
+    fn refused<T>(&self, path: &str, operation: impl FnOnce(&Files<'_>) -> Result<T, Problem>) {
+        let (_, _, result) = self.count(operation);
+        assert!(matches!(result, Err(Problem::Denied(_))), "{path}");
+    }
 }
 
 impl Drop for Workspace {
@@ -149,6 +155,56 @@ fn every_operation_resolves_each_of_its_paths_once() {
     for grants in [PLAIN, DENIED] {
         for at in ["d", "relative", "absolute", "around"] {
             every_operation(&Workspace::new(grants), at);
+        }
+    }
+}
+
+/// As a program can have the link: it moves the directory that holds it.
+#[test]
+fn names_in_a_denied_directory_are_not_told_through_a_link() {
+    let workspace = Workspace::new(DENIED);
+    let secret = workspace.root.join("ws/d/secret");
+    fs::write(secret.join("file"), "").unwrap();
+    fs::create_dir(secret.join("sub")).unwrap();
+    symlink("d/secret", workspace.root.join("ws/planted")).unwrap();
+    for name in ["file", "sub", "none", "file/x", "sub/x", "none/x", "none/x/y"] {
+        let path = format!("planted/{name}");
+        let path = path.as_str();
+        workspace.refused(path, |files| files.stat(path, true));
+        workspace.refused(path, |files| files.stat(path, false));
+        workspace.refused(path, |files| files.open_whole(path));
+        workspace.refused(path, |files| files.write_file(path, b"x", write_options()));
+        workspace.refused(path, |files| files.truncate(path, 0));
+        workspace.refused(path, |files| files.read_dir(path));
+        workspace.refused(path, |files| files.directory(path));
+        workspace.refused(path, |files| files.real_path(path));
+        workspace.refused(path, |files| files.read_link(path));
+        workspace.refused(path, |files| files.mkdir(path, false, None));
+        workspace.refused(path, |files| files.mkdir(path, true, None));
+        workspace.refused(path, |files| files.remove(path, true));
+        workspace.refused(path, |files| files.rename("d/f", path));
+        workspace.refused(path, |files| files.rename(path, "d/g"));
+        workspace.refused(path, |files| files.link("d/f", path));
+        workspace.refused(path, |files| files.copy_file(path, "d/g"));
+        workspace.refused(path, |files| files.symlink(path, "link"));
+        workspace.refused(path, |files| files.make_temp(false, Some(path), "a", "b"));
+    }
+}
+
+#[test]
+fn what_is_missing_elsewhere_is_told_and_costs_a_call_where_nothing_is_denied() {
+    for (grants, is_plain) in [(PLAIN, true), (DENIED, false)] {
+        let workspace = Workspace::new(grants);
+        for (path, class) in [
+            ("d/none", "NotFound"),
+            ("d/none/x/y", "NotFound"),
+            ("d/f/x", "NotADirectory"),
+            ("relative/none/x", "NotFound"),
+        ] {
+            let (_, calls, result) = workspace.count(|files| files.stat(path, true));
+            let Err(Problem::Failed(failure)) = result else { panic!("{path}") };
+            assert_eq!(failure.class, class, "{path}");
+            assert!(!is_plain || calls == 1, "{path}: {calls} calls");
         }
     }
 }

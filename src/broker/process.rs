@@ -379,6 +379,22 @@ mod tests {
         assert_eq!(output, "1");
     }
 
+    /// The link stands for another spelling, on a file system that ignores case.
+    #[tokio::test]
+    async fn a_command_does_not_read_what_is_denied_by_another_name() {
+        if !landlock_is_available() {
+            return;
+        }
+        let directory = Directory::new("spelled");
+        let (open, closed) = (directory.file("a/open", "1"), directory.file("a/b/closed", "2"));
+        std::os::unix::fs::symlink("a", directory.0.join("A")).unwrap();
+        let mut cat = confinement("/bin/cat");
+        cat.read.push(directory.0.clone());
+        cat.deny_read.push(directory.0.join("A/b"));
+        let (output, _) = run(&cat, &[&open, &closed]).await;
+        assert_eq!(output, "1");
+    }
+
     #[tokio::test]
     async fn a_root_that_became_a_link_grants_nothing() {
         if !landlock_is_available() {

@@ -20,8 +20,12 @@ use super::quota::Quota;
 use super::walk::{DIRECTORY, Walk};
 use crate::policy::{AllowedPath, FileId, Lineage, PathRules, is_plain_name};
 
-/// Bits that let a file run as its owner or group.
-const SET_ID_BITS: u32 = 0o6000;
+/// A file with this bit runs as its owner.
+const SET_USER_ID: u32 = 0o4000;
+
+/// A file with both bits runs as its group. Without the second, that of the group to
+/// execute it, the first gives nothing (inode(7)).
+const SET_GROUP_ID: u32 = 0o2010;
 
 /// Permission bits that a program may set: no set-user-ID, set-group-ID, sticky.
 pub(super) const PERMISSION_BITS: u32 = 0o777;
@@ -93,7 +97,7 @@ impl<'a> Resolver<'a> {
         refusal(self.rules, path)
     }
 
-    fn tells_by_identity(&self) -> bool {
+    pub(super) fn tells_by_identity(&self) -> bool {
         self.each().any(PathRules::tells_by_identity)
     }
 
@@ -101,11 +105,12 @@ impl<'a> Resolver<'a> {
     pub(super) fn open(&self, path: &AllowedPath, flags: OFlag) -> Result<OwnedFd, OpenError> {
         let mut walk = Walk::new(self, path);
         let opened = if self.tells_by_identity() {
-            walk.from_the_directory(flags)?
+            walk.from_the_directory(flags)
         } else {
-            walk.at_once(flags)?
+            walk.at_once(flags)
         };
-        let opened = opened.ok_or(Errno::ENOENT)?;
+        let opened = opened.and_then(|opened| Ok(opened.ok_or(Errno::ENOENT)?));
+        let opened = opened.map_err(|error| self.missed(path, &walk, error))?;
         self.decide_on_opened(path, opened.as_fd(), walk.directory())?;
         Ok(opened)
     }
@@ -131,14 +136,15 @@ impl<'a> Resolver<'a> {
         before: impl Fn() -> io::Result<()>,
     ) -> Result<(OwnedFd, Option<FileStat>), OpenError> {
         let mut walk = Walk::new(self, path);
-        let mut found = walk.from_the_directory(OFlag::O_PATH)?;
+        let found = walk.from_the_directory(OFlag::O_PATH);
+        let mut found = found.map_err(|error| self.missed(path, &walk, error))?;
         loop {
             if let Some(found) = found {
                 self.decide_on_opened(path, found.as_fd(), walk.directory())?;
                 let (file, stat) = regular(found.as_fd(), flags)?;
                 return Ok((file, Some(stat)));
             }
-            let place = walk.place()?;
+            let place = walk.place().map_err(|error| self.missed(path, &walk, error))?;
             self.decide_on(path, &place)?;
             before()?;
             match place.make_file(flags, mode) {
@@ -155,7 +161,9 @@ impl<'a> Resolver<'a> {
             // What is around it is not granted.
             return Err(self.refuse(path));
         }
-        let place = Walk::new(self, path).to_the_directory()?;
+        let mut walk = Walk::new(self, path);
+        let place = walk.to_the_directory();
+        let place = place.map_err(|error| self.missed(path, &walk, error))?;
         self.decide_on(path, &place)?;
         Ok(place)
     }
@@ -188,7 +196,7 @@ impl<'a> Resolver<'a> {
             Ok(None) => walk.onward(DIRECTORY),
             other => other,
         };
-        match found {
+        match found.map_err(|error| self.missed(path, &walk, error)) {
             Ok(Some(found)) => return self.decide_on_opened(path, found.as_fd(), None),
             Ok(None) => {}
             // As mkdir(2) says it.
@@ -236,13 +244,31 @@ impl<'a> Resolver<'a> {
     /// nowhere, but its directory may.
     pub(super) fn can_be_led_to(&self, path: &AllowedPath) -> Result<(), OpenError> {
         let mut walk = Walk::new(self, path);
-        if let Some(opened) = walk.from_the_directory(OFlag::O_PATH)? {
+        let opened = walk.from_the_directory(OFlag::O_PATH);
+        if let Some(opened) = opened.map_err(|error| self.missed(path, &walk, error))? {
             return self.decide_on_opened(path, opened.as_fd(), walk.directory());
         }
-        match walk.place() {
+        match walk.place().map_err(|error| self.missed(path, &walk, error)) {
             Ok(place) => self.decide_on(path, &place),
             Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Why a walk has led to nothing. Where that is denied it is refused, as for what
+    /// is there: which names there are is not told.
+    fn missed(&self, path: &AllowedPath, walk: &Walk<'_>, error: OpenError) -> OpenError {
+        if !matches!(error, OpenError::Io(_)) || !self.tells_by_identity() || self.is_over() {
+            return error;
+        }
+        let Ok(place) = walk.stopped() else { return error };
+        // Around a grant that is not there yet, nothing is denied to be told.
+        if !self.each().all(|rules| rules.covers(&place.real)) {
+            return error;
+        }
+        match self.decide_on(path, &place) {
+            Err(denied @ OpenError::Denied(_)) => denied,
+            _ => error,
         }
     }
 
@@ -349,8 +375,75 @@ fn regular(place: BorrowedFd<'_>, flags: OFlag) -> Result<(OwnedFd, FileStat), O
 fn without_set_id(file: &OwnedFd) -> Result<(), Errno> {
     // After it was opened: whoever set the bits until now has done so before.
     let mode = fstat(file)?.st_mode;
-    if mode & SET_ID_BITS == 0 {
+    if mode & SET_USER_ID == 0 && mode & SET_GROUP_ID != SET_GROUP_ID {
         return Ok(());
     }
-    fchmod(file, Mode::from_bits_truncate(mode & PERMISSION_BITS))
+    match fchmod(file, Mode::from_bits_truncate(mode & PERMISSION_BITS)) {
+        // Another's file: who has no CAP_FOWNER has no CAP_FSETID, and the kernel takes
+        // the bits at the write.
+        Err(Errno::EPERM) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, Permissions};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use nix::unistd::{Uid, geteuid, setfsuid};
+
+    use super::*;
+
+    /// A file of this mode that is open for writing and has no name any more.
+    fn file(name: &str, mode: u32) -> OwnedFd {
+        let name = format!("conductor-resolve-{name}-{mode:o}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = File::create(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.set_permissions(Permissions::from_mode(mode)).unwrap();
+        file.into()
+    }
+
+    fn mode(file: &OwnedFd) -> u32 {
+        fstat(file).unwrap().st_mode & 0o7777
+    }
+
+    #[test]
+    fn a_file_that_is_opened_for_writing_runs_as_nobody_else() {
+        for (before, after) in [
+            (0o6755, 0o755),
+            (0o4644, 0o644),
+            (0o2755, 0o755),
+            (0o2710, 0o710),
+            // These give nobody anything.
+            (0o2644, 0o2644),
+            (0o755, 0o755),
+        ] {
+            let file = file("bits", before);
+            assert_eq!(without_set_id(&file), Ok(()));
+            assert_eq!(mode(&file), after, "{before:o}");
+        }
+    }
+
+    /// Only root can be another user.
+    #[test]
+    fn a_file_of_another_is_written_and_the_kernel_takes_its_bits() {
+        if !geteuid().is_root() {
+            return;
+        }
+        for before in [0o4777, 0o2777, 0o6777] {
+            let file = file("other", before);
+            let write = move || {
+                // For this thread, and without root's capabilities for files
+                // (capabilities(7)).
+                setfsuid(Uid::from_raw(54_321));
+                assert_eq!(without_set_id(&file), Ok(()));
+                File::from(file.try_clone().unwrap()).write_all(b"new").unwrap();
+                mode(&file)
+            };
+            assert_eq!(std::thread::spawn(write).join().unwrap(), 0o777, "{before:o}");
+        }
+    }
 }

@@ -96,8 +96,19 @@ impl<'a> Walk<'a> {
         match self.beneath(&self.path.below_anchor(), flags) {
             Ok(opened) => Ok(Some(opened)),
             Err(Errno::ENOENT) => Ok(None),
-            Err(Errno::EXDEV | Errno::ELOOP) => self.onward(flags),
+            Err(error) if self.is_by_names(error) => self.onward(flags),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the kernel's answer is not the last word: a link is on the way, or
+    /// something is denied, and what a link leads to may lie in there. The walk by
+    /// names asks the rules about links before it follows them.
+    fn is_by_names(&self, error: Errno) -> bool {
+        match error {
+            Errno::EXDEV | Errno::ELOOP => true,
+            Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => self.resolver.tells_by_identity(),
+            _ => false,
         }
     }
 
@@ -116,26 +127,28 @@ impl<'a> Walk<'a> {
                 self.real = None;
                 self.at = Some(directory);
             }
-            // What is missing, or a link, is on the way.
-            Err(Errno::EXDEV | Errno::ELOOP | Errno::ENOENT) => {}
+            // What is missing is on the way.
+            Err(Errno::ENOENT) => {}
+            Err(error) if self.is_by_names(error) => {}
             Err(error) => return Err(error.into()),
         }
         self.onward(flags)
     }
 
     /// The place of the last name, which is not looked at.
-    pub(super) fn to_the_directory(mut self) -> Result<Place, OpenError> {
+    pub(super) fn to_the_directory(&mut self) -> Result<Place, OpenError> {
         let directory = match self.parent() {
-            Err(Errno::EXDEV | Errno::ELOOP) => {
+            Err(error) if self.is_by_names(error) => {
                 self.last = Some(self.rest.remove(0));
                 self.onward(DIRECTORY)?.ok_or(Errno::ENOENT)?
             }
             other => {
+                let directory = other?;
                 self.rest.truncate(1);
-                other?
+                directory
             }
         };
-        let name = self.last.or_else(|| self.rest.pop()).ok_or(Errno::ENOENT)?;
+        let name = self.last.take().or_else(|| self.rest.pop()).ok_or(Errno::ENOENT)?;
         let real = real_path(directory.as_fd())?.join(&name);
         Ok(Place::new(directory, name, real))
     }
@@ -162,7 +175,15 @@ impl<'a> Walk<'a> {
 
     /// The place of the one name that is missing.
     pub(super) fn place(&self) -> Result<Place, OpenError> {
-        let [name] = self.rest.as_slice() else { return Err(Errno::ENOENT.into()) };
+        if self.rest.len() > 1 {
+            return Err(Errno::ENOENT.into());
+        }
+        self.stopped()
+    }
+
+    /// The place of the name at which the walk has ended.
+    pub(super) fn stopped(&self) -> Result<Place, OpenError> {
+        let name = self.rest.last().ok_or(Errno::ENOENT)?;
         let directory = self.at().try_clone_to_owned()?;
         let real = real_path(directory.as_fd())?.join(name);
         Ok(Place::new(directory, name.clone(), real))

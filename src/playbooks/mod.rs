@@ -536,8 +536,11 @@ mod tests {
     fn a_link_that_a_program_can_have_made_is_not_followed() {
         let (scratch, directory) = linked("planted");
         let root = scratch.path().canonicalize().unwrap();
-        // Where the first link lies, or the second one.
-        for (writable, link) in [("root", "root/playbooks"), ("mid", "mid/hop")] {
+        // Where the first link lies, or the second one, or what a grant named that was
+        // not there when the server started.
+        for (writable, link) in
+            [("root", "root/playbooks"), ("mid", "mid/hop"), ("mid/hop", "mid/hop")]
+        {
             let playbooks = Playbooks::new(directory.clone(), vec![root.join(writable)]);
             assert_eq!(users(&playbooks), [""; 0]);
             let refusal = format!(

@@ -74,7 +74,8 @@ fn follow(path: &Path, writable: &[PathBuf]) -> io::Result<PathBuf> {
                 if links > MAX_LINKS {
                     return Err(Errno::ELOOP.into());
                 }
-                if writable.iter().any(|place| real.starts_with(place)) {
+                // The link itself too: a grant that was not there yet is for programs to make.
+                if writable.iter().any(|place| next.starts_with(place)) {
                     return Err(planted(&next));
                 }
                 if target.is_absolute() {

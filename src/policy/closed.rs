@@ -7,10 +7,12 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::FileStat;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode, fstat};
 use unicode_normalization::UnicodeNormalization;
 
 /// File systems where two spellings of one place have one device and inode, and two
@@ -116,13 +118,27 @@ impl<'a> Sought<'a> {
     }
 }
 
+/// What a place was, open: its inode number is not given to another file.
+#[derive(Debug)]
+struct Held {
+    id: FileId,
+    _open: OwnedFd,
+}
+
+impl Held {
+    fn open(path: &Path) -> Option<Self> {
+        let open = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        Some(Self { id: FileId::from(&fstat(&open).ok()?), _open: open })
+    }
+}
+
 /// A denied place.
 #[derive(Debug)]
 pub(crate) struct Closed {
     path: PathBuf,
     folded: PathBuf,
     /// When the rules were made.
-    id: Option<FileId>,
+    held: Option<Held>,
     /// The nearest directory above it that existed then, and the names from there:
     /// what is denied may come to exist later, or be replaced.
     above: Option<(FileId, PathBuf)>,
@@ -134,12 +150,12 @@ impl Closed {
             let below = path.strip_prefix(directory).ok()?.to_owned();
             Some((id_of(directory)?, below))
         });
-        Self { path: path.to_owned(), folded: folded(path), id: id_of(path), above }
+        Self { path: path.to_owned(), folded: folded(path), held: Held::open(path), above }
     }
 
     /// Whether what was found is this place, or lies in it.
     pub(crate) fn holds(&self, sought: &Sought<'_>) -> bool {
-        if self.id.is_some_and(|id| sought.lineage.has(id)) {
+        if self.held.as_ref().is_some_and(|held| sought.lineage.has(held.id)) {
             return true;
         }
         let below = self.names_below(sought);
@@ -153,9 +169,8 @@ impl Closed {
             .any(|depth| self.may_be(sought.lineage, depth))
     }
 
-    /// Whether this directory is one of those around the place.
-    pub(crate) fn is_within(&self, directory: FileId) -> bool {
-        self.path.ancestors().any(|ancestor| id_of(ancestor) == Some(directory))
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn names(&self) -> &Path {
@@ -191,6 +206,27 @@ impl Closed {
     }
 }
 
+/// A directory that is about to be moved or removed.
+pub(crate) struct Moved {
+    id: FileId,
+    /// How it is spelled, where ids do not tell.
+    folded: Option<PathBuf>,
+}
+
+impl Moved {
+    /// `real` is the kernel's name for it, `file_system` the magic number of its
+    /// directory's.
+    pub(crate) fn new(id: FileId, real: &Path, file_system: i64) -> Self {
+        Self { id, folded: (!TELLING.contains(&file_system)).then(|| folded(real)) }
+    }
+
+    /// Whether a place would go with it.
+    pub(crate) fn takes(&self, place: &Path) -> bool {
+        place.ancestors().any(|ancestor| id_of(ancestor) == Some(self.id))
+            || self.folded.as_ref().is_some_and(|moved| folded(place).starts_with(moved))
+    }
+}
+
 /// How many names a path has beyond a directory that it begins with.
 fn beyond(path: &Path, directory: &Path) -> Option<usize> {
     path.strip_prefix(directory).ok().map(|rest| rest.iter().count())
@@ -203,6 +239,8 @@ fn id_of(path: &Path) -> Option<FileId> {
 /// What is granted, to tell which denied places programs can come upon at all.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
+    /// By name, too: one that does not exist yet has no id.
+    paths: Vec<PathBuf>,
     grants: Vec<FileId>,
     around: Vec<FileId>,
 }
@@ -211,6 +249,7 @@ impl Reach {
     pub(crate) fn of<'a>(grants: impl Iterator<Item = &'a Path>) -> Self {
         let mut reach = Self::default();
         for grant in grants {
+            reach.paths.push(grant.to_owned());
             reach.grants.extend(id_of(grant));
             reach.around.extend(grant.ancestors().filter_map(id_of));
         }
@@ -221,7 +260,8 @@ impl Reach {
     /// there.
     pub(crate) fn has(&self, place: &Path) -> bool {
         let is_beneath = |path: &Path| id_of(path).is_some_and(|id| self.grants.contains(&id));
-        place.ancestors().any(is_beneath)
+        self.paths.iter().any(|grant| place.starts_with(grant))
+            || place.ancestors().any(is_beneath)
             || id_of(place).is_some_and(|id| self.around.contains(&id))
     }
 }
@@ -358,6 +398,43 @@ mod tests {
         assert!(holds(&file, &alias.join("s"), &found));
     }
 
+    /// ext4 gives the number of a file that is gone to the next one at once.
+    #[test]
+    fn what_is_made_after_a_denied_file_was_replaced_is_not_that_file() {
+        let scratch = Scratch::new("number");
+        let secret = scratch.path("ws/secret/s");
+        let was = id_of(&secret);
+        let closed = Closed::new(&secret);
+        fs::write(scratch.path("ws/secret/new"), "").unwrap();
+        fs::rename(scratch.path("ws/secret/new"), &secret).unwrap();
+        for number in 0..64 {
+            let other = format!("ws/{number}");
+            fs::write(scratch.path(&other), "").unwrap();
+            assert_ne!(id_of(&scratch.path(&other)), was);
+            assert!(!holds(&closed, &scratch.path(&other), &scratch.found(&other, TMPFS)));
+        }
+    }
+
+    #[test]
+    fn a_place_goes_with_the_directories_around_it_under_any_name() {
+        let scratch = Scratch::new("moved");
+        let [ws, secret] = ["ws", "ws/secret"].map(|below| scratch.path(below));
+        let moved = |of: &Path, name: &str, file_system| {
+            Moved::new(id_of(of).unwrap(), &scratch.path(name), file_system)
+        };
+        for file_system in [TMPFS, FUSE] {
+            assert!(moved(&ws, "alias", file_system).takes(&secret));
+            assert!(moved(&secret, "alias", file_system).takes(&secret));
+            assert!(!moved(&secret, "alias", file_system).takes(&ws));
+        }
+        fs::create_dir(scratch.path("WS")).unwrap();
+        let other = scratch.path("WS");
+        assert!(!moved(&other, "WS", TMPFS).takes(&secret));
+        // Where it cannot be told, it is the one.
+        assert!(moved(&other, "WS", FUSE).takes(&secret));
+        assert!(!moved(&other, "w", FUSE).takes(&secret));
+    }
+
     #[test]
     fn only_what_can_be_come_upon_is_looked_for() {
         let scratch = Scratch::new("reach");
@@ -367,6 +444,9 @@ mod tests {
         assert!(reach(&[&ws]).has(&secret));
         assert!(reach(&[&secret]).has(&ws));
         assert!(!reach(&[&ws]).has(&beside));
+        let later = scratch.path("ws/later");
+        assert!(reach(&[&later]).has(&later.join("file")), "it can come to exist");
+        assert!(!reach(&[&later]).has(&secret));
         assert!(reach(&[&ws, Path::new("/")]).has(&beside));
         assert!(!reach(&[]).has(&secret));
     }

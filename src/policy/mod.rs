@@ -24,7 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use closed::{FileId, Lineage};
+pub(crate) use closed::{FileId, Lineage, Moved};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 
-use super::closed::{Closed, FileId, Lineage, Reach, Sought};
+use super::closed::{Closed, FileId, Lineage, Moved, Reach, Sought};
 use super::grants::{Rule, Scope, normalize};
 use super::mounts::Mounts;
 use super::{Denied, Permission};
@@ -311,8 +311,9 @@ impl PathRules {
     }
 
     /// As [`Self::guards`], for a directory under whatever name.
-    pub(crate) fn guards_as(&self, id: FileId) -> bool {
-        self.closed.iter().any(|closed| closed.is_within(id))
+    pub(crate) fn guards_from(&self, moved: &Moved) -> bool {
+        let grants = self.roots.iter().map(|root| root.real.as_path());
+        grants.chain(self.closed.iter().map(Closed::path)).any(|place| moved.takes(place))
     }
 
     /// Whether moving or removing this directory would move or remove a grant,

@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use super::grants::{Rule, Scope, normalize};
 use super::paths::PathRules;
 use super::{Denied, Permission};
+use crate::private_file::places;
 
 /// A command that may be started.
 #[derive(Debug, Clone)]
@@ -175,8 +176,52 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 
-/// Whether a program could put another file in the place of this one.
+/// Whether a program could put another file in the place of this one, or of a link on
+/// the way to it. What cannot be looked at is not known to be safe.
 fn is_replaceable(program: &Path, writable: &PathRules) -> bool {
-    let target = program.canonicalize().unwrap_or_else(|_| program.to_owned());
-    [program, target.as_path()].into_iter().any(|file| writable.covers(file))
+    places(program).map_or(true, |hops| hops.iter().any(|(hop, _)| writable.covers(hop)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::grants::expand_path;
+    use super::*;
+
+    /// A directory that goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// `bin/tool` is a link to `mid/hop`, which is one to the file `own/tool`.
+    #[test]
+    fn a_command_is_not_granted_if_any_link_to_it_lies_where_programs_write() {
+        let name = format!("conductor-run-{}", std::process::id());
+        let parent = std::env::temp_dir().canonicalize().unwrap();
+        let scratch = Scratch(parent.join(name));
+        let path = |below: &str| scratch.0.join(below);
+        create_dir(&scratch.0).unwrap();
+        for directory in ["bin", "mid", "own", "ws"] {
+            create_dir(path(directory)).unwrap();
+        }
+        write(path("own/tool"), "").unwrap();
+        set_permissions(path("own/tool"), Permissions::from_mode(0o755)).unwrap();
+        symlink("../own/tool", path("mid/hop")).unwrap();
+        symlink("../mid/hop", path("bin/tool")).unwrap();
+        let tool = path("bin/tool").to_string_lossy().into_owned();
+        for (writable, granted) in [("bin", false), ("mid", false), ("own", false), ("ws", true)] {
+            let only = |text: String| Rule { allow: Scope::Only(vec![text]), deny: Scope::Nothing };
+            let rule = only(path(writable).to_string_lossy().into_owned());
+            let expand = |text: &str| expand_path(text, None, Path::new("/"));
+            let writes = PathRules::new(Permission::Write, &rule, &[], expand).unwrap();
+            let run = RunRules::new(&only(tool.clone()), "".as_ref(), &writes, false).unwrap();
+            assert_eq!(run.check(&tool, &writes, false).is_ok(), granted, "{writable}");
+        }
+    }
 }

@@ -166,7 +166,9 @@ fn playbooks(config: &Config, policy: &Policy) -> Playbooks {
     for warning in writers.unwrap_or_else(|problem| vec![problem]) {
         tracing::warn!("the playbooks: {warning}");
     }
-    Playbooks::new(directory, policy.write.granted())
+    // Who may do anything has no need of a link.
+    let writable = if policy.is_unconfined() { Vec::new() } else { policy.write.granted() };
+    Playbooks::new(directory, writable)
 }
 
 /// Makes the workspace if it does not exist, for its owner only.

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -277,18 +278,27 @@ impl Rules {
         if !kind.is_dir() {
             return Ok(());
         }
+        let depth = path.components().count() + 1;
+        let ids: Vec<_> = closed.iter().map(|path| id_at(path, depth)).collect();
         // The directory that was opened, whatever its path leads to now.
         for entry in fs::read_dir(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(at)? {
             let name = entry.map_err(at)?.file_name();
             self.spend()?;
             let child = path.join(&name);
-            let deeper: Vec<&Path> =
-                closed.iter().copied().filter(|path| path.starts_with(&child)).collect();
-            if deeper.contains(&child.as_path()) {
+            if closed.contains(&child.as_path()) {
                 continue;
             }
             let entry = open_entry(file, &name).or_else(|error| absent(&child, error))?;
-            if let Some(entry) = entry {
+            let Some(entry) = entry else { continue };
+            // Where case does not count, a closed path may spell this name in another way.
+            let id = entry.metadata().ok().map(|found| id_of(&found));
+            let leads_here = |path: &Path, at: Option<(u64, u64)>| {
+                path.starts_with(&child) || at.is_some() && at == id
+            };
+            let all = closed.iter().copied().zip(ids.iter().copied());
+            let deeper = all.filter(|(path, at)| leads_here(path, *at));
+            let deeper: Vec<&Path> = deeper.map(|(path, _)| path).collect();
+            if deeper.iter().all(|path| path.components().count() > depth) {
                 self.descend(&entry, &child, access, &deeper)?;
             }
         }
@@ -314,6 +324,16 @@ impl Rules {
         self.left = self.left.checked_sub(1).ok_or(ConfineError::TooManyRules)?;
         Ok(())
     }
+}
+
+/// What the beginning of a path leads to: so many names, the root directory among them.
+fn id_at(path: &Path, names: usize) -> Option<(u64, u64)> {
+    let beginning: PathBuf = path.components().take(names).collect();
+    fs::metadata(beginning).ok().map(|found| id_of(&found))
+}
+
+fn id_of(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 /// A path without a symbolic link in it: a program may have put one there since

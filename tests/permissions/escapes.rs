@@ -256,3 +256,23 @@ fn what_holds_something_denied_is_not_moved_under_another_name() {
     );
     assert_eq!(value, json!(["NotCapable", "NotCapable", "NotCapable", "done"]));
 }
+
+/// Nothing is denied here: what was granted stays where it was.
+#[test]
+fn what_holds_a_grant_is_not_moved_under_another_name() {
+    let files = Fixture::new();
+    let ws = files.path("ws");
+    fs::create_dir_all(ws.join("top/a/granted")).unwrap();
+    fs::create_dir(ws.join("top/c")).unwrap();
+    let Some(_alias) = Alias::mount(&ws.join("top"), &ws.join("alias")) else { return };
+    let grants = "allow-read=@ROOT@/ws,@ROOT@/ws/top/a/granted;allow-write=@ROOT@/ws";
+    let host = Host::over(files, grants, |config| config);
+    let value = host.value(
+        "const t = (f: () => void) => { try { f(); return 'done' } catch (e: any) { return e.name } };
+        [t(() => Deno.renameSync('alias/a', 'alias/z')),
+          t(() => Deno.renameSync('alias/a/granted', 'alias/b')),
+          t(() => Deno.removeSync('alias/a', { recursive: true })),
+          t(() => Deno.renameSync('alias/c', 'alias/d'))]",
+    );
+    assert_eq!(value, json!(["NotCapable", "NotCapable", "NotCapable", "done"]));
+}
