@@ -50,10 +50,10 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-pub use keeper::end_commands;
 pub(crate) use crowd::Owner;
-pub(crate) use keeper::guard_commands;
 pub(crate) use fetch::{FetchLimits, tls_with_roots};
+pub use keeper::end_commands;
+pub(crate) use keeper::guard_commands;
 pub(crate) use meter::Meter;
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;

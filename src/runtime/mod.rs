@@ -21,10 +21,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
 };
-pub(crate) use execution::Held;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 

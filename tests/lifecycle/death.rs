@@ -41,7 +41,10 @@ async fn asleep(runtime: &Runtime) -> tokio::task::JoinHandle<Execution> {
 }
 
 /// A run that has printed `before`.
-pub async fn begun(runtime: &Runtime, request: ExecuteRequest) -> tokio::task::JoinHandle<Execution> {
+pub async fn begun(
+    runtime: &Runtime,
+    request: ExecuteRequest,
+) -> tokio::task::JoinHandle<Execution> {
     let (execution, mut events) = runtime.stream(request);
     let run = tokio::spawn(async move { execution.await.unwrap() });
     let printed = tokio::time::timeout(Duration::from_secs(30), events.next()).await;

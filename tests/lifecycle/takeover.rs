@@ -25,11 +25,11 @@ global_asm!(
     // 256 GiB of empty, readable memory, looked at every 2 MiB: a page table for each
     // look, 512 MiB in all, and no page.
     "native_page_tables:",
-    "  mov eax, 9",            // mmap
+    "  mov eax, 9", // mmap
     "  xor edi, edi",
     "  mov rsi, 0x4000000000",
-    "  mov edx, 1",            // PROT_READ
-    "  mov r10d, 0x4022",      // private, anonymous, without reserve
+    "  mov edx, 1",       // PROT_READ
+    "  mov r10d, 0x4022", // private, anonymous, without reserve
     "  mov r8, -1",
     "  xor r9d, r9d",
     "  syscall",
@@ -41,7 +41,7 @@ global_asm!(
     "3: jmp 3b",
     // Says that the program has ended with Deno.exit(0), and goes on.
     "native_outcome:",
-    "  mov eax, 1",            // write
+    "  mov eax, 1", // write
     "  mov edi, 3",
     "  lea rsi, [rip + 4f]",
     "  mov edx, 7",
@@ -51,7 +51,7 @@ global_asm!(
     // One thread, with the flags of pthread_create, that goes on alone: its process has
     // its memory still, and no main thread.
     "native_leader:",
-    "  mov eax, 56",           // clone
+    "  mov eax, 56", // clone
     "  mov edi, 0x3d0f00",
     "  lea rsi, [rsp - 0x2000]",
     "  lea rdx, [rsp - 0x100]",
@@ -60,7 +60,7 @@ global_asm!(
     "  syscall",
     "  test eax, eax",
     "  jz native_growth",
-    "  mov eax, 60",           // exit
+    "  mov eax, 60", // exit
     "  xor edi, edi",
     "  syscall",
     // 50 times 8 MiB, written to and made read-only, so that RLIMIT_DATA does not count
@@ -70,7 +70,7 @@ global_asm!(
     "2: mov eax, 9",
     "  xor edi, edi",
     "  mov esi, 0x800000",
-    "  mov edx, 3",            // PROT_READ, PROT_WRITE
+    "  mov edx, 3", // PROT_READ, PROT_WRITE
     "  mov r10d, 0x22",
     "  mov r8, -1",
     "  xor r9d, r9d",
@@ -81,11 +81,11 @@ global_asm!(
     "  add rax, 4096",
     "  dec ecx",
     "  jnz 5b",
-    "  mov eax, 10",           // mprotect
+    "  mov eax, 10", // mprotect
     "  mov esi, 0x800000",
     "  mov edx, 1",
     "  syscall",
-    "  mov eax, 35",           // nanosleep
+    "  mov eax, 35", // nanosleep
     "  lea rdi, [rip + 6f]",
     "  xor esi, esi",
     "  syscall",

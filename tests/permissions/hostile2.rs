@@ -246,7 +246,8 @@ fn problems(case: &Case) -> Vec<String> {
     }
     if !eventually(|| rests() && descriptors() <= open && descendants() <= processes) {
         let (files, children) = (descriptors(), descendants());
-        problems.push(format!("{files} descriptors of {open}, {children} processes of {processes}"));
+        problems
+            .push(format!("{files} descriptors of {open}, {children} processes of {processes}"));
     }
     if !problems.is_empty() {
         problems.push(format!("{execution:#?}").chars().take(4000).collect());

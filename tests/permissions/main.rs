@@ -55,9 +55,7 @@ pub fn binary() -> PathBuf {
 /// The default settings, the built binary as the zygote, and one worker that
 /// stands by: each test starts a server.
 pub fn config() -> Config {
-    Config::default()
-        .with_executable(binary())
-        .with_standby(1)
+    Config::default().with_executable(binary()).with_standby(1)
 }
 
 /// A server with directories of its own. `@ROOT@`, `@P1@`, `@P2@` and `@P3@`
