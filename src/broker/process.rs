@@ -457,7 +457,8 @@ mod tests {
     async fn a_command_goes_first_when_memory_is_short() {
         let path = "/proc/self/oom_score_adj";
         let own: i32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
-        let (output, _) = run(&confinement("/bin/cat"), &[path]).await;
+        let (output, exit) = run(&confinement("/bin/cat"), &[path]).await;
+        assert!(exit.success, "{exit:?}");
         let command: i32 = output.trim().parse().unwrap();
         assert!(command > own || own >= 500, "{command}, {own} of the server");
     }

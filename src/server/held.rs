@@ -24,8 +24,9 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// machine of two processors. Each is there already, and counts as its run's meanwhile.
 const WAITING: usize = 16;
 
-/// How long an answer waits for others to be read: as long as a client may take nothing.
-const UNREAD: Duration = Duration::from_secs(60);
+/// How long an answer waits for others to be read: 64 MiB take that long at 25 Mbit/s, and
+/// clients that read one answer after the other wait for 30 s at least.
+const UNREAD: Duration = Duration::from_secs(20);
 
 /// How often the text of an answer is in memory: as text, in the structure's JSON and
 /// escaped in the JSON of the text (twice as long at most), while it is written; and as

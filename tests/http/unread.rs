@@ -47,7 +47,7 @@ fn answers_that_nobody_reads_are_bounded_and_are_no_matter_of_others() {
     server.becomes(&[("executions_total{outcome=\"success\"}", ran)]);
     assert_eq!(bob.value("40 + 2"), 42);
     let outcomes: Vec<_> = unread.iter_mut().map(outcome).collect();
-    let lost = outcomes.iter().filter(|text| text.contains("you do not read them")).count();
+    let lost = outcomes.iter().filter(|text| text.contains("that you have not read yet")).count();
     let whole = outcomes.iter().filter(|text| *text == "done").count();
     assert!(lost > 0 && whole > 0 && lost + whole == UNREAD, "{outcomes:?}");
     // Who has read is as before.
