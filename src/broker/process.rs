@@ -455,11 +455,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_goes_first_when_memory_is_short() {
-        let path = "/proc/self/oom_score_adj";
-        let own: i32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
-        let (output, exit) = run(&confinement("/bin/cat"), &[path]).await;
-        assert!(exit.success, "{exit:?}");
-        let command: i32 = output.trim().parse().unwrap();
+        let of = |process: &str| -> i32 {
+            let text = fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+            text.trim().parse().unwrap()
+        };
+        // It waits for its input.
+        let (process, pipes) = start(&confinement("/bin/cat"), &[], &[]).await.unwrap();
+        let (own, command) = (of("self"), of(&process.id().to_string()));
+        drop(pipes);
         assert!(command > own || own >= 500, "{command}, {own} of the server");
     }
 

@@ -117,6 +117,11 @@ fn run_zygote() -> i32 {
     }
 }
 
+/// Of so many bytes of memory one is for page tables: 8 for each page of 4 KiB. They count
+/// when memory is measured and not in RLIMIT_DATA, which is to be reached first: there an
+/// allocation fails and V8 collects what is not used any more.
+const PAGE_TABLES: u64 = 512;
+
 /// When memory is short the kernel ends the process that has most of it, plus this many
 /// thousandths of all there is: a worker or its zygote before the server, and before
 /// anything else on the machine. A run can be made again, and the server starts another
@@ -167,9 +172,8 @@ impl Zygote {
         let base_data = status_bytes(&status, "VmData:");
         // A fresh isolate reserves its code range after the fork.
         let isolate_bytes = if isolate.is_some() { 0 } else { CODE_RANGE_BYTES };
-        let stacks = (CRYPTO_THREADS * CRYPTO_STACK_BYTES) as u64;
         let plan = SandboxPlan::new(
-            base_data + isolate_bytes + stacks + setup.max_memory,
+            base_data + isolate_bytes + setup.max_memory - setup.max_memory / PAGE_TABLES,
             setup.max_cpu_seconds,
             setup.without.clone(),
         );
