@@ -10,10 +10,11 @@
 //!
 //! What is charged to an account is charged to those above it too, so that nobody has
 //! more than its share and all together not more than the server's. A part of that is a
-//! reserve, which is for principals that hold little. Who asks for more than there is
-//! waits, and then fails; what is too little for one that waits is left to others, so that
-//! nothing stops because somebody wants much ([`line`]).
+//! reserve, of which no principal has much. Who asks for more than there is waits, and
+//! then fails; what is too little for one that waits is left to others, so that nothing
+//! stops because somebody wants much ([`line`]).
 
+mod books;
 mod line;
 
 use std::mem::take;
@@ -23,21 +24,21 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use line::Books;
+use books::{Books, Taken};
 
 /// Bytes that the server may hold for everybody together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp
 /// reads them (120 MB each), and as much again.
 pub(crate) const SERVER_BYTES: usize = 512 << 20;
 
-/// The part of the server's that principals with more than [`SMALL`] leave: 128 MiB. The
-/// half that one principal may have, and a quarter besides, are beyond it: however much
-/// some hold, 16 others find all of their small part, and more who need less of it.
+/// The reserve is this part of the server's: 128 MiB. The half that one principal may have
+/// is beside it, and a quarter for others.
 const RESERVE: usize = 4;
 
-/// The part of the server's that is little for a principal: 8 MiB. A run that prints and
-/// returns some 100 KiB takes 1 MiB with its answer, an open response 384 KiB, another MCP
-/// server 1 MiB besides its list.
+/// What one principal may have of the reserve, where the rest is taken, is this part of the
+/// server's: 8 MiB. However much some hold, 16 principals find that, and more who need less:
+/// a run that prints and returns some 100 KiB takes 1 MiB with its answer, an open response
+/// 384 KiB, another MCP server 1 MiB besides its list.
 const SMALL: usize = 64;
 
 /// How long somebody waits for others to give memory back.
@@ -63,7 +64,7 @@ pub(crate) struct Account {
 #[must_use = "what is dropped at once is not counted"]
 pub(crate) struct Charge {
     books: Option<Arc<Books>>,
-    units: usize,
+    taken: Taken,
 }
 
 impl Account {
@@ -78,8 +79,8 @@ impl Account {
         Self { books: Arc::new(self.books.share(bytes.div_ceil(UNIT))), bytes }
     }
 
-    /// One principal's, below the server's: half of it, so that it leaves another half. It
-    /// leaves the reserve too while it has more than little.
+    /// One principal's, below the server's: half of it, so that it leaves another half, and
+    /// of the reserve at most its part.
     pub(crate) fn of_principal(&self) -> Self {
         let bytes = self.bytes / 2;
         Self { books: Arc::new(self.books.of_principal(bytes.div_ceil(UNIT))), bytes }
@@ -114,8 +115,8 @@ impl Account {
     /// [`NoMemory`], here or in an account above.
     pub(crate) fn try_charge(&self, bytes: usize) -> Result<Charge, NoMemory> {
         let units = self.units(bytes)?;
-        let taken = self.books.try_take(units);
-        taken.then(|| Charge::of(self.books.clone(), units)).ok_or(NoMemory)
+        let taken = self.books.try_take(units).ok_or(NoMemory)?;
+        Ok(Charge::of(self.books.clone(), taken))
     }
 
     /// Charges bytes. Waits for at most [`PATIENCE`].
@@ -147,8 +148,8 @@ impl Account {
 }
 
 impl Charge {
-    fn of(books: Arc<Books>, units: usize) -> Self {
-        Self { books: Some(books), units }
+    fn of(books: Arc<Books>, taken: Taken) -> Self {
+        Self { books: Some(books), taken }
     }
 
     /// Nothing, of any account.
@@ -158,7 +159,7 @@ impl Charge {
 
     /// What is charged, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.units * UNIT
+        self.taken.units() * UNIT
     }
 
     /// Adds another charge of the same account.
@@ -171,14 +172,13 @@ impl Charge {
             Some(mine) => assert!(Arc::ptr_eq(mine, theirs), "of different accounts"),
             None => self.books = Some(theirs.clone()),
         }
-        self.units += take(&mut other.units);
+        self.taken.add(take(&mut other.taken));
     }
 
     /// Gives back what is beyond this many bytes.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        let beyond = self.units.saturating_sub(bytes.div_ceil(UNIT));
-        self.units -= beyond;
-        if let Some(books) = self.books.as_ref().filter(|_| beyond > 0) {
+        let beyond = self.taken.split_off(bytes.div_ceil(UNIT));
+        if let Some(books) = self.books.as_ref().filter(|_| beyond.units() > 0) {
             books.give_back(beyond);
         }
     }
@@ -340,12 +340,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_holds_little_finds_room_however_much_two_hold() {
+    async fn whoever_needs_little_finds_room_however_much_two_hold() {
         let server = Account::of_server(SERVER_BYTES);
         let _held = two_that_hold_all(&server);
         let (little, reserve) = (SERVER_BYTES / SMALL, SERVER_BYTES / RESERVE);
-        assert_eq!(server.used(), SERVER_BYTES - reserve);
-        let others: Vec<_> = (0..reserve / little).map(|_| server.of_principal()).collect();
+        assert_eq!(server.used(), SERVER_BYTES - reserve + little);
+        let others: Vec<_> = (1..reserve / little).map(|_| server.of_principal()).collect();
         let theirs: Vec<_> =
             others.iter().map(|one| one.share(little).try_charge(little).unwrap()).collect();
         assert_eq!(server.used(), SERVER_BYTES);
@@ -365,22 +365,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_behind_the_reserve_is_served_once_it_holds_little_itself() {
+    async fn who_waits_is_served_by_what_others_give_back_and_by_its_own() {
         let server = Account::of_server(SERVER_BYTES);
+        let mut others = two_that_hold_all(&server);
         let principal = server.of_principal();
         let own = principal.try_charge(SERVER_BYTES / SMALL).unwrap();
-        let mut others = two_that_hold_all(&server);
-        // Of the reserve there is less than all before it comes to that, and after it.
-        let _small = [server.of_principal(), server.of_principal()]
-            .map(|small| small.try_charge(SERVER_BYTES / SMALL).unwrap());
-        let (mut early, mut late) = (pin!(principal.charge(1)), pin!(principal.charge(16 << 20)));
-        assert!(poll!(&mut early).is_pending() && poll!(&mut late).is_pending());
+        let (mut little, mut much) = (pin!(principal.charge(1)), pin!(principal.charge(16 << 20)));
+        assert!(poll!(&mut little).is_pending() && poll!(&mut much).is_pending());
+        // Its own is of the reserve, which has no room for as much as it waits for.
         drop(own);
+        let little = little.await.unwrap();
+        assert!(poll!(&mut much).is_pending());
+        others.drain(..16);
+        let much = much.await.unwrap();
+        drop((little, much, others));
+        assert_eq!((principal.used(), server.used(), server.waiting()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_one_thing_and_then_for_another_keeps_its_place() {
+        let server = Account::of_server(10 << 10);
+        let run = server.share(4 << 10);
+        let of_run = run.try_charge(4 << 10).unwrap();
+        let mut rest = server.try_charge(6 << 10).unwrap();
+        let (mut early, mut waits) = (pin!(server.charge(4 << 10)), pin!(run.charge(3 << 10)));
+        assert!(poll!(&mut early).is_pending() && poll!(&mut waits).is_pending());
+        // The run has room then, and the server none that is left.
+        drop(of_run);
         let early = early.await.unwrap();
-        // 16 MiB are not little: they come from what others give back.
+        assert!(poll!(&mut waits).is_pending());
+        let mut late = pin!(server.charge(3 << 10));
         assert!(poll!(&mut late).is_pending());
-        others.truncate(others.len() - 32);
-        assert_eq!(late.await.unwrap().bytes() + early.bytes(), (16 << 20) + UNIT);
+        rest.shrink_to(3 << 10);
+        assert!(poll!(&mut late).is_pending());
+        drop((waits.await.unwrap(), early));
+        drop((late.await.unwrap(), rest));
+        assert_eq!((run.used(), server.used(), server.waiting()), (0, 0, 0));
     }
 
     #[tokio::test]
