@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::refusal::{LATER, Refusal};
 use crate::server::auth::Identity;
@@ -58,6 +58,8 @@ fn is_recent(at: Instant, now: Instant) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn token(name: &str) -> Identity {
