@@ -16,6 +16,7 @@ mod audit;
 mod broker;
 mod config;
 mod identifiers;
+mod links;
 mod memory;
 mod playbooks;
 mod policy;

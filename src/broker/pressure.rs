@@ -45,7 +45,7 @@ impl Server {
         let config = Config::default().with_workspace(&self.directory.0);
         let mut services = services_of(&config).expect("the configuration is valid");
         services.threads = self.threads.share();
-        services.memory = self.memory.share(self.memory.bytes() / 2);
+        services.memory = self.memory.of_principal();
         Arc::new(services)
     }
 }

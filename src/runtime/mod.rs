@@ -30,7 +30,7 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
-use crate::memory::{Account, SERVER_BYTES};
+use crate::memory::Account;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolConfig, PoolError, Usage};
@@ -183,8 +183,7 @@ impl Runtime {
         let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
         let mut common = shared.common.clone();
         common.audit = common.audit.of_client(name.clone());
-        // Half of it, so that one principal leaves another half.
-        common.memory = common.memory.share(SERVER_BYTES / 2);
+        common.memory = common.memory.of_principal();
         common.threads = common.threads.share();
         common.owner = Owner::default();
         let services = services::services(&config, &common, tools.clone())?;

@@ -15,7 +15,7 @@ use crate::config::environment::{
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::memory::{Charge, NoMemory};
 use crate::protocol::{ExitReport, Limit, Outcome, ProgramError, ProgramErrorKind};
-use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
+use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 
 /// The limits of one run, for its errors.
 pub(super) struct Limits {
@@ -333,12 +333,20 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
         ),
         (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
         (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
+        (Some(EXIT_THROWN), _) => simple(ErrorKind::Runtime, "Error", thrown()),
         (Some(EXIT_PANIC), _) => {
             crash("The worker panicked, which is a bug in mcp-conductor".to_owned())
         }
         (Some(code), None) => crash(format!("The worker ended with code {code} and no result")),
         (None, None) => crash("The worker ended, and how is not known".to_owned()),
     }
+}
+
+/// Nothing can be told of an error that ended the worker.
+fn thrown() -> String {
+    "An imported module threw an Error whose message is not a string, or cannot be read, which \
+     ends the program. Throw errors with a string as their message"
+        .to_owned()
 }
 
 /// The worker had used so much that a failed allocation explains its end: a

@@ -163,13 +163,10 @@ impl Shared {
         if has_session && !is_first && request.session.as_deref() != Some(SESSION) {
             return Some(response("400 Bad Request", "", "no session"));
         }
-        let id = &request.message["id"];
-        if id.is_null() {
+        if request.message["id"].is_null() {
             return Some(response("202 Accepted", "", ""));
         }
-        let mut answer = answer(method, &request.message["params"])?;
-        answer["jsonrpc"] = json!("2.0");
-        answer["id"] = id.clone();
+        let answer = answer(&request.message)?;
         let session = match (has_session, method) {
             (true, "initialize") => format!("mcp-session-id: {SESSION}\r\n"),
             _ => String::new(),
@@ -183,8 +180,17 @@ impl Shared {
     }
 }
 
-/// The result or error of a request; none if it is never answered.
-pub fn answer(method: &str, params: &Value) -> Option<Value> {
+/// The answer to a request; none if it is never answered.
+pub fn answer(request: &Value) -> Option<Value> {
+    let method = request["method"].as_str().unwrap_or_default();
+    let mut answer = outcome(method, &request["params"])?;
+    answer["jsonrpc"] = json!("2.0");
+    answer["id"] = request["id"].clone();
+    Some(answer)
+}
+
+/// The result or error of a request.
+fn outcome(method: &str, params: &Value) -> Option<Value> {
     let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
     let result = match method {
         "initialize" => json!({
