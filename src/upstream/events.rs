@@ -82,17 +82,20 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
     pub(super) async fn pass_over(&mut self) -> Option<Vec<u8>> {
         let mut left = MAX_PASSED;
         let mut end = std::mem::take(&mut self.event).data.unwrap_or_default().into_bytes();
+        keep_last(&mut end);
         self.charge = Charge::none();
         loop {
             while !self.chunk.is_empty() {
                 let is_whole = self.read_line();
                 if is_whole && self.line.is_empty() {
-                    keep_last(&mut end);
                     return Some(end);
                 }
                 keep_last(&mut self.line);
                 if is_whole {
-                    end = std::mem::take(&mut self.line);
+                    let line = std::mem::take(&mut self.line);
+                    // A longer one has lost its name, and is data.
+                    let is_data = line.len() == KEPT || line.starts_with(b"data:");
+                    end = if is_data { line } else { end };
                 }
             }
             self.chunk = self.source.next().await?.ok()?;
@@ -245,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_long_can_be_passed_over() {
         let long = "x".repeat(20_000);
-        let text = format!("data: {long}\rdata: \"id\":7}}\r\n\ndata: a\n\n");
+        let text = format!("data: {long}\rdata: \"id\":7}}\r\nid: 1\n: x\n\ndata: a\n\n");
         for size in [1, 7, 4096, 1 << 20] {
             let chunks: Vec<_> = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
             let mut events = Events::of(futures::stream::iter(chunks.into_iter().map(Ok)));

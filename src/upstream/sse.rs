@@ -2,7 +2,6 @@
 //! everything comes, and an address, which it names first, to which everything goes.
 //! rmcp has none. The connection is the stream: it ends with it, and is not gone on with.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,10 +125,6 @@ impl<C: StreamableHttpClient<Error = reqwest::Error>> Transport<RoleClient> for 
     fn close(&mut self) -> impl Future<Output = Result<(), Failure>> + Send {
         self.events = futures::stream::empty().boxed();
         std::future::ready(Ok(()))
-    }
-
-    fn name() -> Cow<'static, str> {
-        "HTTP+SSE".into()
     }
 }
 
