@@ -11,6 +11,7 @@ use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use crate::upstream::Eras;
 
 /// What is written of all runs, and where the server is.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub(super) struct Common {
     pub threads: Threads,
     /// Nobody in particular.
     pub owner: Owner,
+    /// In which era of MCP other servers have answered.
+    pub eras: Eras,
 }
 
 pub(super) struct Shared {

@@ -43,18 +43,6 @@ fn an_entry_is_a_command_or_a_url() {
 }
 
 #[test]
-fn the_older_http_transport_is_refused_with_what_to_do() {
-    let reason = reason(json!({ "type": "sse", "url": "https://example.com/sse" }));
-    assert!(
-        reason.contains(
-            "the HTTP+SSE transport is not supported: it was replaced by Streamable HTTP in MCP \
-             2025-03-26; use \"type\": \"http\" and the server's /mcp URL"
-        ),
-        "{reason}"
-    );
-}
-
-#[test]
 fn a_url_is_http_and_without_a_password() {
     let scheme = reason(json!({ "type": "http", "url": "ftp://example.com/" }));
     assert!(scheme.contains("http"), "{scheme}");
