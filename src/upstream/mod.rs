@@ -9,12 +9,15 @@ mod arguments;
 mod client;
 mod connection;
 mod declarations;
+mod dialects;
 mod error;
 mod events;
 mod http;
 mod identifiers;
 mod intake;
+mod integers;
 mod lines;
+mod listing;
 mod login;
 mod module;
 mod process;
@@ -39,6 +42,7 @@ pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::{Ask, Charged};
 pub(crate) use declarations::module_declaration;
 pub(crate) use error::UpstreamError;
+pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
 use server::Catalog;
 pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
@@ -403,12 +407,12 @@ impl Upstreams {
         place: usize,
         arguments: Map<String, Value>,
     ) -> Result<Map<String, Value>, UpstreamError> {
-        let arguments = Value::Object(arguments);
+        let mut arguments = Value::Object(arguments);
         let is_quick = catalog.tools[place].check.is_quick(&arguments);
         let (catalog, account) = (catalog.clone(), upstream.checks.clone());
         let checking = move || {
             let Tool { info, check, .. } = &catalog.tools[place];
-            check.check(info, &arguments, &account).map(|()| arguments)
+            check.check(info, &mut arguments, &account).map(|()| arguments)
         };
         let checked = if is_quick {
             checking()
