@@ -110,6 +110,7 @@ deno_core::extension!(
         "00_detach.js",
         "01_errors.js",
         "02_io.js",
+        "02_json.js",
         "03_broker.js",
         "04_files.js",
         "05_fetch.js",

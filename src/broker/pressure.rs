@@ -51,7 +51,7 @@ impl Server {
 }
 
 fn run(services: &Arc<Services>) -> Broker {
-    let for_whom = ForWhom { tools: RunTools::all(), caller: None };
+    let for_whom = ForWhom { tools: RunTools::all(), ..ForWhom::default() };
     let account = run_account(&services.memory, 0);
     let span = ExecutionSpan::start(None, None);
     Broker::new(services.clone(), account, 1, for_whom, span)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::broker::ForWhom;
+use crate::broker::{ForWhom, Rounded};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::identifiers::{is_reserved, is_spelt};
@@ -178,8 +178,9 @@ impl ExecuteRequest {
         }
         let tools = RunTools::parse(self.allowed_tools).map_err(InvalidRequest::AllowedTools)?;
         let caller = self.caller.map(|CallerOf(caller)| caller);
+        let rounded = Rounded::in_source(&self.source);
         let request = ValidRequest { source: self.source, globals, timeout };
-        Ok((request, ForWhom { tools, caller }))
+        Ok((request, ForWhom { tools, caller, rounded }))
     }
 }
 

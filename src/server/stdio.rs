@@ -24,6 +24,7 @@ use super::envelope::{INVALID_REQUEST, answer, read};
 use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
 use crate::runtime::Runtime;
+use crate::text::digits::with_all_digits;
 
 /// Longest line. A program of 1 MiB and its globals, escaped, are below it.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -212,6 +213,7 @@ async fn read_lines(
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
             None => {
+                line = with_all_digits(&line).unwrap_or(line);
                 if !line.ends_with(b"\n") {
                     line.push(b'\n');
                 }

@@ -215,6 +215,7 @@ impl<'a> About<'a> {
             | Op::Wait { .. }
             | Op::Kill { .. }
             | Op::Servers
+            | Op::DescribeServers
             | Op::SearchTools { .. }
             | Op::ToolSchema { .. }
             | Op::Query { .. } => return None,

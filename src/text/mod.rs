@@ -5,6 +5,9 @@
 //!   whatever is not seen stands as an escape.
 //! - [`shown`], for users and models: what could hide or turn round a text is taken out,
 //!   and what honest languages need stays.
+//!
+//! And JSON of others as it is read here: with all digits of its numbers ([`digits`]).
 
+pub(crate) mod digits;
 pub(crate) mod escaped;
 pub(crate) mod shown;

@@ -3,7 +3,8 @@
 // Sampling, roots and logging are deprecated by SEP-2577; servers of today use them.
 #![allow(deprecated)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,6 +255,8 @@ impl Connection {
         let (mut bytes, mut of_all) = (0, 0);
         let mut charge = Charge::none();
         let mut cursor: Option<String> = None;
+        // Only whether there was one before: a cursor may be as long as a message.
+        let (hasher, mut cursors) = (RandomState::new(), HashSet::new());
         for _ in 0..MAX_PAGES {
             let page = PaginatedRequestParams::default().with_cursor(cursor.take());
             let params = Some(page).filter(|page| page.cursor.is_some());
@@ -290,16 +293,24 @@ impl Connection {
             if bytes > self.limits.message_bytes() {
                 return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
             }
-            all.extend(items);
-            match page.get("nextCursor").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => cursor = Some(next.to_owned()),
-                _ => {
-                    let value = Value::Object([(key.to_owned(), all.into())].into_iter().collect());
-                    return Ok(Charged { value, charge });
-                }
+            let next = page.get("nextCursor").and_then(Value::as_str);
+            let next = next.filter(|next| !next.is_empty());
+            let repeats = next.is_some_and(|next| !cursors.insert(hasher.hash_one(next)));
+            // A server that knows no cursors sends the same page again.
+            if !(repeats && all.ends_with(&items)) {
+                all.extend(items);
+            }
+            if repeats {
+                let reason = "its nextCursor repeats itself, the list ends there";
+                self.intake.warn(&format!("{key}: {reason}"));
+            }
+            cursor = next.filter(|_| !repeats).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(list(key, all, charge));
             }
         }
-        Err(self.unexpected(format!("more than {MAX_PAGES} pages of {key}")))
+        self.intake.warn(&format!("{key}: what is on more than {MAX_PAGES} pages is left out"));
+        Ok(list(key, all, charge))
     }
 
     async fn once(
@@ -408,6 +419,12 @@ impl Connection {
             other => self.unexpected(shown(&other.to_string())),
         }
     }
+}
+
+/// A whole list, as `{key: [...]}`.
+fn list(key: &str, items: Vec<Value>, charge: Charge) -> Charged {
+    let value = Value::Object([(key.to_owned(), items.into())].into_iter().collect());
+    Charged { value, charge }
 }
 
 fn url_of(config: &ServerConfig) -> Option<(String, String)> {

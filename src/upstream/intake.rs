@@ -24,6 +24,7 @@ use super::error::shown;
 use super::locked;
 use super::quiet::Quiet;
 use crate::memory::{Account, Charge, NoMemory};
+use crate::text::digits::with_all_digits;
 
 /// The code of the answer that takes the place of one that is too large. Within
 /// the range that JSON-RPC 2.0 leaves to implementations.
@@ -467,6 +468,7 @@ fn instead(id: &str, code: i32, message: &str) -> Vec<u8> {
 
 impl Looked {
     fn at(text: Vec<u8>) -> Self {
+        let text = with_all_digits(&text).unwrap_or(text);
         let (kind, id_bytes) = Kind::of(&text);
         Self { values: values(&text), kind, id_bytes, text }
     }

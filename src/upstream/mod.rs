@@ -10,13 +10,16 @@ mod client;
 mod connection;
 mod declarations;
 mod era;
+mod dialects;
 mod error;
 mod events;
 mod handshake;
 mod http;
 mod identifiers;
 mod intake;
+mod integers;
 mod lines;
+mod listing;
 mod login;
 mod module;
 mod probe;
@@ -45,6 +48,7 @@ pub(crate) use connection::{Ask, Charged};
 pub(crate) use declarations::module_declaration;
 pub(crate) use era::Eras;
 pub(crate) use error::UpstreamError;
+pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
 use server::{Catalog, Common};
 pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
@@ -397,12 +401,12 @@ impl Upstreams {
         place: usize,
         arguments: Map<String, Value>,
     ) -> Result<Map<String, Value>, UpstreamError> {
-        let arguments = Value::Object(arguments);
+        let mut arguments = Value::Object(arguments);
         let is_quick = catalog.tools[place].check.is_quick(&arguments);
         let (catalog, account) = (catalog.clone(), upstream.checks.clone());
         let checking = move || {
             let Tool { info, check, .. } = &catalog.tools[place];
-            check.check(info, &arguments, &account).map(|()| arguments)
+            check.check(info, &mut arguments, &account).map(|()| arguments)
         };
         let checked = if is_quick {
             checking()
