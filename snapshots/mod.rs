@@ -19,6 +19,7 @@ pub use calls::{CallError, CallFuture};
 use crate::protocol::{Answer, Operation};
 use calls::*;
 use fetch::{op_conductor_fetch, op_conductor_fetch_send, op_utf8_to_byte_string};
+use resource::op_read_all;
 
 /// What an op asks of the process around the isolate.
 pub trait Host {
@@ -126,7 +127,7 @@ deno_core::extension!(
         "99_main.js",
     ],
     lazy_loaded_js = [dir "js", "00_ops.js"],
-    middleware = disable_builtin,
+    middleware = adjust_builtin,
 );
 
 /// Ops of deno_core that would let a program out of its interpreter, off even
@@ -137,8 +138,12 @@ deno_core::extension!(
 const DISABLED: &[&str] =
     &["op_panic", "op_print", "op_eval_context", "op_get_proxy_details", "op_memory_usage"];
 
-fn disable_builtin(op: OpDecl) -> OpDecl {
-    if DISABLED.contains(&op.name) { op.disable() } else { op }
+fn adjust_builtin(op: OpDecl) -> OpDecl {
+    match op.name {
+        "op_read_all" => op_read_all(),
+        name if DISABLED.contains(&name) => op.disable(),
+        _ => op,
+    }
 }
 
 /// The extensions, in the order of the snapshot.

@@ -2,6 +2,7 @@
 //! one call. Knows nothing of MCP.
 
 mod execution;
+mod globals;
 mod outcome;
 mod output;
 mod process;
@@ -25,6 +26,7 @@ pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
 };
+pub(crate) use globals::GlobalsText;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 

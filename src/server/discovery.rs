@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::given::{Argument, Arguments, Kind};
 use crate::runtime::Runtime;
 use crate::upstream::{
     Found, GoOn, Listed, Seen, Tool, UpstreamError, module_declaration, no_tool,
@@ -23,6 +24,10 @@ const DEFAULT_FOUND: usize = 10;
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
+impl Arguments for Nothing {
+    const KNOWN: &'static [Argument] = &[];
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetTools {
@@ -36,6 +41,29 @@ pub(super) struct GetTools {
     #[serde(default)]
     #[schemars(with = "Format")]
     format: Option<Format>,
+}
+
+impl Arguments for GetTools {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "server",
+            kind: Kind::Text,
+            also: &["server_name", "mcp_server"],
+            expected: "a string, the server's name",
+        },
+        Argument {
+            name: "tools",
+            kind: Kind::Texts,
+            also: &["tool", "tool_names", "tool_name"],
+            expected: "a list of tools' names",
+        },
+        Argument {
+            name: "format",
+            kind: Kind::Choice(&["json", "typescript"]),
+            also: &[],
+            expected: "\"json\" or \"typescript\"",
+        },
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -53,11 +81,34 @@ pub(super) struct SearchTools {
     /// How many tools to give back: 10 without it, at most 100.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1, max = 100))]
-    limit: Option<u32>,
+    limit: Option<u64>,
     /// "brief" for names and one line each (the default), "detailed" for signatures, "full" for schemas.
     #[serde(default)]
     #[schemars(with = "Detail")]
     detail: Option<Detail>,
+}
+
+impl Arguments for SearchTools {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "query",
+            kind: Kind::Words,
+            also: &["q", "search"],
+            expected: "a string, the words to look for",
+        },
+        Argument {
+            name: "limit",
+            kind: Kind::Whole,
+            also: &["max_results", "top_k"],
+            expected: "a whole number from 1 to 100",
+        },
+        Argument {
+            name: "detail",
+            kind: Kind::Choice(&["brief", "detailed", "full"]),
+            also: &["detail_level"],
+            expected: "\"brief\", \"detailed\" or \"full\"",
+        },
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -140,6 +140,7 @@ impl Connection {
         // line, and calls would lose their order.
         let place = unconstrained(self.places.clone().acquire_many_owned(units)).await;
         let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?))?;
+        drop(frame);
         let mut pending = Pending { connection: &self, id, answer };
         let answer = (&mut pending.answer).await;
         Ok((id, answer.map_err(|_| Lost)?))

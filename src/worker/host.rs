@@ -76,9 +76,14 @@ impl WorkerHost {
         *self.ended.borrow()
     }
 
-    /// Waits for that: operations of the program may still be under way.
+    /// Waits for that, or a full heap: operations of the program may still be under way.
     pub(super) async fn until_ended(&self) {
         self.over.notified().await;
+    }
+
+    /// The heap is full and JavaScript was stopped: what it waited for does not matter.
+    pub(super) fn heap_is_full(&self) {
+        self.over.notify_one();
     }
 
     fn end(&self, ended: Ended) {

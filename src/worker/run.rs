@@ -31,8 +31,11 @@ impl Run {
         host: Rc<WorkerHost>,
     ) -> Self {
         let heap_full = Rc::new(Cell::new(false));
-        let flag = heap_full.clone();
-        isolate.watch_heap(move || flag.set(true));
+        let (flag, over) = (heap_full.clone(), host.clone());
+        isolate.watch_heap(move || {
+            flag.set(true);
+            over.heap_is_full();
+        });
         let state = isolate.runtime.op_state();
         state.borrow_mut().put::<Rc<dyn Host>>(host.clone());
         isolate.loader.set_host(host.clone());

@@ -238,6 +238,24 @@ fn blocks_that_a_program_returns_are_blocks_of_its_result() {
 }
 
 #[test]
+fn blocks_anywhere_in_a_value_are_blocks_of_the_result_and_leave_a_mark() {
+    let mut server = stub();
+    let code = "
+        const shot = () => callTool('stub', 'img');
+        return { all: [await shot(), 7], last: { shot: (await shot()).content[0] } };";
+    let result = server.call(RUN, json!({ "deno_code": code }));
+    let content = result["content"].as_array().expect("blocks");
+    let types: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(types, ["text", "image", "image"]);
+    let value = &result["structuredContent"]["returnValue"];
+    let mark = |place| json!({ "type": "image", "note": format!("see content block {place}") });
+    assert_eq!(value["all"][0]["content"][0], mark(2));
+    assert_eq!(value["all"][1], 7);
+    assert_eq!(value["last"], json!({ "shot": mark(3) }));
+    assert!(!text(&result).contains("iVBORw0KGgo"));
+}
+
+#[test]
 fn a_link_that_a_program_returns_is_passed_through() {
     let mut server = stub();
     let result = server.call(RUN, json!({ "deno_code": "await callTool('stub', 'link')" }));
