@@ -10,6 +10,7 @@ mod request;
 mod services;
 mod session;
 mod shared;
+mod unreported;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+    UnfinishedWork,
 };
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
@@ -33,7 +35,7 @@ use crate::config::{Config, ConfigError, Principal};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
-use crate::pool::{Pool, PoolConfig, PoolError, Usage};
+use crate::pool::{Pool, PoolConfig, PoolError};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
@@ -44,6 +46,7 @@ pub(crate) use queue::Executions;
 use queue::{Place, Queue, Share};
 use session::{Ran, Session};
 use shared::Shared;
+use unreported::Used;
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -272,7 +275,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
-        let (execution, usage, refusals) = loop {
+        let (execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| place.way());
             let worker = match inner.acquire(&frame, place).await {
@@ -288,8 +291,8 @@ impl Runtime {
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
-                Ran::ToItsEnd { execution, usage, refusals } => {
-                    break (*execution, usage, refusals);
+                Ran::ToItsEnd { execution, usage, refusals, process } => {
+                    break (*execution, usage, refusals, process);
                 }
                 // A worker that died while it stood by costs a second one.
                 Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
@@ -302,11 +305,15 @@ impl Runtime {
                 return Err(error);
             }
         };
-        let Usage { cpu, memory } = usage;
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
         let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
-        record.finish(outcome, duration, cpu, memory, refusals);
-        observed.ended(&End { outcome, duration, cpu, peak_memory: memory, refusals });
+        record.ended(outcome, duration, refusals);
+        observed.ended(&End { outcome, duration, refusals });
+        let used = Used { record, observed: observed.usage(), usage };
+        match process {
+            Some(process) => inner.shared.unreported.until_reaped(number, used, process),
+            None => drop(used),
+        }
         Ok(execution)
     }
 
