@@ -40,6 +40,10 @@ pub trait Host {
     fn forget(&self, operation: Operation);
     /// Where the program is as it makes its next call: script, line, column.
     fn place(&self, place: Option<(String, u32, u32)>);
+    /// Whether [`Self::timer`] is to be told of.
+    fn follows_timers(&self) -> bool;
+    /// A timer was started there: script, line, column.
+    fn timer(&self, id: u32, place: (String, u32, u32));
     /// `navigator.hardwareConcurrency`.
     fn cpus(&self) -> u32;
 }
@@ -101,6 +105,7 @@ deno_core::extension!(
         op_conductor_place,
         op_conductor_text,
         op_conductor_text_sync,
+        op_conductor_timer,
         op_conductor_write,
         op_conductor_write_bytes,
         op_utf8_to_byte_string,

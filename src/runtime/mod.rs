@@ -11,6 +11,7 @@ mod request;
 mod services;
 mod session;
 mod shared;
+mod unreported;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+    UnfinishedWork,
 };
 pub(crate) use globals::GlobalsText;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
@@ -35,7 +37,7 @@ use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
-use crate::pool::{Pool, PoolConfig, PoolError, Usage};
+use crate::pool::{Pool, PoolConfig, PoolError};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
@@ -46,6 +48,7 @@ pub(crate) use queue::Executions;
 use queue::{Place, Queue, Share};
 use session::{Ran, Session};
 use shared::Shared;
+use unreported::Used;
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -273,7 +276,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
-        let (execution, usage, refusals) = loop {
+        let (execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| place.way());
             let worker = match inner.acquire(&frame, place).await {
@@ -289,8 +292,8 @@ impl Runtime {
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
-                Ran::ToItsEnd { execution, usage, refusals } => {
-                    break (*execution, usage, refusals);
+                Ran::ToItsEnd { execution, usage, refusals, process } => {
+                    break (*execution, usage, refusals, process);
                 }
                 // A worker that died while it stood by costs a second one.
                 Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
@@ -303,11 +306,15 @@ impl Runtime {
                 return Err(error);
             }
         };
-        let Usage { cpu, memory } = usage;
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
         let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
-        record.finish(outcome, duration, cpu, memory, refusals);
-        observed.ended(&End { outcome, duration, cpu, peak_memory: memory, refusals });
+        record.ended(outcome, duration, refusals);
+        observed.ended(&End { outcome, duration, refusals });
+        let used = Used { record, observed: observed.usage(), usage };
+        match process {
+            Some(process) => inner.shared.unreported.until_reaped(number, used, process),
+            None => drop(used),
+        }
         Ok(execution)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::queue::Queue;
+use super::unreported::Unreported;
 use crate::audit::Audit;
 use crate::broker::Owner;
 use crate::memory::Account;
@@ -33,12 +34,14 @@ pub(super) struct Shared {
     pub pool: Pool,
     pub queue: Queue,
     pub common: Common,
+    pub unreported: Arc<Unreported>,
     executions: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
-        Self { pool, queue, common, executions: AtomicU64::new(1) }
+        let unreported = Arc::default();
+        Self { pool, queue, common, unreported, executions: AtomicU64::new(1) }
     }
 
     /// The number of a run, for the logs.

@@ -47,7 +47,7 @@ const OVERVIEW: &str = r#"## Overview
 - **There**: `fetch`, URL, streams, `crypto.subtle`, Intl, `Temporal`, `WebAssembly`, timers, and Deno's API for files, environment and commands, as far as it is granted.
 - **Not there**: npm, jsr, `node:` and remote imports, `WebSocket`, listening on ports.
 
-Start work that does not depend on each other at once, with `Promise.all` or `Promise.allSettled`.
+Start work that does not depend on each other at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
 "#;
 
 const PERMISSIONS: &str = r#"## Permissions

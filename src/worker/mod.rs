@@ -12,6 +12,7 @@ mod loader;
 mod run;
 mod stop;
 mod transpile;
+mod unfinished;
 mod zygote;
 
 pub use alloc::WorkerAllocator;

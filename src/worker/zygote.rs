@@ -25,6 +25,7 @@ use super::host::WorkerHost;
 use super::isolate::{self, Isolate};
 use super::run::{Run, touch, warm_up};
 use super::stop;
+use super::unfinished::Timers;
 use crate::pool::{receive_control, send_control};
 use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
@@ -342,7 +343,9 @@ fn run_worker(
         Err(_) => sys::exit_now(EXIT_LOST),
     };
     let mapper = isolate.runtime.source_mapper();
-    let host = Rc::new(WorkerHost::new(connection.clone(), handle, mapper, parent.cpus));
+    let timers = Timers::new(isolate.runtime.runtime_activity_stats_factory());
+    let host = WorkerHost::new(connection.clone(), handle, mapper, timers, parent.cpus);
+    let host = Rc::new(host);
     // Never dropped: V8 would take the isolate apart, page by page.
     let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
     match runtime.block_on(run.execute(*program)) {

@@ -281,6 +281,16 @@ fn the_environment_is_small_and_the_directory_is_granted() {
 }
 
 #[test]
+fn a_command_that_is_left_behind_does_not_take_the_value() {
+    let Some(host) = host("") else { return };
+    let execution = host.run("new Deno.Command('sleep', { args: ['100'] })\n  .spawn();\n'value'");
+    assert_eq!((&execution.error, &execution.return_value), (&None, &"value".into()));
+    let [command] = &execution.unfinished[..] else { panic!("{execution:#?}") };
+    assert_eq!((&*command.what, command.line), ("command", Some(2)));
+    assert!(nothing_is_left(&host), "{:?}", host.files.strays());
+}
+
+#[test]
 fn inherited_output_is_the_runs_own() {
     let Some(host) = host("") else { return };
     let execution = host.run(

@@ -100,6 +100,17 @@ fn a_timeout_ends_the_program_and_keeps_its_output() {
 }
 
 #[test]
+fn what_a_program_left_behind_is_in_its_result() {
+    let mut server = Server::ready(&[]);
+    let code = "for (let i = 0; i < 2; i++)\n  setInterval(() => {}, 1000);\n5";
+    let result = execution(&server.call(TOOL, json!({ "deno_code": code })));
+    assert_eq!((&result["status"], &result["returnValue"]), (&json!("success"), &json!(5)));
+    let expected = json!([{ "what": "setInterval", "line": 2, "column": 3, "count": 2 }]);
+    assert_eq!(result["unfinished"], expected, "{result:#}");
+    assert_eq!(execution(&server.call(TOOL, json!({ "deno_code": "5" }))).get("unfinished"), None);
+}
+
+#[test]
 fn optional_arguments_may_be_null_and_whole_numbers_written_as_floats() {
     let mut server = Server::ready(&[]);
     let absent = json!({

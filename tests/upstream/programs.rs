@@ -151,6 +151,36 @@ fn runs_at_the_same_time_share_a_server() {
 }
 
 #[test]
+fn a_value_is_not_lost_to_a_call_that_is_left_behind() {
+    let mut server = stub();
+    let code = "const slow = callTool('stub', 'slow', { ms: 60_000 });
+        while (await callTool('stub', 'inside') < 1) await new Promise((r) => setTimeout(r, 10));
+        await Promise.race([slow, 'value'])";
+    let execution = server.run(code);
+    assert_eq!(
+        (&execution["status"], &execution["returnValue"]),
+        (&"success".into(), &"value".into())
+    );
+    let expected = json!([{ "what": "callTool stub/slow", "line": 1, "column": 14 }]);
+    assert_eq!(execution["unfinished"], expected, "{execution:#}");
+    let cancelled =
+        || server.run("await callTool('stub', 'cancelled')")["returnValue"].as_u64() >= Some(1);
+    assert!(super::fixture::within(Duration::from_secs(5), cancelled));
+}
+
+#[test]
+fn a_call_of_a_module_that_is_left_behind_is_named_with_the_program_s_line() {
+    let mut server = stub();
+    let execution = server.run("import * as stub from 'mcp:stub';\nstub.slow({ ms: 60_000 });\n5");
+    assert_eq!(execution["returnValue"], 5, "{execution:#}");
+    let unfinished = &execution["unfinished"][0];
+    assert_eq!(
+        (&unfinished["what"], &unfinished["line"]),
+        (&"callTool stub/slow".into(), &2.into())
+    );
+}
+
+#[test]
 fn a_call_outlives_nothing() {
     let mut server = stub();
     let execution = server.run(
