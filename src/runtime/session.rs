@@ -172,7 +172,7 @@ impl Session {
         // What the broker still does for the run ends now.
         let Done { refusals, tool_calls } = self.broker.end();
         let tool_calls = tool_calls.into_iter().map(summary).collect();
-        let (cause, report) = match end {
+        let (mut cause, report) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
                 let cause = match self.stopping.take() {
@@ -201,6 +201,10 @@ impl Session {
         };
         if let Some(report) = report {
             self.peak.cpu = report.cpu();
+        }
+        if let Some(message) = cause.message_mut() {
+            let near = self.broker.near_functions(message.clone()).await;
+            message.push_str(&near);
         }
         // What is not sent any more makes room for the value.
         drop((self.broker, self.unsent));

@@ -34,7 +34,7 @@ use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::http::{HttpClient, MAX_RETRY, MIN_RETRY};
-use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, memory};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE, memory};
 use super::lines;
 use super::login::authorized;
 use super::process::{Groups, Launch, Process, Streams};
@@ -423,6 +423,9 @@ impl Connection {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
             ServiceError::McpError(error) if error.code.0 == NO_MEMORY => self.no_memory(NoMemory),
+            ServiceError::McpError(error) if error.code.0 == UNREADABLE => {
+                UpstreamError::Unreadable { name: self.name(), why: shown(&error.message) }
+            }
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),
                 code: error.code.0,

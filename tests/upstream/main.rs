@@ -24,3 +24,4 @@ mod prompts;
 mod real;
 mod results;
 mod tools;
+mod unreadable;
