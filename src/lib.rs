@@ -53,5 +53,7 @@ pub use server::{
 pub use telemetry::{Log, TraceExport, TraceExportError};
 #[doc(hidden)]
 pub use text::escaped::visible_lines;
+#[doc(hidden)]
+pub use text::mended::mended;
 pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

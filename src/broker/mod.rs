@@ -260,6 +260,16 @@ impl Broker {
         self.run.refusals.place(id, line, column);
     }
 
+    /// What is to follow the message of an error that the program ended with: names that
+    /// are near to one that it got wrong.
+    pub(crate) fn near_functions(
+        &self,
+        message: String,
+    ) -> impl Future<Output = String> + Send + use<> {
+        let run = self.run.clone();
+        async move { run.near_functions(&message).await }
+    }
+
     /// Ends everything that is done for the run, and says what there was.
     pub(crate) fn end(&mut self) -> Done {
         self.tasks.abort_all();

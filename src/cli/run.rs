@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use mcp_conductor::{
     Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status, UnfinishedWork,
+    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status, UnfinishedWork, mended,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -107,7 +107,7 @@ fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
     let mut request = ExecuteRequest::new(read(&arguments.file, MAX_SOURCE_BYTES)?);
     if let Some(path) = &arguments.globals {
         let text = read(path, MAX_GLOBALS_BYTES)?;
-        let globals: Map<String, Value> = serde_json::from_str(&text)
+        let globals: Map<String, Value> = serde_json::from_str(&mended(&text))
             .map_err(|error| format!("{} holds no JSON object: {error}", path.display()))?;
         request = request.with_globals(globals);
     }

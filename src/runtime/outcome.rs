@@ -81,6 +81,17 @@ impl Cause {
         }
     }
 
+    /// The message of the program's error.
+    pub(super) fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Outcome(outcome) => match &mut **outcome {
+                Outcome::Error(error) => Some(&mut error.message),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Bytes that the value takes, as a tree and as texts.
     pub(super) fn value_bytes(&self) -> usize {
         match self {

@@ -196,7 +196,7 @@ impl Session {
         // What the broker still does for the run ends now.
         let Done { refusals, tool_calls } = self.broker.end();
         let tool_calls = tool_calls.into_iter().map(summary).collect();
-        let ((cause, unfinished), report, process) = match end {
+        let ((mut cause, unfinished), report, process) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
                 let stopping = self.stopping.take().map(|stopping| stopping.cause);
@@ -224,6 +224,10 @@ impl Session {
                 ((cause, unfinished), report, None)
             }
         };
+        if let Some(message) = cause.message_mut() {
+            let near = self.broker.near_functions(message.clone()).await;
+            message.push_str(&near);
+        }
         let reached = self.reached.map(|reached| reached.json);
         // What is not sent any more makes room for the value.
         drop((self.broker, self.unsent));

@@ -24,7 +24,7 @@ use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::handshake::{Connected, Opening, Service};
-use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, memory};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE, memory};
 use super::process::Process;
 use crate::config::servers::{ServerConfig, TransportConfig};
 use crate::memory::{Charge, NoMemory};
@@ -397,6 +397,9 @@ impl Connection {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
             ServiceError::McpError(error) if error.code.0 == NO_MEMORY => self.no_memory(NoMemory),
+            ServiceError::McpError(error) if error.code.0 == UNREADABLE => {
+                UpstreamError::Unreadable { name: self.name(), why: shown(&error.message) }
+            }
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),
                 code: error.code.0,

@@ -13,7 +13,8 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, JsonRpcMessage, RequestId,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage,
+    RequestId,
     ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
@@ -24,10 +25,11 @@ use serde_json::Value;
 use sse_stream::Sse;
 
 use super::events::{Broken, Events};
-use super::intake::{Intake, Taken};
+use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};
 use super::locked;
 use crate::memory::Charge;
+use crate::text::mended::mended;
 
 /// Between the end of a stream and the next one, whatever the server wishes.
 pub(super) const MIN_RETRY: Duration = Duration::from_secs(1);
@@ -38,6 +40,9 @@ const SHORT: Duration = Duration::from_secs(10);
 
 /// Bytes of a body that tells of an error, as in rmcp's own client.
 const MAX_ERROR: usize = 64 << 10;
+
+/// Bytes of a body that is no answer that are shown.
+const SHOWN: usize = 100;
 
 /// Longest name of a session, and longest challenge (RFC 9110, 11.6.1), in bytes. We
 /// send back the first, and read the second whenever it comes.
@@ -234,7 +239,7 @@ impl HttpClient {
         }
         // Counted again with what it takes to read it.
         drop(charge);
-        let start = String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned();
+        let start = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).into_owned();
         let taken = self.intake.take(body, handshake(message)).await;
         let read = match taken {
             Taken::Pass(text) => serde_json::from_slice::<ServerJsonRpcMessage>(&text).ok(),
@@ -244,7 +249,10 @@ impl HttpClient {
             Some(read) => Ok(StreamableHttpPostResponse::Json(read, session)),
             // What was no question needs no answer.
             None if !asks => Ok(StreamableHttpPostResponse::Accepted),
-            None => Err(unusable(format!("a body that is no answer: {start}"))),
+            None => {
+                let start = super::error::shown(&start);
+                no_answer(message, format!("a body that is no answer: {start}"), session)
+            }
         }
     }
 
@@ -271,7 +279,7 @@ impl HttpClient {
             }
             Err(_) => String::new(),
         };
-        let error = match serde_json::from_str(&body) {
+        let error = match serde_json::from_str(&mended(&body)) {
             Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
             _ => None,
         };
@@ -472,6 +480,28 @@ impl<S> Reading<S> {
     }
 }
 
+/// For a body that is no answer to a request: an error of that, and of the connection
+/// where there is none yet.
+fn no_answer(
+    message: &ClientJsonRpcMessage,
+    why: String,
+    session: Option<String>,
+) -> Result<StreamableHttpPostResponse, Failure> {
+    match message {
+        ClientJsonRpcMessage::Request(request)
+            if !matches!(
+                request.request,
+                ClientRequest::DiscoverRequest(_) | ClientRequest::InitializeRequest(_)
+            ) =>
+        {
+            let error = ErrorData::new(ErrorCode(UNREADABLE), why, None);
+            let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+            Ok(StreamableHttpPostResponse::Json(answer, session))
+        }
+        _ => Err(unusable(why)),
+    }
+}
+
 pub(super) fn unusable(text: String) -> Failure {
     StreamableHttpError::UnexpectedServerResponse(Cow::Owned(text))
 }
@@ -635,7 +665,11 @@ impl HttpClient {
         if has_type(&response, JSON) {
             return self.json(response, new_session, &message).await;
         }
-        Err(StreamableHttpError::UnexpectedContentType(content_type(&response)))
+        let kind = content_type(&response);
+        let shown = kind.as_deref().unwrap_or("no type");
+        let why = format!("a body of {shown}, which is neither JSON nor events");
+        let answered = no_answer(&message, why, new_session);
+        answered.map_err(|_| StreamableHttpError::UnexpectedContentType(kind))
     }
 
     async fn open(
@@ -780,7 +814,8 @@ mod tests {
     #[tokio::test]
     async fn the_answer_to_a_handshake_may_come_after_a_notification() {
         let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
-        let text = format!("data: {{\"method\":\"notifications/message\"}}\n\ndata: {answer}\n\n");
+        let told = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+        let text = format!("data: {told}\n\ndata: {answer}\n\n");
         for (again, count) in [(Some(RequestId::Number(7)), 2), (None, 1)] {
             // It has been answered, in the session before.
             let events = events_of(text.clone(), again, &intake(1000), &Arc::default()).await;

@@ -21,6 +21,7 @@ mod integers;
 mod lines;
 mod listing;
 mod login;
+mod misspelt;
 mod module;
 mod probe;
 mod process;
@@ -50,6 +51,7 @@ pub(crate) use era::Eras;
 pub(crate) use error::UpstreamError;
 pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
+pub(crate) use misspelt::Had;
 use server::{Catalog, Common};
 pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
@@ -60,6 +62,7 @@ use crate::memory::{Account, Charge};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use crate::private_file::check_writers;
 use error::hint;
+use misspelt::Missing;
 use process::Groups;
 use search::{SearchIndex, near_names};
 use view::Work;
@@ -565,6 +568,33 @@ impl Upstreams {
         let seen = self.seen(&upstream, run).await?;
         let made = self.0.work.on_thread(move |_| seen.module()).await;
         made.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
+    }
+}
+
+impl Upstreams {
+    /// ". Did you mean …", where an error says that a function is not there which may
+    /// have been one of a server; else nothing.
+    pub(crate) async fn near_functions(&self, run: &RunTools, had: &Had, message: &str) -> String {
+        let Some(missing) = Missing::of(message) else { return String::new() };
+        let looking = async {
+            let (mut modules, mut objects) = (Vec::new(), Vec::new());
+            for server in self.servers().iter() {
+                let is_module = had.modules.contains(&server.name);
+                if !is_module && !had.objects {
+                    continue;
+                }
+                let Ok(seen) = self.seen_of_known(server, run).await else { continue };
+                if is_module {
+                    modules.push(seen.clone());
+                }
+                if had.objects {
+                    objects.push(seen);
+                }
+            }
+            self.on_thread(move |_| missing.hint(&modules, &objects)).await
+        };
+        let found = tokio::time::timeout(misspelt::WITHIN, looking).await;
+        found.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 

@@ -134,6 +134,18 @@ fn globals_come_from_a_file() {
 }
 
 #[test]
+fn globals_may_have_half_of_a_surrogate_pair_and_a_byte_order_mark() {
+    let globals = TemporaryFile::new("\u{feff}{ \"x\": \"cut \\ud83d\" }");
+    assert_eq!(
+        piped(
+            &["run", "-", "--globals", globals.path()],
+            "[...x].map((c) => c.codePointAt(0)).at(-1)"
+        ),
+        Done::new(0, "65533\n", "")
+    );
+}
+
+#[test]
 fn globals_that_are_no_object_are_refused() {
     for (text, problem) in [
         ("[1]", "invalid type: sequence, expected a map at line 1 column 0"),

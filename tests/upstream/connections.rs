@@ -74,6 +74,22 @@ fn values_of_the_wrong_type_are_named() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_entered_is_named() {
+    for (cwd, why) in [("/not/there", "No such file"), ("/dev/null", "it is no directory")] {
+        let reason = reason(upstream_with(&["stub"], json!({ "cwd": cwd })));
+        let named = format!("its \"cwd\" \"{cwd}\" cannot be entered: ");
+        assert!(reason.starts_with(&named) && reason.contains(why), "{reason}");
+    }
+    // A command that is not there is named, wherever it was to run.
+    for entry in
+        [json!({ "command": "/not/there" }), json!({ "command": "/not/there", "cwd": "/" })]
+    {
+        let reason = reason(entry);
+        assert!(reason.starts_with("cannot start \"/not/there\""), "{reason}");
+    }
+}
+
+#[test]
 fn a_name_that_comes_twice_is_a_problem_of_the_second() {
     let home = Home::empty();
     let stub = upstream(&["stub"]);

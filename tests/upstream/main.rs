@@ -26,3 +26,4 @@ mod real;
 mod results;
 mod sse;
 mod tools;
+mod unreadable;
