@@ -172,12 +172,12 @@ impl Opening<'_> {
 
     fn missed(&self, way: Way, place: &Place<'_>, error: Unanswered, welcome: &Welcome) -> Missed {
         let is_final = error.as_ref().is_some_and(is_final);
-        if !is_final {
+        let status = welcome.status().filter(|status| !DENIED.contains(status));
+        let is_denied = welcome.status().is_some() && status.is_none();
+        if !is_final && !is_denied {
             // It has answered, and otherwise than before.
             self.forget_era();
         }
-        let status = welcome.status().filter(|status| !DENIED.contains(status));
-        let is_denied = welcome.status().is_some() && status.is_none();
         let is_other = status.is_some_and(|status| status.is_client_error());
         let goes_on = match way {
             Way::Discover => !is_final && !is_denied,
