@@ -16,7 +16,7 @@ use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, Implementation,
     LoggingMessageNotificationParam, MetaObject, NumberOrString, ProgressNotificationParam,
-    ProgressToken, RequestId,
+    ProgressToken, ProtocolVersion, RequestId,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use serde::Serialize;
@@ -378,7 +378,9 @@ impl ClientHandler for Client {
             ClientCapabilities::builder().enable_elicitation().enable_sampling().build();
         let implementation = Implementation::new("mcp-conductor", env!("CARGO_PKG_VERSION"))
             .with_title("MCP Conductor");
+        // What `initialize` offers; the era without it has versions of its own.
         ClientConfig::new(capabilities, implementation)
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 
     async fn create_elicitation(

@@ -498,8 +498,15 @@ pub(super) fn innermost(
     error: &rmcp::transport::DynamicTransportError,
     url: &Option<(String, String)>,
 ) -> String {
-    let mut text = error.error.to_string();
-    let mut source = error.error.source();
+    with_causes(&*error.error, url)
+}
+
+pub(super) fn with_causes(
+    error: &(dyn std::error::Error + 'static),
+    url: &Option<(String, String)>,
+) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {

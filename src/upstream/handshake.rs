@@ -16,9 +16,8 @@ use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 
 use super::client::Client;
-use super::connection::{innermost, without};
+use super::connection::{innermost, with_causes};
 use super::era::Era;
-use super::error::shown;
 use super::http::Failure;
 use super::intake::Intake;
 use super::lines;
@@ -208,6 +207,6 @@ pub(super) fn initialize_error(
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => {
             initialize_error(fallback, url)
         }
-        other => shown(&without(url, other.to_string())),
+        other => with_causes(other, url),
     }
 }

@@ -14,8 +14,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage,
-    RequestId,
-    ServerJsonRpcMessage,
+    RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
@@ -24,6 +23,7 @@ use rmcp::transport::streamable_http_client::{
 use serde_json::Value;
 use sse_stream::Sse;
 
+use super::connection::with_causes;
 use super::events::{Broken, Events};
 use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};
@@ -85,6 +85,7 @@ pub(super) struct HttpClient {
 #[derive(Default)]
 pub(super) struct Welcome {
     status: Mutex<Option<StatusCode>>,
+    failure: Mutex<Option<String>>,
     has_endpoint: AtomicBool,
 }
 
@@ -92,6 +93,11 @@ impl Welcome {
     /// Of its last answer.
     pub(super) fn status(&self) -> Option<StatusCode> {
         *locked(&self.status)
+    }
+
+    /// Why something was not sent, which rmcp does not always pass on.
+    pub(super) fn failure(&self) -> Option<String> {
+        locked(&self.failure).clone()
     }
 
     /// Whether it is a server of HTTP+SSE.
@@ -721,7 +727,11 @@ impl StreamableHttpClient for HttpClient {
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        self.while_connected(self.post(&uri, message, session, token, headers)).await
+        let posted = self.while_connected(self.post(&uri, message, session, token, headers)).await;
+        if let Err(failure) = &posted {
+            *locked(&self.welcome.failure) = Some(with_causes(failure, &None));
+        }
+        posted
     }
 
     async fn get_stream(

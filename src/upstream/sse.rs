@@ -105,6 +105,8 @@ impl<C: StreamableHttpClient<Error = reqwest::Error>> Transport<RoleClient> for 
                 Ok(Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), _))) => {
                     Err(Failure::UnexpectedServerResponse(error.error.message))
                 }
+                // The address has a name of a session in it.
+                Ok(Err(Failure::Client(error))) => Err(Failure::Client(error.without_url())),
                 Ok(accepted) => accepted.map(drop),
                 Err(_) => Err(unusable("a message that was not accepted in time".to_owned())),
             }

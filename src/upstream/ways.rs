@@ -18,10 +18,10 @@ use rmcp::transport::streamable_http_client::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::connection::{http_client, shown_url};
+use super::connection::{http_client, shown_url, without};
 use super::era::Era;
 use super::handshake::{Connected, Opening, Service, initialize_error, is_final, modern};
-use super::http::{HttpClient, MAX_RETRY, MIN_RETRY, Welcome};
+use super::http::{Failure, HttpClient, MAX_RETRY, MIN_RETRY, Welcome};
 use super::intake::Intake;
 use super::login::authorized;
 use super::sse::SseTransport;
@@ -172,24 +172,39 @@ impl Opening<'_> {
 
     fn missed(&self, way: Way, place: &Place<'_>, error: Unanswered, welcome: &Welcome) -> Missed {
         let is_final = error.as_ref().is_some_and(is_final);
-        if !is_final {
+        let status = welcome.status().filter(|status| !DENIED.contains(status));
+        let is_denied = welcome.status().is_some() && status.is_none();
+        if !is_final && !is_denied {
             // It has answered, and otherwise than before.
             self.forget_era();
         }
-        let status = welcome.status().filter(|status| !DENIED.contains(status));
-        let is_denied = welcome.status().is_some() && status.is_none();
         let is_other = status.is_some_and(|status| status.is_client_error());
         let goes_on = match way {
             Way::Discover => !is_final && !is_denied,
             Way::Initialize => is_other || welcome.has_endpoint(),
             Way::Sse => false,
         };
+        let url = shown_url(place.url);
+        let sent = welcome.failure().filter(|_| error.as_ref().is_some_and(is_closed));
         let reason = match &error {
-            Some(error) => initialize_error(error, &shown_url(place.url)),
+            Some(error) => {
+                sent.map_or_else(|| initialize_error(error, &url), |failure| without(&url, failure))
+            }
             None => format!("it did not answer within {} s", PROBE_TIMEOUT.as_secs()),
         };
         // A server without such a stream is no server of HTTP+SSE.
         Missed { reason, goes_on, counts: way != Way::Sse || welcome.has_endpoint() }
+    }
+}
+
+/// Whether rmcp does not say why.
+fn is_closed(error: &ClientInitializeError) -> bool {
+    match error {
+        ClientInitializeError::ConnectionClosed(_) => true,
+        ClientInitializeError::TransportError { error, .. } => {
+            matches!(error.error.downcast_ref::<Failure>(), Some(Failure::TransportChannelClosed))
+        }
+        _ => false,
     }
 }
 

@@ -379,3 +379,13 @@ fn whatever_answers_the_end_of_the_handshake_with_success_connects() {
         assert_eq!((&listed["tools"], &listed["error"]), (&json!(3), &Value::Null), "{said}");
     }
 }
+
+#[test]
+fn a_refusal_at_the_end_of_the_handshake_is_the_reason() {
+    let said = "HTTP/1.1 400 Bad Request\r\ncontent-length: 8\r\n\r\nnot so\r\n";
+    let up = Listener::start(Manner::Initialized(said));
+    let mut server = up.client();
+    let listed = server.listed("up");
+    let reason = listed["error"].as_str().expect("a reason");
+    assert!(reason.contains("400") && reason.contains("not so"), "{reason}");
+}

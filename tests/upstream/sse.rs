@@ -198,6 +198,7 @@ fn the_newer_transport_is_tried_first() {
     assert_eq!(first, ["POST", "POST", "GET"]);
     assert_eq!(requests[0].message["method"], "server/discover");
     assert_eq!(requests[1].message["method"], "initialize");
+    assert_eq!(requests[1].message["params"]["protocolVersion"], "2025-11-25");
 }
 
 #[test]
