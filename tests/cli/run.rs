@@ -150,7 +150,7 @@ fn globals_of_a_file_have_all_their_digits() {
     let globals = TemporaryFile::new(r#"{ "ids": [1915883588174806058, 18446744073709551617] }"#);
     assert_eq!(
         piped(&["run", "-", "--globals", globals.path()], "ids.join()"),
-        Done::new(0, "1915883588174806058,18446744073709551617\n", "")
+        Done::new(0, "\"1915883588174806058,18446744073709551617\"\n", "")
     );
 }
 
