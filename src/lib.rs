@@ -52,6 +52,8 @@ pub use server::{
 };
 pub use telemetry::{Log, TraceExport, TraceExportError};
 #[doc(hidden)]
+pub use text::digits::with_all_digits;
+#[doc(hidden)]
 pub use text::escaped::visible_lines;
 #[doc(hidden)]
 pub use text::mended::mended;

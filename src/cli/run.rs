@@ -9,6 +9,7 @@ use clap::Args;
 use mcp_conductor::{
     Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
     MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status, UnfinishedWork, mended,
+    with_all_digits,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -107,7 +108,10 @@ fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
     let mut request = ExecuteRequest::new(read(&arguments.file, MAX_SOURCE_BYTES)?);
     if let Some(path) = &arguments.globals {
         let text = read(path, MAX_GLOBALS_BYTES)?;
-        let globals: Map<String, Value> = serde_json::from_str(&mended(&text))
+        let text = mended(&text);
+        let all = with_all_digits(text.as_bytes());
+        let text = all.as_deref().unwrap_or(text.as_bytes());
+        let globals: Map<String, Value> = serde_json::from_slice(text)
             .map_err(|error| format!("{} holds no JSON object: {error}", path.display()))?;
         request = request.with_globals(globals);
     }

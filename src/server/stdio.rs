@@ -207,6 +207,7 @@ async fn read_lines(
             ))
         } else {
             mend(&mut line);
+            line = with_all_digits(&line).unwrap_or(line);
             if line.trim_ascii().is_empty() {
                 continue;
             }
@@ -222,7 +223,6 @@ async fn read_lines(
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
             None => {
-                line = with_all_digits(&line).unwrap_or(line);
                 if !line.ends_with(b"\n") {
                     line.push(b'\n');
                 }

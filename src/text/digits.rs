@@ -1,5 +1,6 @@
 //! Numbers in JSON that serde_json reads as others, or not at all: integers beyond 64
-//! bits, and what is beyond all floating-point numbers.
+//! bits with more digits than a floating-point number keeps, and what is beyond all of
+//! those.
 
 /// Characters of the shortest integer that does not fit into 64 bits: 2^64 has 20, and
 /// -2^63 - 1 as well.
@@ -7,7 +8,7 @@ const LONG: usize = 20;
 
 /// The same JSON text with such numbers as the texts of themselves; nothing if it has
 /// none. It need not be valid.
-pub(crate) fn with_all_digits(text: &[u8]) -> Option<Vec<u8>> {
+pub fn with_all_digits(text: &[u8]) -> Option<Vec<u8>> {
     let (mut all, mut copied, mut at) = (Vec::new(), 0, 0);
     while let Some(byte) = text.get(at) {
         match byte {
@@ -64,6 +65,8 @@ fn is_changed(number: &[u8]) -> bool {
         && is_integer
         && digits.parse::<u64>().is_err()
         && digits.parse::<i64>().is_err()
+        // Written without an exponent: with the digits that it was read from, or others.
+        && digits.parse::<f64>().is_ok_and(|float| float.to_string() != digits)
 }
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
             (r#"{"id":18446744073709551616}"#, r#"{"id":"18446744073709551616"}"#),
             ("[-9223372036854775809, 1]", r#"["-9223372036854775809", 1]"#),
             ("[1e400,-1E+999]", r#"["1e400","-1E+999"]"#),
-            ("100000000000000000000000", r#""100000000000000000000000""#),
+            ("100000000000000000000001", r#""100000000000000000000001""#),
         ] {
             assert_eq!(digits(given), kept);
         }
@@ -96,6 +99,7 @@ mod tests {
             r#"{"id":18446744073709551615,"less":-9223372036854775808}"#,
             r#"["18446744073709551616","a\"18446744073709551616","\\"]"#,
             "[1.84467440737095516160000,1e300,0.00000000000000000000001]",
+            "{\"wei\":100000000000000000000,\"double\":-18446744073709552000}",
             r#"["18446744073709551616"#,
             "[2026-11-30-18446744073709551616]",
             "\"\\",
@@ -113,7 +117,11 @@ mod tests {
             let given = format!("[{},{}]", json!(text), numbers.join(","));
             let given = if numbers.is_empty() { json!([text]).to_string() } else { given };
             let read: Vec<Value> = serde_json::from_str(&digits(&given)).unwrap();
-            let read = read.iter().map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+            let read = read.iter().map(|value| match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) if number.is_f64() => number.as_f64().unwrap().to_string(),
+                value => value.to_string(),
+            });
             let expected = std::iter::once(text).chain(numbers);
             prop_assert_eq!(read.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }

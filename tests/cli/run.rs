@@ -146,6 +146,15 @@ fn globals_may_have_half_of_a_surrogate_pair_and_a_byte_order_mark() {
 }
 
 #[test]
+fn globals_of_a_file_have_all_their_digits() {
+    let globals = TemporaryFile::new(r#"{ "ids": [1915883588174806058, 18446744073709551617] }"#);
+    assert_eq!(
+        piped(&["run", "-", "--globals", globals.path()], "ids.join()"),
+        Done::new(0, "\"1915883588174806058,18446744073709551617\"\n", "")
+    );
+}
+
+#[test]
 fn globals_that_are_no_object_are_refused() {
     for (text, problem) in [
         ("[1]", "invalid type: sequence, expected a map at line 1 column 0"),

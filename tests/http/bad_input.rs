@@ -230,6 +230,21 @@ fn half_of_a_surrogate_pair_and_a_byte_order_mark_are_taken() {
 }
 
 #[test]
+fn numbers_that_cannot_be_read_come_as_their_digits() {
+    let server = Server::start(&[], &[]);
+    let arguments = json!({ "deno_code": "g", "globals": { "g": ["NUMBER", 1] } });
+    let params = json!({ "name": RUN, "arguments": arguments });
+    for number in ["18446744073709551617", "1e400", "1915883588174806058"] {
+        let mut request = server.client().request("tools/call", params.clone());
+        let body = String::from_utf8(request.body).expect("JSON");
+        request.body = body.replace("\"NUMBER\"", number).into_bytes();
+        let answer = server.send(&request).answer();
+        let value = &answer["result"]["structuredContent"]["returnValue"];
+        assert_eq!(*value, json!([number, 1]), "{answer}");
+    }
+}
+
+#[test]
 fn json_that_is_no_message_is_answered_as_such() {
     let server = Server::start(&[], &[]);
     for body in [

@@ -82,6 +82,14 @@ fn half_of_a_surrogate_pair_is_a_replacement() {
 }
 
 #[test]
+fn numbers_that_cannot_be_read_come_as_their_digits() {
+    let mut server = Server::ready(&[]);
+    server.send_line(&call(1000, b"[18446744073709551617,1e400,1915883588174806058,2.5]"));
+    let digits = json!(["18446744073709551617", "1e400", "1915883588174806058", 2.5]);
+    assert_eq!(execution(&server.result(1000)), value(digits));
+}
+
+#[test]
 fn a_byte_order_mark_before_a_message_is_passed_over() {
     let mut server = Server::start(&[]);
     server.send_line("\u{feff}".as_bytes());

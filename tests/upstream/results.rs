@@ -112,7 +112,7 @@ fn an_integer_that_would_change_is_the_text_of_its_digits() {
         server.value(code),
         json!([
             { "id": "1915883588174806058", "few": [1, 2] },
-            { "id": "18446744073709551617", "list": ["1e400", 1] },
+            { "id": "18446744073709551617", "list": ["1e400", 1, 1e20] },
             40,
             "1915883588174806059",
         ])
