@@ -8,6 +8,10 @@ use serde_json::{Map, Value, json};
 /// to a model at once (Anthropic's models take 100). The others stay in the value.
 const MAX_BELOW: usize = 100;
 
+/// Levels of lists and objects in a block at most, in the depth of a value: a resource in
+/// it with its metadata has four. So each part of a value is looked at a few times only.
+const MAX_LEVELS: usize = 8;
+
 /// Members of a block that go with it; others stay where it stood.
 const OF_BLOCK: [&str; 4] = ["data", "mimeType", "annotations", "_meta"];
 
@@ -65,14 +69,13 @@ impl Taken {
 
     /// No deeper than values are, which have a limit of their own.
     fn below(&mut self, value: &mut Value) {
-        if self.is_taken(value) {
-            return;
-        }
+        self.media(value);
         match value {
             Value::Array(items) => items.iter_mut().for_each(|item| self.below(item)),
             Value::Object(members) => {
                 if let Some(items) = content_of(members)
                     && self.blocks.len() + items.len() <= self.limit
+                    && items.iter().all(|item| is_shallow(item, MAX_LEVELS))
                 {
                     self.list(items);
                 }
@@ -83,13 +86,24 @@ impl Taken {
     }
 
     /// Takes an image or audio that stands by itself.
-    fn is_taken(&mut self, value: &mut Value) -> bool {
-        let is_media = value.as_object().is_some_and(is_media) && self.blocks.len() < self.limit;
-        let block = is_media.then(|| block(value)).flatten();
-        let (Some(block), Value::Object(members)) = (block, value) else { return false };
-        members.retain(|name, _| !OF_BLOCK.contains(&name.as_str()));
-        members.insert("note".to_owned(), self.take(block).into());
-        true
+    fn media(&mut self, value: &mut Value) {
+        let fits = value.as_object().is_some_and(is_media)
+            && self.blocks.len() < self.limit
+            && is_shallow(value, MAX_LEVELS);
+        let block = fits.then(|| block(value)).flatten();
+        if let (Some(block), Value::Object(members)) = (block, value) {
+            members.retain(|name, _| !OF_BLOCK.contains(&name.as_str()));
+            members.insert("note".to_owned(), self.take(block).into());
+        }
+    }
+}
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    let within = |value: &Value| levels > 0 && is_shallow(value, levels - 1);
+    match value {
+        Value::Array(items) => items.iter().all(within),
+        Value::Object(members) => members.values().all(within),
+        _ => true,
     }
 }
 
@@ -188,8 +202,11 @@ mod tests {
         let (mut named, mut noted) = (image(), image());
         named["caption"] = json!("home");
         noted["note"] = json!("mine");
-        let mark = json!({"type": "image", "caption": "home", "note": "see content block 2"});
-        assert_eq!(taken(json!({"a": named, "b": noted})), (json!({"a": mark, "b": noted}), 1));
+        named["thumb"] = image();
+        let mark = json!({
+            "type": "image", "caption": "home", "thumb": note(3), "note": "see content block 2",
+        });
+        assert_eq!(taken(json!({"a": named, "b": noted})), (json!({"a": mark, "b": noted}), 2));
     }
 
     #[test]
@@ -201,6 +218,17 @@ mod tests {
         assert_eq!(left["shots"][MAX_BELOW], image());
         // A list of blocks is a result as tools give it.
         assert_eq!(taken(json!(shots)).1, MAX_BELOW + 3);
+    }
+
+    #[test]
+    fn what_looks_like_blocks_within_blocks_costs_no_copy_of_each_level() {
+        let mut value = json!("end");
+        for _ in 0..90 {
+            let item = json!({"type": "resource", "resource": {"content": [value]}});
+            value = json!({"content": [item], "pad": "x".repeat(1 << 10)});
+        }
+        assert!(!is_shallow(&value, MAX_LEVELS));
+        assert_eq!(taken(value.clone()), (value, 0));
     }
 
     #[test]
