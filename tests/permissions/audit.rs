@@ -98,13 +98,13 @@ fn each_execution_has_a_line() {
 fn of_a_short_run_the_line_has_what_the_kernel_counted() {
     let host = host();
     for _ in 0..5 {
-        host.run("new Uint8Array(8 << 20).fill(1).length");
+        host.run("new Uint8Array(16 << 20).fill(1).length");
     }
     for line in lines(&host, 5) {
         assert!(line["cpuMs"].as_f64() > Some(0.0), "{line:#}");
         let peak = line["peakMemoryBytes"].as_u64().unwrap_or_default();
-        // The array; V8's own pages and what is shared of the zygote are less than it.
-        assert!((8 << 20..24 << 20).contains(&peak), "{line:#}");
+        // The array, and V8's own; what a worker has before its program is not the run's.
+        assert!((12 << 20..48 << 20).contains(&peak), "{line:#}");
     }
 }
 
