@@ -33,6 +33,7 @@ mod quota;
 mod refusals;
 mod reply;
 mod resolve;
+mod rounded;
 mod run;
 mod stat;
 mod tally;
@@ -57,6 +58,7 @@ pub(crate) use keeper::guard_commands;
 pub(crate) use meter::Meter;
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;
+pub(crate) use rounded::Rounded;
 pub(crate) use run::{MAX_WAITING_BYTES, run_account};
 pub(crate) use tools::{ForWhom, ToolCalls};
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Problem;
 use super::reply::Event;
+use super::rounded::Rounded;
 use super::run::Run;
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
@@ -47,6 +48,7 @@ const MAX_FOUND: u32 = 100;
 pub(crate) struct ForWhom {
     pub tools: RunTools,
     pub caller: Option<Arc<dyn Caller>>,
+    pub rounded: Rounded,
 }
 
 /// Calls of one tool.
@@ -189,6 +191,10 @@ impl Run {
                 let servers = upstreams.servers();
                 Ok(text(&servers.iter().map(|server| &*server.name).collect::<Vec<_>>().into()))
             }
+            Operation::DescribeServers => {
+                let listed = upstreams.list(run, &|| self.tools.count().is_ok()).await;
+                Ok(written(upstreams.written(json!(listed)).await)?)
+            }
             Operation::SearchTools { query, limit } => {
                 upstreams.settled().await;
                 let limit = limit.min(MAX_FOUND) as usize;
@@ -242,6 +248,9 @@ impl Run {
         }
         upstreams.server(&server)?;
         let arguments = object(arguments)?;
+        if let Some(problem) = self.tools.for_whom.rounded.problem_with(&arguments) {
+            return Err(Failure::type_error(problem).into());
+        }
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());

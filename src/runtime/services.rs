@@ -25,7 +25,7 @@ use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
-use crate::upstream::Upstreams;
+use crate::upstream::{Eras, Upstreams};
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
 /// after 3 s (RFC 6298), and a slow handshake.
@@ -63,6 +63,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         memory: Account::of_server(SERVER_BYTES),
         threads: Threads::of_server(),
         owner: Owner::default(),
+        eras: Eras::default(),
     })
 }
 
@@ -107,9 +108,9 @@ pub(super) fn services(
     let file = config.mcp_config().map(Path::to_owned);
     let tokens = crate::upstream::tokens::directory(config);
     let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
-    let upstreams =
-        Upstreams::new(file, environment.clone(), tokens, limits, tools, common.memory.clone())
-            .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
+    let (eras, memory) = (common.eras.clone(), common.memory.clone());
+    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits, eras, tools, memory)
+        .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
     // So do those that say where traces go.

@@ -25,6 +25,7 @@ use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
 use crate::runtime::Runtime;
 use crate::text::broken::END;
+use crate::text::digits::with_all_digits;
 use crate::text::mended::mend;
 
 /// Longest line. A program of 1 MiB and its globals, escaped, are below it.
@@ -221,6 +222,7 @@ async fn read_lines(
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
             None => {
+                line = with_all_digits(&line).unwrap_or(line);
                 if !line.ends_with(b"\n") {
                     line.push(b'\n');
                 }

@@ -28,6 +28,7 @@ use super::locked;
 use super::quiet::Quiet;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::text::broken::{Remains, check};
+use crate::text::digits::with_all_digits;
 use crate::text::mended::{in_utf8, mend};
 
 /// The code of the answer that takes the place of one that is too large. Within
@@ -68,6 +69,13 @@ const MAX_OWED: usize = 512;
 /// dropped.
 const MAX_NOTIFICATIONS: u32 = 1000;
 const MAX_NOTIFICATION_BYTES: usize = 4 << 20;
+
+/// Messages that are dropped in a second, and their bytes, before nothing more is read
+/// for the rest of it: twenty times what is passed on, so that a server that tells of each
+/// of its steps is not kept from its answer, and reading them takes some 5% of a
+/// processor. Who writes without end then waits, and does not take all of another.
+const MAX_DROPPED: u32 = 20 * MAX_NOTIFICATIONS;
+const MAX_DROPPED_BYTES: usize = 4 * MAX_NOTIFICATION_BYTES;
 
 /// A notification that is not to be lost, and its longest text, in bytes.
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
@@ -145,14 +153,44 @@ struct Rate {
     requests: u32,
     notifications: u32,
     bytes: usize,
+    dropped: u32,
+    dropped_bytes: usize,
     /// Of a change of its tools, beyond the limit.
     has_told: bool,
 }
 
+/// What is counted by the second.
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Rate {
+    /// Counts from nothing again when a second is over.
+    fn go_on(&mut self) {
+        if self.since.elapsed() > SECOND {
+            *self = Self::default();
+        }
+    }
+
+    /// How long nothing is to be read, when this is dropped too.
+    fn drop_one(&mut self, bytes: usize) -> Option<Duration> {
+        self.go_on();
+        self.dropped += 1;
+        self.dropped_bytes += bytes;
+        let is_much = self.dropped > MAX_DROPPED || self.dropped_bytes > MAX_DROPPED_BYTES;
+        is_much.then(|| SECOND.saturating_sub(self.since.elapsed()))
+    }
+}
+
 impl Default for Rate {
     fn default() -> Self {
-        let since = Instant::now();
-        Self { since, requests: 0, notifications: 0, bytes: 0, has_told: false }
+        Self {
+            since: Instant::now(),
+            requests: 0,
+            notifications: 0,
+            bytes: 0,
+            dropped: 0,
+            dropped_bytes: 0,
+            has_told: false,
+        }
     }
 }
 
@@ -279,6 +317,19 @@ impl Intake {
     /// Judges a message. `again`: a request that has been answered before, and whose
     /// answer this may be all the same: rmcp sends the handshake of a session anew.
     pub(super) async fn take(&self, text: Vec<u8>, again: Option<&RequestId>) -> Taken {
+        let bytes = text.len();
+        let taken = self.judge(text, again).await;
+        if taken == Taken::Drop {
+            let pause = locked(&self.rate).drop_one(bytes);
+            if let Some(pause) = pause {
+                self.warn("it says much that nobody asked for: it is read slowly");
+                tokio::time::sleep(pause).await;
+            }
+        }
+        taken
+    }
+
+    async fn judge(&self, text: Vec<u8>, again: Option<&RequestId>) -> Taken {
         let limit = self.limit;
         let looked = if text.len() > LARGE {
             match tokio::task::spawn_blocking(move || Looked::at(text, limit)).await {
@@ -355,9 +406,7 @@ impl Intake {
     /// second.
     fn counts(&self, requests: u32, bytes: usize) -> bool {
         let mut rate = locked(&self.rate);
-        if rate.since.elapsed() > Duration::from_secs(1) {
-            *rate = Rate::default();
-        }
+        rate.go_on();
         rate.requests += requests;
         rate.notifications += 1 - requests;
         rate.bytes += bytes;
@@ -491,6 +540,9 @@ impl Looked {
             text = whole;
         }
         mend(&mut text);
+        if let Some(whole) = with_all_digits(&text) {
+            text = whole;
+        }
         let (kind, id_bytes) = Kind::of(&text);
         Self { values: values(&text), kind, id_bytes, text }
     }
@@ -647,6 +699,19 @@ pub(super) mod tests {
         );
         let (passed, broken) = at_once(&vec![long; 100]).await;
         assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_061, false));
+    }
+
+    #[test]
+    fn what_is_dropped_without_end_is_read_slowly() {
+        let mut rate = Rate::default();
+        let (kept, late) = ((0..MAX_DROPPED).all(|_| rate.drop_one(10).is_none()), rate.since);
+        assert!(kept || late.elapsed() > SECOND);
+        let mut large = Rate::default();
+        assert_eq!(large.drop_one(MAX_DROPPED_BYTES), None);
+        let pause = large.drop_one(1).expect("a pause, unless the machine stood still");
+        assert!(pause <= SECOND);
+        large.since = Instant::now().checked_sub(2 * SECOND).expect("a clock");
+        assert_eq!(large.drop_one(1), None, "a second later it begins anew");
     }
 
     #[tokio::test]

@@ -9,25 +9,33 @@ mod arguments;
 mod client;
 mod connection;
 mod declarations;
+mod dialects;
+mod era;
 mod error;
 mod events;
+mod handshake;
 mod http;
 mod identifiers;
 mod intake;
+mod integers;
 mod lines;
+mod listing;
 mod login;
 mod misspelt;
 mod module;
+mod probe;
 mod process;
 mod quiet;
 mod redirect;
 mod search;
 mod server;
+mod sse;
 pub(crate) mod tokens;
 mod told;
 mod tool_info;
 mod view;
 mod views;
+mod ways;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -39,10 +47,12 @@ use serde_json::{Map, Value};
 pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::{Ask, Charged};
 pub(crate) use declarations::module_declaration;
+pub(crate) use era::Eras;
 pub(crate) use error::UpstreamError;
+pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
 pub(crate) use misspelt::Had;
-use server::Catalog;
+use server::{Catalog, Common};
 pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
 pub(crate) use view::{GoOn, Seen};
@@ -97,15 +107,11 @@ struct Inner {
     file: Option<PathBuf>,
     /// The file as it was when it was read first.
     read: Option<Stamp>,
-    environment: Arc<HashMap<String, String>>,
-    /// Where logins are kept.
-    tokens: Option<Arc<Path>>,
-    limits: Limits,
+    common: Common,
     /// What may be called at most: servers beyond it are not there.
     reach: RunTools,
     /// The principal's.
     memory: Account,
-    groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
     problem: Mutex<Option<String>>,
@@ -171,20 +177,20 @@ impl Upstreams {
         environment: HashMap<String, String>,
         tokens: Option<PathBuf>,
         limits: Limits,
+        eras: Eras,
         reach: RunTools,
         memory: Account,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
         let read = file.as_deref().and_then(stamp);
+        let (environment, tokens) = (Arc::new(environment), tokens.map(Arc::from));
+        let groups = Groups::default();
         let upstreams = Self(Arc::new(Inner {
             file,
             read,
-            environment: Arc::new(environment),
-            tokens: tokens.map(Arc::from),
-            limits,
+            common: Common { environment, tokens, limits, eras, groups },
             reach,
             memory,
-            groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
             index: Mutex::default(),
@@ -200,7 +206,7 @@ impl Upstreams {
         let problem = |problem: String| format!("{}: {problem}", path.display());
         let writers = check_writers(path).map_err(problem)?;
         let text = read(path).map_err(|error| problem(error.to_string()))?;
-        let variable = |name: &str| self.0.environment.get(name).cloned();
+        let variable = |name: &str| self.0.common.environment.get(name).cloned();
         let file = ServersFile::parse(&text, &variable).map_err(problem)?;
         let secrets = file.open_secrets(path);
         for warning in writers.iter().chain(&file.warnings).chain(&secrets) {
@@ -217,17 +223,9 @@ impl Upstreams {
                 tracing::warn!(server = %name, "disabled: {reason}");
             }
             kept(&name, &config).unwrap_or_else(|| {
-                let environment = self.0.environment.clone();
-                Upstream::new(
-                    &name,
-                    config,
-                    environment,
-                    self.0.tokens.clone(),
-                    self.0.limits,
-                    self.0.groups.clone(),
-                    // So that one server leaves something for others.
-                    self.0.memory.share(self.0.memory.bytes() / 4 * 3),
-                )
+                // So that one server leaves something for others.
+                let memory = self.0.memory.share(self.0.memory.bytes() / 4 * 3);
+                Upstream::new(&name, config, self.0.common.clone(), memory)
             })
         });
         let servers = Arc::new(servers.collect::<Vec<_>>());
@@ -246,7 +244,7 @@ impl Upstreams {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(inner) = inner.upgrade() else { return };
-                if inner.groups.is_closed() {
+                if inner.common.groups.is_closed() {
                     return;
                 }
                 let now = stamp(&path);
@@ -297,12 +295,12 @@ impl Upstreams {
     pub(crate) async fn close(&self) {
         let servers =
             std::mem::take(&mut *self.0.servers.write().unwrap_or_else(PoisonError::into_inner));
-        self.0.groups.close();
+        self.0.common.groups.close();
         // One that is connecting holds its place; its process is killed below.
         let close = |server| tokio::time::timeout(CLOSE, Upstream::close(server));
         futures::future::join_all(servers.iter().map(|server| close(server))).await;
         drop(servers);
-        self.0.groups.end().await;
+        self.0.common.groups.end().await;
     }
 
     /// All configured servers that are not disabled, those with a problem too.
@@ -406,12 +404,12 @@ impl Upstreams {
         place: usize,
         arguments: Map<String, Value>,
     ) -> Result<Map<String, Value>, UpstreamError> {
-        let arguments = Value::Object(arguments);
+        let mut arguments = Value::Object(arguments);
         let is_quick = catalog.tools[place].check.is_quick(&arguments);
         let (catalog, account) = (catalog.clone(), upstream.checks.clone());
         let checking = move || {
             let Tool { info, check, .. } = &catalog.tools[place];
-            check.check(info, &arguments, &account).map(|()| arguments)
+            check.check(info, &mut arguments, &account).map(|()| arguments)
         };
         let checked = if is_quick {
             checking()

@@ -138,6 +138,12 @@ impl Process {
         let status = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
         status.ok()?.ok().map(|status| status.to_string())
     }
+
+    /// Ends it, and waits for that. It goes on if nobody waits any more.
+    pub(super) async fn end(mut self) {
+        let Some(child) = self.child.take() else { return };
+        let _ = tokio::spawn(end(child, self.group, self.groups.clone())).await;
+    }
 }
 
 impl Drop for Process {

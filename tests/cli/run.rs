@@ -235,6 +235,14 @@ fn a_timeout_ends_the_program() {
 }
 
 #[test]
+fn what_a_program_left_behind_is_named_on_standard_error() {
+    assert_eq!(
+        piped(&["run", "-"], "console.log('out');\nsetInterval(() => {}, 1000);\n5"),
+        Done::new(0, "5\n", "out\nunfinished: setInterval of line 2, column 1\n")
+    );
+}
+
+#[test]
 fn a_timeout_of_zero_or_beyond_the_maximum_is_refused() {
     for timeout in ["0", "300001", "18446744073709551615"] {
         assert_eq!(
