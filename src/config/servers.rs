@@ -501,7 +501,6 @@ impl Entry {
         }
         let mut entry = Self::default();
         let mut passed_over = Vec::new();
-        // At most the keys that there are: any other ends the loop.
         let mut seen = HashSet::new();
         for Member { key, value, .. } in members {
             if !seen.insert(key) {
@@ -931,6 +930,10 @@ impl<'a> Expander<'a> {
         let path = self.path("envFile", text)?;
         let path = self.file.parent().unwrap_or(Path::new("/")).join(path);
         self.notes.push(format!("envFile: {}", path.display()));
+        // Programs are kept from what is named, and would be from all that is in it.
+        if path.is_dir() {
+            return Err(problem("not a regular file".to_owned()));
+        }
         if !self.env_files.contains(&path) {
             self.env_files.push(path.clone());
         }
@@ -998,9 +1001,9 @@ impl<'a> Expander<'a> {
                 rest = left;
             } else if self.is_of_opencode
                 && let Some(after) = rest.strip_prefix('{')
-                && let Some((inside, left)) = after.split_once('}')
-                && (inside.starts_with(VARIABLE) || inside.starts_with("file:"))
+                && (after.starts_with(VARIABLE) || after.starts_with("file:"))
             {
+                let (inside, left) = after.split_once('}').ok_or(NO_PLACEHOLDER)?;
                 out.push_str(&self.placeholder(inside, depth)?);
                 rest = left;
             } else {

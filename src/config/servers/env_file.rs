@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::credentials::name_length;
 use super::super::file::read;
+use super::super::jsonc::line_of;
 use crate::private_file::check_writers;
 
 /// Bytes of a file: a thousand variables of 64 bytes.
@@ -32,9 +33,10 @@ fn parse(text: &str) -> Result<Variables, String> {
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut variables = Vec::new();
     while !rest.is_empty() {
-        // Of the line at hand, for what is said of it.
-        let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
-        let (found, left) = next(rest).map_err(|problem| format!("line {line}: {problem}"))?;
+        let (found, left) = next(rest).map_err(|problem| {
+            let line = line_of(text, text.len() - rest.len());
+            format!("line {line}: {problem}")
+        })?;
         variables.extend(found);
         rest = left;
     }
