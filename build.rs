@@ -124,7 +124,40 @@ const METHODS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A script of Deno's crates that uses nothing that a program may have replaced.
+/// Where scripts of Deno's crates keep a buffer of 64 KiB for each piece that they read,
+/// however short it is: the script, the text that is there, and the text that keeps what
+/// was read. A piece of a program's own buffer stays in that.
+const PIECES: &[(&str, &str, &str)] = &[
+    (
+        "deno_process/40_process.js",
+        "      const buf = new Uint8Array(READ_PER_ITER);\n      \
+         const nread = await core.read(rid, buf);\n      \
+         if (nread === 0) break;\n      \
+         ArrayPrototypePush(buffers, TypedArrayPrototypeSubarray(buf, 0, nread));\n",
+        "      return await core.readAll(rid);\n",
+    ),
+    (
+        "deno_web/06_streams.js",
+        "          controller.byobRequest.respond(bytesRead);\n",
+        "          respondWithRead(controller, bytesRead);\n",
+    ),
+    (
+        "deno_web/06_streams.js",
+        "const promiseSymbol = SymbolFor(\"__promise\");\n",
+        "function respondWithRead(controller, bytesRead) {\n  \
+         const pullInto = controller[_pendingPullIntos].peek();\n  \
+         if (pullInto.readerType === \"default\" && bytesRead <= pullInto.byteLength / 2) {\n    \
+         pullInto.buffer = ArrayBufferPrototypeTransferToFixedLength(pullInto.buffer, bytesRead);\n    \
+         pullInto.byteLength = pullInto.bufferByteLength = bytesRead;\n  \
+         }\n  \
+         readableByteStreamControllerRespond(controller, bytesRead);\n\
+         }\n\
+         const promiseSymbol = SymbolFor(\"__promise\");\n",
+    ),
+];
+
+/// A script of Deno's crates that uses nothing that a program may have replaced, and
+/// keeps no more than it has read.
 fn patch(
     specifier: ModuleName,
     mut code: ModuleCodeString,
@@ -136,7 +169,7 @@ fn patch(
         let bound = format!("new (core.loadExtScript(\"ext:{source}\").{class})(");
         code = replaced(&code, &format!("new {class}("), &bound)?;
     }
-    for (_, before, after) in METHODS.iter().filter(of_script) {
+    for (_, before, after) in METHODS.iter().chain(PIECES).filter(of_script) {
         code = replaced(&code, before, after)?;
     }
     Ok((code, None))

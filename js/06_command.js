@@ -1,8 +1,8 @@
 // Deno.Command: the script of deno_process, with ops that ask the broker.
 
 import { core, primordials } from "ext:core/mod.js";
-import { op_conductor_call, op_conductor_call_sync } from "ext:core/ops";
-import { callSync, ops } from "ext:conductor/03_broker.js";
+import { op_conductor_call_sync } from "ext:core/ops";
+import { call, callSync, ops } from "ext:conductor/03_broker.js";
 const { ArrayPrototypeIncludes, ArrayPrototypeMap, String, TypeError } = primordials;
 
 const STDIO = ["piped", "null", "inherit"];
@@ -38,8 +38,7 @@ ops.op_spawn_sync = (given) => {
   }
   return callSync({ __proto__: null, output: options(given) });
 };
-ops.op_spawn_wait = (handle) =>
-  op_conductor_call({ __proto__: null, wait: { __proto__: null, handle } });
+ops.op_spawn_wait = (handle) => call({ __proto__: null, wait: { __proto__: null, handle } });
 ops.op_spawn_kill = (handle, signal) =>
   op_conductor_call_sync({
     __proto__: null,

@@ -3,8 +3,8 @@
 import { core, primordials } from "ext:core/mod.js";
 import { console } from "ext:conductor/02_io.js";
 import { EventSource, fetch, Request, Response } from "ext:conductor/05_fetch.js";
-import { op_conductor_cpus } from "ext:core/ops";
-const { ObjectDefineProperties, Symbol, SymbolDispose, SymbolFor, TypeError } = primordials;
+import { op_conductor_cpus, op_conductor_timer } from "ext:core/ops";
+const { ObjectDefineProperties, ReflectApply, Symbol, SymbolDispose, SymbolFor, TypeError } = primordials;
 
 const load = core.loadExtScript;
 const abortSignal = load("ext:deno_web/03_abort_signal.js");
@@ -56,6 +56,19 @@ class WebSocket {
   constructor() {
     throw new TypeError("WebSocket is not available here: use fetch() or EventSource");
   }
+}
+
+// Where a timer was started is said when it is left behind. `arguments`: what a rest
+// parameter is spread with is the program's.
+function setTimeout(_callback, _timeout = 0) {
+  const id = ReflectApply(timers.setTimeout, this, arguments);
+  op_conductor_timer(id);
+  return id;
+}
+function setInterval(_callback, _timeout = 0) {
+  const id = ReflectApply(timers.setInterval, this, arguments);
+  op_conductor_timer(id);
+  return id;
 }
 
 const navigator = webidl.createBranded(Navigator);
@@ -133,8 +146,8 @@ const globals = {
   performance: shown(performance.performance),
   reportError: shown(event.reportError),
   self: core.propGetterOnly(() => globalThis),
-  setInterval: shown(timers.setInterval),
-  setTimeout: shown(timers.setTimeout),
+  setInterval: shown(setInterval),
+  setTimeout: shown(setTimeout),
   structuredClone: shown(messagePort.structuredClone),
   // There is nobody to ask.
   alert: shown(() => undefined),

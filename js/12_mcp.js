@@ -2,6 +2,7 @@
 // asks policy, checks arguments against the tool's schema and makes the call.
 
 import { core, primordials } from "ext:core/mod.js";
+import { parse, parseText, stringify } from "ext:conductor/02_json.js";
 import { call } from "ext:conductor/03_broker.js";
 const {
   ArrayIsArray,
@@ -9,8 +10,6 @@ const {
   ArrayPrototypeJoin,
   ArrayPrototypeMap,
   Error,
-  JSONParse,
-  JSONStringify,
   ObjectDefineProperty,
   ObjectFreeze,
   ObjectHasOwn,
@@ -41,12 +40,12 @@ function toText(args) {
   if (typeof args !== "object" || ArrayIsArray(args)) {
     throw new TypeError("The arguments of a tool are an object");
   }
-  const text = JSONStringify(args);
+  const text = stringify(args);
   return text === undefined ? "{}" : text;
 }
 
 async function request(operation) {
-  return JSONParse(await call(operation));
+  return parse(await call(operation));
 }
 
 function isText(block) {
@@ -61,7 +60,7 @@ function textOf(content) {
 }
 
 // The order is that of the original: an error throws, then structured content,
-// then text, as JSON if it is that, else the result as it came.
+// then text, as JSON if it is an object or a list of that, else the result as it came.
 function unwrap(result, server, tool) {
   const content = ArrayIsArray(result.content) ? result.content : [];
   if (result.isError === true) {
@@ -77,16 +76,11 @@ function unwrap(result, server, tool) {
     return result.structuredContent;
   }
   if (content.length === 0 || !ArrayPrototypeEvery(content, isText)) return result;
-  const text = ArrayPrototypeJoin(ArrayPrototypeMap(content, (block) => block.text), "\n");
-  if (text === "") return result;
-  try {
-    const value = JSONParse(text);
-    // No data has such a key: who reads the result is not to be led by it.
-    const led = value !== null && typeof value === "object" && ObjectHasOwn(value, "__proto__");
-    return led ? result : value;
-  } catch {
-    return text;
-  }
+  const value = parseText(
+    ArrayPrototypeJoin(ArrayPrototypeMap(content, (block) => block.text), "\n"),
+  );
+  // No data has such a key: who reads the result is not to be led by it.
+  return typeof value === "object" && ObjectHasOwn(value, "__proto__") ? result : value;
 }
 
 async function invoke(server, tool, args) {
@@ -147,9 +141,26 @@ class McpServer {
   }
 }
 
+// A server in a list stands for its name wherever a name is wanted. JSON of a list has
+// no samples: they are for who asks for them.
+function describe(server) {
+  ObjectDefineProperty(server, "toString", {
+    __proto__: null,
+    value: function toString() {
+      return this.name;
+    },
+    enumerable: false,
+    writable: true,
+    configurable: true,
+  });
+  ObjectDefineProperty(server, "sample_tools", { __proto__: null, enumerable: false });
+}
+
 const mcpFactory = ObjectFreeze({
   async listServers() {
-    return await request("servers");
+    const servers = await request("describeServers");
+    for (let i = 0; i < servers.length; i++) describe(servers[i]);
+    return servers;
   },
   async load(name) {
     const known = await request("servers");
@@ -191,7 +202,7 @@ async function getToolSchema(name) {
     __proto__: null,
     toolSchema: { __proto__: null, name: String(name) },
   });
-  return schema === null || schema === undefined ? null : JSONParse(schema);
+  return schema === null || schema === undefined ? null : parse(schema);
 }
 
 function importPlaybook(name) {

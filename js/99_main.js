@@ -5,6 +5,7 @@
 import "ext:conductor/00_detach.js";
 import { core, primordials } from "ext:core/mod.js";
 import { op_set_format_exception_callback } from "ext:core/ops";
+import { parse } from "ext:conductor/02_json.js";
 import { installWasmStreaming } from "ext:conductor/05_wasm.js";
 import { installFactory, installMcp } from "ext:conductor/12_mcp.js";
 import { Deno, directory, setVersions } from "ext:conductor/09_deno.js";
@@ -19,7 +20,6 @@ import {
 } from "ext:conductor/11_globals.js";
 const {
   ErrorPrototype,
-  JSONParse,
   ObjectDefineProperty,
   ObjectKeys,
   ObjectPrototypeIsPrototypeOf,
@@ -107,7 +107,7 @@ function prepare(workspacePath, globalsJson, hasServers) {
   performance.setTimeOrigin();
   directory.path = workspacePath;
   if (hasServers) installFactory();
-  const values = JSONParse(globalsJson);
+  const values = parse(globalsJson);
   const names = ObjectKeys(values);
   for (let i = 0; i < names.length; i++) {
     ObjectDefineProperty(globalThis, names[i], {

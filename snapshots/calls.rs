@@ -195,13 +195,39 @@ const MAX_FRAMES: usize = 12;
 /// Notes where the program is, for the audit log, if the next call is refused.
 #[op2(nofast)]
 pub(super) fn op_conductor_place<'s>(scope: &mut v8::PinScope<'s, '_>, state: &mut OpState) {
+    host(state).place(program_place(scope, MAX_FRAMES));
+}
+
+/// Only the script that starts timers is on the stack above the program's code.
+const TIMER_FRAMES: usize = 2;
+
+/// Notes where the program started a timer, for its author, if it is left behind.
+#[op2(nofast)]
+pub(super) fn op_conductor_timer<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &mut OpState,
+    #[smi] id: u32,
+) {
     let host: Rc<dyn Host> = host(state);
-    let Some(trace) = v8::StackTrace::current_stack_trace(scope, MAX_FRAMES) else { return };
-    let place = (0..trace.get_frame_count()).find_map(|index| {
+    if host.follows_timers()
+        && let Some(place) = program_place(scope, TIMER_FRAMES)
+    {
+        host.timer(id, place);
+    }
+}
+
+/// Script, line and column of the program's own code, below the scripts of the snapshot
+/// and the modules that the server makes of other servers' tools.
+fn program_place(
+    scope: &mut v8::PinScope<'_, '_>,
+    max_frames: usize,
+) -> Option<(String, u32, u32)> {
+    let trace = v8::StackTrace::current_stack_trace(scope, max_frames)?;
+    (0..trace.get_frame_count()).find_map(|index| {
         let frame = trace.get_frame(scope, index)?;
         let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
         let place = (frame.get_line_number() as u32, frame.get_column() as u32);
-        (!name.starts_with("ext:")).then_some((name, place.0, place.1))
-    });
-    host.place(place);
+        let is_ours = name.starts_with("ext:") || name.starts_with("mcp:");
+        (!is_ours).then_some((name, place.0, place.1))
+    })
 }

@@ -19,6 +19,7 @@ pub use calls::{CallError, CallFuture};
 use crate::protocol::{Answer, Operation};
 use calls::*;
 use fetch::{op_conductor_fetch, op_conductor_fetch_send, op_utf8_to_byte_string};
+use resource::op_read_all;
 
 /// What an op asks of the process around the isolate.
 pub trait Host {
@@ -39,6 +40,10 @@ pub trait Host {
     fn forget(&self, operation: Operation);
     /// Where the program is as it makes its next call: script, line, column.
     fn place(&self, place: Option<(String, u32, u32)>);
+    /// Whether [`Self::timer`] is to be told of.
+    fn follows_timers(&self) -> bool;
+    /// A timer was started there: script, line, column.
+    fn timer(&self, id: u32, place: (String, u32, u32));
     /// `navigator.hardwareConcurrency`.
     fn cpus(&self) -> u32;
 }
@@ -100,6 +105,7 @@ deno_core::extension!(
         op_conductor_place,
         op_conductor_text,
         op_conductor_text_sync,
+        op_conductor_timer,
         op_conductor_write,
         op_conductor_write_bytes,
         op_utf8_to_byte_string,
@@ -110,6 +116,7 @@ deno_core::extension!(
         "00_detach.js",
         "01_errors.js",
         "02_io.js",
+        "02_json.js",
         "03_broker.js",
         "04_files.js",
         "05_fetch.js",
@@ -125,7 +132,7 @@ deno_core::extension!(
         "99_main.js",
     ],
     lazy_loaded_js = [dir "js", "00_ops.js"],
-    middleware = disable_builtin,
+    middleware = adjust_builtin,
 );
 
 /// Ops of deno_core that would let a program out of its interpreter, off even
@@ -136,8 +143,12 @@ deno_core::extension!(
 const DISABLED: &[&str] =
     &["op_panic", "op_print", "op_eval_context", "op_get_proxy_details", "op_memory_usage"];
 
-fn disable_builtin(op: OpDecl) -> OpDecl {
-    if DISABLED.contains(&op.name) { op.disable() } else { op }
+fn adjust_builtin(op: OpDecl) -> OpDecl {
+    match op.name {
+        "op_read_all" => op_read_all(),
+        name if DISABLED.contains(&name) => op.disable(),
+        _ => op,
+    }
 }
 
 /// The extensions, in the order of the snapshot.

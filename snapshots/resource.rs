@@ -1,11 +1,12 @@
 //! What is open in the broker, as a resource of deno_core.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use deno_core::{
-    AsyncResult, BufMutView, BufView, CancelFuture, CancelHandle, OpState, Resource, WriteOutcome,
+    AsyncResult, BufMutView, BufView, CancelFuture, CancelHandle, OpState, Resource, ResourceId,
+    WriteOutcome, op2,
 };
 use deno_error::JsErrorBox;
 
@@ -15,6 +16,11 @@ use crate::protocol::{Answer, Operation};
 
 /// Bytes that are sent in one request. A worker's frames have a limit.
 pub(crate) const WRITE_PIECE: usize = 64 << 10;
+
+/// Bytes that are asked for at first when all of a resource is read, and at most, which
+/// is as many as the broker answers with at once.
+const FIRST_READ: usize = 64 << 10;
+const LARGEST_READ: usize = 256 << 10;
 
 /// A handle of the broker's.
 pub struct RemoteHandle {
@@ -123,5 +129,27 @@ impl Resource for RemoteHandle {
             self.cancel.cancel();
             self.host.forget(Operation::Close { handle: self.handle });
         }
+    }
+}
+
+/// Everything that a resource has to read, in a buffer of its size. In the place of
+/// deno_core's, which keeps up to 128 KiB for some bytes, and V8 is told of those only.
+#[op2]
+#[buffer]
+pub(super) async fn op_read_all(
+    state: Rc<RefCell<OpState>>,
+    #[smi] rid: ResourceId,
+) -> Result<Vec<u8>, JsErrorBox> {
+    let resource = state.borrow().resource_table.get_any(rid).map_err(JsErrorBox::from_err)?;
+    let (mut bytes, mut limit) = (Vec::new(), FIRST_READ);
+    loop {
+        let piece = resource.clone().read(limit).await?;
+        if piece.is_empty() {
+            return Ok(bytes);
+        }
+        if piece.len() == limit {
+            limit = (limit * 2).min(LARGEST_READ);
+        }
+        bytes.extend_from_slice(&piece);
     }
 }

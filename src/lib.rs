@@ -16,6 +16,7 @@ mod audit;
 mod broker;
 mod config;
 mod identifiers;
+mod links;
 mod memory;
 mod playbooks;
 mod policy;
@@ -38,7 +39,7 @@ pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources
 pub use runtime::{
     ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
+    Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated, UnfinishedWork,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;
@@ -52,5 +53,7 @@ pub use server::{
 pub use telemetry::{Log, TraceExport, TraceExportError};
 #[doc(hidden)]
 pub use text::escaped::visible_lines;
+#[doc(hidden)]
+pub use text::mended::mended;
 pub use upstream::{LoginError, login};
 pub use worker::{WorkerAllocator, zygote_hook};

@@ -1,19 +1,16 @@
 //! Files of secrets: replaced as a whole, and for their owner only. And files that decide
 //! what this server does: who else can write or read them.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::statfs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
-/// Links on the way to a file, as the kernel follows at most (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+use crate::links::places;
 
 /// Bytes of a list of users or groups that are read: some ten thousand.
 const MAX_NAMES: u64 = 1 << 20;
@@ -142,48 +139,6 @@ fn is_of_this_system(file_system: i64) -> bool {
         0x7366_746e,
     ];
     !FOREIGN.contains(&file_system)
-}
-
-/// All directories and links on the way to a file, and the file.
-pub(crate) fn places(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
-    let mut rest: VecDeque<OsString> = names_in(&std::path::absolute(path)?).collect();
-    let mut at = PathBuf::from("/");
-    let mut places = vec![(at.clone(), at.symlink_metadata()?)];
-    let mut links = 0;
-    while let Some(name) = rest.pop_front() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&name);
-        let found = next.symlink_metadata()?;
-        if found.is_symlink() {
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(io::Error::from_raw_os_error(libc::ELOOP));
-            }
-            let target = next.read_link()?;
-            if target.is_absolute() {
-                at = PathBuf::from("/");
-            }
-            for name in names_in(&target).collect::<Vec<_>>().into_iter().rev() {
-                rest.push_front(name);
-            }
-        } else {
-            at = next.clone();
-        }
-        places.push((next, found));
-    }
-    Ok(places)
-}
-
-fn names_in(path: &Path) -> impl Iterator<Item = OsString> {
-    let name = |component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    };
-    path.components().filter_map(name)
 }
 
 /// Users and groups of this machine's own files (passwd(5), group(5)).

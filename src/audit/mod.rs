@@ -186,9 +186,10 @@ mod tests {
         let scratch = Scratch::new("code");
         let path = scratch.path("audit.log");
         let audit = Audit::open(Some(&path)).unwrap();
-        let record = audit.execution(9, "const canary = 1", "--allow-read=/w");
-        record.finish("value", Duration::from_micros(1_500), Duration::from_millis(1), 4096, 2);
-        drop(audit);
+        let mut record = audit.execution(9, "const canary = 1", "--allow-read=/w");
+        record.ended("value", Duration::from_micros(1_500), 2);
+        record.used(Duration::from_millis(1), 4096);
+        drop((audit, record));
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains("canary"));
         let lines = lines(&path);

@@ -34,7 +34,7 @@ pub(crate) struct Refusal<'a> {
     pub count: Option<u32>,
 }
 
-/// Writes "cancelled" when dropped before [`ExecutionRecord::finish`].
+/// Written when it is dropped: as "cancelled" before [`ExecutionRecord::ended`].
 #[derive(Debug)]
 pub(crate) struct ExecutionRecord {
     audit: Audit,
@@ -44,11 +44,15 @@ pub(crate) struct ExecutionRecord {
     grants: String,
     tools: Vec<String>,
     start: Instant,
-    finished: bool,
+    end: Option<End>,
 }
 
 /// Not known of a run that was cancelled.
-struct Usage {
+#[derive(Debug)]
+struct End {
+    at: SystemTime,
+    outcome: &'static str,
+    duration: Duration,
     cpu: Duration,
     peak_memory: u64,
     refusals: u32,
@@ -64,26 +68,26 @@ impl ExecutionRecord {
             grants: grants.to_owned(),
             tools: Vec::new(),
             start: Instant::now(),
-            finished: false,
+            end: None,
         }
     }
 
-    /// The run came to its end.
-    pub(crate) fn finish(
-        mut self,
-        outcome: &str,
-        duration: Duration,
-        cpu: Duration,
-        peak_memory: u64,
-        refusals: u32,
-    ) {
-        self.finished = true;
-        self.write(outcome, duration, Some(Usage { cpu, peak_memory, refusals }));
+    /// The run came to its end now.
+    pub(crate) fn ended(&mut self, outcome: &'static str, duration: Duration, refusals: u32) {
+        let (at, cpu) = (SystemTime::now(), Duration::ZERO);
+        self.end = Some(End { at, outcome, duration, cpu, peak_memory: 0, refusals });
+    }
+
+    /// What the run that ended has used.
+    pub(crate) fn used(&mut self, cpu: Duration, peak_memory: u64) {
+        if let Some(end) = &mut self.end {
+            (end.cpu, end.peak_memory) = (cpu, peak_memory);
+        }
     }
 
     /// There was no run: no place, or no worker.
-    pub(crate) fn did_not_run(self, outcome: &str) {
-        self.finish(outcome, Duration::ZERO, Duration::ZERO, 0, 0);
+    pub(crate) fn did_not_run(mut self, outcome: &'static str) {
+        self.ended(outcome, Duration::ZERO, 0);
     }
 
     /// Which tools of other servers it called.
@@ -91,20 +95,21 @@ impl ExecutionRecord {
         self.tools = tools.collect();
     }
 
-    fn write(&self, outcome: &str, duration: Duration, usage: Option<Usage>) {
+    fn write(&self) {
+        let end = self.end.as_ref();
         let line = line(&ExecutionLine {
-            timestamp: timestamp(SystemTime::now()),
+            timestamp: timestamp(end.map_or_else(SystemTime::now, |end| end.at)),
             kind: "execution",
             execution: self.execution,
             code_sha256: &self.code_sha256,
             code_bytes: self.code_bytes,
             grants: &self.grants,
             tools: &self.tools,
-            duration_ms: milliseconds(duration),
-            cpu_ms: usage.as_ref().map(|usage| milliseconds(usage.cpu)),
-            peak_memory_bytes: usage.as_ref().map(|usage| usage.peak_memory),
-            outcome,
-            refusals: usage.as_ref().map(|usage| usage.refusals),
+            duration_ms: milliseconds(end.map_or_else(|| self.start.elapsed(), |end| end.duration)),
+            cpu_ms: end.map(|end| milliseconds(end.cpu)),
+            peak_memory_bytes: end.map(|end| end.peak_memory),
+            outcome: end.map_or("cancelled", |end| end.outcome),
+            refusals: end.map(|end| end.refusals),
             client: self.audit.client.as_deref(),
         });
         self.audit.write(&line);
@@ -114,9 +119,7 @@ impl ExecutionRecord {
 
 impl Drop for ExecutionRecord {
     fn drop(&mut self) {
-        if !self.finished {
-            self.write("cancelled", self.start.elapsed(), None);
-        }
+        self.write();
     }
 }
 

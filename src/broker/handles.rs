@@ -297,6 +297,8 @@ async fn read_pipe(
 ) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(max);
     pipe.take(max as u64).read_buf(&mut bytes).await?;
+    // It may wait for its place on the way to the worker.
+    bytes.shrink_to_fit();
     match allowance.left.checked_sub(bytes.len() as u64) {
         Some(rest) => allowance.left = rest,
         None => return Err(too_much(allowance.limit).into()),

@@ -33,6 +33,7 @@ mod quota;
 mod refusals;
 mod reply;
 mod resolve;
+mod rounded;
 mod run;
 mod stat;
 mod tally;
@@ -57,6 +58,7 @@ pub(crate) use keeper::guard_commands;
 pub(crate) use meter::Meter;
 pub(crate) use quota::FileLimits;
 pub(crate) use reply::Event;
+pub(crate) use rounded::Rounded;
 pub(crate) use run::{MAX_WAITING_BYTES, run_account};
 pub(crate) use tools::{ForWhom, ToolCalls};
 
@@ -256,6 +258,16 @@ impl Broker {
     /// Where the program was when it was refused, as the worker says.
     pub(crate) fn refused_at(&self, id: u32, line: u32, column: u32) {
         self.run.refusals.place(id, line, column);
+    }
+
+    /// What is to follow the message of an error that the program ended with: names that
+    /// are near to one that it got wrong.
+    pub(crate) fn near_functions(
+        &self,
+        message: String,
+    ) -> impl Future<Output = String> + Send + use<> {
+        let run = self.run.clone();
+        async move { run.near_functions(&message).await }
     }
 
     /// Ends everything that is done for the run, and says what there was.

@@ -17,7 +17,7 @@ fn broker(grants: &str) -> (Broker, Directory) {
     let directory = Directory::new();
     let config = Config::default().with_workspace(&directory.0).with_run_args(grants);
     let services = Arc::new(services_of(&config).expect("the configuration is valid"));
-    let for_whom = ForWhom { tools: RunTools::all(), caller: None };
+    let for_whom = ForWhom { tools: RunTools::all(), ..ForWhom::default() };
     let account = run_account(&services.memory, 0);
     (Broker::new(services, account, 1, for_whom, ExecutionSpan::start(None, None)), directory)
 }

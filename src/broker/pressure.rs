@@ -45,13 +45,13 @@ impl Server {
         let config = Config::default().with_workspace(&self.directory.0);
         let mut services = services_of(&config).expect("the configuration is valid");
         services.threads = self.threads.share();
-        services.memory = self.memory.share(self.memory.bytes() / 2);
+        services.memory = self.memory.of_principal();
         Arc::new(services)
     }
 }
 
 fn run(services: &Arc<Services>) -> Broker {
-    let for_whom = ForWhom { tools: RunTools::all(), caller: None };
+    let for_whom = ForWhom { tools: RunTools::all(), ..ForWhom::default() };
     let account = run_account(&services.memory, 0);
     let span = ExecutionSpan::start(None, None);
     Broker::new(services.clone(), account, 1, for_whom, span)

@@ -256,6 +256,7 @@ impl Run {
             Op::CallTool { .. }
             | Op::AskServer { .. }
             | Op::Servers
+            | Op::DescribeServers
             | Op::SearchTools { .. }
             | Op::ToolSchema { .. }
             | Op::Module { .. } => Some(tasks.spawn(meter.of(async move {

@@ -1,7 +1,7 @@
 //! Tools of upstream servers, and modules of ours.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Problem;
 use super::reply::Event;
+use super::rounded::Rounded;
 use super::run::Run;
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
@@ -17,8 +18,10 @@ use crate::memory::Charge;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
+use crate::text::mended::mended;
 use crate::upstream::{
-    Ask, CallContext, CallError, Caller, Charged, GoOn, MAX_TOOL_NAME, RunCaller, UpstreamError,
+    Ask, CallContext, CallError, Caller, Charged, GoOn, Had, MAX_TOOL_NAME, RunCaller,
+    UpstreamError,
 };
 
 /// Requests of one run to upstream servers at the same time. With results of the
@@ -45,6 +48,7 @@ const MAX_FOUND: u32 = 100;
 pub(crate) struct ForWhom {
     pub tools: RunTools,
     pub caller: Option<Arc<dyn Caller>>,
+    pub rounded: Rounded,
 }
 
 /// Calls of one tool.
@@ -69,6 +73,8 @@ pub(super) struct Tools {
     /// The client, as far as this run may ask it something.
     caller: Option<Arc<dyn Caller>>,
     ended: CancellationToken,
+    /// For what an error says of functions that are not there.
+    had: Mutex<Had>,
 }
 
 impl Tools {
@@ -85,6 +91,18 @@ impl Tools {
             limit,
             calls: Mutex::default(),
             progress: Arc::default(),
+            had: Mutex::default(),
+        }
+    }
+
+    fn had(&self) -> MutexGuard<'_, Had> {
+        self.had.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn imported(&self, name: &str) {
+        let mut had = self.had();
+        if !had.modules.iter().any(|known| **known == *name) {
+            had.modules.push(name.into());
         }
     }
 
@@ -169,8 +187,13 @@ impl Run {
                 self.written(answer, before).await
             }
             Operation::Servers => {
+                self.tools.had().objects = true;
                 let servers = upstreams.servers();
                 Ok(text(&servers.iter().map(|server| &*server.name).collect::<Vec<_>>().into()))
+            }
+            Operation::DescribeServers => {
+                let listed = upstreams.list(run, &|| self.tools.count().is_ok()).await;
+                Ok(written(upstreams.written(json!(listed)).await)?)
             }
             Operation::SearchTools { query, limit } => {
                 upstreams.settled().await;
@@ -225,6 +248,9 @@ impl Run {
         }
         upstreams.server(&server)?;
         let arguments = object(arguments)?;
+        if let Some(problem) = self.tools.for_whom.rounded.problem_with(&arguments) {
+            return Err(Failure::type_error(problem).into());
+        }
         self.tools.count()?;
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
@@ -255,6 +281,12 @@ impl Run {
         Ok(place.map_err(|_| super::interrupted())?)
     }
 
+    /// What the error of a program is to say beside V8's own words.
+    pub(super) async fn near_functions(&self, message: &str) -> String {
+        let had = self.tools.had().clone();
+        self.services().upstreams.near_functions(&self.tools.for_whom.tools, &had, message).await
+    }
+
     fn context(&self, trace_parent: Option<TraceParent>) -> CallContext {
         let (events, passed) = (self.events(), self.tools.progress.clone());
         CallContext {
@@ -273,6 +305,7 @@ impl Run {
         let services = self.services();
         if let Some(name) = specifier.strip_prefix("mcp:") {
             let module = services.upstreams.module(&self.tools.for_whom.tools, name).await?;
+            self.tools.imported(name);
             return Ok(Answer::Text(module.to_string()));
         }
         let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
@@ -297,7 +330,7 @@ fn text(value: &Value) -> Answer {
 }
 
 fn object(json: &str) -> Result<Map<String, Value>, Problem> {
-    match serde_json::from_str(json) {
+    match serde_json::from_str(&mended(json)) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Failure::type_error("The arguments of a tool are an object").into()),
         Err(error) => {

@@ -57,6 +57,7 @@ fn describe(config: &Config, runtime: &Runtime) -> String {
         ("grants", runtime.grants().join(" ")),
         ("default timeout", millis(config.default_timeout())),
         ("maximum timeout", millis(config.max_timeout())),
+        ("unfinished grace", millis(config.unfinished_grace())),
         ("CPU time", millis(config.max_cpu_time())),
         ("memory", format!("{} MiB", config.max_memory() >> 20)),
         ("output", format!("{} bytes", config.max_output())),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use mcp_conductor::{
     Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status,
+    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status, UnfinishedWork, mended,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -35,6 +35,7 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
         Ok(request) => request,
         Err(message) => return unusable(&message),
     };
+    let has_log = config.audit_log().is_some();
     let runtime = match Runtime::new(config.with_standby(0)).await {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
@@ -44,13 +45,32 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
     let ran = async {
         let printed = spawn_blocking(move || print_output(events, json));
         let (execution, _) = tokio::join!(execution, printed);
-        spawn_blocking(move || report(execution, json)).await.unwrap_or(ExitCode::FAILURE)
+        let code = spawn_blocking(move || report(execution, json)).await;
+        if has_log {
+            until_reaped(&runtime).await;
+        }
+        code.unwrap_or(ExitCode::FAILURE)
     };
     tokio::select! {
         code = ran => code,
         // Dropping it ends the program and what it has started.
         code = stopped() => code,
     }
+}
+
+/// A killed process is gone within milliseconds.
+const REAPED: Duration = Duration::from_millis(500);
+
+/// Waits until the process of the program is gone: what it has used, for the audit log, is
+/// known then.
+async fn until_reaped(runtime: &Runtime) {
+    let gone = async {
+        while runtime.active() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // What was measured is in the log otherwise.
+    let _ = tokio::time::timeout(REAPED, gone).await;
 }
 
 /// Waits for whoever reads standard error, as commands do; the program's time and a
@@ -87,7 +107,7 @@ fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
     let mut request = ExecuteRequest::new(read(&arguments.file, MAX_SOURCE_BYTES)?);
     if let Some(path) = &arguments.globals {
         let text = read(path, MAX_GLOBALS_BYTES)?;
-        let globals: Map<String, Value> = serde_json::from_str(&text)
+        let globals: Map<String, Value> = serde_json::from_str(&mended(&text))
             .map_err(|error| format!("{} holds no JSON object: {error}", path.display()))?;
         request = request.with_globals(globals);
     }
@@ -133,10 +153,14 @@ fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
     };
     if json {
         print(&ExecutionJson::from(execution));
-    } else if let Some(error) = &execution.error {
-        print_error(&describe(error));
-    } else {
-        print(&execution.return_value);
+        return code;
+    }
+    for work in &execution.unfinished {
+        print_error(&describe_unfinished(work));
+    }
+    match &execution.error {
+        Some(error) => print_error(&describe(error)),
+        None => print(&execution.return_value),
     }
     code
 }
@@ -145,6 +169,17 @@ fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
 fn print<T: serde::Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("JSON values serialize");
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn describe_unfinished(work: &UnfinishedWork) -> String {
+    let mut text = format!("unfinished: {}", work.what);
+    if let (Some(line), Some(column)) = (work.line, work.column) {
+        text.push_str(&format!(" of line {line}, column {column}"));
+    }
+    if work.count > 1 {
+        text.push_str(&format!(" ({} times)", work.count));
+    }
+    text
 }
 
 fn describe(error: &ExecutionError) -> String {

@@ -8,6 +8,7 @@ pub(crate) const PREFIX: &str = "MCP_CONDUCTOR_";
 
 pub(crate) const MAX_TIMEOUT: &str = "MCP_CONDUCTOR_MAX_TIMEOUT";
 pub(crate) const DEFAULT_TIMEOUT: &str = "MCP_CONDUCTOR_DEFAULT_TIMEOUT";
+pub(crate) const UNFINISHED_GRACE: &str = "MCP_CONDUCTOR_UNFINISHED_GRACE";
 pub(crate) const MAX_CPU_TIME: &str = "MCP_CONDUCTOR_MAX_CPU_TIME";
 pub(crate) const MAX_MEMORY: &str = "MCP_CONDUCTOR_MAX_MEMORY";
 pub(crate) const MAX_OUTPUT: &str = "MCP_CONDUCTOR_MAX_OUTPUT_SIZE";

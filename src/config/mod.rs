@@ -49,6 +49,7 @@ pub use crate::protocol::Isolate;
 pub struct Config {
     default_timeout: Duration,
     max_timeout: Duration,
+    unfinished_grace: Duration,
     max_cpu_time: Duration,
     max_memory: u64,
     max_output: u64,
@@ -128,6 +129,7 @@ impl Default for Config {
         Self {
             default_timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(300),
+            unfinished_grace: Duration::from_secs(1),
             max_cpu_time: Duration::from_secs(10),
             max_memory: 256 << 20,
             max_output: 1 << 20,
@@ -194,6 +196,9 @@ settings! {
     default_timeout, with_default_timeout: Duration;
     /// The most wall time that a run may ask for. 5 min.
     max_timeout, with_max_timeout: Duration;
+    /// Time for what a program left behind when its value was reached, within its wall
+    /// time. 1 s.
+    unfinished_grace, with_unfinished_grace: Duration;
     /// CPU time of a run, whatever its wall time. 10 s.
     max_cpu_time, with_max_cpu_time: Duration;
     /// Bytes of memory of a run, heap and off-heap together. 256 MiB.

@@ -78,9 +78,6 @@ const OF_THE_SYSTEM: [&str; 10] =
 /// Stands before the name of a variable of the environment.
 const VARIABLE: &str = "env:";
 
-const NO_SSE: &str = "the HTTP+SSE transport is not supported: it was replaced by Streamable HTTP \
-                      in MCP 2025-03-26; use \"type\": \"http\" and the server's /mcp URL";
-
 const NO_PLACEHOLDER: &str = "a placeholder is ${NAME}, ${NAME:-default} or ${env:NAME}; nobody \
                               can be asked for VS Code's ${input:NAME}";
 
@@ -592,10 +589,9 @@ impl Entry {
         let kind = match text {
             // Copilot's and opencode's words.
             "stdio" | "local" => Kind::Stdio,
-            "http" | "streamable-http" | "streamableHttp" | "streamable_http" | "remote" => {
-                Kind::Http
-            }
-            "sse" => return Err(NO_SSE.to_owned()),
+            // Which of the two transports it is, the server shows.
+            "http" | "streamable-http" | "streamableHttp" | "streamable_http" | "remote"
+            | "sse" => Kind::Http,
             _ => return Err("\"type\" is neither \"stdio\" nor \"http\"".to_owned()),
         };
         if self.kind.is_some_and(|other| other != kind) {
@@ -1539,11 +1535,12 @@ mod tests {
     }
 
     #[test]
-    fn the_older_transport_is_refused_with_what_to_do() {
+    fn the_older_transport_is_reached_by_its_url_as_the_newer_is() {
+        let older = r#"{"type": "sse", "url": "http://a/sse"}"#;
+        assert_eq!(http(older), http(r#"{"url": "http://a/sse"}"#));
         assert_eq!(
-            reason(r#"{"type": "sse", "url": "http://a/sse"}"#),
-            "the HTTP+SSE transport is not supported: it was replaced by Streamable HTTP in MCP \
-             2025-03-26; use \"type\": \"http\" and the server's /mcp URL"
+            reason(r#"{"type": "sse", "command": "a"}"#),
+            "\"type\" is http, which goes with \"url\" and not with \"command\""
         );
     }
 

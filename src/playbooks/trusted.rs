@@ -2,18 +2,15 @@
 //! write. Links of the administrator's are followed; those that a program can have
 //! put there are not, whatever they lead to.
 
-use std::ffi::OsString;
-use std::fs::read_link;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 
-/// Links that a path may take, as the kernel has it (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+use crate::links::follow;
 
 /// How a directory is opened.
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -26,7 +23,7 @@ pub(super) fn open(path: &Path, writable: &[PathBuf]) -> io::Result<OwnedFd> {
     }
     // By its real path, and again without links: one that a program has put there
     // in the meantime is refused.
-    let real = follow(path, writable)?;
+    let real = real(path, writable)?;
     without_links(&real).map_err(|error| match error {
         Errno::ELOOP => planted(&real),
         other => other.into(),
@@ -57,47 +54,13 @@ fn without_links(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// The real path, if every link on the way lies where programs may not write.
-fn follow(path: &Path, writable: &[PathBuf]) -> io::Result<PathBuf> {
-    let mut real = PathBuf::from("/");
-    let mut rest: Vec<OsString> = Vec::new();
-    push(&mut rest, path);
-    let mut links = 0;
-    while let Some(name) = rest.pop() {
-        if name == ".." {
-            real.pop();
-            continue;
-        }
-        let next = real.join(&name);
-        match read_link(&next) {
-            Ok(target) => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::ELOOP.into());
-                }
-                // The link itself too: a grant that was not there yet is for programs to make.
-                if writable.iter().any(|place| next.starts_with(place)) {
-                    return Err(planted(&next));
-                }
-                if target.is_absolute() {
-                    real = PathBuf::from("/");
-                }
-                push(&mut rest, &target);
-            }
-            // readlink(2): no link.
-            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => real = next,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(real)
-}
-
-/// Puts a path's names before others, the first of them last.
-fn push(rest: &mut Vec<OsString>, path: &Path) {
-    let is_name = |component: &Component<'_>| {
-        matches!(component, Component::Normal(_) | Component::ParentDir)
-    };
-    let names = path.components().rev().filter(is_name);
-    rest.extend(names.map(|component| component.as_os_str().to_owned()));
+fn real(path: &Path, writable: &[PathBuf]) -> io::Result<PathBuf> {
+    follow(path, |place, found| {
+        // The link itself too: a grant that was not there yet is for programs to make.
+        let is_planted =
+            found.is_symlink() && writable.iter().any(|beneath| place.starts_with(beneath));
+        if is_planted { Err(planted(place)) } else { Ok(()) }
+    })
 }
 
 fn planted(link: &Path) -> io::Error {

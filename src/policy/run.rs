@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use super::grants::{Rule, Scope, normalize};
 use super::paths::PathRules;
 use super::{Denied, Permission};
-use crate::private_file::places;
+use crate::links::places;
 
 /// A command that may be started.
 #[derive(Debug, Clone)]

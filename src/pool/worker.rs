@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::threads::MayAsk;
 use super::zygote::Zygote;
 use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
-use crate::sandbox::{Layer, sys, used_memory, verify_threads, verify_worker};
+use crate::sandbox::{Layer, status_bytes, sys, used_memory, verify_threads, verify_worker};
 use crate::worker::STOP_SIGNAL;
 
 /// Sealing takes about half a millisecond.
@@ -46,6 +46,8 @@ pub(crate) struct Worker {
     _may_ask: MayAsk,
     cpu_clock: ClockId,
     status: std::fs::File,
+    /// Most resident bytes that it had before its program, shared ones included.
+    base_rss: u64,
     exit: oneshot::Receiver<ExitReport>,
     /// The worker no longer reads its socket.
     takes_nothing: bool,
@@ -60,6 +62,19 @@ pub(crate) struct Usage {
     /// Bytes of anonymous pages and page tables beyond those of a worker that has done
     /// nothing.
     pub memory: u64,
+}
+
+impl Usage {
+    /// The kernel's account of a worker that has ended, of which it had `base_rss` at most
+    /// before its program.
+    pub(crate) fn reported(report: &ExitReport, base_rss: u64) -> Self {
+        Self { cpu: report.cpu(), memory: report.max_rss.saturating_sub(base_rss) }
+    }
+
+    /// Of each the larger.
+    pub(crate) fn most(self, other: Self) -> Self {
+        Self { cpu: self.cpu.max(other.cpu), memory: self.memory.max(other.memory) }
+    }
 }
 
 /// A worker's frames ended or broke.
@@ -94,11 +109,14 @@ impl Worker {
             pid,
             cpu_clock: clock_getcpuclockid(pid).map_err(unmeasured)?,
             status: std::fs::File::open(format!("/proc/{pid}/status")).map_err(unmeasured)?,
+            base_rss: 0,
             exit,
             takes_nothing: false,
             zygote,
         };
         worker.expect_ready().await?;
+        let status = worker.status().unwrap_or_default();
+        worker.base_rss = status_bytes(&status, "VmHWM:");
         Ok(worker)
     }
 
@@ -204,14 +222,23 @@ impl Worker {
         }
     }
 
-    /// Reading it takes 6 us. `statm` takes 1 and knows nothing of page tables.
+    /// Most resident bytes that it had before its program.
+    pub(crate) fn base_rss(&self) -> u64 {
+        self.base_rss
+    }
+
     fn memory(&self) -> Option<u64> {
+        used_memory(&self.status()?)
+    }
+
+    /// Reading it takes 6 us. `statm` takes 1 and knows nothing of page tables.
+    fn status(&self) -> Option<String> {
         use std::os::unix::fs::FileExt;
         let mut buffer = vec![0; STATUS_BYTES];
         loop {
             let read = self.status.read_at(&mut buffer, 0).ok()?;
             if read < buffer.len() {
-                return used_memory(&String::from_utf8_lossy(&buffer[..read]));
+                return Some(String::from_utf8_lossy(&buffer[..read]).into_owned());
             }
             buffer.resize(2 * read, 0);
         }

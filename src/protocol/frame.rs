@@ -6,6 +6,10 @@ use thiserror::Error;
 /// Bytes of the length before each frame.
 const HEADER_BYTES: usize = 4;
 
+/// Bytes of a reader's buffer that are kept for the next frames: as many as one read of
+/// a worker brings, and more than most frames have.
+const KEPT: usize = 256 << 10;
+
 /// Why a frame cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum FrameError {
@@ -91,6 +95,10 @@ impl FrameReader {
     fn compact(&mut self) {
         self.buffer.drain(..self.start);
         self.start = 0;
+        // One large frame is no reason to keep as much until the end.
+        if self.buffer.len() < self.buffer.capacity() / 4 {
+            self.buffer.shrink_to(KEPT.max(self.buffer.len() * 2));
+        }
     }
 }
 
@@ -118,6 +126,21 @@ mod tests {
         reader.push(&[encode(&1u8), encode(&2u8)].concat());
         assert_eq!(decode::<u8>(reader.next_body().unwrap().unwrap()).unwrap(), 1);
         assert_eq!(decode::<u8>(reader.next_body().unwrap().unwrap()).unwrap(), 2);
+    }
+
+    #[test]
+    fn the_room_for_a_large_frame_is_given_back() {
+        let mut reader = FrameReader::new(8 << 20);
+        let large = encode(&vec![1u8; 4 << 20]);
+        for piece in large.chunks(KEPT) {
+            assert!(reader.next_body().unwrap().is_none());
+            reader.push(piece);
+        }
+        assert_eq!(reader.next_body().unwrap().map(<[u8]>::len), Some(large.len() - HEADER_BYTES));
+        assert!(reader.next_body().unwrap().is_none());
+        assert!(reader.buffer.capacity() <= KEPT, "{}", reader.buffer.capacity());
+        reader.push(&encode(&7u8));
+        assert_eq!(decode::<u8>(reader.next_body().unwrap().unwrap()).unwrap(), 7);
     }
 
     #[test]

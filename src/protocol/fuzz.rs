@@ -8,8 +8,8 @@ use proptest::sample::Index;
 use serde_bytes::ByteBuf;
 
 use super::{
-    FrameReader, Operation, Outcome, ProgramError, RequestBody, SpawnOptions, Stream, Whence,
-    WorkerMessage, WriteOptions, decode, encode,
+    FrameReader, Operation, Outcome, ProgramError, RequestBody, SpawnOptions, Stream, Unfinished,
+    Whence, WorkerMessage, WriteOptions, decode, encode,
 };
 
 /// Bytes of the length before each frame.
@@ -134,6 +134,12 @@ fn message() -> impl Strategy<Value = WorkerMessage> {
         1 => (any::<u32>(), any::<u32>(), any::<u32>())
             .prop_map(|(id, line, column)| WorkerMessage::RefusedAt { id, line, column }),
         1 => text().prop_map(|value| WorkerMessage::Outcome(Box::new(Outcome::Value(value)))),
+        1 => text().prop_map(WorkerMessage::Value),
+        1 => vec((text(), option::of(any::<u32>())), 0..5).prop_map(|list| {
+            let one = |(what, line)| Unfinished { what, line, ..Unfinished::default() };
+            let list = list.into_iter().map(one).collect();
+            WorkerMessage::Outcome(Box::new(Outcome::Left(list)))
+        }),
         1 => (text(), option::of(text())).prop_map(|(message, stack)| {
             let error = ProgramError { message, stack, ..ProgramError::default() };
             WorkerMessage::Outcome(Box::new(Outcome::Error(Box::new(error))))
@@ -146,6 +152,14 @@ fn memory(message: &WorkerMessage) -> usize {
     match message {
         WorkerMessage::Output { bytes, .. } => bytes.capacity(),
         WorkerMessage::Request { operation, .. } => memory_of_operation(operation),
+        WorkerMessage::Value(json) => json.capacity(),
+        WorkerMessage::Outcome(outcome) => match &**outcome {
+            Outcome::Left(list) => {
+                let texts = list.iter().map(|one| one.what.capacity()).sum::<usize>();
+                texts + list.capacity() * size_of::<Unfinished>()
+            }
+            _ => 0,
+        },
         _ => 0,
     }
 }

@@ -65,6 +65,9 @@ pub(crate) enum WorkerMessage {
     Cancel { id: u32 },
     /// Where the program was when its request with this id was refused.
     RefusedAt { id: u32, line: u32, column: u32 },
+    /// The program's value, as JSON text, where it has left something behind. That goes
+    /// on until it is done or the server says stop; the outcome follows.
+    Value(String),
     /// The end of the run. Nothing follows.
     Outcome(Box<Outcome>),
 }
@@ -81,6 +84,8 @@ pub(crate) enum Stream {
 pub(crate) enum Outcome {
     /// The program's value, as JSON text.
     Value(String),
+    /// After [`WorkerMessage::Value`]: what the program left behind is done, but for this.
+    Left(Vec<Unfinished>),
     /// `Deno.exit(code)`.
     Exit(i32),
     /// The program does not parse, or threw.
@@ -89,6 +94,25 @@ pub(crate) enum Outcome {
     Exceeded { limit: Limit, stack: Option<String> },
     /// The server's [`ServerMessage::Stop`] or signal arrived.
     Stopped { stack: Option<String> },
+}
+
+/// Entries of a list of [`Unfinished`]: more say nothing new to who reads it.
+pub(crate) const MAX_UNFINISHED: usize = 20;
+
+/// Bytes of the words of one: a tool's name of 128 (MCP), with its server's.
+pub(crate) const MAX_UNFINISHED_TEXT: usize = 200;
+
+/// Work that a program began and did not wait for.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unfinished {
+    /// In words, such as `setInterval`.
+    pub what: String,
+    /// Where it was begun, from 1.
+    pub line: Option<u32>,
+    /// From 1.
+    pub column: Option<u32>,
+    /// How many of it there are.
+    pub count: u32,
 }
 
 /// The limits that a worker watches from inside.

@@ -177,6 +177,9 @@ pub(crate) enum Operation {
     },
     /// Names of the upstream servers; answered by [`Answer::Text`], JSON.
     Servers,
+    /// The upstream servers that the run may use, with what each has; answered by
+    /// [`Answer::Text`], JSON.
+    DescribeServers,
     /// Tools for a query, the best first; answered by [`Answer::Text`], JSON.
     SearchTools {
         query: String,
@@ -495,7 +498,8 @@ impl Operation {
             Self::Kill { .. } => "kill",
             Self::CallTool { .. } => "callTool",
             Self::AskServer { .. } => "askServer",
-            Self::Servers => "listServers",
+            Self::Servers => "serverNames",
+            Self::DescribeServers => "listServers",
             Self::SearchTools { .. } => "searchTools",
             Self::ToolSchema { .. } => "getToolSchema",
             Self::Module { .. } => "import",

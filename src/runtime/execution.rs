@@ -25,12 +25,14 @@ pub struct Execution {
     pub status: Status,
     /// What it printed, both streams, a line each, in the order of arrival.
     pub output: Vec<String>,
-    /// Its value; null if it has none or failed.
+    /// Its value; null if it has none, or failed before it was reached.
     pub return_value: Value,
     /// From the program's arrival at its worker to its end.
     pub execution_time: Duration,
     /// Why it failed.
     pub error: Option<ExecutionError>,
+    /// What it left behind when its value was reached, and was not done when it ended.
+    pub unfinished: Vec<UnfinishedWork>,
     /// What was cut off.
     pub truncated: Option<Truncated>,
     /// Calls of tools of other servers, in the order of the first of each tool.
@@ -74,6 +76,20 @@ pub struct ToolCallSummary {
     pub errors: u32,
     /// From call to answer, all together.
     pub time: Duration,
+}
+
+/// Work that a program began and did not await. It was cancelled with the run's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnfinishedWork {
+    /// In words, such as `setInterval` or `fetch https://example.com/`.
+    pub what: String,
+    /// Line where it was begun, from 1.
+    pub line: Option<u32>,
+    /// Column where it was begun, in UTF-16 units, from 1.
+    pub column: Option<u32>,
+    /// How many of it there were.
+    pub count: u32,
 }
 
 /// What of a run's output was cut off.

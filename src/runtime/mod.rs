@@ -2,6 +2,7 @@
 //! one call. Knows nothing of MCP.
 
 mod execution;
+mod globals;
 mod outcome;
 mod output;
 mod process;
@@ -10,6 +11,7 @@ mod request;
 mod services;
 mod session;
 mod shared;
+mod unreported;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,16 +26,18 @@ use tokio::sync::mpsc;
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
+    UnfinishedWork,
 };
+pub(crate) use globals::GlobalsText;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
-use crate::memory::{Account, SERVER_BYTES};
+use crate::memory::Account;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
-use crate::pool::{Pool, PoolConfig, PoolError, Usage};
+use crate::pool::{Pool, PoolConfig, PoolError};
 use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
@@ -44,6 +48,7 @@ pub(crate) use queue::Executions;
 use queue::{Place, Queue, Share};
 use session::{Ran, Session};
 use shared::Shared;
+use unreported::Used;
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -186,8 +191,7 @@ impl Runtime {
         let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
         let mut common = shared.common.clone();
         common.audit = common.audit.of_client(name.clone());
-        // Half of it, so that one principal leaves another half.
-        common.memory = common.memory.share(SERVER_BYTES / 2);
+        common.memory = common.memory.of_principal();
         common.threads = common.threads.share();
         common.owner = Owner::default();
         let services = services::services(&config, &common, tools.clone())?;
@@ -275,7 +279,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
-        let (execution, usage, refusals) = loop {
+        let (execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| place.way());
             let worker = match inner.acquire(&frame, place).await {
@@ -291,8 +295,8 @@ impl Runtime {
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
-                Ran::ToItsEnd { execution, usage, refusals } => {
-                    break (*execution, usage, refusals);
+                Ran::ToItsEnd { execution, usage, refusals, process } => {
+                    break (*execution, usage, refusals, process);
                 }
                 // A worker that died while it stood by costs a second one.
                 Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
@@ -305,11 +309,15 @@ impl Runtime {
                 return Err(error);
             }
         };
-        let Usage { cpu, memory } = usage;
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
         let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
-        record.finish(outcome, duration, cpu, memory, refusals);
-        observed.ended(&End { outcome, duration, cpu, peak_memory: memory, refusals });
+        record.ended(outcome, duration, refusals);
+        observed.ended(&End { outcome, duration, refusals });
+        let used = Used { record, observed: observed.usage(), usage };
+        match process {
+            Some(process) => inner.shared.unreported.until_reaped(number, used, process),
+            None => drop(used),
+        }
         Ok(execution)
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status, ToolCallSummary, Truncated,
+    UnfinishedWork,
 };
 use super::output::{Collector, Cut};
 use crate::config::environment::{
@@ -14,13 +15,18 @@ use crate::config::environment::{
 };
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::memory::{Charge, NoMemory};
-use crate::protocol::{ExitReport, Limit, Outcome, ProgramError, ProgramErrorKind};
-use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
+use crate::protocol::{
+    ExitReport, Limit, MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Outcome, ProgramError,
+    ProgramErrorKind, Unfinished,
+};
+use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 
 /// The limits of one run, for its errors.
 pub(super) struct Limits {
     timeout: Duration,
     max_timeout: Duration,
+    /// For what a program leaves behind.
+    pub grace: Duration,
     pub cpu: Duration,
     pub memory: u64,
     output: u64,
@@ -33,6 +39,7 @@ impl Limits {
         Self {
             timeout,
             max_timeout: config.max_timeout(),
+            grace: config.unfinished_grace(),
             cpu: config.max_cpu_time(),
             memory: config.max_memory(),
             output: config.max_output(),
@@ -46,6 +53,8 @@ impl Limits {
 pub(super) enum Cause {
     /// The worker said so.
     Outcome(Box<Outcome>),
+    /// It had its value before, and what it left behind is done, or was stopped.
+    Left,
     /// The server stopped it.
     Timeout,
     CpuLimit,
@@ -72,6 +81,17 @@ impl Cause {
         }
     }
 
+    /// The message of the program's error.
+    pub(super) fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Outcome(outcome) => match &mut **outcome {
+                Outcome::Error(error) => Some(&mut error.message),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Bytes that the value takes, as a tree and as texts.
     pub(super) fn value_bytes(&self) -> usize {
         match self {
@@ -94,15 +114,24 @@ const VALUE_COPIES: usize = 3;
 
 /// What a text takes when it is parsed, at most: each value stands before or after one
 /// of these characters, and each member of an object has two.
-fn value_bytes(json: &str) -> usize {
+pub(super) fn value_bytes(json: &str) -> usize {
     let nodes = json.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
     json.len() * VALUE_COPIES + (nodes + 1) * NODE_BYTES
 }
 
+/// The end of a run, as the session saw it.
+pub(super) struct Ended {
+    pub cause: Cause,
+    /// A value that was reached before.
+    pub reached: Option<String>,
+    /// What the worker says is not done.
+    pub unfinished: Vec<Unfinished>,
+    pub report: Option<ExitReport>,
+}
+
 /// The result of a run.
 pub(super) fn execution(
-    cause: Cause,
-    report: Option<ExitReport>,
+    ended: Ended,
     limits: &Limits,
     collector: Collector,
     value: Charge,
@@ -110,14 +139,44 @@ pub(super) fn execution(
     tool_calls: Vec<ToolCallSummary>,
 ) -> Execution {
     let truncated = collector.cut().map(|cut| Truncated { output: cut_text(cut, limits) });
-    let result = result(cause, report, limits);
-    let (status, return_value, error) = match result {
-        Ok(value) => (Status::Success, value, None),
-        Err(error) => (Status::Error, Value::Null, Some(error)),
-    };
+    let unfinished = ended.unfinished.into_iter().take(MAX_UNFINISHED).map(unfinished).collect();
+    let (return_value, error) = value_and_error(ended.cause, ended.reached, ended.report, limits);
+    let status = if error.is_none() { Status::Success } else { Status::Error };
     let (output, printed) = collector.finish();
     let held = Held::new([value, printed]);
-    Execution { status, output, return_value, execution_time, error, truncated, tool_calls, held }
+    Execution {
+        status,
+        output,
+        return_value,
+        execution_time,
+        error,
+        unfinished,
+        truncated,
+        tool_calls,
+        held,
+    }
+}
+
+/// A value that was reached stays, whatever came of the rest.
+fn value_and_error(
+    cause: Cause,
+    reached: Option<String>,
+    report: Option<ExitReport>,
+    limits: &Limits,
+) -> (Value, Option<ExecutionError>) {
+    let reached = match reached.map(|json| value(&json, limits)).transpose() {
+        Ok(reached) => reached,
+        Err(error) => return (Value::Null, Some(error)),
+    };
+    match result(cause, report, limits) {
+        Ok(value) => (value.or(reached).unwrap_or_default(), None),
+        Err(error) => (reached.unwrap_or_default(), Some(error)),
+    }
+}
+
+fn unfinished(Unfinished { mut what, line, column, count }: Unfinished) -> UnfinishedWork {
+    what.truncate(what.floor_char_boundary(MAX_UNFINISHED_TEXT));
+    UnfinishedWork { what, line, column, count }
 }
 
 fn cut_text(cut: Cut, limits: &Limits) -> String {
@@ -131,13 +190,15 @@ fn cut_text(cut: Cut, limits: &Limits) -> String {
     }
 }
 
+/// The value that an end comes with, if it comes with one.
 fn result(
     cause: Cause,
     report: Option<ExitReport>,
     limits: &Limits,
-) -> Result<Value, ExecutionError> {
+) -> Result<Option<Value>, ExecutionError> {
     match cause {
         Cause::Outcome(outcome) => worker_outcome(*outcome, limits),
+        Cause::Left => Ok(None),
         Cause::Timeout => Err(timeout(limits)),
         Cause::CpuLimit => Err(cpu(limits)),
         Cause::ServerLimit => Err(server(limits)),
@@ -149,16 +210,16 @@ fn result(
             if let Some(error) = &mut error {
                 error.detail.stack = Some(stack);
             }
-            error.map_or(Ok(Value::Null), Err)
+            error.map_or(Ok(None), Err)
         }
         Cause::Died { running } => Err(died(running, report, limits)),
     }
 }
 
-fn worker_outcome(outcome: Outcome, limits: &Limits) -> Result<Value, ExecutionError> {
+fn worker_outcome(outcome: Outcome, limits: &Limits) -> Result<Option<Value>, ExecutionError> {
     match outcome {
-        Outcome::Value(json) => value(&json, limits),
-        Outcome::Exit(0) => Ok(Value::Null),
+        Outcome::Value(json) => value(&json, limits).map(Some),
+        Outcome::Left(_) | Outcome::Exit(0) => Ok(None),
         Outcome::Exit(code) => {
             Err(simple(ErrorKind::Runtime, "Exit", format!("Process exited with code {code}")))
         }
@@ -333,12 +394,20 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
         ),
         (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
         (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
+        (Some(EXIT_THROWN), _) => simple(ErrorKind::Runtime, "Error", thrown()),
         (Some(EXIT_PANIC), _) => {
             crash("The worker panicked, which is a bug in mcp-conductor".to_owned())
         }
         (Some(code), None) => crash(format!("The worker ended with code {code} and no result")),
         (None, None) => crash("The worker ended, and how is not known".to_owned()),
     }
+}
+
+/// Nothing can be told of an error that ended the worker.
+fn thrown() -> String {
+    "An imported module threw an Error whose message is not a string, or cannot be read, which \
+     ends the program. Throw errors with a string as their message"
+        .to_owned()
 }
 
 /// The worker had used so much that a failed allocation explains its end: a

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::broker::ForWhom;
+use super::globals::GlobalsText;
+use crate::broker::{ForWhom, Rounded};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::identifiers::{is_reserved, is_spelt};
@@ -42,6 +43,7 @@ pub struct ExecuteRequest {
     source: String,
     timeout: Option<Duration>,
     globals: Map<String, Value>,
+    globals_text: Option<GlobalsText>,
     allowed_tools: Option<Vec<String>>,
     caller: Option<CallerOf>,
     trace_parent: Option<TraceParent>,
@@ -89,6 +91,7 @@ impl ExecuteRequest {
             source: source.into(),
             timeout: None,
             globals: Map::new(),
+            globals_text: None,
             allowed_tools: None,
             caller: None,
             trace_parent: None,
@@ -113,6 +116,13 @@ impl ExecuteRequest {
     #[must_use]
     pub fn with_globals(mut self, globals: Map<String, Value>) -> Self {
         self.globals.extend(globals);
+        self
+    }
+
+    /// The same, of an object that is there as its text.
+    #[must_use]
+    pub(crate) fn with_globals_text(mut self, globals: GlobalsText) -> Self {
+        self.globals_text = Some(globals);
         self
     }
 
@@ -167,19 +177,25 @@ impl ExecuteRequest {
                 max: config.max_timeout().as_millis(),
             });
         }
-        if let Some(name) = self.globals.keys().find(|name| !is_definable(name)) {
+        let wrong = self.globals.keys().find(|name| !is_definable(name));
+        let in_text = || self.globals_text.as_ref().and_then(GlobalsText::wrong_name);
+        if let Some(name) = wrong.or_else(in_text) {
             return Err(InvalidRequest::GlobalName(name.clone()));
         }
         let mut globals = given.clone();
         globals.extend(self.globals);
-        let globals = Value::Object(globals).to_string();
+        let globals = match self.globals_text {
+            Some(text) => text.after(globals),
+            None => Value::Object(globals).to_string(),
+        };
         if globals.len() > MAX_GLOBALS_BYTES {
             return Err(InvalidRequest::GlobalsTooLarge(globals.len()));
         }
         let tools = RunTools::parse(self.allowed_tools).map_err(InvalidRequest::AllowedTools)?;
         let caller = self.caller.map(|CallerOf(caller)| caller);
+        let rounded = Rounded::in_source(&self.source);
         let request = ValidRequest { source: self.source, globals, timeout };
-        Ok((request, ForWhom { tools, caller }))
+        Ok((request, ForWhom { tools, caller, rounded }))
     }
 }
 
@@ -207,7 +223,7 @@ impl ValidRequest {
 
 /// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
 /// that a property of the global object can have and code can use.
-fn is_definable(name: &str) -> bool {
+pub(super) fn is_definable(name: &str) -> bool {
     let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
     let continues = |c: char| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}');
     is_spelt(name, starts, continues) && !FIXED_NAMES.contains(&name) && !is_reserved(name)

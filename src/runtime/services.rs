@@ -26,7 +26,7 @@ use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
-use crate::upstream::Upstreams;
+use crate::upstream::{Eras, List, Upstreams};
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
 /// after 3 s (RFC 6298), and a slow handshake.
@@ -64,6 +64,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         memory: Account::of_server(SERVER_BYTES),
         threads: Threads::of_server(),
         owner: Owner::default(),
+        eras: Eras::default(),
     })
 }
 
@@ -109,16 +110,10 @@ pub(super) fn services(
     let tokens = crate::upstream::tokens::directory(config);
     let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
     let env_files = config.env_files();
-    let upstreams = Upstreams::new(
-        file,
-        env_files.clone(),
-        environment.clone(),
-        tokens,
-        limits,
-        tools,
-        common.memory.clone(),
-    )
-    .map_err(|problem| unusable_list(config, &variable, problem))?;
+    let list = file.map(|path| List { path, env_files: env_files.clone() });
+    let (eras, memory) = (common.eras.clone(), common.memory.clone());
+    let upstreams = Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory)
+        .map_err(|problem| unusable_list(config, &variable, problem))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
     // So do those that say where traces go.

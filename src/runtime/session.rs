@@ -8,16 +8,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::execution::{Execution, ToolCallSummary};
-use super::outcome::{self, Cause, Limits};
+use super::outcome::{self, Cause, Ended, Limits};
 use super::output::{Collector, Printed};
 use super::process::Process;
 use super::queue::{Place, Way};
+use super::unreported::REPORT_GRACE;
 use crate::broker::{Broker, Done, Event, Meter, ToolCalls};
 use crate::config::Config;
 use crate::memory::{Account, Charge};
 use crate::pool::{ReceiveError, Usage};
 use crate::protocol::{
-    ExitReport, MAX_REQUEST, Outcome, ServerMessage, WorkerMessage, decode, encode,
+    ExitReport, MAX_REQUEST, Outcome, ServerMessage, Unfinished, WorkerMessage, decode, encode,
 };
 
 /// How often CPU time and memory of a run are measured. A run can exceed its
@@ -52,15 +53,14 @@ const STOP_MEMORY: u64 = 64 << 20;
 /// Bytes of answers that wait for a worker to read them; more stay with the broker.
 const MAX_OUTBOX: usize = 512 << 10;
 
-/// How long the end of a killed worker's story is waited for.
-const REPORT_GRACE: Duration = Duration::from_millis(500);
-
 pub(super) struct Session {
     worker: Process,
     broker: Broker,
     limits: Limits,
     started: Instant,
     deadline: Instant,
+    /// The value of a program that has left something behind, which has its grace.
+    reached: Option<Reached>,
     collector: Collector,
     account: Account,
     /// Answers on their way to the worker.
@@ -79,6 +79,12 @@ pub(super) struct Session {
     peak: Usage,
     /// Whether others come first, until they do.
     way: Option<Way>,
+}
+
+/// A value, as JSON text, and what it takes.
+struct Reached {
+    json: String,
+    _charge: Charge,
 }
 
 struct Stopping {
@@ -103,17 +109,34 @@ pub(super) enum Ran {
         execution: Box<Execution>,
         usage: Usage,
         refusals: u32,
+        /// Not reaped yet.
+        process: Option<Process>,
     },
     /// The worker was killed before it began with the program, while it stood by
     /// or with its zygote. Another worker can take it.
-    NotAtAll {
-        place: Place,
-        events: Option<mpsc::UnboundedSender<Printed>>,
-    },
+    NotAtAll { place: Place, events: Option<mpsc::UnboundedSender<Printed>> },
 }
 
 fn was_killed(report: Option<ExitReport>) -> bool {
     report.is_none_or(|report| report.signal == Some(Signal::SIGKILL as i32))
+}
+
+/// How a run ended whose worker said this last, with what it says is not done.
+fn said(stopping: Option<Cause>, outcome: Outcome) -> (Cause, Vec<Unfinished>) {
+    match (stopping, outcome) {
+        (None, Outcome::Left(list)) => (Cause::Left, list),
+        (Some(cause), Outcome::Left(list)) => (cause, list),
+        (Some(Cause::Left), Outcome::Stopped { .. }) => (Cause::Left, unknown()),
+        // It threw or exited before it heard that its time is over.
+        (None | Some(Cause::Left), outcome) => (Cause::Outcome(Box::new(outcome)), Vec::new()),
+        (Some(cause), outcome) => (cause.with_stack_of(outcome), Vec::new()),
+    }
+}
+
+/// Of a worker that did not say what is not done.
+fn unknown() -> Vec<Unfinished> {
+    let what = "code that did not stop when its time was over".to_owned();
+    vec![Unfinished { what, count: 1, ..Unfinished::default() }]
 }
 
 /// The processor time of a run whose worker and server have used these.
@@ -142,6 +165,7 @@ impl Session {
             limits: Limits::new(config, timeout),
             started,
             deadline: started + timeout,
+            reached: None,
             collector: Collector::new(config.max_output(), account.clone(), events),
             account,
             outbox: Vec::new(),
@@ -172,22 +196,22 @@ impl Session {
         // What the broker still does for the run ends now.
         let Done { refusals, tool_calls } = self.broker.end();
         let tool_calls = tool_calls.into_iter().map(summary).collect();
-        let (cause, report) = match end {
+        let ((mut cause, unfinished), report, process) = match end {
             End::Outcome(outcome) => {
                 self.peak = self.measured();
-                let cause = match self.stopping.take() {
-                    Some(stopping) => stopping.cause.with_stack_of(*outcome),
-                    None => Cause::Outcome(outcome),
-                };
+                let stopping = self.stopping.take().map(|stopping| stopping.cause);
+                let said = said(stopping, *outcome);
                 // It has nothing left to do but to exit: without time of its own it can do
                 // nothing else either.
                 self.worker.kill();
                 self.worker.ends();
-                tokio::spawn(self.worker.ended(REPORT_GRACE));
-                (cause, None)
+                (said, None, Some(self.worker))
             }
             End::Gone => {
+                let base = self.worker.base_rss();
                 let (report, place) = self.worker.ended(REPORT_GRACE).await;
+                let reported = report.map(|report| Usage::reported(&report, base));
+                self.peak = self.peak.most(reported.unwrap_or_default());
                 let cause = match self.stopping {
                     Some(stopping) => stopping.cause,
                     None if !self.running && !self.violated && was_killed(report) => {
@@ -196,28 +220,31 @@ impl Session {
                     }
                     None => Cause::Died { running: self.running },
                 };
-                (cause, report)
+                let unfinished = if matches!(cause, Cause::Left) { unknown() } else { Vec::new() };
+                ((cause, unfinished), report, None)
             }
         };
-        if let Some(report) = report {
-            self.peak.cpu = report.cpu();
+        if let Some(message) = cause.message_mut() {
+            let near = self.broker.near_functions(message.clone()).await;
+            message.push_str(&near);
         }
+        let reached = self.reached.map(|reached| reached.json);
         // What is not sent any more makes room for the value.
         drop((self.broker, self.unsent));
-        let (cause, value) = match self.account.charge(cause.value_bytes()).await {
-            Ok(charge) => (cause, charge),
-            Err(error) => (Cause::NoMemory(error), Charge::none()),
+        let bytes = cause.value_bytes() + reached.as_deref().map_or(0, outcome::value_bytes);
+        let (cause, reached, value) = match self.account.charge(bytes).await {
+            Ok(charge) => (cause, reached, charge),
+            Err(error) => (Cause::NoMemory(error), None, Charge::none()),
         };
         let execution = outcome::execution(
-            cause,
-            report,
+            Ended { cause, reached, unfinished, report },
             &self.limits,
             self.collector,
             value,
             execution_time,
             tool_calls,
         );
-        Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak, refusals }
+        Ran::ToItsEnd { execution: Box::new(execution), usage: self.peak, refusals, process }
     }
 
     async fn watch(&mut self) -> End {
@@ -306,11 +333,27 @@ impl Session {
             WorkerMessage::RefusedAt { id, line, column } => {
                 self.broker.refused_at(id, line, column);
             }
+            WorkerMessage::Value(json) if self.running && self.reached.is_none() => {
+                self.keep_value(json);
+            }
             WorkerMessage::Outcome(outcome) => return Some(End::Outcome(outcome)),
-            // Said once, before the program; a second time is a broken worker.
-            WorkerMessage::Ready => return Some(self.violation()),
+            // Said once, before the program or after it; a second time is a broken worker.
+            WorkerMessage::Ready | WorkerMessage::Value(_) => return Some(self.violation()),
         }
         None
+    }
+
+    /// The program has its value. What it left behind has the grace, which only the
+    /// server measures, and none where there is no memory to keep the value for so long.
+    fn keep_value(&mut self, json: String) {
+        let now = Instant::now();
+        let (grace, charge) = match self.account.try_charge(json.len()) {
+            Ok(charge) => (self.limits.grace, charge),
+            Err(_) => (Duration::ZERO, Charge::none()),
+        };
+        let end = now.checked_add(grace).unwrap_or(self.deadline);
+        self.deadline = self.deadline.min(end);
+        self.reached = Some(Reached { json, _charge: charge });
     }
 
     /// The worker says what no worker of ours says.
@@ -343,15 +386,17 @@ impl Session {
             None => {
                 let end = self.said_already();
                 if end.is_none() {
-                    self.stop(Cause::Timeout);
+                    let over = if self.reached.is_some() { Cause::Left } else { Cause::Timeout };
+                    self.stop(over);
                 }
                 return end;
             }
             Some(stopping) => {
                 let used = self.worker.usage().cpu.saturating_sub(stopping.cpu);
-                let waits = matches!(stopping.cause, Cause::Timeout | Cause::CpuLimit)
-                    && used < STOP_TURN
-                    && now < stopping.since + STOP_PATIENCE;
+                let waits =
+                    matches!(stopping.cause, Cause::Timeout | Cause::CpuLimit | Cause::Left)
+                        && used < STOP_TURN
+                        && now < stopping.since + STOP_PATIENCE;
                 if !waits && !std::mem::replace(&mut stopping.killed, true) {
                     self.worker.kill();
                 }
@@ -404,8 +449,7 @@ impl Session {
     }
 
     fn measured(&self) -> Usage {
-        let now = self.worker.usage();
-        Usage { cpu: now.cpu.max(self.peak.cpu), memory: now.memory.max(self.peak.memory) }
+        self.worker.usage().most(self.peak)
     }
 }
 

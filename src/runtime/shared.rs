@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::queue::Queue;
+use super::unreported::Unreported;
 use crate::audit::Audit;
 use crate::broker::Owner;
 use crate::memory::Account;
@@ -11,6 +12,7 @@ use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use crate::upstream::Eras;
 
 /// What is written of all runs, and where the server is.
 #[derive(Clone)]
@@ -24,18 +26,22 @@ pub(super) struct Common {
     pub threads: Threads,
     /// Nobody in particular.
     pub owner: Owner,
+    /// In which era of MCP other servers have answered.
+    pub eras: Eras,
 }
 
 pub(super) struct Shared {
     pub pool: Pool,
     pub queue: Queue,
     pub common: Common,
+    pub unreported: Arc<Unreported>,
     executions: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
-        Self { pool, queue, common, executions: AtomicU64::new(1) }
+        let unreported = Arc::default();
+        Self { pool, queue, common, unreported, executions: AtomicU64::new(1) }
     }
 
     /// The number of a run, for the logs.

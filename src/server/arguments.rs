@@ -5,9 +5,10 @@ use std::time::Duration;
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use crate::runtime::ExecuteRequest;
+use super::given::{self, Argument, Arguments, Kind};
+use crate::runtime::{ExecuteRequest, GlobalsText};
 
 /// The arguments as clients send them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -18,11 +19,11 @@ pub(super) struct RunDenoCode {
     /// Wall time limit in milliseconds. The description names the default and the maximum.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1))]
-    timeout: Option<Number>,
+    timeout: Option<u64>,
     /// JSON values that the program sees as global variables; each key is the variable's name.
     #[serde(default)]
     #[schemars(with = "Map<String, Value>")]
-    globals: Option<Map<String, Value>>,
+    globals: Option<Value>,
     /// The only tools of MCP servers that the program may call, such as mcp__github__*. All that are configured without it.
     #[serde(default, rename = "allowedTools")]
     #[schemars(with = "Vec<String>")]
@@ -31,6 +32,44 @@ pub(super) struct RunDenoCode {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     dependencies: Option<Vec<String>>,
+}
+
+const GLOBALS: Argument = Argument {
+    name: "globals",
+    kind: Kind::Object,
+    also: &["global"],
+    expected: "an object, such as {\"rows\": [1, 2]}",
+};
+
+impl Arguments for RunDenoCode {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "deno_code",
+            kind: Kind::Text,
+            also: &["code", "program", "script", "source", "typescript"],
+            expected: "a string, the program",
+        },
+        Argument {
+            name: "timeout",
+            kind: Kind::Whole,
+            also: &["timeout_ms"],
+            expected: "a whole number of milliseconds from 1 to the maximum that the tool's \
+                       description names",
+        },
+        GLOBALS,
+        Argument {
+            name: "allowedTools",
+            kind: Kind::Texts,
+            also: &[],
+            expected: "a list of patterns, such as [\"mcp__github__*\"]",
+        },
+        Argument {
+            name: "dependencies",
+            kind: Kind::Texts,
+            also: &[],
+            expected: "a list of strings",
+        },
+    ];
 }
 
 /// The original's packages, of which there are none here yet.
@@ -53,30 +92,24 @@ fn refuse_packages(dependencies: &[String]) -> Result<(), String> {
 
 /// Parses the arguments; the error is a sentence for the model.
 pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, String> {
-    let arguments = Value::Object(arguments.unwrap_or_default());
     let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
-        serde_json::from_value(arguments).map_err(|error| error.to_string())?;
-    let mut request = ExecuteRequest::new(deno_code).with_globals(globals.unwrap_or_default());
+        given::read(arguments)?;
+    let mut request = ExecuteRequest::new(deno_code);
     refuse_packages(&dependencies.unwrap_or_default())?;
     if let Some(patterns) = allowed_tools {
         request = request.with_allowed_tools(patterns);
     }
     if let Some(timeout) = timeout {
-        request = request.with_timeout(milliseconds(&timeout)?);
+        request = request.with_timeout(Duration::from_millis(timeout));
     }
-    Ok(request)
-}
-
-/// Whole and not negative; the runtime checks the range.
-fn milliseconds(number: &Number) -> Result<Duration, String> {
-    let whole = number.as_u64().or_else(|| {
-        let float = number.as_f64()?;
-        // Every integer up to 2^53 is exact in a double.
-        (float >= 0.0 && float.fract() == 0.0 && float <= 2f64.powi(53)).then_some(float as u64)
-    });
-    whole.map(Duration::from_millis).ok_or_else(|| {
-        format!("timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not {number}")
-    })
+    match globals {
+        Some(Value::Object(globals)) => Ok(request.with_globals(globals)),
+        Some(Value::String(text)) => {
+            let globals = GlobalsText::parse(text).map_err(|error| GLOBALS.no_json(&error))?;
+            Ok(request.with_globals_text(globals))
+        }
+        _ => Ok(request),
+    }
 }
 
 #[cfg(test)]
@@ -89,38 +122,57 @@ mod tests {
         parse(arguments.as_object().cloned()).unwrap_err()
     }
 
+    fn accepted(arguments: Value) -> ExecuteRequest {
+        parse(arguments.as_object().cloned()).unwrap()
+    }
+
     #[test]
     fn the_code_is_required_and_a_string() {
         assert_eq!(error(json!({})), "missing field `deno_code`");
-        assert_eq!(error(json!({"deno_code": 1})), "invalid type: integer `1`, expected a string");
+        assert_eq!(error(json!({"deno_code": null})), "missing field `deno_code`");
+        let text = "deno_code must be a string, the program, not 1";
+        assert_eq!(error(json!({"deno_code": 1})), text);
     }
 
     #[test]
     fn an_argument_that_does_not_exist_is_named() {
         assert_eq!(
-            error(json!({"deno_code": "1", "code": "2"})),
-            "unknown field `code`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`"
+            error(json!({"deno_code": "1", "cwd": "2"})),
+            "unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`"
+        );
+    }
+
+    #[test]
+    fn the_code_under_another_name_is_the_code_and_one_of_two_is_not() {
+        for name in ["code", "denoCode", "program", "script", "source"] {
+            assert_eq!(accepted(json!({name: "1 + 1"})).source(), "1 + 1", "{name}");
+        }
+        assert_eq!(
+            error(json!({"code": "1", "deno_code": "1"})),
+            "code and deno_code are both given for deno_code: give deno_code only"
         );
     }
 
     #[test]
     fn a_timeout_is_a_whole_number() {
-        for timeout in [json!(-5), json!(1.5), json!(-0.5), json!(1e300)] {
+        for timeout in [json!(-5), json!(1.5), json!(-0.5), json!(1e300), json!("5 s")] {
             assert!(
                 error(json!({"deno_code": "1", "timeout": timeout})).starts_with("timeout must be")
             );
         }
-        assert!(
-            error(json!({"deno_code": "1", "timeout": "5"})).contains("expected a JSON number")
-        );
-        for timeout in [json!(5), json!(5.0), json!(null)] {
-            let arguments = json!({"deno_code": "1", "timeout": timeout});
-            assert!(parse(arguments.as_object().cloned()).is_ok());
+        for timeout in [json!(5), json!(5.0), json!(null), json!("5"), json!("5.0")] {
+            accepted(json!({"deno_code": "1", "timeout": timeout}));
         }
     }
 
     #[test]
-    fn globals_are_an_object() {
-        assert!(error(json!({"deno_code": "1", "globals": [1]})).contains("expected a map"));
+    fn globals_are_an_object_or_its_text() {
+        let refused = |globals: Value| error(json!({"deno_code": "1", "globals": globals}));
+        let text = "globals must be an object, such as {\"rows\": [1, 2]}, not ";
+        assert_eq!(refused(json!([1])), format!("{text}a list"));
+        assert_eq!(refused(json!("rows")), format!("{text}\"rows\""));
+        let broken = refused(json!("{\"rows\": [1}"));
+        assert!(broken.starts_with(&format!("{text}a text that is no JSON: expected")), "{broken}");
+        accepted(json!({"deno_code": "1", "globals": "{\"rows\": [1]}"}));
     }
 }

@@ -8,16 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::given::{Argument, Arguments, Kind};
 use crate::runtime::Runtime;
 use crate::upstream::{
-    Ask, Found, GoOn, Seen, Tool, Upstream, UpstreamError, module_declaration, no_tool,
+    Found, GoOn, Listed, Seen, Tool, UpstreamError, module_declaration, no_tool,
 };
-
-/// Samples of each server in a list (of the original).
-const SAMPLES: usize = 10;
-
-/// For the counts of resources and prompts of one server.
-const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Tools that one search gives back at most.
 const MAX_FOUND: usize = 100;
@@ -28,6 +23,10 @@ const DEFAULT_FOUND: usize = 10;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
+
+impl Arguments for Nothing {
+    const KNOWN: &'static [Argument] = &[];
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +41,29 @@ pub(super) struct GetTools {
     #[serde(default)]
     #[schemars(with = "Format")]
     format: Option<Format>,
+}
+
+impl Arguments for GetTools {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "server",
+            kind: Kind::Text,
+            also: &["server_name", "mcp_server"],
+            expected: "a string, the server's name",
+        },
+        Argument {
+            name: "tools",
+            kind: Kind::Texts,
+            also: &["tool", "tool_names", "tool_name"],
+            expected: "a list of tools' names",
+        },
+        Argument {
+            name: "format",
+            kind: Kind::Choice(&["json", "typescript"]),
+            also: &[],
+            expected: "\"json\" or \"typescript\"",
+        },
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -59,11 +81,34 @@ pub(super) struct SearchTools {
     /// How many tools to give back: 10 without it, at most 100.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1, max = 100))]
-    limit: Option<u32>,
+    limit: Option<u64>,
     /// "brief" for names and one line each (the default), "detailed" for signatures, "full" for schemas.
     #[serde(default)]
     #[schemars(with = "Detail")]
     detail: Option<Detail>,
+}
+
+impl Arguments for SearchTools {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "query",
+            kind: Kind::Words,
+            also: &["q", "search"],
+            expected: "a string, the words to look for",
+        },
+        Argument {
+            name: "limit",
+            kind: Kind::Whole,
+            also: &["max_results", "top_k"],
+            expected: "a whole number from 1 to 100",
+        },
+        Argument {
+            name: "detail",
+            kind: Kind::Choice(&["brief", "detailed", "full"]),
+            also: &["detail_level"],
+            expected: "\"brief\", \"detailed\" or \"full\"",
+        },
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -77,25 +122,7 @@ enum Detail {
 #[derive(Debug, Serialize)]
 struct Servers {
     /// The configured servers that are not disabled.
-    servers: Vec<Server>,
-}
-
-#[derive(Debug, Serialize)]
-struct Server {
-    /// Its name in the configuration.
-    name: String,
-    /// What it is for, as the configuration or the server itself says; can be empty.
-    description: String,
-    /// How many tools it has.
-    tools: usize,
-    /// How many resources it has.
-    resources: usize,
-    /// How many prompts it has.
-    prompts: usize,
-    /// Some of its tools, such as "echo(text:string, n?:number) - Echo".
-    sample_tools: Vec<String>,
-    /// Why it cannot be used; null if it can.
-    error: Option<String>,
+    servers: Vec<Listed>,
 }
 
 /// Names, counts and samples of all servers.
@@ -103,58 +130,10 @@ pub(super) async fn list_mcp_servers(runtime: &Runtime) -> Value {
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
     let servers = upstreams.servers();
-    let described = servers.iter().map(|upstream| describe(runtime, upstream));
+    let described =
+        servers.iter().map(|server| upstreams.listed(server, runtime.tools(), &|| true));
     let servers = futures::future::join_all(described).await;
     json!(Servers { servers })
-}
-
-async fn describe(runtime: &Runtime, upstream: &std::sync::Arc<Upstream>) -> Server {
-    let state = upstream.state();
-    let instructions = state.catalog.as_ref().and_then(|catalog| catalog.instructions.clone());
-    let run = runtime.tools();
-    let seen = runtime.upstreams().seen_of_known(upstream, run).await;
-    let (tools, problem) = match seen {
-        Ok(seen) => (Some(seen), None),
-        Err(problem) => (None, Some(problem.to_string())),
-    };
-    let count_tools = tools.as_ref().map_or(0, Seen::len);
-    let configured = upstream.config.as_ref().ok().and_then(|config| config.description.clone());
-    let is_connected = upstream.is_connected();
-    let is_known = count_tools > 0;
-    let pending = || {
-        let text = if is_known {
-            "the connection was closed; the next call connects again"
-        } else {
-            "it has not answered yet"
-        };
-        (!is_connected).then(|| text.to_owned())
-    };
-    let error = state.error.or(problem).or_else(pending);
-    let sampling = move |_: GoOn<'_>| {
-        let samples = tools.iter().flat_map(Seen::tools).take(SAMPLES);
-        samples.map(|tool| tool.sample().to_owned()).collect::<Vec<_>>()
-    };
-    let sample_tools = runtime.upstreams().on_thread(sampling).await.unwrap_or_default();
-    let count = async |ask, key: &str| {
-        if !is_connected {
-            return 0;
-        }
-        let asked = runtime.upstreams().ask(run, &upstream.name, ask, None);
-        match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
-            Ok(Ok(listed)) => listed.value[key].as_array().map_or(0, Vec::len),
-            // A server without them says so with an error.
-            _ => 0,
-        }
-    };
-    Server {
-        name: upstream.name.to_string(),
-        description: configured.or(instructions).unwrap_or_default(),
-        tools: count_tools,
-        resources: count(Ask::ListResources, "resources").await,
-        prompts: count(Ask::ListPrompts, "prompts").await,
-        sample_tools,
-        error,
-    }
 }
 
 /// Tools of one server, as schemas or as TypeScript.

@@ -1,10 +1,13 @@
 //! Whether bytes are a JSON-RPC message at all: rmcp drops others without a word, or
-//! answers them as if they were of another media type.
+//! answers them as if they were of another media type. What cannot be read and has an id
+//! is answered with that: somebody waits for it.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::text::broken::{self, Remains};
 
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
@@ -35,15 +38,17 @@ pub(super) struct Head {
 /// # Errors
 /// The answer (JSON-RPC 2.0, section 5.1) to bytes that are no message.
 pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
+    let unread = |error: &dyn std::fmt::Display| {
+        answer(PARSE_ERROR, &format!("Parse error: {error}"), id_of(bytes))
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| unread(&error))?;
     // serde would take an array for the object's members in their order.
     let object = text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text));
     let Some(Ok::<Envelope<'_>, _>(message)) = object else {
         // It is no JSON, or something else in JSON.
-        serde_json::from_str::<IgnoredAny>(text)
-            .map_err(|error| answer(PARSE_ERROR, &format!("Parse error: {error}"), None))?;
-        return Err(answer(INVALID_REQUEST, "Invalid request: no JSON-RPC object", None));
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| unread(&error))?;
+        let what = "Invalid request: no JSON-RPC object";
+        return Err(answer(INVALID_REQUEST, what, id_of(bytes)));
     };
     let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
     let is_answer = message.result.is_some() || message.error.is_some();
@@ -64,6 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     match invalid {
         Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
         None => {
+            broken::check(bytes).map_err(|error| unread(&error))?;
             let method = message.method.and_then(|method| method.as_str().map(str::to_owned));
             Ok(Head { id, method: method.filter(|_| !is_answer) })
         }
@@ -77,6 +83,29 @@ const MAX_ID: usize = 256;
 /// MCP has no other (basic protocol, "Requests").
 fn is_id(id: &Value) -> bool {
     id.is_i64() || id.as_str().is_some_and(|id| id.len() <= MAX_ID)
+}
+
+/// The id of a request that cannot be read. An answer has an id of ours.
+pub(super) fn id_of(bytes: &[u8]) -> Option<Value> {
+    let Remains { id, has_answer, .. } = Remains::of(bytes);
+    id.filter(|id| !has_answer && is_id(id))
+}
+
+/// The same of one of which the beginning and the end are known.
+pub(super) fn id_of_parts(start: &[u8], end: &[u8]) -> Option<Value> {
+    let Remains { id, has_answer, .. } = Remains::of(start);
+    let id = id.or_else(|| broken::last_id(end));
+    id.filter(|id| !has_answer && is_id(id))
+}
+
+/// The error that takes the place of an answer that cannot be read: a question of ours
+/// waits for it.
+pub(super) fn in_place_of(bytes: &[u8]) -> Option<String> {
+    let Remains { id, has_method: false, has_answer: true } = Remains::of(bytes) else {
+        return None;
+    };
+    let id = id.filter(is_id)?;
+    Some(answer(PARSE_ERROR, "The answer cannot be read", Some(id)))
 }
 
 /// A JSON-RPC error, as a line.

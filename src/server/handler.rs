@@ -17,10 +17,10 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, model::ErrorCode};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{Client, PeerCaller};
+use super::given::{self, Arguments};
 use super::held::{Held, bytes_of};
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
@@ -148,7 +148,7 @@ impl Handler {
         if self.serving.is_draining() {
             return failed("The server is shutting down");
         }
-        let request = match arguments::parse(given) {
+        let request = match self.parse(given).await {
             Ok(request) => request,
             Err(problem) => return invalid_arguments(RUN_DENO_CODE, &problem),
         };
@@ -165,6 +165,14 @@ impl Handler {
             }
             Some(Err(error)) => failed(&error.to_string()),
             None => failed("Cancelled"),
+        }
+    }
+
+    /// Texts that are data are read here; long ones on a thread for that.
+    async fn parse(&self, given: Option<JsonObject>) -> Result<ExecuteRequest, String> {
+        match given::is_long(given.as_ref()) {
+            true => self.runtime.on_thread(move || arguments::parse(given)).await?,
+            false => arguments::parse(given),
         }
     }
 
@@ -379,9 +387,8 @@ impl ServerHandler for Handler {
 }
 
 /// Arguments of a tool, or the result that says what is wrong with them.
-fn parsed<T: DeserializeOwned>(tool: &str, given: Option<JsonObject>) -> Result<T, CallToolResult> {
-    let given = Value::Object(given.unwrap_or_default());
-    serde_json::from_value(given).map_err(|error| invalid_arguments(tool, &error.to_string()))
+fn parsed<T: Arguments>(tool: &str, given: Option<JsonObject>) -> Result<T, CallToolResult> {
+    given::read(given).map_err(|problem| invalid_arguments(tool, &problem))
 }
 
 fn succeeded_with(text: Result<String, String>) -> CallToolResult {

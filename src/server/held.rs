@@ -10,7 +10,6 @@ use http::request::Parts;
 use rmcp::model::{CallToolResult, ContentBlock, Extensions};
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
 use crate::memory::{Account, Charge};
 use crate::runtime::Held as OfRun;
@@ -47,26 +46,18 @@ pub(super) struct Unread;
 
 /// The memory of one principal's answers.
 #[derive(Debug, Clone)]
-pub(super) struct Answers {
-    account: Account,
-    waiting: Arc<Semaphore>,
-}
+pub(super) struct Answers(Account);
 
 impl Answers {
     /// Below the principal's account.
     pub(super) fn of(principal: &Account) -> Self {
-        let account = principal.share(ANSWER_BYTES);
-        Self { account, waiting: Arc::new(Semaphore::new(WAITING)) }
+        Self(principal.share(ANSWER_BYTES).with_line(WAITING))
     }
 
     async fn charge(&self, bytes: usize) -> Result<Charge, Unread> {
         // One answer that is larger than all may be has it all.
-        let bytes = bytes.min(self.account.bytes());
-        if let Ok(charge) = self.account.try_charge(bytes) {
-            return Ok(charge);
-        }
-        let _waits = self.waiting.try_acquire().map_err(|_| Unread)?;
-        self.account.charge_within(bytes, UNREAD).await.map_err(|_| Unread)
+        let bytes = bytes.min(self.0.bytes());
+        self.0.charge_within(bytes, UNREAD).await.map_err(|_| Unread)
     }
 }
 
@@ -155,9 +146,9 @@ mod tests {
         let handler = held.clone();
         handler.answer(1 << 20).await.unwrap();
         drop(handler);
-        assert_eq!(answers.account.used(), 1 << 20);
+        assert_eq!(answers.0.used(), 1 << 20);
         drop(held);
-        assert_eq!(answers.account.used(), 0);
+        assert_eq!(answers.0.used(), 0);
     }
 
     #[tokio::test]
@@ -173,7 +164,7 @@ mod tests {
                 tokio::spawn(async move { held.answer(1).await })
             })
             .collect();
-        while greedy.waiting.available_permits() > 0 {
+        while greedy.0.waiting() < WAITING {
             tokio::task::yield_now().await;
         }
         assert_eq!(Held::new(&greedy).answer(1).await, Err(Unread));
@@ -189,7 +180,7 @@ mod tests {
         let answers = answers();
         let held = Held::new(&answers);
         assert_eq!(held.answer(2 * ANSWER_BYTES).await, Ok(()));
-        assert_eq!(answers.account.used(), ANSWER_BYTES);
+        assert_eq!(answers.0.used(), ANSWER_BYTES);
     }
 
     #[test]

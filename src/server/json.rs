@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::runtime::{Execution, ExecutionError, Status, ToolCallSummary};
+use crate::runtime::{Execution, ExecutionError, Status, ToolCallSummary, UnfinishedWork};
 
 /// The result of a program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -15,7 +15,7 @@ pub struct ExecutionJson {
     status: &'static str,
     /// Lines that the program printed, in order of arrival.
     output: Vec<String>,
-    /// The program's value as JSON; null if it has none or failed.
+    /// The program's value as JSON; null if it has none, or failed before its value was reached.
     return_value: Value,
     /// Wall time in milliseconds.
     execution_time: u64,
@@ -34,6 +34,9 @@ pub struct ExecutionJson {
     /// Calls of tools of other MCP servers, a line for each tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallJson>,
+    /// Work that was not awaited and not done some time after the value: it was ended. Await it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unfinished: Vec<UnfinishedJson>,
     /// What was cut off, and by which limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TruncatedJson")]
@@ -78,6 +81,25 @@ struct ToolCallJson {
     ms: u64,
 }
 
+/// Work that was begun and not awaited.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct UnfinishedJson {
+    /// What it is.
+    what: String,
+    /// Line where it was begun, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    line: Option<u32>,
+    /// Column where it was begun, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    column: Option<u32>,
+    /// How many of it there are, if not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    count: Option<u32>,
+}
+
 /// What was cut off.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct TruncatedJson {
@@ -117,6 +139,7 @@ impl From<Execution> for ExecutionJson {
             error_type,
             error_detail,
             tool_calls: execution.tool_calls.into_iter().map(ToolCallJson::from).collect(),
+            unfinished: execution.unfinished.into_iter().map(UnfinishedJson::from).collect(),
             truncated: execution.truncated.map(|cut| TruncatedJson { output: cut.output }),
         }
     }
@@ -126,6 +149,12 @@ impl From<ToolCallSummary> for ToolCallJson {
     fn from(ToolCallSummary { tool, calls, errors, time, .. }: ToolCallSummary) -> Self {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self { tool, calls, errors, ms }
+    }
+}
+
+impl From<UnfinishedWork> for UnfinishedJson {
+    fn from(UnfinishedWork { what, line, column, count, .. }: UnfinishedWork) -> Self {
+        Self { what, line, column, count: (count > 1).then_some(count) }
     }
 }
 

@@ -8,6 +8,7 @@ mod caller;
 mod content;
 mod discovery;
 mod envelope;
+mod given;
 mod handler;
 mod held;
 mod http;

@@ -47,7 +47,7 @@ const OVERVIEW: &str = r#"## Overview
 - **There**: `fetch`, URL, streams, `crypto.subtle`, Intl, `Temporal`, `WebAssembly`, timers, and Deno's API for files, environment and commands, as far as it is granted.
 - **Not there**: npm, jsr, `node:` and remote imports, `WebSocket`, listening on ports.
 
-Start work that does not depend on each other at once, with `Promise.all` or `Promise.allSettled`.
+Start work that does not depend on each other at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
 "#;
 
 const PERMISSIONS: &str = r#"## Permissions
@@ -90,7 +90,7 @@ await callMCPTool("mcp__github__create_issue", { owner, repo, title });
 ```
 
 - A loaded server also has `listTools`, `listResources`, `readResource`, `listPrompts` and `getPrompt`.
-- A result is its structured content, else its text, parsed if it is JSON, else `{ content: [...] }` with images and other blocks. Content blocks can be returned from the program.
+- A result is its structured content, else its text, parsed if it is a JSON object or list, else `{ content: [...] }` with images and other blocks. Integers beyond 2^53 are text of digits: pass them on, or use `BigInt(id)`; in code write them as `123n` or `"123"`. Content blocks can be returned from the program.
 - A tool that fails throws `McpToolError` with `server`, `tool` and `message`.
 - Arguments are checked against the tool's schema before the call; the error lists the expected ones.
 - Calls run in parallel: start them together. `toolCalls` in the result counts them.

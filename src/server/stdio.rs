@@ -20,10 +20,13 @@ use tokio::io::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::ReturnMode;
-use super::envelope::{INVALID_REQUEST, answer, read};
+use super::envelope::{INVALID_REQUEST, answer, id_of_parts, in_place_of, read};
 use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
 use crate::runtime::Runtime;
+use crate::text::broken::END;
+use crate::text::digits::with_all_digits;
+use crate::text::mended::mend;
 
 /// Longest line. A program of 1 MiB and its globals, escaped, are below it.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -196,22 +199,30 @@ async fn read_lines(
             Ok(_) => {}
         }
         let problem = if line.len() > MAX_LINE_BYTES {
-            if skip_line(&mut input).await.is_err() {
-                return;
-            }
+            let Ok(end) = skip_line(&mut input, &line).await else { return };
             Some(answer(
                 INVALID_REQUEST,
                 &format!("A message is longer than {MAX_LINE_BYTES} bytes"),
-                None,
+                id_of_parts(&line, &end),
             ))
-        } else if line.trim_ascii().is_empty() {
-            continue;
         } else {
-            read(&line).err()
+            mend(&mut line);
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let unread = read(&line).err();
+            match unread.as_ref().and_then(|_| in_place_of(&line)) {
+                Some(error) => {
+                    line = error.into_bytes();
+                    None
+                }
+                None => unread,
+            }
         };
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),
             None => {
+                line = with_all_digits(&line).unwrap_or(line);
                 if !line.ends_with(b"\n") {
                     line.push(b'\n');
                 }
@@ -224,16 +235,26 @@ async fn read_lines(
     }
 }
 
-async fn skip_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<()> {
+/// Reads to the end of a line that begins like this. What it ends with.
+async fn skip_line(
+    input: &mut (impl AsyncBufReadExt + Unpin),
+    start: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    let mut last = start[start.len().saturating_sub(END)..].to_vec();
+    if last.ends_with(b"\n") {
+        return Ok(last);
+    }
     loop {
         let buffer = input.fill_buf().await?;
         let (length, end) = match buffer.iter().position(|&byte| byte == b'\n') {
             Some(end) => (end + 1, true),
             None => (buffer.len(), buffer.is_empty()),
         };
+        last.extend_from_slice(&buffer[..length]);
+        last.drain(..last.len().saturating_sub(END));
         input.consume(length);
         if end {
-            return Ok(());
+            return Ok(last);
         }
     }
 }
@@ -342,6 +363,15 @@ mod tests {
             ["{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"Parse \
               error: key must be a string at line 1 column 2\"}}\n"]
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_an_error_for_who_asked() {
+        let (passed, problems) =
+            lines_through(b"{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"a\":NaN}}\n").await;
+        let error = "\"error\":{\"code\":-32700,\"message\":\"The answer cannot be read\"}}\n";
+        assert_eq!(passed, format!("{{\"jsonrpc\":\"2.0\",\"id\":3,{error}"));
+        assert_eq!(problems, [""; 0]);
     }
 
     #[tokio::test]

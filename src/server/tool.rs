@@ -25,8 +25,9 @@ it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.r
 Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
-Promises are awaited. It becomes JSON (Map, Set, Error, BigInt too); keep it small ({RETURN} KiB): \
-a summary of large data. console.log lines come back as `output`, also when the program fails.
+A promise is awaited; await all else too: what is left has {GRACE} s. It becomes JSON (Map, Set, \
+Error, BigInt too); keep it small ({RETURN} KiB): a summary of large data. console.log lines come \
+back as `output`, also on failure.
 
 Pass data with `globals`, not in the code: {\"rows\": [...]} is the variable `rows`.
 
@@ -36,7 +37,7 @@ stripped, not checked. Absent: npm, remote imports, node:, WebSocket.
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), many at once with \
 Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
 
-Each call runs in a fresh process: only files are kept between calls. Limits: {WALL} s wall time \
+Each call is a fresh process: only files are kept. Limits: {WALL} s wall time \
 (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
@@ -61,6 +62,7 @@ fn description(config: &Config, grants: &[String]) -> String {
     DESCRIPTION
         .replace("{GRANTS}", &shown_grants(grants))
         .replace("{RETURN}", &(config.max_return_size() >> 10).to_string())
+        .replace("{GRACE}", &config.unfinished_grace().as_secs_f64().to_string())
         .replace("{WALL}", &config.default_timeout().as_secs_f64().to_string())
         .replace("{MAX}", &config.max_timeout().as_secs_f64().to_string())
         .replace("{CPU}", &config.max_cpu_time().as_secs_f64().to_string())

@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 use super::discovery::{GetTools, Nothing, SearchTools};
+use super::given::{Argument, Arguments, Kind};
 use super::tool::schema;
 use crate::playbooks::NewPlaybook;
 
@@ -22,6 +23,17 @@ pub(super) const CREATE_PLAYBOOK: &str = "create_playbook";
 pub(super) struct GetPlaybook {
     /// The playbook's folder, as list_playbooks shows it.
     pub folder_name: String,
+}
+
+const FOLDER: &str = "a string, the name of the playbook's folder";
+
+impl Arguments for GetPlaybook {
+    const KNOWN: &'static [Argument] = &[Argument {
+        name: "folder_name",
+        kind: Kind::Text,
+        also: &["folder", "playbook", "playbook_name", "name"],
+        expected: FOLDER,
+    }];
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -51,6 +63,23 @@ pub(super) struct CreatePlaybook {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     tags: Option<Vec<String>>,
+}
+
+impl Arguments for CreatePlaybook {
+    const KNOWN: &'static [Argument] = &[
+        Argument { name: "folder_name", kind: Kind::Text, also: &["folder"], expected: FOLDER },
+        text("name", "a string, the playbook's name"),
+        text("description", "a string, a sentence"),
+        text("content", "a string, instructions as Markdown"),
+        text("code", "a string, TypeScript"),
+        text("author", "a string"),
+        Argument { kind: Kind::Words, ..text("version", "a string, such as \"1.0.0\"") },
+        Argument { kind: Kind::Texts, ..text("tags", "a list of words") },
+    ];
+}
+
+const fn text(name: &'static str, expected: &'static str) -> Argument {
+    Argument { name, kind: Kind::Text, also: &[], expected }
 }
 
 impl From<CreatePlaybook> for NewPlaybook {
@@ -143,4 +172,33 @@ pub(super) fn all() -> Vec<Tool> {
         )
         .with_annotations(reads("Health", false)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arguments::RunDenoCode;
+    use super::*;
+
+    fn assert_known<T: Arguments + JsonSchema>() {
+        let schema = schema::<T>(SchemaSettings::draft2020_12());
+        let all = schema.get("properties").and_then(|all| all.as_object());
+        let named: Vec<_> = all.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let known: Vec<_> = T::KNOWN.iter().map(|argument| argument.name).collect();
+        assert_eq!(known, named);
+        for name in T::KNOWN.iter().flat_map(|argument| argument.also) {
+            let owners =
+                T::KNOWN.iter().filter(|known| known.name == *name || known.also.contains(name));
+            assert_eq!(owners.count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_of_every_tool_are_known() {
+        assert_known::<RunDenoCode>();
+        assert_known::<Nothing>();
+        assert_known::<GetTools>();
+        assert_known::<SearchTools>();
+        assert_known::<GetPlaybook>();
+        assert_known::<CreatePlaybook>();
+    }
 }

@@ -221,8 +221,12 @@ impl Metrics {
     pub(super) fn execution_ended(&self, end: &End) {
         self.execution_failed(end.outcome);
         self.execution_duration.observe(end.duration.as_secs_f64());
-        self.worker_cpu.observe(end.cpu.as_secs_f64());
-        self.worker_peak_memory.observe(end.peak_memory as f64);
+    }
+
+    /// The process of a program that ran is gone.
+    pub(super) fn worker_used(&self, cpu: Duration, peak_memory: u64) {
+        self.worker_cpu.observe(cpu.as_secs_f64());
+        self.worker_peak_memory.observe(peak_memory as f64);
     }
 
     /// A program did not run, or not to its end.

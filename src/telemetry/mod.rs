@@ -28,15 +28,27 @@ pub(crate) struct Observed {
     ended: bool,
 }
 
+/// What a run has used, which is known after its end.
+pub(crate) struct ObservedUsage {
+    metrics: Arc<Metrics>,
+    span: ExecutionSpan,
+}
+
 /// The end of a run that took place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct End {
     /// `success`, or the error's kind.
     pub outcome: &'static str,
     pub duration: Duration,
-    pub cpu: Duration,
-    pub peak_memory: u64,
     pub refusals: u32,
+}
+
+impl ObservedUsage {
+    /// It is known now.
+    pub(crate) fn is(&self, cpu: Duration, peak_memory: u64) {
+        self.metrics.worker_used(cpu, peak_memory);
+        self.span.used(cpu, peak_memory);
+    }
 }
 
 impl Observed {
@@ -73,6 +85,11 @@ impl Observed {
         self.ended = true;
         self.metrics.execution_ended(end);
         self.span.ended(end);
+    }
+
+    /// For what it has used.
+    pub(crate) fn usage(&self) -> ObservedUsage {
+        ObservedUsage { metrics: self.metrics.clone(), span: self.span.clone() }
     }
 
     /// It did not take place: `invalid`, `busy`, `unavailable`.

@@ -90,14 +90,18 @@ impl ExecutionSpan {
     pub(super) fn ended(&self, end: &End) {
         let span = &self.span;
         span.record("mcp_conductor.duration_seconds", end.duration.as_secs_f64());
-        span.record("mcp_conductor.cpu_seconds", end.cpu.as_secs_f64());
-        span.record("mcp_conductor.peak_memory_bytes", integer(end.peak_memory));
         span.record("mcp_conductor.refusals", i64::from(end.refusals));
         let untraced = self.operations.load(Ordering::Relaxed).saturating_sub(MAX_OPERATIONS);
         if untraced > 0 {
             span.record("mcp_conductor.untraced_operations", i64::from(untraced));
         }
         self.outcome(end.outcome);
+    }
+
+    /// What is known after its end, which it does not move.
+    pub(super) fn used(&self, cpu: Duration, peak_memory: u64) {
+        self.span.record("mcp_conductor.cpu_seconds", cpu.as_secs_f64());
+        self.span.record("mcp_conductor.peak_memory_bytes", integer(peak_memory));
     }
 
     pub(super) fn outcome(&self, outcome: &'static str) {
@@ -215,6 +219,7 @@ impl<'a> About<'a> {
             | Op::Wait { .. }
             | Op::Kill { .. }
             | Op::Servers
+            | Op::DescribeServers
             | Op::SearchTools { .. }
             | Op::ToolSchema { .. }
             | Op::Query { .. } => return None,
@@ -298,13 +303,7 @@ mod tests {
     }
 
     fn end(outcome: &'static str) -> End {
-        End {
-            outcome,
-            duration: Duration::from_secs(2),
-            cpu: Duration::from_secs(1),
-            peak_memory: 5,
-            refusals: 3,
-        }
+        End { outcome, duration: Duration::from_secs(2), refusals: 3 }
     }
 
     #[test]
@@ -316,6 +315,7 @@ mod tests {
             operation.responded(404);
             drop(operation);
             run.ended(&end("success"));
+            run.used(Duration::from_secs(1), 5);
         });
         let [fetch, run] = &spans[..] else { panic!("{spans:#?}") };
         assert_eq!((&*fetch.name, &*run.name), ("op fetch", "execution"));

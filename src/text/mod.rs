@@ -5,6 +5,12 @@
 //!   whatever is not seen stands as an escape.
 //! - [`shown`], for users and models: what could hide or turn round a text is taken out,
 //!   and what honest languages need stays.
+//!
+//! And messages that somebody else wrote, as far as they can be read: [`mended`],
+//! [`broken`], and with all digits of their numbers ([`digits`]).
 
+pub(crate) mod broken;
+pub(crate) mod digits;
 pub(crate) mod escaped;
+pub(crate) mod mended;
 pub(crate) mod shown;

@@ -15,6 +15,8 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::declarations::type_of;
+use super::dialects::plain;
+use super::integers;
 use super::tool_info::{ToolInfo, one_line, resolve};
 use crate::memory::{Account, Charge};
 
@@ -77,7 +79,8 @@ impl ArgumentCheck {
     pub(crate) fn new(schema: &Map<String, Value>) -> Self {
         let is_used = |size: &Size| size.bytes <= MAX_SCHEMA;
         let size = Size::of_object(schema).filter(is_used);
-        Self { cost: size.and_then(|_| Cost::of(schema)), validator: OnceLock::new() }
+        let plain = size.map(|_| plain(Value::Object(schema.clone())));
+        Self { cost: plain.and_then(|schema| Cost::of(&schema)), validator: OnceLock::new() }
     }
 
     /// Whether a check takes so little that it needs no thread.
@@ -88,17 +91,18 @@ impl ArgumentCheck {
     }
 
     /// What is wrong with the arguments, for a model: the problems, then what the
-    /// tool expects. What is compiled is kept, as long as the account has memory for it,
-    /// and made anew for each call as long as it has not.
+    /// tool expects. Integers that programs have as text become what the schema wants.
+    /// What is compiled is kept, as long as the account has memory for it, and made anew
+    /// for each call as long as it has not.
     pub(crate) fn check(
         &self,
         tool: &ToolInfo,
-        arguments: &Value,
+        arguments: &mut Value,
         account: &Account,
     ) -> Result<(), String> {
         let Some(cost) = &self.cost else { return Ok(()) };
-        let nothing = Value::Object(Map::new());
-        let arguments = if arguments.is_null() { &nothing } else { arguments };
+        let mut nothing = Value::Object(Map::new());
+        let arguments = if arguments.is_null() { &mut nothing } else { arguments };
         let Some(size) = Size::of(arguments).filter(|size| cost.is_affordable(size)) else {
             return Ok(());
         };
@@ -127,7 +131,7 @@ impl ArgumentCheck {
     }
 }
 
-/// Without references to elsewhere, without formats (an annotation unless a schema
+/// In plain words, without references to elsewhere, without formats (an annotation unless a schema
 /// says otherwise, 2020-12 Validation, section 7.2.1), and with patterns that take
 /// linear time.
 fn compile(schema: &Map<String, Value>) -> Option<Validator> {
@@ -136,11 +140,11 @@ fn compile(schema: &Map<String, Value>) -> Option<Validator> {
         .offline()
         .should_validate_formats(false)
         .with_pattern_options(patterns)
-        .build(&Value::Object(schema.clone()))
+        .build(&plain(Value::Object(schema.clone())))
         .ok()
 }
 
-fn problems(validator: &Validator, cost: &Cost, size: &Size, arguments: &Value) -> Vec<String> {
+fn problems(validator: &Validator, cost: &Cost, size: &Size, arguments: &mut Value) -> Vec<String> {
     if validator.is_valid(arguments) {
         return Vec::new();
     }
@@ -148,6 +152,14 @@ fn problems(validator: &Validator, cost: &Cost, size: &Size, arguments: &Value) 
         return vec!["they do not match the tool's inputSchema".to_owned()];
     }
     let found: Vec<ValidationError<'_>> = validator.iter_errors(arguments).collect();
+    let places = found.iter().map(|error| error.instance_path().as_str());
+    if let Some(other) = integers::turned(arguments, places)
+        && validator.is_valid(&other)
+    {
+        drop(found);
+        *arguments = other;
+        return Vec::new();
+    }
     let mut problems: Vec<String> = found.iter().take(MAX_PROBLEMS).map(problem).collect();
     if found.len() > MAX_PROBLEMS {
         problems.push(format!("and {} more", found.len() - MAX_PROBLEMS));
@@ -170,13 +182,13 @@ fn problem(error: &ValidationError<'_>) -> String {
 }
 
 fn refusal(tool: &ToolInfo, problems: &[String]) -> String {
-    let schema = Value::Object(tool.input_schema.clone());
+    let expected = type_of(Value::Object(tool.input_schema.clone()));
     format!(
         "Invalid arguments for {}/{}: {}. Expected: {}",
         one_line(&tool.server, MAX_NAME),
         one_line(&tool.name, MAX_NAME),
         problems.join("; "),
-        one_line(&type_of(&schema, &schema), MAX_EXPECTED),
+        one_line(&expected, MAX_EXPECTED),
     )
 }
 
@@ -260,11 +272,10 @@ struct Cost {
 }
 
 impl Cost {
-    fn of(schema: &Map<String, Value>) -> Option<Self> {
-        let root = Value::Object(schema.clone());
-        let old = schema.get("$schema").and_then(Value::as_str);
+    fn of(root: &Value) -> Option<Self> {
+        let old = root.get("$schema").and_then(Value::as_str);
         let mut walk = Walk {
-            root: &root,
+            root,
             has_old_ids: old
                 .is_some_and(|uri| uri.contains("draft-03") || uri.contains("draft-04")),
             cost: Self::default(),
@@ -272,7 +283,7 @@ impl Cost {
             targets: Vec::new(),
             known: HashSet::new(),
         };
-        walk.start(&root)?;
+        walk.start(root)?;
         // What a reference leads to is also evaluated from there, for deeper arguments.
         let mut next = 0;
         while let Some(target) = walk.targets.get(next).copied() {
@@ -398,7 +409,11 @@ mod tests {
 
     use super::*;
 
-    fn check(schema: Value, arguments: Value) -> Result<(), String> {
+    fn check(schema: Value, mut arguments: Value) -> Result<(), String> {
+        fitted(schema, &mut arguments)
+    }
+
+    fn fitted(schema: Value, arguments: &mut Value) -> Result<(), String> {
         let tool = ToolInfo {
             server: "github".to_owned(),
             name: "create_issue".to_owned(),
@@ -408,7 +423,7 @@ mod tests {
             output_schema: None,
         };
         let account = Account::of_server(64 << 20);
-        ArgumentCheck::new(&tool.input_schema).check(&tool, &arguments, &account)
+        ArgumentCheck::new(&tool.input_schema).check(&tool, arguments, &account)
     }
 
     fn issue() -> Value {
@@ -439,14 +454,14 @@ mod tests {
         let (check, wrong) = (ArgumentCheck::new(&tool.input_schema), json!({"a": "A1"}));
         assert!(!check.is_quick(&wrong));
         let full = Account::of_server(1 << 10);
-        for (arguments, fits) in [(&wrong, false), (&json!({"a": "fits"}), true)] {
-            assert_eq!(check.check(&tool, arguments, &full).is_ok(), fits);
+        for (mut arguments, fits) in [(wrong.clone(), false), (json!({"a": "fits"}), true)] {
+            assert_eq!(check.check(&tool, &mut arguments, &full).is_ok(), fits);
         }
         assert!(!check.is_quick(&wrong) && full.used() == 0, "it was not kept");
         let account = Account::of_server(1 << 20);
-        assert!(check.check(&tool, &wrong, &account).is_err());
+        assert!(check.check(&tool, &mut wrong.clone(), &account).is_err());
         assert!(check.is_quick(&wrong) && account.used() > MAX_COMPILED);
-        assert!(check.check(&tool, &json!({"a": "fits"}), &account).is_ok());
+        assert!(check.check(&tool, &mut json!({"a": "fits"}), &account).is_ok());
         drop(check);
         assert_eq!(account.used(), 0);
     }
@@ -506,6 +521,61 @@ mod tests {
             error.contains("at /n/4: \"e\" is not of type \"number\"; and 2 more. "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_openapi_writes_is_neither_refused_nor_misread() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "owner": {"type": "string", "nullable": true, "example": "me"},
+                "kind": {"type": "string", "enum": ["a", "b"], "nullable": true},
+                "repo": {"type": "string", "required": true, "format": "a-name"},
+                "data": {"type": "any"},
+                "from": {"type": "integer", "minimum": 0, "exclusiveMinimum": true},
+            },
+        });
+        let fine = json!({"owner": null, "kind": null, "repo": "r", "data": [1], "from": 1});
+        assert_eq!(check(schema.clone(), fine), Ok(()));
+        for (wrong, problem) in [
+            (json!({}), "\"repo\" is a required property"),
+            (json!({"repo": "r", "owner": 5}), "5 is not of types"),
+            (json!({"repo": "r", "kind": "c"}), "at /kind: \"c\" is not one of"),
+            (json!({"repo": "r", "from": 0}), "at /from: 0 is less than or equal"),
+        ] {
+            let error = check(schema.clone(), wrong).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+            assert!(error.contains("Expected: {owner?: string | null, "), "{error}");
+        }
+    }
+
+    #[test]
+    fn digits_that_a_program_has_as_text_are_the_integer_that_is_wanted() {
+        let optional = json!({"anyOf": [{"type": "integer"}, {"type": "null"}]});
+        for wanted in [json!({"type": "integer"}), json!({"type": "number"}), optional] {
+            let schema = json!({"properties": {"id": wanted, "name": {"type": "string"}}});
+            let name = "1915883588174806058";
+            let mut arguments = json!({"id": name, "name": name});
+            assert_eq!(fitted(schema, &mut arguments), Ok(()), "{wanted}");
+            assert_eq!(arguments, json!({"id": 1_915_883_588_174_806_058_u64, "name": name}));
+        }
+        let schema = json!({"properties": {"id": {"type": "string"}}});
+        let mut arguments = json!({"id": -1_915_883_588_174_806_058_i64});
+        assert_eq!(fitted(schema, &mut arguments), Ok(()));
+        assert_eq!(arguments, json!({"id": "-1915883588174806058"}));
+    }
+
+    #[test]
+    fn other_text_is_no_integer() {
+        let schema = json!({"properties": {"id": {"type": "integer"}}});
+        for text in
+            ["5", "1e20", "01915883588174806058", "99999999999999999999", "9007199254740991"]
+        {
+            let mut arguments = json!({ "id": text });
+            let error = fitted(schema.clone(), &mut arguments).unwrap_err();
+            assert!(error.contains(&format!("at /id: \"{text}\" is not of type")), "{error}");
+            assert_eq!(arguments, json!({ "id": text }));
+        }
     }
 
     #[test]

@@ -3,43 +3,29 @@
 // Sampling, roots and logging are deprecated by SEP-2577; servers of today use them.
 #![allow(deprecated)]
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
     GetPromptRequest, GetPromptRequestParams, InputRequest, InputRequiredResult, InputResponses,
     JsonObject, ListPromptsRequest, ListResourcesRequest, ListRootsResult, ListToolsRequest,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequest, ReadResourceRequestParams,
-    RequestId, RequestMetaObject, ServerPeerInfo, ServerResult, SubscriptionFilter,
+    PaginatedRequestParams, ReadResourceRequest, ReadResourceRequestParams, RequestId,
+    RequestMetaObject, ServerPeerInfo, ServerResult, SubscriptionFilter,
 };
-use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer, PeerRequestOptions,
-    RoleClient, RunningService, ServiceError,
-};
-use rmcp::transport::async_rw::AsyncRwTransport;
-use rmcp::transport::auth::AuthClient;
-use rmcp::transport::common::client_side_sse::SseRetryPolicy;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
+use rmcp::service::{Peer, PeerRequestOptions, RoleClient, ServiceError};
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
-use url::Url;
 
 use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
-use super::http::{HttpClient, MAX_RETRY, MIN_RETRY};
-use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, memory};
-use super::lines;
-use super::login::authorized;
-use super::process::{Groups, Launch, Process, Streams};
-use super::tokens::TokenStore;
-use super::told::Told;
+use super::handshake::{Connected, Opening, Service};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE, memory};
+use super::process::Process;
 use crate::config::servers::{ServerConfig, TransportConfig};
 use crate::memory::{Charge, NoMemory};
 
@@ -53,9 +39,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// Pages of a list that are fetched. With one tool on each, more than a model can
 /// use.
 const MAX_PAGES: usize = 1000;
-
-/// Bytes between the filter and rmcp.
-const PIPE_BYTES: usize = 64 << 10;
 
 /// Memory of every connection, beside what it says: the pipe and its buffers, what rmcp
 /// keeps of the handshake, and the first 256 KiB of a message.
@@ -86,7 +69,7 @@ pub(crate) struct Charged {
 
 pub(super) struct Connection {
     name: Arc<str>,
-    service: RunningService<RoleClient, Client>,
+    service: Service,
     timeout: Duration,
     limits: Limits,
     /// The server's URL, which can have a secret in it, and what is shown instead.
@@ -130,31 +113,11 @@ impl Drop for CancelOnDrop {
 
 impl Connection {
     /// Connects within [`CONNECT_TIMEOUT`].
-    pub(super) async fn open(
-        client: Client,
-        config: &ServerConfig,
-        environment: &HashMap<String, String>,
-        tokens: Option<&Path>,
-        limits: Limits,
-        groups: &Groups,
-        intake: Arc<Intake>,
-    ) -> Result<Self, String> {
-        let name = client.name.clone();
-        let charge = intake.charge(CONNECTION_BYTES).await.map_err(|error| error.to_string())?;
-        let connecting = async {
-            match &config.transport {
-                TransportConfig::Stdio { command, args, env, cwd } => {
-                    let cwd = cwd.as_ref();
-                    let launch = Launch { command, args, env, cwd, environment };
-                    over_stdio(client, &launch, &intake, groups).await
-                }
-                TransportConfig::Http { url, headers } => {
-                    let service = over_http(client, url, headers, tokens, &intake).await?;
-                    Ok((service, None))
-                }
-            }
-        };
-        let (service, process) = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+    pub(super) async fn open(opening: Opening<'_>) -> Result<Self, String> {
+        let charge = opening.account.charge(CONNECTION_BYTES).await;
+        let charge = charge.map_err(|error| error.to_string())?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, opening.connect());
+        let Connected { service, intake, process } = match connecting.await {
             Ok(connected) => connected?,
             Err(_) => {
                 let seconds = CONNECT_TIMEOUT.as_secs();
@@ -163,8 +126,9 @@ impl Connection {
         };
         service.service().calls.connected();
         intake.connected();
-        let url = url_of(config);
-        let timeout = config.timeout.unwrap_or(REQUEST_TIMEOUT);
+        let url = url_of(opening.config);
+        let timeout = opening.config.timeout.unwrap_or(REQUEST_TIMEOUT);
+        let (name, limits) = (opening.client.name, opening.common.limits);
         Ok(Self { name, service, timeout, limits, url, intake, _charge: charge, _process: process })
     }
 
@@ -291,6 +255,8 @@ impl Connection {
         let (mut bytes, mut of_all) = (0, 0);
         let mut charge = Charge::none();
         let mut cursor: Option<String> = None;
+        // Only whether there was one before: a cursor may be as long as a message.
+        let (hasher, mut cursors) = (RandomState::new(), HashSet::new());
         for _ in 0..MAX_PAGES {
             let page = PaginatedRequestParams::default().with_cursor(cursor.take());
             let params = Some(page).filter(|page| page.cursor.is_some());
@@ -327,16 +293,24 @@ impl Connection {
             if bytes > self.limits.message_bytes() {
                 return Err(self.unexpected(format!("{key} of more than {bytes} bytes")));
             }
-            all.extend(items);
-            match page.get("nextCursor").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => cursor = Some(next.to_owned()),
-                _ => {
-                    let value = Value::Object([(key.to_owned(), all.into())].into_iter().collect());
-                    return Ok(Charged { value, charge });
-                }
+            let next = page.get("nextCursor").and_then(Value::as_str);
+            let next = next.filter(|next| !next.is_empty());
+            let repeats = next.is_some_and(|next| !cursors.insert(hasher.hash_one(next)));
+            // A server that knows no cursors sends the same page again.
+            if !(repeats && all.ends_with(&items)) {
+                all.extend(items);
+            }
+            if repeats {
+                let reason = "its nextCursor repeats itself, the list ends there";
+                self.intake.warn(&format!("{key}: {reason}"));
+            }
+            cursor = next.filter(|_| !repeats).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(list(key, all, charge));
             }
         }
-        Err(self.unexpected(format!("more than {MAX_PAGES} pages of {key}")))
+        self.intake.warn(&format!("{key}: what is on more than {MAX_PAGES} pages is left out"));
+        Ok(list(key, all, charge))
     }
 
     async fn once(
@@ -423,6 +397,9 @@ impl Connection {
         match error {
             ServiceError::McpError(error) if error.code.0 == TOO_LARGE => self.too_large(),
             ServiceError::McpError(error) if error.code.0 == NO_MEMORY => self.no_memory(NoMemory),
+            ServiceError::McpError(error) if error.code.0 == UNREADABLE => {
+                UpstreamError::Unreadable { name: self.name(), why: shown(&error.message) }
+            }
             ServiceError::McpError(error) => UpstreamError::Answered {
                 name: self.name(),
                 code: error.code.0,
@@ -447,16 +424,22 @@ impl Connection {
     }
 }
 
+/// A whole list, as `{key: [...]}`.
+fn list(key: &str, items: Vec<Value>, charge: Charge) -> Charged {
+    let value = Value::Object([(key.to_owned(), items.into())].into_iter().collect());
+    Charged { value, charge }
+}
+
 fn url_of(config: &ServerConfig) -> Option<(String, String)> {
     let TransportConfig::Http { url, .. } = &config.transport else { return None };
     shown_url(url)
 }
 
-fn shown_url(url: &url::Url) -> Option<(String, String)> {
+pub(super) fn shown_url(url: &url::Url) -> Option<(String, String)> {
     Some((url.to_string(), url.origin().ascii_serialization()))
 }
 
-fn without(url: &Option<(String, String)>, text: String) -> String {
+pub(super) fn without(url: &Option<(String, String)>, text: String) -> String {
     match url {
         Some((url, shown)) => text.replace(url, shown),
         None => text,
@@ -492,98 +475,6 @@ pub(super) fn size(value: &Value) -> usize {
     }
 }
 
-fn lifecycle() -> ClientLifecycleMode {
-    ClientLifecycleMode::Auto {
-        preferred_versions: vec![ProtocolVersion::LATEST],
-        legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-    }
-}
-
-type Connected = (RunningService<RoleClient, Client>, Option<Process>);
-
-async fn over_stdio(
-    client: Client,
-    launch: &Launch<'_>,
-    intake: &Arc<Intake>,
-    groups: &Groups,
-) -> Result<Connected, String> {
-    let quiet = client.quiet.clone();
-    let (mut process, Streams { stdin, stdout }) =
-        Process::start(&client.name, launch, groups, quiet)?;
-    let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
-    let filter = intake.clone();
-    tokio::spawn(async move { lines::pass_on(stdout, filtered, &filter).await });
-    let inner = AsyncRwTransport::new(output, stdin).with_max_line_length(intake.limit() + 1);
-    let transport = Told { inner, calls: client.calls.clone(), intake: intake.clone() };
-    match client.serve_with_lifecycle(transport, lifecycle()).await {
-        Ok(service) => Ok((service, Some(process))),
-        Err(error) => Err(match process.ended().await {
-            Some(status) => {
-                format!("\"{}\" ended before it answered: {status}", launch.command)
-            }
-            None => initialize_error(&error, &None),
-        }),
-    }
-}
-
-async fn over_http(
-    client: Client,
-    url: &Url,
-    headers: &[(String, String)],
-    tokens: Option<&Path>,
-    intake: &Arc<Intake>,
-) -> Result<RunningService<RoleClient, Client>, String> {
-    let invalid = |error: &dyn std::fmt::Display| format!("its headers cannot be sent: {error}");
-    let mut custom = HashMap::new();
-    for (name, value) in headers {
-        let name: HeaderName = name.parse().map_err(|error| invalid(&error))?;
-        let mut value: HeaderValue = value.parse().map_err(|error| invalid(&error))?;
-        value.set_sensitive(true);
-        custom.insert(name, value);
-    }
-    let http = http_client().await?;
-    // A token of the configuration goes before one of a login.
-    let tokens = tokens.filter(|_| !custom.contains_key(&AUTHORIZATION));
-    let store = tokens.map(|directory| TokenStore::new(directory, &client.name, url.as_str()));
-    let manager = match store {
-        Some(store) => authorized(store, url, http.clone()).await?,
-        None => None,
-    };
-    let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
-        .custom_headers(custom)
-        .max_concurrent_requests(MAX_POSTS)
-        .max_sse_event_size(intake.limit());
-    config.retry_config = Arc::new(Retry);
-    let (calls, intake) = (client.calls.clone(), intake.clone());
-    let http = HttpClient::new(http, intake.clone());
-    let served = match manager {
-        Some(manager) => {
-            let http = AuthClient::new(http, manager);
-            let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
-            client.serve_with_lifecycle(Told { inner, calls, intake }, lifecycle()).await
-        }
-        None => {
-            let inner = StreamableHttpClientTransport::with_client(http, config).into_transport();
-            client.serve_with_lifecycle(Told { inner, calls, intake }, lifecycle()).await
-        }
-    };
-    served.map_err(|error| initialize_error(&error, &shown_url(url)))
-}
-
-/// When a stream is opened again: doubled with each failure.
-#[derive(Debug)]
-struct Retry;
-
-impl SseRetryPolicy for Retry {
-    fn retry(&self, failures: usize) -> Option<Duration> {
-        let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(6);
-        Some((MIN_RETRY * 2_u32.pow(doublings)).min(MAX_RETRY))
-    }
-}
-
-/// Requests of all runs to one server over HTTP at the same time.
-const MAX_POSTS: usize = 64;
-
 /// The administrator chose the server, so that any address will do; its headers
 /// are for it alone, so that no redirect is followed.
 pub(super) async fn http_client() -> Result<reqwest::Client, String> {
@@ -602,23 +493,8 @@ pub(super) async fn http_client() -> Result<reqwest::Client, String> {
         .map_err(|error| format!("the HTTP client cannot be made: {error}"))
 }
 
-fn initialize_error(error: &ClientInitializeError, url: &Option<(String, String)>) -> String {
-    if error.is_authorization_required() {
-        return "it wants authorization: give it a token in \"headers\", or run `mcp-conductor \
-                login NAME`"
-            .to_owned();
-    }
-    match error {
-        ClientInitializeError::TransportError { error, .. } => innermost(error, url),
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => {
-            initialize_error(fallback, url)
-        }
-        other => shown(&without(url, other.to_string())),
-    }
-}
-
 /// What happened, without the types that it happened in.
-fn innermost(
+pub(super) fn innermost(
     error: &rmcp::transport::DynamicTransportError,
     url: &Option<(String, String)>,
 ) -> String {

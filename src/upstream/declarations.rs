@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::dialects::plain;
 use super::identifiers::{exports, string_exports, string_literal};
 use super::tool_info::{ToolInfo, one_line, resolve, shortened};
 use crate::text::shown;
@@ -68,13 +69,15 @@ pub(crate) fn module_declaration(server: &str, tools: &[&ToolInfo]) -> String {
     text
 }
 
-/// A JSON Schema as a TypeScript type on one line. References are looked up in
-/// `root`; what is recursive, too deep or too long becomes `unknown`.
-pub(crate) fn type_of(schema: &Value, root: &Value) -> String {
-    typed(schema, root, &mut MAX_WORK.clone())
+/// A JSON Schema as a TypeScript type on one line. What is recursive, too deep or too
+/// long becomes `unknown`.
+pub(crate) fn type_of(schema: Value) -> String {
+    let root = plain(schema);
+    typed(&root, &root, &mut MAX_WORK.clone())
 }
 
-/// The same, with at most so much work, of which the rest is left.
+/// The same of a part of a plain schema, with at most so much work, of which the rest is
+/// left. References are looked up in `root`.
 fn typed(schema: &Value, root: &Value, work: &mut usize) -> String {
     let mut printer = Printer::new(root, schema, MAX_TEXT, *work);
     let text = printer.typed(schema, None).text();
@@ -84,10 +87,10 @@ fn typed(schema: &Value, root: &Value, work: &mut usize) -> String {
 
 /// A tool as a line of a list: `echo(text:string, n?:number) - Echo`.
 pub(crate) fn sample(tool: &ToolInfo) -> String {
-    let root = Value::Object(tool.input_schema.clone());
+    let root = plain(Value::Object(tool.input_schema.clone()));
     let mut work = MAX_WORK;
-    let required = required(&tool.input_schema, MAX_WORK);
-    let properties = tool.input_schema.get("properties").and_then(Value::as_object);
+    let required = root.as_object().map(|root| required(root, MAX_WORK)).unwrap_or_default();
+    let properties = root.get("properties").and_then(Value::as_object);
     let mut parameters = Vec::new();
     for (at, (name, schema)) in properties.into_iter().flatten().enumerate() {
         if at == MAX_SAMPLED {
@@ -112,7 +115,11 @@ fn short_type(schema: &Value, root: &Value, work: &mut usize) -> String {
     if full.len() <= MAX_SAMPLED_TYPE {
         return full;
     }
-    match schema.get("type").and_then(Value::as_str) {
+    let kind = match schema.get("type") {
+        Some(Value::Array(kinds)) if kinds.len() == 2 => kinds.iter().find(|kind| *kind != "null"),
+        kind => kind,
+    };
+    match kind.and_then(Value::as_str) {
         Some("integer" | "number") => "number".to_owned(),
         Some(kind @ ("string" | "array" | "object")) => kind.to_owned(),
         _ => "any".to_owned(),
@@ -125,15 +132,15 @@ fn description(tool: &ToolInfo) -> &str {
 }
 
 fn function(tool: &ToolInfo, name: &str, all: &mut usize) -> String {
-    let input = Value::Object(tool.input_schema.clone());
+    let input = plain(Value::Object(tool.input_schema.clone()));
     let mut work = MAX_WORK.min(*all);
     *all -= work;
     let mut printer = Printer::new(&input, &input, MAX_TEXT, work);
-    let parameters = printer.parameters(&tool.input_schema, &input);
+    let parameters = printer.parameters(&input);
     let left = printer.left;
     work = printer.work;
     let result = tool.output_schema.as_ref().map(|schema| {
-        let root = Value::Object(schema.clone());
+        let root = plain(Value::Object(schema.clone()));
         let mut printer = Printer::new(&root, &root, left, work);
         let text = printer.typed(&root, None).text();
         work = printer.work;
@@ -255,7 +262,8 @@ impl<'a> Printer<'a> {
 
     /// MCP's `inputSchema` is that of an object; a tool whose schema is another, or
     /// none, can still be called with an object.
-    fn parameters(&mut self, schema: &Map<String, Value>, root: &'a Value) -> String {
+    fn parameters(&mut self, root: &'a Value) -> String {
+        let Some(schema) = root.as_object() else { return String::new() };
         if takes_nothing(schema) {
             return String::new();
         }
@@ -301,11 +309,7 @@ impl<'a> Printer<'a> {
         if let Some(branches) = map.get("allOf").and_then(Value::as_array) {
             all.extend(self.each(branches, indent));
         }
-        let all = intersection(all);
-        match map.get("nullable") {
-            Some(Value::Bool(true)) => union(vec![all, Type::single("null")]),
-            _ => all,
-        }
+        intersection(all)
     }
 
     fn each(&mut self, schemas: &'a [Value], indent: Indent) -> Vec<Type> {
@@ -581,7 +585,7 @@ mod tests {
     use super::*;
 
     fn type_text(schema: Value) -> String {
-        type_of(&schema, &schema)
+        type_of(schema)
     }
 
     fn tool(name: &str, description: &str, input: Value, output: Option<Value>) -> ToolInfo {
@@ -715,6 +719,25 @@ mod tests {
         ] {
             assert_eq!(type_text(schema.clone()), expected, "{schema}");
         }
+    }
+
+    #[test]
+    fn what_openapi_writes_is_declared_as_it_is_checked() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "owner": {"type": "string", "nullable": true, "required": true, "example": "me"},
+                "kind": {"type": "string", "enum": ["a"], "nullable": true},
+                "at": {"$ref": "#/components/schemas/at", "nullable": true},
+                "data": {"type": "any"},
+                "id": {"type": "integer", "format": "int64", "required": false},
+            },
+            "components": {"schemas": {"at": {"type": "string", "format": "date-time"}}},
+        });
+        assert_eq!(
+            type_text(schema),
+            r#"{owner: string | null, kind?: "a" | null, at?: string | null, data?: unknown, id?: number}"#
+        );
     }
 
     #[test]
@@ -966,7 +989,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_schema_has_a_type(schema in any_schema()) {
-            let text = type_of(&schema, &schema);
+            let text = type_of(schema);
             prop_assert!(!text.is_empty() && !text.contains('\n'), "{}", text);
         }
 

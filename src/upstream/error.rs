@@ -33,6 +33,8 @@ pub(crate) enum UpstreamError {
         "MCP server \"{name}\" sent a result that there is no memory for. {reason}, or ask for less"
     )]
     NoMemory { name: String, reason: NoMemory },
+    #[error("MCP server \"{name}\" sent an answer that cannot be read: {why}")]
+    Unreadable { name: String, why: String },
     #[error("MCP server \"{name}\" answered with something else than was asked for: {what}")]
     Unexpected { name: String, what: String },
     #[error("{0}")]

@@ -18,6 +18,9 @@ const MAX_EVENT_ID: usize = 1 << 10;
 /// Longest name of an event; rmcp knows `message`.
 const MAX_NAME: usize = 64;
 
+/// Bytes of an event that are passed over: 32 of the longest results.
+const MAX_PASSED: usize = 256 << 20;
+
 /// Why there are no more events.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -74,6 +77,32 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
         }
     }
 
+    /// Reads to the end of an event of which nothing is kept but the last of its data.
+    /// None if the stream ends before, or the event does not.
+    pub(super) async fn pass_over(&mut self) -> Option<Vec<u8>> {
+        let mut left = MAX_PASSED;
+        let mut end = std::mem::take(&mut self.event).data.unwrap_or_default().into_bytes();
+        keep_last(&mut end);
+        self.charge = Charge::none();
+        loop {
+            while !self.chunk.is_empty() {
+                let is_whole = self.read_line();
+                if is_whole && self.line.is_empty() {
+                    return Some(end);
+                }
+                keep_last(&mut self.line);
+                if is_whole {
+                    let line = std::mem::take(&mut self.line);
+                    // A longer one has lost its name, and is data.
+                    let is_data = line.len() == KEPT || line.starts_with(b"data:");
+                    end = if is_data { line } else { end };
+                }
+            }
+            self.chunk = self.source.next().await?.ok()?;
+            left = left.checked_sub(self.chunk.len())?;
+        }
+    }
+
     /// Whether what has come of an event may be kept. Lines of comments are no part
     /// of it.
     async fn fits(&mut self, intake: &Intake) -> Result<(), Broken> {
@@ -89,7 +118,8 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
         Ok(())
     }
 
-    fn start(&self) -> Vec<u8> {
+    /// The first of the data of an event that is being read.
+    pub(super) fn start(&self) -> Vec<u8> {
         let start = match &self.event.data {
             Some(data) => data.as_bytes(),
             None => self.line.strip_prefix(b"data:").unwrap_or_default(),
@@ -151,6 +181,13 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
     }
 }
 
+/// Cuts all off but an envelope's last members.
+fn keep_last(bytes: &mut Vec<u8>) {
+    let from = bytes.len().saturating_sub(KEPT);
+    bytes.drain(..from);
+    bytes.shrink_to(2 * KEPT);
+}
+
 /// Whether an id can be sent back.
 fn is_sendable(id: &str) -> bool {
     id.len() <= MAX_EVENT_ID && http::HeaderValue::from_str(id).is_ok()
@@ -206,6 +243,32 @@ mod tests {
             let is_long = matches!(read.last(), Some(Err(Broken::TooLong { .. })));
             assert!(is_long, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_can_be_passed_over() {
+        let long = "x".repeat(20_000);
+        let text = format!("data: {long}\rdata: \"id\":7}}\r\nid: 1\n: x\n\ndata: a\n\n");
+        for size in [1, 7, 4096, 1 << 20] {
+            let chunks: Vec<_> = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+            let mut events = Events::of(futures::stream::iter(chunks.into_iter().map(Ok)));
+            let intake = intake(1000);
+            let broken = events.next(&intake).await;
+            assert!(matches!(broken, Some(Err(Broken::TooLong { .. }))), "{broken:?}");
+            let end = events.pass_over().await.expect("an end");
+            assert!(end.ends_with(b"\"id\":7}") && end.len() <= KEPT, "{size}: {end:?}");
+            let next = events.next(&intake).await.expect("an event").expect("an event");
+            assert_eq!(next.data.as_deref(), Some("a"));
+            assert!(events.pass_over().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_is_not_passed_over_for_ever() {
+        let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut events = Events::of(futures::stream::repeat_with(|| Ok(chunk.clone())));
+        assert!(events.pass_over().await.is_none());
+        assert!(events.line.capacity() <= 2 * STEP, "{}", events.line.capacity());
     }
 
     #[tokio::test]

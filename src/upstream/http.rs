@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage,
+    RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
@@ -22,10 +24,11 @@ use serde_json::Value;
 use sse_stream::Sse;
 
 use super::events::{Broken, Events};
-use super::intake::{Intake, Taken};
+use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};
 use super::locked;
 use crate::memory::Charge;
+use crate::text::mended::mended;
 
 /// Between the end of a stream and the next one, whatever the server wishes.
 pub(super) const MIN_RETRY: Duration = Duration::from_secs(1);
@@ -36,6 +39,9 @@ const SHORT: Duration = Duration::from_secs(10);
 
 /// Bytes of a body that tells of an error, as in rmcp's own client.
 const MAX_ERROR: usize = 64 << 10;
+
+/// Bytes of a body that is no answer that are shown.
+const SHOWN: usize = 100;
 
 /// Longest name of a session, and longest challenge (RFC 9110, 11.6.1), in bytes. We
 /// send back the first, and read the second whenever it comes.
@@ -49,6 +55,9 @@ const STEP: usize = 256 << 10;
 /// there are requests at the same time.
 const MAX_ENDED: usize = 64;
 
+/// The event that tells where a server of HTTP+SSE is spoken to (MCP 2024-11-05).
+pub(super) const ENDPOINT: &str = "endpoint";
+
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 const SESSION_ID: &str = "mcp-session-id";
@@ -57,7 +66,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// Headers that are the transport's.
 const RESERVED: [&str; 3] = ["accept", SESSION_ID, LAST_EVENT_ID];
 
-type Failure = StreamableHttpError<reqwest::Error>;
+pub(super) type Failure = StreamableHttpError<reqwest::Error>;
 
 /// Speaks to one server.
 #[derive(Clone)]
@@ -66,6 +75,28 @@ pub(super) struct HttpClient {
     intake: Arc<Intake>,
     pace: Arc<Pace>,
     ended: Arc<Ended>,
+    /// One stream has all answers.
+    is_sse: bool,
+    welcome: Arc<Welcome>,
+}
+
+/// How a server has answered what a connection begins with.
+#[derive(Default)]
+pub(super) struct Welcome {
+    status: Mutex<Option<StatusCode>>,
+    has_endpoint: AtomicBool,
+}
+
+impl Welcome {
+    /// Of its last answer.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        *locked(&self.status)
+    }
+
+    /// Whether it is a server of HTTP+SSE.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.has_endpoint.load(Ordering::Relaxed)
+    }
 }
 
 /// Which requests the streams were to answer that have ended, by their last events.
@@ -112,7 +143,31 @@ impl Pace {
 
 impl HttpClient {
     pub(super) fn new(http: reqwest::Client, intake: Arc<Intake>) -> Self {
-        Self { http, intake, pace: Arc::default(), ended: Arc::default() }
+        let (pace, ended, welcome) = (Arc::default(), Arc::default(), Arc::default());
+        Self { http, intake, pace, ended, is_sse: false, welcome }
+    }
+
+    /// The same for a server of HTTP+SSE: what is sent is not answered where it was sent,
+    /// and the stream tells where that is.
+    pub(super) fn for_sse(self) -> Self {
+        Self { is_sse: true, ..self }
+    }
+
+    pub(super) fn welcome(&self) -> Arc<Welcome> {
+        self.welcome.clone()
+    }
+
+    /// What a request gives, unless the connection ends before.
+    async fn while_connected<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            answer = request => answer,
+            () = self.intake.broken().cancelled() => {
+                Err(unusable("nothing before the connection was closed".to_owned()))
+            }
+        }
     }
 
     fn events(&self, response: Response, of: Stream) -> BoxStream<'static, Result<Sse, SseError>> {
@@ -126,6 +181,8 @@ impl HttpClient {
             last: of.last,
             all_ended: self.ended.clone(),
             pace: of.is_paced.then(|| self.pace.clone()),
+            is_sse: self.is_sse,
+            welcome: (self.is_sse || of.begins).then(|| self.welcome.clone()),
             since: Instant::now(),
             was_useful: false,
             is_over: false,
@@ -171,21 +228,30 @@ impl HttpClient {
         session: Option<String>,
         message: &ClientJsonRpcMessage,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let (body, charge) = self.body(response, self.intake.limit()).await?;
+        let asks = matches!(message, ClientJsonRpcMessage::Request(_));
+        let (body, charge) = match self.body(response, self.intake.limit()).await {
+            Err(_) if !asks => return Ok(StreamableHttpPostResponse::Accepted),
+            body => body?,
+        };
+        if !asks && body.trim_ascii().is_empty() {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
         // Counted again with what it takes to read it.
         drop(charge);
-        let asks = matches!(message, ClientJsonRpcMessage::Request(_));
-        let start = String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned();
+        let start = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).into_owned();
         let taken = self.intake.take(body, handshake(message)).await;
         let read = match taken {
             Taken::Pass(text) => serde_json::from_slice::<ServerJsonRpcMessage>(&text).ok(),
             Taken::Drop | Taken::Close => None,
         };
-        match read {
+        match read.map(|read| answering(message, read)) {
             Some(read) => Ok(StreamableHttpPostResponse::Json(read, session)),
             // What was no question needs no answer.
             None if !asks => Ok(StreamableHttpPostResponse::Accepted),
-            None => Err(unusable(format!("a body that is no answer: {start}"))),
+            None => {
+                let start = super::error::shown(&start);
+                no_answer(message, format!("a body that is no answer: {start}"), session)
+            }
         }
     }
 
@@ -212,7 +278,7 @@ impl HttpClient {
             }
             Err(_) => String::new(),
         };
-        let error = match serde_json::from_str(&body) {
+        let error = match serde_json::from_str(&mended(&body)) {
             Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
             _ => None,
         };
@@ -236,7 +302,8 @@ impl HttpClient {
             return Ok(StreamableHttpPostResponse::Json(answer, None));
         }
         if let Some(error) = error.filter(|_| !is_denied && is_json) {
-            return Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), session));
+            let error = answering(message, JsonRpcMessage::Error(error));
+            return Ok(StreamableHttpPostResponse::Json(error, session));
         }
         Err(failed.map_or_else(|| unusable(format!("HTTP {status}: {body}")), Into::into))
     }
@@ -254,6 +321,8 @@ struct Stream {
     /// The event after which it goes on.
     last: Option<String>,
     is_paced: bool,
+    /// It answers what a connection begins with.
+    begins: bool,
 }
 
 /// A stream that is read.
@@ -267,6 +336,10 @@ struct Reading<S> {
     last: Option<String>,
     all_ended: Arc<Ended>,
     pace: Option<Arc<Pace>>,
+    /// It is the only one, and goes on after what is too long.
+    is_sse: bool,
+    /// Where an endpoint is noted. Other streams have none.
+    welcome: Option<Arc<Welcome>>,
     since: Instant,
     /// Whether it had a message, or a place from which to go on.
     was_useful: bool,
@@ -288,8 +361,18 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
             };
             let mut event = match next {
                 Ok(event) => event,
+                Err(Broken::TooLong { .. } | Broken::NoMemory) if self.is_sse => {
+                    match self.pass_over().await {
+                        Taken::Pass(error) => return Some(Ok(message(&error))),
+                        Taken::Drop => continue,
+                        Taken::Close => return None,
+                    }
+                }
                 Err(broken) => return self.broken(broken).await,
             };
+            if self.names_endpoint(&event) {
+                return self.is_sse.then_some(Ok(event));
+            }
             self.resumes |= event.id.is_some();
             self.was_useful |= event.id.is_some();
             if event.id.is_some() {
@@ -353,8 +436,37 @@ impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Reading<S
         let again = self.again.as_ref();
         let Taken::Pass(error) = self.intake.take(error, again).await else { return None };
         self.is_over = true;
-        Some(Sse::default().data(String::from_utf8_lossy(&error)))
+        Some(message(&error))
     }
+
+    /// Reads to the end of what is too long, where other answers come after it.
+    async fn pass_over(&mut self) -> Taken {
+        self.intake.warn(&format!("a message is longer than {} bytes", self.intake.limit()));
+        let start = self.events.start();
+        let end = tokio::select! {
+            end = self.events.pass_over() => end,
+            () = self.intake.broken().cancelled() => None,
+        };
+        let Some(end) = end else { return Taken::Close };
+        if find(&start, b"\"method\"").is_some() {
+            return Taken::Drop;
+        }
+        // Nobody can say which request it answers: all of them fail.
+        let Some(id) = id_of(&start, &end) else { return Taken::Close };
+        self.intake.take(self.intake.too_long(&id), None).await
+    }
+
+    /// Whether this tells where a server of HTTP+SSE is spoken to.
+    fn names_endpoint(&self, event: &Sse) -> bool {
+        let Some(welcome) = &self.welcome else { return false };
+        let names = event.event.as_deref() == Some(ENDPOINT) && event.data.is_some();
+        welcome.has_endpoint.fetch_or(names, Ordering::Relaxed);
+        names
+    }
+}
+
+fn message(text: &[u8]) -> Sse {
+    Sse::default().data(String::from_utf8_lossy(text))
 }
 
 impl<S> Reading<S> {
@@ -367,8 +479,55 @@ impl<S> Reading<S> {
     }
 }
 
-fn unusable(text: String) -> Failure {
+/// For a body that is no answer to a request: an error of that, and of the connection
+/// where there is none yet.
+fn no_answer(
+    message: &ClientJsonRpcMessage,
+    why: String,
+    session: Option<String>,
+) -> Result<StreamableHttpPostResponse, Failure> {
+    match message {
+        ClientJsonRpcMessage::Request(request)
+            if !matches!(
+                request.request,
+                ClientRequest::DiscoverRequest(_) | ClientRequest::InitializeRequest(_)
+            ) =>
+        {
+            let error = ErrorData::new(ErrorCode(UNREADABLE), why, None);
+            let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+            Ok(StreamableHttpPostResponse::Json(answer, session))
+        }
+        _ => Err(unusable(why)),
+    }
+}
+
+pub(super) fn unusable(text: String) -> Failure {
     StreamableHttpError::UnexpectedServerResponse(Cow::Owned(text))
+}
+
+/// An error that came for a request is the answer to that, whatever its id: some write
+/// none, or one of their own, where they have not read the request's.
+fn answering(
+    message: &ClientJsonRpcMessage,
+    mut answer: ServerJsonRpcMessage,
+) -> ServerJsonRpcMessage {
+    if let (ClientJsonRpcMessage::Request(request), JsonRpcMessage::Error(error)) =
+        (message, &mut answer)
+    {
+        error.id = Some(request.id.clone());
+    }
+    answer
+}
+
+/// Whether a connection begins with this.
+fn begins(message: &ClientJsonRpcMessage) -> bool {
+    match message {
+        ClientJsonRpcMessage::Request(request) => matches!(
+            request.request,
+            ClientRequest::DiscoverRequest(_) | ClientRequest::InitializeRequest(_)
+        ),
+        _ => false,
+    }
 }
 
 /// The id of a request that begins a session.
@@ -413,7 +572,19 @@ fn header<'a>(response: &'a Response, name: &str, most: usize) -> Result<Option<
 
 fn has_type(response: &Response, wanted: &str) -> bool {
     let given = response.headers().get(CONTENT_TYPE);
-    given.is_some_and(|given| given.as_bytes().starts_with(wanted.as_bytes()))
+    given.is_some_and(|given| {
+        let given = given.as_bytes().get(..wanted.len()).unwrap_or_default();
+        given.eq_ignore_ascii_case(wanted.as_bytes())
+    })
+}
+
+/// Whether what came for a message that needs no answer is none, of whatever type it is.
+/// rmcp takes no events for the end of a handshake.
+fn says_nothing(response: &Response, message: &ClientJsonRpcMessage) -> bool {
+    let ends_handshake = matches!(message, ClientJsonRpcMessage::Notification(message)
+        if matches!(message.notification, ClientNotification::InitializedNotification(_)));
+    let may_say = has_type(response, JSON) || (has_type(response, EVENTS) && !ends_handshake);
+    !may_say || response.content_length() == Some(0)
 }
 
 /// A challenge, which is a failure of its own.
@@ -445,22 +616,26 @@ fn content_type(response: &Response) -> Option<String> {
     Some(super::error::shown(&String::from_utf8_lossy(given.as_bytes())))
 }
 
-impl StreamableHttpClient for HttpClient {
-    type Error = reqwest::Error;
-
-    async fn post_message(
+impl HttpClient {
+    async fn post(
         &self,
-        uri: Arc<str>,
+        uri: &str,
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let request = self.http.post(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
+        let request = self.http.post(uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
         let request = with_headers(request, token, session.as_deref(), headers)?;
         let response = request.json(&message).send().await?;
-        challenged(&response)?;
         let status = response.status();
+        if begins(&message) {
+            *locked(&self.welcome.status) = Some(status);
+        }
+        challenged(&response)?;
+        if self.is_sse && status.is_success() {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
         if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
@@ -472,7 +647,7 @@ impl StreamableHttpClient for HttpClient {
             return self.refused(response, new_session, session.is_some(), &message).await;
         }
         let asks = matches!(message, ClientJsonRpcMessage::Request(_));
-        if !asks && response.content_length() == Some(0) {
+        if !asks && says_nothing(&response, &message) {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
         if has_type(&response, EVENTS) {
@@ -481,18 +656,24 @@ impl StreamableHttpClient for HttpClient {
                 ClientJsonRpcMessage::Request(request) => serde_json::to_value(&request.id).ok(),
                 _ => None,
             };
-            let events = self.events(response, Stream { again, answers, ..Stream::default() });
+            let begins = begins(&message);
+            let of = Stream { again, answers, begins, ..Stream::default() };
+            let events = self.events(response, of);
             return Ok(StreamableHttpPostResponse::Sse(events, new_session));
         }
         if has_type(&response, JSON) {
             return self.json(response, new_session, &message).await;
         }
-        Err(StreamableHttpError::UnexpectedContentType(content_type(&response)))
+        let kind = content_type(&response);
+        let shown = kind.as_deref().unwrap_or("no type");
+        let why = format!("a body of {shown}, which is neither JSON nor events");
+        let answered = no_answer(&message, why, new_session);
+        answered.map_err(|_| StreamableHttpError::UnexpectedContentType(kind))
     }
 
-    async fn get_stream(
+    async fn open(
         &self,
-        uri: Arc<str>,
+        uri: &str,
         session: Option<Arc<str>>,
         last_event_id: Option<String>,
         token: Option<String>,
@@ -504,7 +685,7 @@ impl StreamableHttpClient for HttpClient {
         if is_paced {
             tokio::time::sleep(self.pace.pause()).await;
         }
-        let mut request = self.http.get(&*uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
+        let mut request = self.http.get(uri).header(ACCEPT, format!("{EVENTS}, {JSON}"));
         if let Some(last) = &last_event_id {
             request = request.header(LAST_EVENT_ID, last);
         }
@@ -522,8 +703,35 @@ impl StreamableHttpClient for HttpClient {
             return Err(StreamableHttpError::UnexpectedContentType(content_type(&response)));
         }
         let again = None;
-        let of = Stream { resumes: true, again, answers, last: last_event_id, is_paced };
+        let last = last_event_id;
+        let of = Stream { resumes: true, again, answers, last, is_paced, begins: false };
         Ok(self.events(response, of))
+    }
+}
+
+impl StreamableHttpClient for HttpClient {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        self.while_connected(self.post(&uri, message, session, token, headers)).await
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        self.while_connected(self.open(&uri, session, last_event_id, token, headers)).await
     }
 
     async fn delete_session(
@@ -568,6 +776,8 @@ mod tests {
             last: None,
             all_ended: ended.clone(),
             pace: None,
+            is_sse: false,
+            welcome: None,
             since: Instant::now(),
             was_useful: false,
             is_over: false,
@@ -603,11 +813,82 @@ mod tests {
     #[tokio::test]
     async fn the_answer_to_a_handshake_may_come_after_a_notification() {
         let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
-        let text = format!("data: {{\"method\":\"notifications/message\"}}\n\ndata: {answer}\n\n");
+        let told = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+        let text = format!("data: {told}\n\ndata: {answer}\n\n");
         for (again, count) in [(Some(RequestId::Number(7)), 2), (None, 1)] {
             // It has been answered, in the session before.
             let events = events_of(text.clone(), again, &intake(1000), &Arc::default()).await;
             assert_eq!(events.len(), count, "{events:?}");
+        }
+    }
+
+    /// What a server of HTTP+SSE sends to requests 7 and 8, in chunks.
+    async fn from_sse(text: String, limit: usize) -> Vec<Sse> {
+        let chunks: Vec<_> =
+            text.into_bytes().chunks(100).map(bytes::Bytes::copy_from_slice).collect();
+        let intake = intake(limit);
+        asks(&intake, 7);
+        asks(&intake, 8);
+        let mut reading = Reading {
+            events: Events::of(futures::stream::iter(chunks.into_iter().map(Ok))),
+            intake,
+            resumes: true,
+            again: None,
+            answers: None,
+            last: None,
+            all_ended: Arc::default(),
+            pace: None,
+            is_sse: true,
+            welcome: Some(Arc::default()),
+            since: Instant::now(),
+            was_useful: false,
+            is_over: false,
+        };
+        let mut events = Vec::new();
+        while let Some(Ok(event)) = reading.next().await {
+            events.push(event);
+        }
+        events
+    }
+
+    #[tokio::test]
+    async fn on_the_only_stream_answers_come_after_one_that_is_too_long() {
+        let long = "x".repeat(5000);
+        let next = r#"{"jsonrpc":"2.0","id":8,"result":{}}"#;
+        for (message, fails) in [
+            (format!(r#"{{"result":{{"x":"{long}"}},"jsonrpc":"2.0","id":7}}"#), true),
+            (format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{long}"}}}}"#), true),
+            (format!(r#"{{"method":"notifications/message","params":"{long}"}}"#), false),
+        ] {
+            let events = from_sse(format!("data: {message}\n\ndata: {next}\n\n"), 1000).await;
+            let mut found = events.iter().filter_map(|event| event.data.as_deref());
+            if fails {
+                let error = found.next().unwrap_or_default();
+                assert!(error.contains("-32099") && error.contains(r#""id":7"#), "{error}");
+            }
+            assert_eq!(found.collect::<Vec<_>>(), [next], "{message:.40}");
+        }
+    }
+
+    #[tokio::test]
+    async fn on_the_only_stream_nothing_comes_after_what_answers_nobody() {
+        let text = format!("data: [\"{}\"]\n\ndata: {{\"id\":8}}\n\n", "z".repeat(5000));
+        assert_eq!(from_sse(text, 1000).await.len(), 0);
+    }
+
+    #[test]
+    fn an_error_that_came_for_a_request_answers_it_whatever_its_id() {
+        let request = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+        let request: ClientJsonRpcMessage = serde_json::from_str(request).unwrap();
+        for id in ["null", "\"server-error\"", "8", "7"] {
+            let text =
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":1,"message":""}}}}"#);
+            let JsonRpcMessage::Error(error) =
+                answering(&request, serde_json::from_str(&text).unwrap())
+            else {
+                panic!("{text}");
+            };
+            assert_eq!(error.id, Some(RequestId::Number(7)), "{id}");
         }
     }
 

@@ -6,16 +6,19 @@
 //! text of a message → Intake::take → rmcp → Told → rmcp
 //!                        └─ a large result, read on another thread ─┘
 //! ```
+//!
+//! What it makes an answer of, rmcp can read: one that it could not would be dropped, and
+//! the call would wait for its timeout.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rmcp::model::{JsonRpcMessage, RequestId, ServerResult};
+use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RoleClient, TxJsonRpcMessage};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +27,9 @@ use super::error::shown;
 use super::locked;
 use super::quiet::Quiet;
 use crate::memory::{Account, Charge, NoMemory};
+use crate::text::broken::{Remains, check};
+use crate::text::digits::with_all_digits;
+use crate::text::mended::{in_utf8, mend};
 
 /// The code of the answer that takes the place of one that is too large. Within
 /// the range that JSON-RPC 2.0 leaves to implementations.
@@ -31,6 +37,12 @@ pub(super) const TOO_LARGE: i32 = -32099;
 
 /// The same for one that there is no memory for.
 pub(super) const NO_MEMORY: i32 = -32098;
+
+/// The same for one that cannot be read.
+pub(super) const UNREADABLE: i32 = -32097;
+
+/// Longest reason for that, in bytes. serde_json quotes the text that it does not expect.
+const MAX_REASON: usize = 200;
 
 /// Longest message that is read on the thread that it came on, in bytes: a few ms.
 pub(super) const LARGE: usize = 64 << 10;
@@ -57,6 +69,13 @@ const MAX_OWED: usize = 512;
 /// dropped.
 const MAX_NOTIFICATIONS: u32 = 1000;
 const MAX_NOTIFICATION_BYTES: usize = 4 << 20;
+
+/// Messages that are dropped in a second, and their bytes, before nothing more is read
+/// for the rest of it: twenty times what is passed on, so that a server that tells of each
+/// of its steps is not kept from its answer, and reading them takes some 5% of a
+/// processor. Who writes without end then waits, and does not take all of another.
+const MAX_DROPPED: u32 = 20 * MAX_NOTIFICATIONS;
+const MAX_DROPPED_BYTES: usize = 4 * MAX_NOTIFICATION_BYTES;
 
 /// A notification that is not to be lost, and its longest text, in bytes.
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
@@ -134,33 +153,100 @@ struct Rate {
     requests: u32,
     notifications: u32,
     bytes: usize,
+    dropped: u32,
+    dropped_bytes: usize,
     /// Of a change of its tools, beyond the limit.
     has_told: bool,
 }
 
-impl Default for Rate {
-    fn default() -> Self {
-        let since = Instant::now();
-        Self { since, requests: 0, notifications: 0, bytes: 0, has_told: false }
+/// What is counted by the second.
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Rate {
+    /// Counts from nothing again when a second is over.
+    fn go_on(&mut self) {
+        if self.since.elapsed() > SECOND {
+            *self = Self::default();
+        }
+    }
+
+    /// How long nothing is to be read, when this is dropped too.
+    fn drop_one(&mut self, bytes: usize) -> Option<Duration> {
+        self.go_on();
+        self.dropped += 1;
+        self.dropped_bytes += bytes;
+        let is_much = self.dropped > MAX_DROPPED || self.dropped_bytes > MAX_DROPPED_BYTES;
+        is_much.then(|| SECOND.saturating_sub(self.since.elapsed()))
     }
 }
 
-/// Which members a message has; none if it is some other JSON.
-#[derive(Default, Deserialize)]
+impl Default for Rate {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            requests: 0,
+            notifications: 0,
+            bytes: 0,
+            dropped: 0,
+            dropped_bytes: 0,
+            has_told: false,
+        }
+    }
+}
+
+/// Which members a message has.
+#[derive(Deserialize)]
 struct Head<'a> {
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
     method: Option<IgnoredAny>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    /// Which may be null.
+    #[serde(default, deserialize_with = "present")]
+    result: bool,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+impl Head<'_> {
+    /// Servers print other JSON than messages: lines of their logs.
+    fn is_message(&self) -> bool {
+        self.jsonrpc.is_some() || self.result || self.error.is_some()
+    }
+
+    /// Why this would be no answer to rmcp.
+    fn problem(&self, text: &[u8]) -> Option<String> {
+        let read = check(text).and_then(|()| match self.error {
+            Some(error) if !self.result => serde_json::from_str::<ErrorData>(error.get()).map(drop),
+            _ => Ok(()),
+        });
+        if let Err(error) = read {
+            return Some(error.to_string());
+        }
+        if self.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
+            return Some("\"jsonrpc\" is not \"2.0\"".to_owned());
+        }
+        let is_empty = !self.result && self.error.is_none();
+        is_empty.then(|| "it has neither a result nor an error".to_owned())
+    }
 }
 
 /// What a message is.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    Answer(String),
+    /// To the request of this id, and why it cannot be read.
+    Answer(String, Option<String>),
     Request,
+    /// A request that cannot be read, with its id.
+    Unread(Value),
     /// Also what rmcp will make nothing of.
     Notification,
-    NoJson,
+    NoMessage,
 }
 
 /// A message as far as it is judged.
@@ -231,35 +317,64 @@ impl Intake {
     /// Judges a message. `again`: a request that has been answered before, and whose
     /// answer this may be all the same: rmcp sends the handshake of a session anew.
     pub(super) async fn take(&self, text: Vec<u8>, again: Option<&RequestId>) -> Taken {
+        let bytes = text.len();
+        let taken = self.judge(text, again).await;
+        if taken == Taken::Drop {
+            let pause = locked(&self.rate).drop_one(bytes);
+            if let Some(pause) = pause {
+                self.warn("it says much that nobody asked for: it is read slowly");
+                tokio::time::sleep(pause).await;
+            }
+        }
+        taken
+    }
+
+    async fn judge(&self, text: Vec<u8>, again: Option<&RequestId>) -> Taken {
+        let limit = self.limit;
         let looked = if text.len() > LARGE {
-            match tokio::task::spawn_blocking(|| Looked::at(text)).await {
+            match tokio::task::spawn_blocking(move || Looked::at(text, limit)).await {
                 Ok(looked) => looked,
                 Err(_) => return Taken::Close,
             }
         } else {
-            Looked::at(text)
+            Looked::at(text, limit)
         };
-        if looked.kind == Kind::NoJson {
+        if looked.kind == Kind::NoMessage {
             let start = String::from_utf8_lossy(&looked.text[..looked.text.len().min(200)]);
-            self.warn(&format!("no JSON where a message should be: {}", shown(&start)));
+            self.warn(&format!("no message where one should be: {}", shown(&start)));
         }
         match &looked.kind {
-            Kind::Answer(id) => {
-                let id = id.clone();
+            Kind::Answer(id, problem) => {
+                let (id, problem) = (id.clone(), problem.clone());
                 let is_again = again.is_some_and(|again| again.to_string() == id);
                 if !self.waits(&id, is_again) {
                     return Taken::Drop;
                 }
-                self.answer(id, looked, is_again).await
+                match problem {
+                    Some(problem) => Taken::Pass(self.unreadable(&id, &problem)),
+                    None => self.answer(id, looked, is_again).await,
+                }
             }
             Kind::Request => self.request(looked),
+            Kind::Unread(id) => {
+                // There is no such method, which is what rmcp says then.
+                let text = json!({"jsonrpc": "2.0", "id": id, "method": "unreadable"}).to_string();
+                self.request(Looked { text: text.into_bytes(), ..looked })
+            }
             Kind::Notification => {
                 let fits = looked.text.len() <= MAX_UNASKED && looked.values <= MAX_UNASKED_VALUES;
                 let counts = self.counts(0, looked.text.len()) || self.tells_of_change(&looked);
                 if counts && fits { Taken::Pass(looked.text) } else { Taken::Drop }
             }
-            Kind::NoJson => Taken::Drop,
+            Kind::NoMessage => Taken::Drop,
         }
+    }
+
+    /// The error that takes the place of an answer that cannot be read.
+    fn unreadable(&self, id: &str, problem: &str) -> Vec<u8> {
+        let problem = shown(&problem[..problem.floor_char_boundary(MAX_REASON)]);
+        self.warn(&format!("an answer that cannot be read: {problem}"));
+        instead(id, UNREADABLE, &problem)
     }
 
     /// Whether somebody waits for an answer, which is the only one from then on.
@@ -291,9 +406,7 @@ impl Intake {
     /// second.
     fn counts(&self, requests: u32, bytes: usize) -> bool {
         let mut rate = locked(&self.rate);
-        if rate.since.elapsed() > Duration::from_secs(1) {
-            *rate = Rate::default();
-        }
+        rate.go_on();
         rate.requests += requests;
         rate.notifications += 1 - requests;
         rate.bytes += bytes;
@@ -418,7 +531,18 @@ fn instead(id: &str, code: i32, message: &str) -> Vec<u8> {
 }
 
 impl Looked {
-    fn at(text: Vec<u8>) -> Self {
+    /// `most`: bytes that the text may have when it is mended.
+    fn at(mut text: Vec<u8>, most: usize) -> Self {
+        // As of events: what is no UTF-8 is U+FFFD.
+        if std::str::from_utf8(&text).is_err()
+            && let Some(whole) = in_utf8(&text, most)
+        {
+            text = whole;
+        }
+        mend(&mut text);
+        if let Some(whole) = with_all_digits(&text) {
+            text = whole;
+        }
         let (kind, id_bytes) = Kind::of(&text);
         Self { values: values(&text), kind, id_bytes, text }
     }
@@ -426,17 +550,33 @@ impl Looked {
 
 impl Kind {
     fn of(text: &[u8]) -> (Self, usize) {
-        match serde_json::from_slice::<Head<'_>>(text) {
-            Ok(Head { method: Some(_), id: Some(id) }) => (Self::Request, id.get().len()),
-            Ok(Head { method: None, id: Some(id) }) if id.get().len() <= MAX_ID => {
+        // serde would take an array for the object's members in their order.
+        let is_object = text.trim_ascii_start().starts_with(b"{");
+        let head = match serde_json::from_slice::<Head<'_>>(text) {
+            Ok(head) if is_object && head.is_message() => head,
+            Ok(_) => return (Self::NoMessage, 0),
+            Err(error) => return (Self::of_broken(text, &error), 0),
+        };
+        match head {
+            Head { method: Some(_), id: Some(id), .. } => (Self::Request, id.get().len()),
+            Head { method: None, id: Some(id), .. } if id.get().len() <= MAX_ID => {
                 let id = serde_json::from_str::<RequestId>(id.get());
-                (id.map_or(Self::Notification, |id| Self::Answer(id.to_string())), 0)
+                let answer = |id: RequestId| Self::Answer(id.to_string(), head.problem(text));
+                (id.map_or(Self::Notification, answer), 0)
             }
-            Ok(_) => (Self::Notification, 0),
-            // It may still be JSON: no object, or one that names a member twice, or in
-            // no Unicode.
-            Err(_) if serde_json::from_slice::<IgnoredAny>(text).is_ok() => (Self::Notification, 0),
-            Err(_) => (Self::NoJson, 0),
+            _ => (Self::Notification, 0),
+        }
+    }
+
+    /// Of what is no JSON, or an object that names a member twice.
+    fn of_broken(text: &[u8], error: &serde_json::Error) -> Self {
+        match Remains::of(text) {
+            Remains { id: Some(id), has_method: true, has_answer: false } => Self::Unread(id),
+            Remains { id: Some(id), has_method: false, .. } => {
+                let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                Self::Answer(id, Some(error.to_string()))
+            }
+            _ => Self::NoMessage,
         }
     }
 }
@@ -547,21 +687,36 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn requests_have_a_rate_and_notifications_another() {
-        let request = r#"{"id":1,"method":"ping"}"#.to_owned();
+        let request = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.to_owned();
         assert_eq!(at_once(&vec![request.clone(); 60]).await, (60, false));
         assert_eq!(at_once(&vec![request; 1000]).await, (MAX_REQUESTS as usize, true));
-        let notification = r#"{"method":"notifications/message"}"#.to_owned();
+        let notification = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#.to_owned();
         let (passed, broken) = at_once(&vec![notification; 5000]).await;
         assert_eq!((passed, broken), (MAX_NOTIFICATIONS as usize, false));
-        let long =
-            format!(r#"{{"method":"notifications/message","params":"{}"}}"#, "x".repeat(200_000));
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/message","params":"{}"}}"#,
+            "x".repeat(200_000)
+        );
         let (passed, broken) = at_once(&vec![long; 100]).await;
-        assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_045, false));
+        assert_eq!((passed, broken), (MAX_NOTIFICATION_BYTES / 200_061, false));
+    }
+
+    #[test]
+    fn what_is_dropped_without_end_is_read_slowly() {
+        let mut rate = Rate::default();
+        let (kept, late) = ((0..MAX_DROPPED).all(|_| rate.drop_one(10).is_none()), rate.since);
+        assert!(kept || late.elapsed() > SECOND);
+        let mut large = Rate::default();
+        assert_eq!(large.drop_one(MAX_DROPPED_BYTES), None);
+        let pause = large.drop_one(1).expect("a pause, unless the machine stood still");
+        assert!(pause <= SECOND);
+        large.since = Instant::now().checked_sub(2 * SECOND).expect("a clock");
+        assert_eq!(large.drop_one(1), None, "a second later it begins anew");
     }
 
     #[tokio::test]
     async fn a_change_of_the_tools_is_told_of_in_a_flood() {
-        let flood = r#"{"method":"notifications/message"}"#.to_owned();
+        let flood = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#.to_owned();
         let changed = r#"{"jsonrpc":"2.0","method":"notifications\/tools\/list_changed"}"#;
         let mut messages = vec![flood; 2 * MAX_NOTIFICATIONS as usize];
         messages.extend([changed.to_owned(), changed.to_owned()]);
@@ -573,17 +728,17 @@ pub(super) mod tests {
         for (length, passes) in [(MAX_ID - 2, true), (MAX_ID - 1, false)] {
             let intake = intake(1 << 20);
             let id = "x".repeat(length);
-            assert_eq!(
-                takes(&intake, &format!(r#"{{"id":"{id}","method":"ping"}}"#)).await,
-                passes
-            );
+            let ping = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
+            assert_eq!(takes(&intake, &ping).await, passes);
             assert_eq!(intake.broken.is_cancelled(), !passes);
         }
         let token = |length| {
             let token = "x".repeat(length);
-            format!(
-                r#"{{"method":"notifications/progress","params":{{"progressToken":"{token}"}}}}"#
-            )
+            json!({
+                "jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": token},
+            })
+            .to_string()
         };
         let intake = intake(1 << 20);
         assert!(takes(&intake, &token(100)).await);
@@ -606,6 +761,87 @@ pub(super) mod tests {
         let handshake = RequestId::Number(7);
         let again = intake.take(answer.as_bytes().to_vec(), Some(&handshake)).await;
         assert!(matches!(again, Taken::Pass(_)), "{again:?}");
+    }
+
+    /// What becomes of an answer to request 7.
+    async fn answered(text: &[u8]) -> String {
+        let intake = intake(1000);
+        asks(&intake, 7);
+        match intake.take(text.to_vec(), None).await {
+            Taken::Pass(text) => String::from_utf8(text).unwrap(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_an_error_of_its_request() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for (text, problem) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"t":"\x41"}}"#, "invalid escape"),
+            (r#"{"result":{"id":1,"n":NaN},"jsonrpc":"2.0","id":"7"}"#, "expected value"),
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"t":"cut"#, "EOF while parsing"),
+            (r#"{"jsonrpc":"2.0","result":{"t":"cut"#, "Drop"),
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"n":1e400}}"#, "number out of range"),
+            (&format!(r#"{{"jsonrpc":"2.0","id":7,"result":{deep}}}"#), "recursion limit"),
+            (r#"{"jsonrpc":"2.0","id":7,"result":1,"result":2}"#, "duplicate field"),
+            (r#"{"jsonrpc":"2.0","id":7,"error":"no"}"#, "invalid type: string"),
+            (r#"{"jsonrpc":"2.0","id":7}"#, "neither a result nor an error"),
+            (r#"{"jsonrpc":"1.0","id":7,"result":{}}"#, "is not \\\"2.0"),
+            (r#"{"id":7,"result":{}}"#, "is not \\\"2.0"),
+        ] {
+            let passed = answered(text.as_bytes()).await;
+            assert!(passed.contains(problem), "{text}: {passed}");
+            let is_error = passed.starts_with(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32097,"#);
+            // Nobody waits for what was cut before its id.
+            assert_eq!(is_error, problem != "Drop", "{text}: {passed}");
+        }
+        // The reason does not have the whole answer in it.
+        let long = json!({"jsonrpc": "2.0", "id": 7, "error": "x".repeat(900)}).to_string();
+        assert!(answered(long.as_bytes()).await.len() < 400);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_is_no_unicode_comes_with_replacements() {
+        let whole = r#"{"jsonrpc":"2.0","id":7,"result":{"t":"cut …"}}"#;
+        let marked = format!("\u{feff}{whole}");
+        for (text, expected) in [
+            (whole.replace('…', r"\ud83d").into_bytes(), whole.replace('…', r"\ufffd")),
+            (marked.clone().into_bytes(), format!("   {whole}")),
+            (
+                [b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"t\":\"cut \xff\"}}"].concat(),
+                whole.replace('…', "\u{fffd}"),
+            ),
+        ] {
+            assert_eq!(answered(&text).await, expected);
+        }
+        let too_much = [&b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\""[..], &[0xff; 900], b"\"}"];
+        let passed = answered(&too_much.concat()).await;
+        assert!(passed.contains("-32097"), "{passed}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_read_is_one_for_nothing() {
+        let intake = intake(1000);
+        let text = br#"{"method":"ping","params":{"n":NaN},"jsonrpc":"2.0","id":"a"}"#;
+        let instead = br#"{"jsonrpc":"2.0","id":"a","method":"unreadable"}"#;
+        assert_eq!(intake.take(text.to_vec(), None).await, Taken::Pass(instead.to_vec()));
+    }
+
+    #[tokio::test]
+    async fn json_that_is_no_message_goes_nowhere() {
+        let intake = intake(1000);
+        asks(&intake, 7);
+        for text in [
+            r#"{"level":"info","msg":"started"}"#,
+            r#"{"id":7,"level":"info"}"#,
+            r#"{"method":"GET","path":"/"}"#,
+            r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+            "42",
+            "null",
+        ] {
+            assert!(!takes(&intake, text).await, "{text}");
+        }
+        assert!(takes(&intake, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#).await);
     }
 
     #[tokio::test]

@@ -162,10 +162,22 @@ mod tests {
         text
     }
 
+    fn answer(id: i64) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n")
+    }
+
     #[tokio::test]
     async fn messages_pass_and_other_lines_do_not() {
-        let input = b"starting...\n{\"id\":1}\n\n\xff\n{\"id\":2}\n{\"cut\":";
-        assert_eq!(through(input, 100).await, "{\"id\":1}\n{\"id\":2}\n");
+        let input = ["starting...\n", &answer(1), "\n{}\n[1]\n", &answer(2), "{\"cut\":"].concat();
+        let input = [b"\xff\n", input.as_bytes()].concat();
+        assert_eq!(through(&input, 100).await, answer(1) + &answer(2));
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_costs_nothing() {
+        let input = format!("\u{feff}{}\u{feff}\n{}", answer(1), answer(2));
+        let passed = through(input.as_bytes(), 100).await;
+        assert_eq!(passed, format!("   {}{}", answer(1), answer(2)));
     }
 
     #[tokio::test]
@@ -188,13 +200,13 @@ mod tests {
     #[tokio::test]
     async fn the_next_message_after_a_long_one_passes() {
         let long = "y".repeat(100_000);
-        let input = format!("{{\"id\":1,\"result\":\"{long}\"}}\n{{\"id\":2}}\n");
-        assert!(through(input.as_bytes(), 1000).await.ends_with("{\"id\":2}\n"));
+        let input = format!("{{\"id\":1,\"result\":\"{long}\"}}\n{}", answer(2));
+        assert!(through(input.as_bytes(), 1000).await.ends_with(&answer(2)));
     }
 
     #[tokio::test]
     async fn nothing_passes_after_a_long_message_that_answers_nobody() {
-        let input = format!("[\"{}\"]\n{{\"id\":2}}\n", "z".repeat(5000));
+        let input = format!("[\"{}\"]\n{}", "z".repeat(5000), answer(2));
         assert_eq!(through(input.as_bytes(), 1000).await, "");
     }
 }

@@ -9,24 +9,33 @@ mod arguments;
 mod client;
 mod connection;
 mod declarations;
+mod dialects;
+mod era;
 mod error;
 mod events;
+mod handshake;
 mod http;
 mod identifiers;
 mod intake;
+mod integers;
 mod lines;
+mod listing;
 mod login;
+mod misspelt;
 mod module;
+mod probe;
 mod process;
 mod quiet;
 mod redirect;
 mod search;
 mod server;
+mod sse;
 pub(crate) mod tokens;
 mod told;
 mod tool_info;
 mod view;
 mod views;
+mod ways;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,9 +47,12 @@ use serde_json::{Map, Value};
 pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::{Ask, Charged};
 pub(crate) use declarations::module_declaration;
+pub(crate) use era::Eras;
 pub(crate) use error::UpstreamError;
+pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
-use server::Catalog;
+pub(crate) use misspelt::Had;
+use server::{Catalog, Common};
 pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
 pub(crate) use tool_info::ToolInfo;
 pub(crate) use view::{GoOn, Seen};
@@ -49,6 +61,7 @@ use crate::config::servers::ServersFile;
 use crate::memory::{Account, Charge};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use error::hint;
+use misspelt::Missing;
 use process::Groups;
 use search::{SearchIndex, near_names};
 use view::Work;
@@ -82,25 +95,33 @@ impl Limits {
 /// Bytes of a message beyond the result in it.
 const ENVELOPE: usize = 64 << 10;
 
+/// The file that lists the servers.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub path: PathBuf,
+    /// Files of variables that its entries may name. No program may read or write them.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl List {
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        [&self.path].into_iter().chain(&self.env_files).map(|path| stamp(path)).collect()
+    }
+}
+
 /// All upstream servers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Upstreams(Arc<Inner>);
 
 struct Inner {
-    file: Option<PathBuf>,
-    /// Files of variables that its entries may name. No program may read or write them.
-    env_files: Vec<PathBuf>,
+    list: Option<List>,
     /// The files as they were when they were read first.
     read: Vec<Option<Stamp>>,
-    environment: Arc<HashMap<String, String>>,
-    /// Where logins are kept.
-    tokens: Option<Arc<Path>>,
-    limits: Limits,
+    common: Common,
     /// What may be called at most: servers beyond it are not there.
     reach: RunTools,
     /// The principal's.
     memory: Account,
-    groups: Groups,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
     problem: Mutex<Option<String>>,
@@ -159,31 +180,29 @@ impl From<UpstreamError> for CallError {
 }
 
 impl Upstreams {
-    /// Reads the configuration. `env_files` are the files of variables that it may name.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// Why the file cannot be used, as a sentence.
     pub(crate) fn new(
-        file: Option<PathBuf>,
-        env_files: Vec<PathBuf>,
+        list: Option<List>,
         environment: HashMap<String, String>,
         tokens: Option<PathBuf>,
         limits: Limits,
+        eras: Eras,
         reach: RunTools,
         memory: Account,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
-        let read = file.iter().chain(&env_files).map(|path| stamp(path)).collect();
+        let read = list.as_ref().map(List::stamps).unwrap_or_default();
+        let (environment, tokens) = (Arc::new(environment), tokens.map(Arc::from));
+        let groups = Groups::default();
         let upstreams = Self(Arc::new(Inner {
-            file,
-            env_files,
+            list,
             read,
-            environment: Arc::new(environment),
-            tokens: tokens.map(Arc::from),
-            limits,
+            common: Common { environment, tokens, limits, eras, groups },
             reach,
             memory,
-            groups: Groups::default(),
             servers: RwLock::default(),
             problem: Mutex::default(),
             index: Mutex::default(),
@@ -196,9 +215,10 @@ impl Upstreams {
     }
 
     fn read_file(&self) -> Result<(), String> {
-        let Some(path) = &self.0.file else { return Ok(()) };
-        let variable = |name: &str| self.0.environment.get(name).cloned();
-        let file = ServersFile::read(path, &variable, Some(&self.0.env_files))?;
+        let Some(list) = &self.0.list else { return Ok(()) };
+        let List { path, env_files } = list;
+        let variable = |name: &str| self.0.common.environment.get(name).cloned();
+        let file = ServersFile::read(path, &variable, Some(env_files))?;
         for warning in &file.warnings {
             tracing::warn!("{}: {warning}", path.display());
         }
@@ -214,17 +234,9 @@ impl Upstreams {
                 tracing::warn!(server = %name, "disabled: {reason}");
             }
             kept(&name, &config).unwrap_or_else(|| {
-                let environment = self.0.environment.clone();
-                Upstream::new(
-                    &name,
-                    config,
-                    environment,
-                    self.0.tokens.clone(),
-                    self.0.limits,
-                    self.0.groups.clone(),
-                    // So that one server leaves something for others.
-                    self.0.memory.share(self.0.memory.bytes() / 4 * 3),
-                )
+                // So that one server leaves something for others.
+                let memory = self.0.memory.share(self.0.memory.bytes() / 4 * 3);
+                Upstream::new(&name, config, self.0.common.clone(), memory)
             })
         });
         let servers = Arc::new(servers.collect::<Vec<_>>());
@@ -236,7 +248,7 @@ impl Upstreams {
 
     /// Reads the file again whenever it changes, until the last clone is dropped.
     pub(crate) fn watch(&self) {
-        if self.0.file.is_none() {
+        if self.0.list.is_none() {
             return;
         }
         let inner = Arc::downgrade(&self.0);
@@ -245,11 +257,10 @@ impl Upstreams {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(inner) = inner.upgrade() else { return };
-                if inner.groups.is_closed() {
+                if inner.common.groups.is_closed() {
                     return;
                 }
-                let files = inner.file.iter().chain(&inner.env_files);
-                let now: Vec<_> = files.map(|path| stamp(path)).collect();
+                let now = inner.list.as_ref().map(List::stamps).unwrap_or_default();
                 if now != seen {
                     seen = now;
                     Self(inner).read_again();
@@ -291,7 +302,7 @@ impl Upstreams {
 
     /// Whether there is a configuration.
     pub(crate) fn is_configured(&self) -> bool {
-        self.0.file.is_some()
+        self.0.list.is_some()
     }
 
     /// Why the configuration file, as it is now, is not used.
@@ -303,12 +314,12 @@ impl Upstreams {
     pub(crate) async fn close(&self) {
         let servers =
             std::mem::take(&mut *self.0.servers.write().unwrap_or_else(PoisonError::into_inner));
-        self.0.groups.close();
+        self.0.common.groups.close();
         // One that is connecting holds its place; its process is killed below.
         let close = |server| tokio::time::timeout(CLOSE, Upstream::close(server));
         futures::future::join_all(servers.iter().map(|server| close(server))).await;
         drop(servers);
-        self.0.groups.end().await;
+        self.0.common.groups.end().await;
     }
 
     /// All configured servers that are not disabled, those with a problem too.
@@ -412,12 +423,12 @@ impl Upstreams {
         place: usize,
         arguments: Map<String, Value>,
     ) -> Result<Map<String, Value>, UpstreamError> {
-        let arguments = Value::Object(arguments);
+        let mut arguments = Value::Object(arguments);
         let is_quick = catalog.tools[place].check.is_quick(&arguments);
         let (catalog, account) = (catalog.clone(), upstream.checks.clone());
         let checking = move || {
             let Tool { info, check, .. } = &catalog.tools[place];
-            check.check(info, &arguments, &account).map(|()| arguments)
+            check.check(info, &mut arguments, &account).map(|()| arguments)
         };
         let checked = if is_quick {
             checking()
@@ -576,6 +587,33 @@ impl Upstreams {
         let seen = self.seen(&upstream, run).await?;
         let made = self.0.work.on_thread(move |_| seen.module()).await;
         made.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
+    }
+}
+
+impl Upstreams {
+    /// ". Did you mean …", where an error says that a function is not there which may
+    /// have been one of a server; else nothing.
+    pub(crate) async fn near_functions(&self, run: &RunTools, had: &Had, message: &str) -> String {
+        let Some(missing) = Missing::of(message) else { return String::new() };
+        let looking = async {
+            let (mut modules, mut objects) = (Vec::new(), Vec::new());
+            for server in self.servers().iter() {
+                let is_module = had.modules.contains(&server.name);
+                if !is_module && !had.objects {
+                    continue;
+                }
+                let Ok(seen) = self.seen_of_known(server, run).await else { continue };
+                if is_module {
+                    modules.push(seen.clone());
+                }
+                if had.objects {
+                    objects.push(seen);
+                }
+            }
+            self.on_thread(move |_| missing.hint(&modules, &objects)).await
+        };
+        let found = tokio::time::timeout(misspelt::WITHIN, looking).await;
+        found.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
@@ -114,9 +114,7 @@ impl Process {
         if let Some(cwd) = launch.cwd {
             command.current_dir(cwd);
         }
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("cannot start \"{}\": {error}", launch.command))?;
+        let mut child = command.spawn().map_err(|error| not_started(launch, &error))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("it has no standard streams".to_owned());
         };
@@ -140,6 +138,12 @@ impl Process {
         let status = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
         status.ok()?.ok().map(|status| status.to_string())
     }
+
+    /// Ends it, and waits for that. It goes on if nobody waits any more.
+    pub(super) async fn end(mut self) {
+        let Some(child) = self.child.take() else { return };
+        let _ = tokio::spawn(end(child, self.group, self.groups.clone())).await;
+    }
 }
 
 impl Drop for Process {
@@ -149,6 +153,22 @@ impl Drop for Process {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(end(child, self.group, self.groups.clone()));
         }
+    }
+}
+
+/// Why a process was not started: the kernel's error does not say whether it is about the
+/// program or the directory.
+fn not_started(launch: &Launch<'_>, error: &std::io::Error) -> String {
+    let command = launch.command;
+    let Some(cwd) = launch.cwd else { return format!("cannot start \"{command}\": {error}") };
+    let entered = match std::fs::metadata(cwd) {
+        Ok(found) if !found.is_dir() => Err("it is no directory".to_owned()),
+        Ok(_) => access(cwd, AccessFlags::X_OK).map_err(|errno| errno.desc().to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    match entered {
+        Ok(()) => format!("cannot start \"{command}\" in \"{}\": {error}", cwd.display()),
+        Err(why) => format!("its \"cwd\" \"{}\" cannot be entered: {why}", cwd.display()),
     }
 }
 

@@ -15,8 +15,10 @@ use super::arguments::ArgumentCheck;
 use super::client::{CallContext, Client};
 use super::connection::{Ask, Charged, Connection};
 use super::declarations::sample;
+use super::era::Eras;
 use super::error::{UpstreamError, shown};
-use super::intake::{Intake, memory};
+use super::handshake::Opening;
+use super::intake::memory;
 use super::process::Groups;
 use super::quiet::Quiet;
 use super::tool_info::{ToolInfo, show_text, show_texts};
@@ -108,14 +110,22 @@ fn bytes_of(info: &ToolInfo) -> usize {
     schemas + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
+/// What the servers of a file have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub environment: Arc<HashMap<String, String>>,
+    /// Where logins are kept.
+    pub tokens: Option<Arc<Path>>,
+    pub limits: Limits,
+    pub eras: Eras,
+    pub groups: Groups,
+}
+
 pub(crate) struct Upstream {
     pub name: Arc<str>,
     pub config: Result<ServerConfig, String>,
     pub rules: ServerToolRules,
-    environment: Arc<HashMap<String, String>>,
-    tokens: Option<Arc<Path>>,
-    limits: Limits,
-    groups: Groups,
+    common: Common,
     /// What this server may have in memory of what that one says.
     pub(super) account: Account,
     /// Its part for schemas that are compiled.
@@ -152,10 +162,7 @@ impl Upstream {
     pub(super) fn new(
         name: &str,
         config: Result<ServerConfig, String>,
-        environment: Arc<HashMap<String, String>>,
-        tokens: Option<Arc<Path>>,
-        limits: Limits,
-        groups: Groups,
+        common: Common,
         account: Account,
     ) -> Arc<Self> {
         let rules = match &config {
@@ -169,10 +176,7 @@ impl Upstream {
             name: name.into(),
             config,
             rules,
-            environment,
-            tokens,
-            limits,
-            groups,
+            common,
             checks: account.share(account.bytes() / 4),
             account,
             quiet: Arc::default(),
@@ -260,19 +264,9 @@ impl Upstream {
         let changed = Arc::new(Notify::new());
         let (calls, quiet) = (Arc::default(), self.quiet.clone());
         let client = Client { name: self.name.clone(), calls, changed: changed.clone(), quiet };
-        let (environment, tokens) = (&self.environment, self.tokens.as_deref());
-        let (account, longest) = (self.account.clone(), self.limits.message_bytes());
-        let intake = Intake::new(self.name.clone(), account, longest, self.quiet.clone());
-        let opening = Connection::open(
-            client,
-            config,
-            environment,
-            tokens,
-            self.limits,
-            &self.groups,
-            intake,
-        );
-        let connection = opening.await?;
+        let opening =
+            Opening { client, config, common: &self.common, account: self.account.clone() };
+        let connection = Connection::open(opening).await?;
         let connection = Arc::new(connection);
         // Listened to first, so that no change is missed between the two.
         let (listens, listening) = oneshot::channel();

@@ -10,13 +10,30 @@ use rmcp::transport::Transport;
 
 use super::client::Calls;
 use super::intake::Intake;
+use super::probe::Probe;
 
 /// A transport that notes for which calls progress and answers have arrived, and what
-/// is owed to the server.
+/// is owed to the server. A late answer to the probe has arrived for nobody.
 pub(super) struct Told<T> {
     pub inner: T,
     pub calls: Arc<Calls>,
     pub intake: Arc<Intake>,
+    pub probe: Arc<Probe>,
+}
+
+impl<T: Transport<RoleClient>> Told<T> {
+    async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.intake.broken().cancelled() => None,
+                message = self.inner.receive() => message,
+            };
+            if message.as_ref().is_none_or(|message| !self.probe.is_late(message)) {
+                return message;
+            }
+        }
+    }
 }
 
 impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
@@ -26,6 +43,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.probe.sent(&message);
         let owed = self.intake.sent(&message);
         let sent = self.inner.send(message);
         async move {
@@ -36,11 +54,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        let mut message = tokio::select! {
-            biased;
-            () = self.intake.broken().cancelled() => None,
-            message = self.inner.receive() => message,
-        };
+        let mut message = self.next().await;
         match &mut message {
             // With an id of a subscription it may go to that, and to no handler.
             Some(JsonRpcMessage::Notification(message)) => {

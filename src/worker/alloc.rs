@@ -14,6 +14,9 @@ pub(crate) const EXIT_LOST: i32 = 72;
 /// A worker's exit code when our own code panicked; Rust's own convention.
 pub(crate) const EXIT_PANIC: i32 = 101;
 
+/// A worker's exit code when deno_core panicked over what an imported module threw.
+pub(crate) const EXIT_THROWN: i32 = 74;
+
 /// A worker's exit code when it could not seal itself.
 pub(crate) const EXIT_UNSEALED: i32 = 73;
 

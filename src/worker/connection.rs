@@ -15,6 +15,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::unconstrained;
 
+use super::host::ScriptPlace;
+use super::unfinished::Work;
 use crate::protocol::{
     Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage,
     WorkerMessage, decode, encode,
@@ -49,6 +51,8 @@ struct Waiting {
     sender: oneshot::Sender<Result<Answer, Failure>>,
     /// What has come of the answer so far.
     data: Vec<u8>,
+    /// For the program's author, if it is left behind.
+    work: Option<Work>,
     /// Kept until the answer has come, also of a request that was cancelled: the
     /// server counts it as long.
     _place: Option<OwnedSemaphorePermit>,
@@ -132,23 +136,34 @@ impl Connection {
 
     /// Asks for an operation. The answer comes while [`Self::serve`] runs.
     /// Dropping the future cancels the operation.
-    pub(super) async fn call(self: Rc<Self>, operation: Operation) -> Answered {
+    pub(super) async fn call(
+        self: Rc<Self>,
+        operation: Operation,
+        from: Option<Rc<ScriptPlace>>,
+    ) -> Answered {
+        let work = Work::of(&operation, from);
         let (id, frame) = self.frame(operation);
         let units = u32::try_from(frame.len() / UNIT).unwrap_or(u32::MAX);
         let units = units.clamp(UNITS_OF_A_REQUEST, MAX_UNITS);
         // Unconstrained: a task that has used its budget up would not even get in
         // line, and calls would lose their order.
         let place = unconstrained(self.places.clone().acquire_many_owned(units)).await;
-        let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?))?;
+        let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?), Some(work))?;
+        drop(frame);
         let mut pending = Pending { connection: &self, id, answer };
         let answer = (&mut pending.answer).await;
         Ok((id, answer.map_err(|_| Lost)?))
     }
 
     /// Asks for an operation and waits, while JavaScript stands still.
-    pub(super) fn call_and_wait(&self, operation: Operation) -> Answered {
+    pub(super) fn call_and_wait(
+        &self,
+        operation: Operation,
+        from: Option<Rc<ScriptPlace>>,
+    ) -> Answered {
+        let work = Work::of(&operation, from);
         let (id, frame) = self.frame(operation);
-        let mut answer = self.begin(id, &frame, None)?;
+        let mut answer = self.begin(id, &frame, None, Some(work))?;
         loop {
             // What a call before took in may be the answer.
             self.deliver()?;
@@ -167,7 +182,7 @@ impl Connection {
     pub(super) fn forget(&self, operation: Operation) {
         // A server that is gone has forgotten everything.
         let (id, frame) = self.frame(operation);
-        let _ = self.begin(id, &frame, None);
+        let _ = self.begin(id, &frame, None, None);
     }
 
     fn frame(&self, operation: Operation) -> (u32, Vec<u8>) {
@@ -181,6 +196,7 @@ impl Connection {
         id: u32,
         frame: &[u8],
         place: Option<OwnedSemaphorePermit>,
+        work: Option<Work>,
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Lost> {
         let (sender, receiver) = oneshot::channel();
         if frame.len() > MAX_REQUEST {
@@ -193,10 +209,20 @@ impl Connection {
             }));
             return Ok(receiver);
         }
-        let waiting = Waiting { sender, data: Vec::new(), _place: place };
+        let waiting = Waiting { sender, data: Vec::new(), work, _place: place };
         self.waiting.borrow_mut().insert(id, waiting);
         self.send_frame(frame)?;
         Ok(receiver)
+    }
+
+    /// What the program still waits for, in the order in which it was asked for.
+    pub(super) fn unanswered(&self) -> Vec<Work> {
+        let waiting = self.waiting.borrow();
+        let awaited = waiting.iter().filter(|(_, waiting)| !waiting.sender.is_closed());
+        let mut found: Vec<_> =
+            awaited.filter_map(|(id, waiting)| Some((*id, waiting.work.clone()?))).collect();
+        found.sort_unstable_by_key(|(id, _)| *id);
+        found.into_iter().map(|(_, work)| work).collect()
     }
 
     /// Delivers answers as they arrive. Returns when the server says stop.

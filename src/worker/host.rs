@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::connection::{Connection, Lost};
 use super::loader::MAIN;
+use super::unfinished::Timers;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
 use crate::snapshots::{self, CallError, CallFuture};
 
@@ -31,11 +32,12 @@ pub(super) struct WorkerHost {
     ended: RefCell<Option<Ended>>,
     over: Notify,
     place: RefCell<Option<ScriptPlace>>,
+    timers: Timers,
     mapper: Rc<RefCell<SourceMapper>>,
 }
 
 /// Script, line and column of what runs, before its source map is applied.
-type ScriptPlace = (String, u32, u32);
+pub(super) type ScriptPlace = (String, u32, u32);
 
 /// How the program ended itself.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +51,14 @@ impl WorkerHost {
         connection: Rc<Connection>,
         isolate: v8::IsolateHandle,
         mapper: Rc<RefCell<SourceMapper>>,
+        timers: Timers,
         cpus: u32,
     ) -> Self {
         Self {
             connection,
             isolate,
             cpus,
+            timers,
             printed: Cell::new(0),
             max_output: Cell::new(0),
             max_flood: Cell::new(0),
@@ -76,9 +80,19 @@ impl WorkerHost {
         *self.ended.borrow()
     }
 
-    /// Waits for that: operations of the program may still be under way.
+    /// The program's timers.
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Waits for that, or a full heap: operations of the program may still be under way.
     pub(super) async fn until_ended(&self) {
         self.over.notified().await;
+    }
+
+    /// The heap is full and JavaScript was stopped: what it waited for does not matter.
+    pub(super) fn heap_is_full(&self) {
+        self.over.notify_one();
     }
 
     fn end(&self, ended: Ended) {
@@ -102,13 +116,13 @@ fn over() -> CallError {
 fn settle(
     answer: Result<Answer, Failure>,
     id: u32,
-    place: Option<ScriptPlace>,
+    place: Option<Rc<ScriptPlace>>,
     connection: &Connection,
     mapper: &RefCell<SourceMapper>,
 ) -> Result<Answer, CallError> {
     answer.map_err(|failure| {
         if failure.refused
-            && let Some((line, column)) = place.and_then(|place| in_source(mapper, place))
+            && let Some((line, column)) = place.and_then(|place| in_source(mapper, &place))
         {
             let _ = connection.send(&WorkerMessage::RefusedAt { id, line, column });
         }
@@ -117,14 +131,15 @@ fn settle(
 }
 
 /// Line and column in the code that the user wrote.
-fn in_source(
+pub(super) fn in_source(
     mapper: &RefCell<SourceMapper>,
-    (script, line, column): ScriptPlace,
+    (script, line, column): &ScriptPlace,
 ) -> Option<(u32, u32)> {
+    let (line, column) = (*line, *column);
     if script != MAIN || line == 0 || column == 0 {
         return None;
     }
-    match mapper.borrow_mut().apply_source_map(&script, line, column) {
+    match mapper.borrow_mut().apply_source_map(script, line, column) {
         Mapped::Unchanged => Some((line, column)),
         Mapped::LineAndColumn { line_number, column_number }
         | Mapped::LineAndColumnAndFileName { line_number, column_number, .. } => {
@@ -165,20 +180,20 @@ impl snapshots::Host for WorkerHost {
     }
 
     fn call_sync(&self, operation: Operation) -> Result<Answer, CallError> {
-        let place = self.place.take();
-        match self.connection.call_and_wait(operation) {
+        let place = self.place.take().map(Rc::new);
+        match self.connection.call_and_wait(operation, place.clone()) {
             Ok((id, answer)) => settle(answer, id, place, &self.connection, &self.mapper),
             Err(Lost) => Err(self.lost()),
         }
     }
 
     fn call(&self, operation: Operation) -> CallFuture {
-        let place = self.place.take();
+        let place = self.place.take().map(Rc::new);
         let connection = self.connection.clone();
         let mapper = self.mapper.clone();
         let isolate = self.isolate.clone();
         // Begun here and not when it is polled: calls keep their order.
-        let mut call = Box::pin(connection.clone().call(operation));
+        let mut call = Box::pin(connection.clone().call(operation, place.clone()));
         let begun = futures::FutureExt::now_or_never(&mut call);
         Box::pin(async move {
             let answered = match begun {
@@ -201,6 +216,14 @@ impl snapshots::Host for WorkerHost {
 
     fn place(&self, place: Option<ScriptPlace>) {
         self.place.replace(place);
+    }
+
+    fn follows_timers(&self) -> bool {
+        self.timers.are_followed()
+    }
+
+    fn timer(&self, id: u32, place: ScriptPlace) {
+        self.timers.started(id, place);
     }
 
     fn cpus(&self) -> u32 {

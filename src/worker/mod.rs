@@ -12,10 +12,11 @@ mod loader;
 mod run;
 mod stop;
 mod transpile;
+mod unfinished;
 mod zygote;
 
 pub use alloc::WorkerAllocator;
-pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC};
+pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 pub(crate) use stop::STOP_SIGNAL;
 pub use zygote::zygote_hook;
 pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, hook_was_called};

@@ -1,7 +1,9 @@
-//! One program: transpile, evaluate, take its value, let its timers finish.
+//! One program: transpile, evaluate, take its value, let go on what it left behind.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use deno_core::error::CoreError;
 use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
@@ -14,7 +16,8 @@ use super::isolate::Isolate;
 use super::loader::{self, MAIN};
 use super::stop;
 use super::transpile::{Transpiled, transpile_program};
-use crate::protocol::{Limit, Outcome, Program, WorkerMessage};
+use super::unfinished;
+use crate::protocol::{Limit, Outcome, Program, Unfinished, WorkerMessage};
 use crate::snapshots::Host;
 
 pub(super) struct Run {
@@ -22,6 +25,8 @@ pub(super) struct Run {
     connection: Rc<Connection>,
     host: Rc<WorkerHost>,
     heap_full: Rc<Cell<bool>>,
+    /// The server has the value: it is about what the program left behind.
+    value_is_sent: bool,
 }
 
 impl Run {
@@ -31,12 +36,15 @@ impl Run {
         host: Rc<WorkerHost>,
     ) -> Self {
         let heap_full = Rc::new(Cell::new(false));
-        let flag = heap_full.clone();
-        isolate.watch_heap(move || flag.set(true));
+        let (flag, over) = (heap_full.clone(), host.clone());
+        isolate.watch_heap(move || {
+            flag.set(true);
+            over.heap_is_full();
+        });
         let state = isolate.runtime.op_state();
         state.borrow_mut().put::<Rc<dyn Host>>(host.clone());
         isolate.loader.set_host(host.clone());
-        Self { isolate, connection, host, heap_full }
+        Self { isolate, connection, host, heap_full, value_is_sent: false }
     }
 
     /// Runs the program to its end, or until the server says stop.
@@ -63,12 +71,33 @@ impl Run {
         self.connection.send(&WorkerMessage::Started)?;
         let stage = Cell::new(Stage::Loading);
         let result = evaluate(&mut self.isolate, program, &main, code, &stage).await;
-        Ok(match result {
+        match result {
             Ok(json) if json.len() > program.max_value as usize => {
-                Outcome::Exceeded { limit: Limit::ValueSize, stack: None }
+                Ok(Outcome::Exceeded { limit: Limit::ValueSize, stack: None })
             }
-            Ok(json) => Outcome::Value(json),
-            Err(error) => errors::outcome(&program.source, &error, stage.get()),
+            Ok(json) => self.go_on(program, json).await,
+            Err(error) => Ok(errors::outcome(&program.source, &error, stage.get())),
+        }
+    }
+
+    /// Lets go on what the program left behind. If there is anything, the value is said
+    /// before it: what comes of the rest, and when, does not take it back.
+    async fn go_on(&mut self, program: &Program, json: String) -> Result<Outcome, Lost> {
+        let runtime = &mut self.isolate.runtime;
+        let options = PollEventLoopOptions::default();
+        let turn = poll_fn(|context| Poll::Ready(runtime.poll_event_loop(context, options))).await;
+        if matches!(turn, Poll::Ready(Ok(()))) {
+            return Ok(Outcome::Value(json));
+        }
+        self.connection.send(&WorkerMessage::Value(json))?;
+        self.value_is_sent = true;
+        let rest = match turn {
+            Poll::Ready(failed) => failed,
+            Poll::Pending => runtime.run_event_loop(options).await,
+        };
+        Ok(match rest {
+            Ok(()) => Outcome::Left(Vec::new()),
+            Err(error) => errors::outcome(&program.source, &error, Stage::Running),
         })
     }
 
@@ -84,8 +113,15 @@ impl Run {
         }
         match outcome {
             Some(outcome) if !stop::requested() && !self.connection.is_stopped() => outcome,
+            _ if self.value_is_sent => Outcome::Left(self.unfinished()),
             _ => Outcome::Stopped { stack: self.stopped_stack() },
         }
+    }
+
+    fn unfinished(&mut self) -> Vec<Unfinished> {
+        let mapper = self.isolate.runtime.source_mapper();
+        let operations = self.connection.unanswered().into_iter();
+        unfinished::list(&mapper, stop::stack(), operations, self.host.timers())
     }
 
     fn stopped_stack(&mut self) -> Option<String> {
@@ -147,7 +183,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
     isolate.loader.set_warming_up(true);
     let id = isolate.runtime.load_side_es_module_from_code(&specifier, transpiled.code).await?;
     isolate.loader.set_warming_up(false);
-    value_of(isolate, &program, id).await.map(drop)
+    value_of(isolate, &program, id).await?;
+    isolate.runtime.run_event_loop(PollEventLoopOptions::default()).await
 }
 
 /// Does what every run does first, so that the pages which that writes are this
@@ -178,8 +215,7 @@ async fn evaluate(
     value_of(isolate, program, id).await
 }
 
-/// Evaluates a loaded program, awaits its value, and lets its timers and
-/// promises finish: what a program left behind is part of the run.
+/// Evaluates a loaded program and awaits its value.
 async fn value_of(
     isolate: &mut Isolate,
     program: &Program,
@@ -192,9 +228,7 @@ async fn value_of(
     let function = main_function(runtime, id)?;
     let call = runtime.call(&function);
     let value = runtime.with_event_loop_promise(Box::pin(call), options).await?;
-    let json = to_json(isolate, program, value)?;
-    isolate.runtime.run_event_loop(options).await?;
-    Ok(json)
+    to_json(isolate, program, value)
 }
 
 /// The clock starts now, and the caller's globals appear.

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
@@ -17,12 +19,13 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
-use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_UNSEALED};
+use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
 use super::connection::Connection;
 use super::host::WorkerHost;
 use super::isolate::{self, Isolate};
 use super::run::{Run, touch, warm_up};
 use super::stop;
+use super::unfinished::Timers;
 use crate::pool::{receive_control, send_control};
 use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
@@ -133,6 +136,23 @@ fn offer_to_oom_killer() {
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
+/// Where deno_core makes an error of what an imported module has thrown
+/// (`catch_dynamic_import_promise_error` of the version that Cargo.toml names): it takes
+/// for granted that the message of an Error without a stack is a string.
+const IMPORT_FAILS: (&str, RangeInclusive<u32>) = ("runtime/bindings.rs", 1624..=1678);
+
+/// What a panic says. What a program alone brings about is its error; its output is with
+/// the server already.
+fn exit_code(panic: Option<&Location<'_>>) -> i32 {
+    let (file, lines) = IMPORT_FAILS;
+    let is_of_import = |place: &&Location<'_>| {
+        place.file().ends_with(file)
+            && place.file().contains("deno_core")
+            && lines.contains(&place.line())
+    };
+    panic.filter(is_of_import).map_or(EXIT_PANIC, |_| EXIT_THROWN)
+}
+
 struct Zygote {
     setup: ZygoteSetup,
     plan: SandboxPlan,
@@ -159,7 +179,7 @@ impl Zygote {
 
         // Unwinding through V8's frames is not possible, and a worker's report
         // is its exit code.
-        std::panic::set_hook(Box::new(|_| sys::exit_now(EXIT_PANIC)));
+        std::panic::set_hook(Box::new(|panic| sys::exit_now(exit_code(panic.location()))));
         isolate::initialize_v8();
         let isolate = match setup.isolate {
             IsolateMode::Warm => Some(warm_isolate(setup.max_memory)?),
@@ -323,7 +343,9 @@ fn run_worker(
         Err(_) => sys::exit_now(EXIT_LOST),
     };
     let mapper = isolate.runtime.source_mapper();
-    let host = Rc::new(WorkerHost::new(connection.clone(), handle, mapper, parent.cpus));
+    let timers = Timers::new(isolate.runtime.runtime_activity_stats_factory());
+    let host = WorkerHost::new(connection.clone(), handle, mapper, timers, parent.cpus);
+    let host = Rc::new(host);
     // Never dropped: V8 would take the isolate apart, page by page.
     let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
     match runtime.block_on(run.execute(*program)) {

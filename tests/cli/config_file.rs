@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::common::{Done, TemporaryFile, binary, conductor, done};
 
+const SLEEP: &str = "await new Promise((done) => setTimeout(done, 60_000)); 1";
+
 /// A directory that goes away with the value.
 pub(super) struct Directory(PathBuf);
 
@@ -65,7 +67,7 @@ fn line(text: &str, key: &str) -> String {
 fn every_command_reads_the_file_that_a_flag_or_a_variable_names() {
     let directory = Directory::new();
     let path = directory.write("conductor.toml", "default_timeout = 200\n");
-    let program = TemporaryFile::new("setTimeout(() => {}, 5000); 1");
+    let program = TemporaryFile::new(SLEEP);
     let expected = Some("error: Execution timed out after 200ms");
     for run in [
         done(&mut binary(&["run", "--config", &path, program.path()])),
@@ -80,7 +82,7 @@ fn every_command_reads_the_file_that_a_flag_or_a_variable_names() {
 fn the_environment_stands_above_the_file() {
     let directory = Directory::new();
     let path = directory.write("conductor.toml", "default_timeout = 60000\n");
-    let program = TemporaryFile::new("setTimeout(() => {}, 5000); 1");
+    let program = TemporaryFile::new(SLEEP);
     let mut command = binary(&["--config", &path, "run", program.path()]);
     let run = done(command.env("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "200"));
     assert_eq!(run.stderr.lines().next(), Some("error: Execution timed out after 200ms"));

@@ -87,10 +87,17 @@ fn a_default_timeout_above_the_maximum_is_refused() {
 
 #[test]
 fn the_default_timeout_is_used() {
-    let done =
-        run_with(&[("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "200")], "setTimeout(() => {}, 5000); 1");
+    let source = "await new Promise((done) => setTimeout(done, 60_000)); 1";
+    let done = run_with(&[("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "200")], source);
     assert_eq!(done.code, Some(1));
     assert_eq!(done.stderr.lines().next(), Some("error: Execution timed out after 200ms"));
+}
+
+#[test]
+fn the_grace_of_what_is_left_behind_is_used() {
+    let variables = [("MCP_CONDUCTOR_UNFINISHED_GRACE", "60000")];
+    let source = "setTimeout(() => console.log('late'), 1500); 1";
+    assert_eq!(run_with(&variables, source), Done::new(0, "1\n", "late\n"));
 }
 
 #[test]

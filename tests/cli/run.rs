@@ -134,6 +134,18 @@ fn globals_come_from_a_file() {
 }
 
 #[test]
+fn globals_may_have_half_of_a_surrogate_pair_and_a_byte_order_mark() {
+    let globals = TemporaryFile::new("\u{feff}{ \"x\": \"cut \\ud83d\" }");
+    assert_eq!(
+        piped(
+            &["run", "-", "--globals", globals.path()],
+            "[...x].map((c) => c.codePointAt(0)).at(-1)"
+        ),
+        Done::new(0, "65533\n", "")
+    );
+}
+
+#[test]
 fn globals_that_are_no_object_are_refused() {
     for (text, problem) in [
         ("[1]", "invalid type: sequence, expected a map at line 1 column 0"),
@@ -219,6 +231,14 @@ fn a_timeout_ends_the_program() {
              The program ran 3000 ms of wall time. Do less in one run, or pass a larger timeout: \
              up to 300000 ms (MCP_CONDUCTOR_MAX_TIMEOUT). Output so far is kept\n"
         )
+    );
+}
+
+#[test]
+fn what_a_program_left_behind_is_named_on_standard_error() {
+    assert_eq!(
+        piped(&["run", "-"], "console.log('out');\nsetInterval(() => {}, 1000);\n5"),
+        Done::new(0, "5\n", "out\nunfinished: setInterval of line 2, column 1\n")
     );
 }
 

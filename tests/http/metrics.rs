@@ -42,15 +42,25 @@ fn programs_are_counted_by_outcome_and_timed() {
             ("executions_total{outcome=\"timeout\"}", 0.0),
             ("execution_duration_seconds_count", 4.0),
             ("queue_wait_seconds_count", 4.0),
-            ("worker_cpu_seconds_count", 4.0),
-            ("worker_peak_memory_bytes_count", 4.0),
             ("refusals_total{permission=\"read\"}", 2.0),
             ("executions_waiting", 0.0),
         ],
     );
     // Until the worker's process has ended, its run has the place.
     server.becomes(&[("executions_active", 0.0)]);
+    // What the kernel counted is known then too.
+    has(&server, &[("worker_cpu_seconds_count", 4.0), ("worker_peak_memory_bytes_count", 4.0)]);
     assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
+fn of_a_short_program_time_and_memory_are_measured() {
+    let server = Server::start(&[], &[]);
+    server.call("new Uint8Array(8 << 20).fill(1).length");
+    server.becomes(&[("executions_active", 0.0)]);
+    let scraped = scrape(&server);
+    assert!(series(&scraped, "worker_cpu_seconds_sum") > Some(0.0), "{scraped}");
+    assert!(series(&scraped, "worker_peak_memory_bytes_sum") >= Some(8_388_608.0), "{scraped}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
@@ -666,6 +667,25 @@ fn sections_that_cannot_be_used_stop_the_server() {
         assert_eq!((code, said.lines().count()), (Some(3), 1), "{text}: {said}");
         assert!(said.contains(named) && said.contains(CONFIGURATION), "{text}: {said}");
     }
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_not_in_the_log_at_each_request() {
+    let home = Home::empty();
+    home.write("file", "");
+    let team = Team::at(home, "[principals.alice]\nworkspace = \"@ROOT@/file/workspace\"\n");
+    let start = Instant::now();
+    for _ in 0..50 {
+        let refused = team.alice.ask("tools/list", json!({}));
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    }
+    // A line for each 5 s.
+    let most = 1 + usize::try_from(start.elapsed().as_secs() / 5).unwrap();
+    let problem = ["settings cannot be used", "file/workspace"];
+    team.server.logs(&problem);
+    let lines = team.server.logged(&problem);
+    assert!(lines.len() <= most, "{lines:#?}");
+    assert_eq!(team.bob.value("1"), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! put there by ptrace, and what the server makes of it.
 
 use std::arch::global_asm;
+use std::fmt::Debug;
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -201,43 +202,50 @@ async fn page_tables_count_in_the_memory_limit() {
     assert_eq!(error.kind, ErrorKind::Memory, "{}", error.message);
 }
 
+/// Measures workers that run native code until one has no more than it may. Nothing is
+/// measured where none can be taken over.
+async fn at_most<T: PartialOrd + Debug>(
+    limit: T,
+    code: &[u8],
+    measured: impl AsyncFn(JoinHandle<Execution>, i32) -> T,
+) {
+    for attempt in 1.. {
+        let Some((_runtime, run, worker)) = taken_over(code).await else { return };
+        let most = measured(run, worker).await;
+        if most < limit {
+            return;
+        }
+        assert!(attempt < ATTEMPTS, "{most:?}");
+        until("the worker is gone", || workers().is_empty()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_worker_does_nothing_after_its_outcome() {
     let _turn = alone();
     let code = code(&raw const native_outcome, &raw const native_leader);
-    for attempt in 1.. {
-        let Some((_runtime, run, worker)) = taken_over(code).await else { return };
+    // Its whole life, with what it took to get so far.
+    at_most(Duration::from_millis(150), code, async |run, worker| {
         let used = tokio::spawn(processor_time(worker));
-        let execution = run.await.unwrap();
-        assert_eq!(execution.error, None);
-        let used = used.await.unwrap();
-        // Its whole life, with what it took to get so far.
-        if used < Duration::from_millis(150) {
-            return;
-        }
-        assert!(attempt < ATTEMPTS, "{used:?}");
-        until("the worker is gone", || workers().is_empty()).await;
-    }
+        assert_eq!(run.await.unwrap().error, None);
+        used.await.unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn memory_is_limited_while_a_worker_is_stopped() {
     let _turn = alone();
     let code = code(&raw const native_growth, &raw const native_threads);
-    for attempt in 1.. {
-        let Some((_runtime, run, worker)) = taken_over(code).await else { return };
+    // The limit, what a worker that is stopped may have, and some looks: 134 MiB. One
+    // that is waited for until its grace is over has 256.
+    at_most(200, code, async |run, worker| {
         let most = tokio::spawn(largest(worker, "RssAnon:"));
         let error = run.await.unwrap().error.expect("it has no end");
         assert_eq!(error.kind, ErrorKind::Memory, "{}", error.message);
-        let most = most.await.unwrap();
-        // The limit, what a worker that is stopped may have, and some looks: 134 MiB. One
-        // that is waited for until its grace is over has 256.
-        if most < 200 {
-            return;
-        }
-        assert!(attempt < ATTEMPTS, "{most} MiB");
-        until("the worker is gone", || workers().is_empty()).await;
-    }
+        most.await.unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -110,6 +110,71 @@ fn a_command_that_is_spawned_has_streams_and_a_status() {
     assert!(nothing_is_left(&host));
 }
 
+/// A server whose programs have 64 MiB of memory.
+fn small_host() -> Option<Host> {
+    let path = ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default());
+    let adjust = |config: mcp_conductor::Config| {
+        config.with_environment(vec![path]).with_max_memory(64 << 20)
+    };
+    landlock().then(|| Host::with(&format!("{WORKSPACE},{RUN}"), adjust))
+}
+
+#[test]
+fn many_short_lines_of_a_command_take_no_more_than_they_hold() {
+    let Some(host) = small_host() else { return };
+    host.gives(
+        r#"
+        const lines = "i=0; while [ $i -lt 20000 ]; do echo line $i; echo line $i >&2; i=$((i+1)); done";
+        const command = new Deno.Command("sh", { args: ["-c", lines], stdout: "piped", stderr: "piped" });
+        const shows = (o: Deno.CommandOutput) => [o.code, o.stdout.length, o.stderr.length];
+        return [
+          shows(await command.output()), shows(command.outputSync()),
+          shows(await command.spawn().output()),
+        ];"#,
+        "[[0, 208890, 208890], [0, 208890, 208890], [0, 208890, 208890]]",
+    );
+}
+
+#[test]
+fn pieces_of_a_pipe_and_of_a_file_keep_no_more_than_they_hold() {
+    let Some(host) = small_host() else { return };
+    host.gives(
+        r#"
+        const cat = new Deno.Command("cat", { stdin: "piped", stdout: "piped" }).spawn();
+        const writer = cat.stdin.getWriter(), reader = cat.stdout.getReader();
+        const kept: Uint8Array[] = [];
+        for (let i = 0; i < 2000; i++) {
+          await writer.write(bytes("x"));
+          kept.push((await reader.read()).value!);
+        }
+        await writer.close();
+        const { done } = await reader.read();
+        await cat.status;
+        for await (const piece of (await Deno.open("hello.txt")).readable) kept.push(piece);
+        return [done, kept.length, kept.every((piece) => piece.length === piece.buffer.byteLength)];"#,
+        "[true, 2001, true]",
+    );
+}
+
+#[test]
+fn many_short_pieces_are_written_without_more_memory_than_they_hold() {
+    let Some(host) = small_host() else { return };
+    host.gives(
+        r#"
+        const piece = bytes("line\n");
+        const all = <T>(f: () => T) => Promise.all(Array.from({ length: 20_000 }, f));
+        using file = await Deno.open("written", { write: true, create: true });
+        await all(() => file.write(piece));
+        const cat = new Deno.Command("cat", { stdin: "piped", stdout: "piped" }).spawn();
+        const writer = cat.stdin.getWriter();
+        const [, back] = await Promise.all([
+          all(() => writer.write(piece)).then(() => writer.close()), cat.output(),
+        ]);
+        return [Deno.statSync("written").size, back.stdout.length];"#,
+        "[100000, 100000]",
+    );
+}
+
 #[test]
 fn a_command_can_be_killed() {
     let Some(host) = host("") else { return };
@@ -213,6 +278,16 @@ fn the_environment_is_small_and_the_directory_is_granted() {
             "@ROOT@/ws/x"
         ]"#,
     );
+}
+
+#[test]
+fn a_command_that_is_left_behind_does_not_take_the_value() {
+    let Some(host) = host("") else { return };
+    let execution = host.run("new Deno.Command('sleep', { args: ['100'] })\n  .spawn();\n'value'");
+    assert_eq!((&execution.error, &execution.return_value), (&None, &"value".into()));
+    let [command] = &execution.unfinished[..] else { panic!("{execution:#?}") };
+    assert_eq!((&*command.what, command.line), ("command", Some(2)));
+    assert!(nothing_is_left(&host), "{:?}", host.files.strays());
 }
 
 #[test]

@@ -326,6 +326,17 @@ fn a_request_can_be_aborted_before_and_while_it_runs() {
 }
 
 #[test]
+fn a_request_that_is_left_behind_does_not_take_the_value() {
+    let (host, own) = Host::with_server("allow-net=127.0.0.1:@OWN@");
+    let url = format!("http://127.0.0.1:{}/hang", own.port);
+    let execution = host.run(&format!("fetch('{url}?canary=1');\n'value'"));
+    assert_eq!((&execution.error, &execution.return_value), (&None, &"value".into()));
+    let [request] = &execution.unfinished[..] else { panic!("{execution:#?}") };
+    assert_eq!((&*request.what, request.line), (&*format!("fetch {url}"), Some(1)));
+    assert!(eventually(|| own.open() == 0), "the connection is still open");
+}
+
+#[test]
 fn a_server_that_never_answers_costs_the_run_and_no_more() {
     let (host, own) = Host::with_server("allow-net=127.0.0.1:@OWN@");
     let source = format!("await fetch('http://127.0.0.1:{}/hang')", own.port);

@@ -7,6 +7,8 @@
 mod audit;
 mod commands;
 mod confinement;
+#[path = "../sandbox/denied.rs"]
+mod denied;
 mod environment;
 mod escapes;
 mod fetch;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::TEST_BINARY;
+use crate::denied::{OF_NAMESPACES, deny};
 use crate::fixture::alone;
 
 /// nobody: owns nothing.
@@ -103,21 +104,6 @@ fn holds(profile: &str, prepare: impl FnOnce(&mut Command)) {
     assert!(output.status.success() && text.contains(SUITES), "as {profile}:\n{text}");
 }
 
-/// Refuses what container engines refuse, in the child and all that it starts.
-fn refuse_namespaces(command: &mut Command) {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let calls = [libc::SYS_unshare, libc::SYS_mount, libc::SYS_pivot_root, libc::SYS_setns];
-    let rules = calls.iter().map(|&call| (call, vec![])).collect();
-    let deny = SeccompAction::Errno(libc::EPERM as u32);
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, deny, arch).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    let install =
-        move || seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error());
-    // SAFETY: prctl and seccomp, which neither allocate nor lock.
-    unsafe { command.pre_exec(install) };
-}
-
 fn keep_capabilities_of_a_container() -> std::io::Result<()> {
     for capability in (0..CAPABILITIES).filter(|one| !OF_A_CONTAINER.contains(one)) {
         // SAFETY: no pointers. What the kernel does not know cannot be had either.
@@ -138,7 +124,7 @@ fn root_of_a_container_is_as_safe() {
     holds("container", |command| {
         // SAFETY: prctl, which neither allocates nor locks.
         unsafe { command.pre_exec(keep_capabilities_of_a_container) };
-        refuse_namespaces(command);
+        deny(command, &OF_NAMESPACES);
     });
 }
 
@@ -146,6 +132,6 @@ fn root_of_a_container_is_as_safe() {
 fn a_user_of_a_container_is_as_safe() {
     holds("container-user", |command| {
         command.uid(NOBODY).gid(NOBODY);
-        refuse_namespaces(command);
+        deny(command, &OF_NAMESPACES);
     });
 }

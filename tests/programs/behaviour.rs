@@ -219,9 +219,10 @@ fn a_signal_listener_does_not_delay_the_end() {
 }
 
 #[test]
-fn a_timer_that_outlives_the_default_timeout_ends_the_run() {
+fn a_timer_that_is_awaited_beyond_the_default_timeout_ends_the_run() {
     let config = config().with_default_timeout(Duration::from_millis(500));
-    let execution = run_with(config, ExecuteRequest::new("setTimeout(() => {}, 100_000); 1"));
+    let source = "await new Promise((done) => setTimeout(done, 100_000)); 1";
+    let execution = run_with(config, ExecuteRequest::new(source));
     assert_eq!(
         kind_and_message(error_of(execution)),
         (ErrorKind::Timeout, "Execution timed out after 500ms".to_owned())

@@ -131,6 +131,46 @@ fn imports_of_every_kind_work_or_are_errors() {
     );
 }
 
+/// They are errors of the run, which cannot be caught: deno_core gives up.
+#[test]
+fn an_import_that_throws_an_error_without_a_text_is_an_error_of_the_program() {
+    for thrown in [
+        "Object.create(Error.prototype, { message: { value: {} } })",
+        "Object.assign(new Error('a'), { stack: '', message: { toString: () => 'b' } })",
+        "Object.create(Error.prototype, { message: { get() { throw 1 } } })",
+        "Object.create(TypeError.prototype, { message: { value: Symbol() } })",
+    ] {
+        let execution = run(format!(
+            "console.log('before');
+            await import('data:text/javascript,' + encodeURIComponent(`throw {thrown}`));"
+        ));
+        let error = execution.error.expect("an error");
+        assert_eq!(error.kind, ErrorKind::Runtime, "{thrown}: {}", error.message);
+        assert!(error.message.contains("message is not a string"), "{thrown}: {}", error.message);
+        assert_eq!(execution.output, ["before"], "{thrown}");
+    }
+}
+
+#[test]
+fn errors_of_imported_modules_are_caught_as_they_are() {
+    let source = r#"
+        const tries = [
+          "throw Object.assign(new RangeError('a'), { message: { b: 1 } })",
+          "throw { message: { c: 1 } }",
+          "throw Object.create(Error.prototype, { message: { value: 'd' } })",
+          "throw null",
+        ];
+        const said: unknown[] = [];
+        for (const code of tries) {
+          try { await import("data:text/javascript," + encodeURIComponent(code)) }
+          catch (e) { said.push((e as any)?.message ?? e) }
+        }
+        said"#;
+    let said = value(source);
+    assert_eq!((&said[0], &said[1], &said[3]), (&json!({"b": 1}), &json!({"c": 1}), &json!(null)));
+    assert!(said[2].as_str().is_some_and(|text| text.starts_with('d')), "{said}");
+}
+
 #[test]
 fn what_two_agents_could_share_is_cloned_or_is_an_error() {
     let source = format!(

@@ -25,6 +25,22 @@ fn json_of_every_kind_arrives_unchanged() {
 }
 
 #[test]
+fn an_integer_that_would_be_rounded_is_the_text_of_its_digits() {
+    let globals = json!({
+        "ids": [1_915_883_588_174_806_058_u64, -9_007_199_254_740_993_i64, 9_007_199_254_740_992_u64],
+        "few": { "n": 2.5, "text": "id: 1915883588174806058" },
+    });
+    assert_eq!(
+        value_with(globals, "({ ids, few, next: BigInt(ids[0]) + 1n })"),
+        json!({
+            "ids": ["1915883588174806058", "-9007199254740993", 9_007_199_254_740_992_u64],
+            "few": { "n": 2.5, "text": "id: 1915883588174806058" },
+            "next": "1915883588174806059",
+        })
+    );
+}
+
+#[test]
 fn a_global_is_a_property_of_the_global_object() {
     assert_eq!(
         value_with(

@@ -19,3 +19,4 @@ mod random;
 mod replaced;
 mod streams;
 mod typescript;
+mod unfinished;

@@ -88,3 +88,46 @@ fn broken_compressed_data_is_an_error() {
         try { for await (const _ of broken); } catch (e) { (e as Error).name }";
     assert_eq!(value(source), "TypeError");
 }
+
+#[test]
+fn a_piece_of_a_body_keeps_no_more_than_it_holds() {
+    let source = "
+        const kept: Uint8Array[] = [];
+        for (const text of ['hello', 'x'.repeat(100_000)]) {
+          for await (const piece of (await fetch(`data:,${text}`)).body!) kept.push(piece);
+        }
+        kept.map((piece) => [piece.length, piece.buffer.byteLength])";
+    assert_eq!(value(source), json!([[5, 5], [65_536, 65_536], [34_464, 65_536]]));
+}
+
+#[test]
+fn a_piece_that_is_read_into_a_buffer_of_the_readers_leaves_it_whole() {
+    let source = "
+        const reader = (await fetch('data:,hello')).body!.getReader({ mode: 'byob' });
+        const { value } = await reader.read(new Uint8Array(100));
+        const { done } = await reader.read(new Uint8Array(100));
+        [value!.length, value!.buffer.byteLength, done]";
+    assert_eq!(value(source), json!([5, 100, true]));
+}
+
+#[test]
+fn a_reader_that_goes_while_it_waits_leaves_its_piece_to_the_next() {
+    let source = "
+        const body = (await fetch('data:,hello')).body!;
+        const first = body.getReader();
+        const gone = first.read().then(() => 'read', (e) => e.name);
+        first.releaseLock();
+        const { value } = await body.getReader().read();
+        [await gone, value!.length]";
+    assert_eq!(value(source), json!(["TypeError", 5]));
+}
+
+#[test]
+fn a_stream_that_is_cancelled_while_it_is_read_ends() {
+    let source = "
+        const reader = (await fetch('data:,hello')).body!.getReader();
+        const reading = reader.read();
+        await reader.cancel();
+        [await reading, await reader.closed]";
+    assert_eq!(value(source), json!([{ "done": true }, null]));
+}

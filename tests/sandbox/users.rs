@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use super::denied::{OF_NAMESPACES, deny, refuse};
+
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
 
@@ -110,10 +112,7 @@ fn a_container_that_refuses_namespaces_runs_programs_without_them() {
         if let Some(user) = user {
             command.uid(user).gid(user);
         }
-        deny(
-            &mut command,
-            &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_pivot_root, libc::SYS_setns],
-        );
+        deny(&mut command, &OF_NAMESPACES);
         let output = output(command);
         let doctor = text(&output);
         assert!(output.status.success(), "{doctor}");
@@ -187,23 +186,4 @@ fn a_machine_that_cannot_filter_system_calls_is_refused_with_one_line() {
     assert_eq!(output.status.code(), Some(3), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
     assert!(message.contains("system call filter"), "{message}");
-}
-
-/// Refuses system calls with EPERM in the child and everything that it starts.
-fn deny(command: &mut Command, calls: &[libc::c_long]) {
-    refuse(command, calls.iter().map(|&call| (call, vec![])).collect());
-}
-
-/// As [`deny`], where one of the rules of a call holds.
-fn refuse(command: &mut Command, calls: Vec<(libc::c_long, Vec<seccompiler::SeccompRule>)>) {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let rules = calls.into_iter().collect();
-    let deny = SeccompAction::Errno(libc::EPERM as u32);
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, deny, arch).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    let install =
-        move || seccompiler::apply_filter(&program).map_err(|_| std::io::Error::last_os_error());
-    // SAFETY: prctl and seccomp, which neither allocate nor lock.
-    unsafe { command.pre_exec(install) };
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::raw::{Server, TOOL, execution, value};
+use super::raw::{Server, TOOL, execution, refusal, value};
 
 #[test]
 fn a_result_is_structured_content_and_the_same_json_as_text() {
@@ -100,6 +100,17 @@ fn a_timeout_ends_the_program_and_keeps_its_output() {
 }
 
 #[test]
+fn what_a_program_left_behind_is_in_its_result() {
+    let mut server = Server::ready(&[]);
+    let code = "for (let i = 0; i < 2; i++)\n  setInterval(() => {}, 1000);\n5";
+    let result = execution(&server.call(TOOL, json!({ "deno_code": code })));
+    assert_eq!((&result["status"], &result["returnValue"]), (&json!("success"), &json!(5)));
+    let expected = json!([{ "what": "setInterval", "line": 2, "column": 3, "count": 2 }]);
+    assert_eq!(result["unfinished"], expected, "{result:#}");
+    assert_eq!(execution(&server.call(TOOL, json!({ "deno_code": "5" }))).get("unfinished"), None);
+}
+
+#[test]
 fn optional_arguments_may_be_null_and_whole_numbers_written_as_floats() {
     let mut server = Server::ready(&[]);
     let absent = json!({
@@ -123,42 +134,114 @@ fn a_call_without_code_is_told_what_is_missing() {
         assert_eq!(server.refusal(arguments), format!("{INVALID} missing field `deno_code`"));
     }
     let id = server.request("tools/call", json!({ "name": TOOL }));
-    let text = super::raw::refusal(&server.result(id));
+    let text = refusal(&server.result(id));
     assert_eq!(text, format!("{INVALID} missing field `deno_code`"));
 }
 
 #[test]
-fn arguments_of_the_wrong_type_are_refused() {
+fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
     let mut server = Server::ready(&[]);
+    let code = "deno_code must be a string, the program, not";
+    let timeout = "timeout must be a whole number of milliseconds from 1 to the maximum that the \
+        tool's description names, not";
+    let globals = "globals must be an object, such as {\"rows\": [1, 2]}, not";
+    let tools = "allowedTools must be a list of patterns, such as [\"mcp__github__*\"], not";
     for (arguments, problem) in [
-        (json!({ "deno_code": 1 }), "invalid type: integer `1`, expected a string"),
-        (json!({ "deno_code": null }), "invalid type: null, expected a string"),
-        (json!({ "deno_code": ["1"] }), "invalid type: sequence, expected a string"),
+        (json!({ "deno_code": 1 }), format!("{code} 1")),
+        (json!({ "deno_code": null }), "missing field `deno_code`".to_owned()),
+        (json!({ "deno_code": ["1"] }), format!("{code} a list")),
+        (json!({ "deno_code": "1", "timeout": "5 s" }), format!("{timeout} \"5 s\"")),
+        (json!({ "deno_code": "1", "timeout": true }), format!("{timeout} true")),
+        (json!({ "deno_code": "1", "globals": [1] }), format!("{globals} a list")),
+        (json!({ "deno_code": "1", "globals": "rows" }), format!("{globals} \"rows\"")),
         (
-            json!({ "deno_code": "1", "timeout": "5" }),
-            "invalid type: string \"5\", expected a JSON number",
+            json!({ "deno_code": "1", "globals": "{\"a\": 1" }),
+            format!(
+                "{globals} a text that is no JSON: EOF while parsing an object at line 1 column 7"
+            ),
         ),
-        (
-            json!({ "deno_code": "1", "timeout": true }),
-            "invalid type: boolean `true`, expected a JSON number",
-        ),
-        (json!({ "deno_code": "1", "globals": [1] }), "invalid type: sequence, expected a map"),
-        (
-            json!({ "deno_code": "1", "globals": "{}" }),
-            "invalid type: string \"{}\", expected a map",
-        ),
-        (
-            json!({ "deno_code": "1", "allowedTools": "mcp__*" }),
-            "invalid type: string \"mcp__*\", expected a sequence",
-        ),
+        (json!({ "deno_code": "1", "allowedTools": "a, b" }), format!("{tools} \"a, b\"")),
         (
             json!({ "deno_code": "1", "dependencies": [1] }),
-            "invalid type: integer `1`, expected a string",
+            "dependencies must be a list of strings, not a list".to_owned(),
         ),
     ] {
         assert_eq!(server.refusal(arguments), format!("{INVALID} {problem}"));
     }
     assert_eq!(server.run("1"), value(json!(1)));
+}
+
+#[test]
+fn arguments_that_can_mean_one_thing_only_are_taken() {
+    let mut server = Server::ready(&[]);
+    let rows = r#"{"rows": [1, {"n": 2}], "größe": "é", "WORKSPACE_DIR": 3}"#;
+    for (arguments, result) in [
+        (json!({ "code": "1 + 1" }), json!(2)),
+        (json!({ "denoCode": "1 + 1", "timeoutMs": "5000" }), json!(2)),
+        (json!({ "deno_code": "1", "timeout": " 5000.0 " }), json!(1)),
+        (
+            json!({ "deno_code": "[rows[1].n, größe, WORKSPACE_DIR]", "globals": rows }),
+            json!([2, "é", 3]),
+        ),
+        (json!({ "deno_code": "typeof ROOT_DIR", "globals": "{}" }), json!("string")),
+        (json!({ "deno_code": "1", "allowedTools": "mcp__a__*" }), json!(1)),
+        (json!({ "deno_code": "1", "allowed_tools": "[\"mcp__a__*\"]" }), json!(1)),
+        (json!({ "deno_code": "1", "dependencies": "[]" }), json!(1)),
+    ] {
+        let found = server.call(TOOL, arguments.clone());
+        assert_eq!(execution(&found), value(result), "{arguments}");
+    }
+}
+
+#[test]
+fn large_globals_as_text_are_read() {
+    let mut server = Server::ready(&[]);
+    let rows = format!("{{\"rows\": [{}0]}}", "0,".repeat(300_000));
+    let arguments = json!({ "deno_code": "rows.length", "globals": rows });
+    assert_eq!(execution(&server.call(TOOL, arguments)), value(json!(300_001)));
+    let rows = format!("{{\"rows\": \"{}\"}}", "x".repeat(8 << 20));
+    let text = server.refusal(json!({ "deno_code": "1", "globals": rows }));
+    assert!(text.starts_with(&format!("{INVALID} The globals have 83")), "{text}");
+}
+
+#[test]
+fn an_argument_under_two_names_is_refused() {
+    let mut server = Server::ready(&[]);
+    assert_eq!(
+        server.refusal(json!({ "deno_code": "1", "code": "2" })),
+        format!("{INVALID} deno_code and code are both given for deno_code: give deno_code only")
+    );
+}
+
+#[test]
+fn the_other_tools_take_arguments_that_can_mean_one_thing_only() {
+    let root = std::env::temp_dir().join(format!("conductor-given-{}", std::process::id()));
+    let workspace = root.join("workspace").display().to_string();
+    let mut server = Server::ready(&[("MCP_CONDUCTOR_WORKSPACE", &workspace)]);
+    for (tool, arguments) in [
+        ("search_tools", json!({ "q": 404, "maxResults": "3", "detail": "FULL" })),
+        ("get_playbook", json!({ "folderName": "playbook-creator" })),
+        ("get_playbook", json!({ "folder": "playbook-creator" })),
+        (
+            "create_playbook",
+            json!({
+                "folder": "made", "name": "n", "description": "d", "content": "c",
+                "version": 2, "tags": "one",
+            }),
+        ),
+    ] {
+        let result = server.call(tool, arguments.clone());
+        assert_ne!(result["isError"], true, "{arguments}: {result}");
+    }
+    let text = refusal(&server.call("search_tools", json!({ "query": "a", "limit": "few" })));
+    assert_eq!(
+        text,
+        "MCP error -32602: Invalid arguments for tool search_tools: limit must be a whole number \
+         from 1 to 100, not \"few\""
+    );
+    let text = refusal(&server.call("get_tools", json!({ "server": "a", "format": "yaml" })));
+    assert!(text.ends_with("format must be \"json\" or \"typescript\", not \"yaml\""), "{text}");
+    let _ = std::fs::remove_dir_all(root);
 }
 
 #[test]
@@ -208,9 +291,9 @@ fn a_program_of_two_mebibytes_is_refused_and_one_of_one_runs() {
 fn an_argument_that_does_not_exist_is_named() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.refusal(json!({ "deno_code": "1", "code": "2" })),
+        server.refusal(json!({ "deno_code": "1", "cwd": "2" })),
         format!(
-            "{INVALID} unknown field `code`, expected one of `deno_code`, `timeout`, `globals`, \
+            "{INVALID} unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, \
              `allowedTools`, `dependencies`"
         )
     );

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::raw::{Server, value};
+use super::raw::{Server, execution, value};
 
 /// The next request is answered, and nothing else had an answer.
 fn goes_on(server: &mut Server) {
@@ -14,7 +14,7 @@ fn goes_on(server: &mut Server) {
 #[test]
 fn a_line_that_is_no_json_is_a_parse_error() {
     let mut server = Server::ready(&[]);
-    for line in ["{bad", "}", "hello", "{\"jsonrpc\":\"2.0\",\"id\":5,", "1 2"] {
+    for line in ["{bad", "}", "hello", "{\"jsonrpc\":\"2.0\",", "1 2"] {
         server.send_line(line.as_bytes());
         let answer = server.answer_where(|_| true).expect("an answer");
         assert_eq!(answer.get("id"), Some(&json!(null)), "{line}: {answer}");
@@ -26,16 +26,69 @@ fn a_line_that_is_no_json_is_a_parse_error() {
 #[test]
 fn a_line_that_is_no_utf8_is_a_parse_error() {
     let mut server = Server::ready(&[]);
-    let in_a_string =
-        b"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\
-        \"run_deno_code\",\"arguments\":{\"deno_code\":\"'\xff'\"}}}";
-    for line in [&b"\xff\xfe"[..], in_a_string, b"\x00"] {
+    for line in [&b"\xff\xfe"[..], b"\x00"] {
         server.send_line(line);
         let answer = server.answer_where(|_| true).expect("an answer");
         assert_eq!(answer.get("id"), Some(&json!(null)), "{answer}");
         assert_eq!(answer["error"]["code"], -32700, "{answer}");
         goes_on(&mut server);
     }
+}
+
+/// A call with this id of a program, and these bytes as its globals.
+fn call(id: u32, globals: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\
+         \"run_deno_code\",\"arguments\":{{\"deno_code\":\"g\",\"globals\":{{\"g\":"
+    );
+    [head.as_bytes(), globals, b"}}}}"].concat()
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_an_error_of_its_request() {
+    let mut server = Server::ready(&[]);
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    for line in [
+        &b"{\"jsonrpc\":\"2.0\",\"id\":5,"[..],
+        &call(5, b"\"\xff\""),
+        &call(5, b"NaN"),
+        &call(5, br#""C:\users""#),
+        &call(5, b"1e400"),
+        &call(5, deep.as_bytes()),
+        &[&call(5, b"1")[..], b" trailing"].concat(),
+    ] {
+        server.send_line(line);
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(5), &json!(-32700)));
+        goes_on(&mut server);
+    }
+}
+
+/// What `JSON.stringify` writes for a text that `slice` has cut.
+#[test]
+fn half_of_a_surrogate_pair_is_a_replacement() {
+    let mut server = Server::ready(&[]);
+    for (globals, expected) in [
+        (&br#""cut \ud83d""#[..], json!("cut \u{fffd}")),
+        (br#"{"\uDE00":["\ud83d\ude00"]}"#, json!({ "\u{fffd}": ["😀"] })),
+    ] {
+        server.send_line(&call(1000, globals));
+        assert_eq!(execution(&server.result(1000)), value(expected));
+    }
+    let code = br#"{"jsonrpc":"2.0","id":1000,"method":"tools/call","params":{"name":
+        "run_deno_code","arguments":{"deno_code":"'\ud83d'.length + '\ud83d'"}}}"#;
+    server.send_line(&code.iter().copied().filter(|byte| *byte != b'\n').collect::<Vec<_>>());
+    assert_eq!(execution(&server.result(1000)), value(json!("1\u{fffd}")));
+}
+
+#[test]
+fn a_byte_order_mark_before_a_message_is_passed_over() {
+    let mut server = Server::start(&[]);
+    server.send_line("\u{feff}".as_bytes());
+    server.send_line("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"ping\"}".as_bytes());
+    assert!(server.answer_where(|answer| answer["id"] == "a").is_some());
+    server.initialize("2025-11-25");
+    goes_on(&mut server);
 }
 
 #[test]
@@ -76,6 +129,23 @@ fn a_line_of_more_than_sixteen_mebibytes_is_answered_and_skipped() {
     let answer = server.answer_where(|_| true).expect("an answer");
     assert_eq!(answer["error"]["code"], -32600, "{answer}");
     goes_on(&mut server);
+}
+
+/// SDKs write the id before the parameters or after them.
+#[test]
+fn a_line_of_more_than_sixteen_mebibytes_is_an_error_of_its_request() {
+    let mut server = Server::ready(&[]);
+    let text = "x".repeat((16 << 20) + 100_000);
+    let params = format!(r#""method":"tools/call","params":{{"id":1,"arguments":"{text}"}}"#);
+    for line in [
+        format!(r#"{{"jsonrpc":"2.0","id":7,{params}}}"#),
+        format!(r#"{{{params},"jsonrpc":"2.0","id":7}}"#),
+    ] {
+        server.send_line(line.as_bytes());
+        let answer = server.answer_where(|_| true).expect("an answer");
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32600)));
+        goes_on(&mut server);
+    }
 }
 
 #[test]

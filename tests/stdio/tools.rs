@@ -191,6 +191,7 @@ fn results_are_of_the_output_schema() {
         "const y = = 2",
         "Deno.exit(3)",
         "for (const n of [1, 2, 3]) console.log('a line'); 1",
+        "for (let i = 0; i < 2; i++) setInterval(() => {}, 1000); 1",
     ] {
         let result = server.call(TOOL, json!({ "deno_code": code }));
         let problems = mismatches(&schema, &result["structuredContent"]);

@@ -11,6 +11,7 @@ use super::fixture::{
     CONFIGURATION, Home, only_stub, stub_bad_and_off, upstream, upstream_with, within,
 };
 
+const NAMES: &str = "(await mcpFactory.listServers()).map((server) => server.name)";
 const COUNT: &str = "await callTool('stub', 'count')";
 
 /// The reason for which an entry of this configuration is not used.
@@ -40,18 +41,6 @@ fn an_entry_is_a_command_or_a_url() {
     assert!(both.contains("command") && both.contains("url"), "{both}");
     let neither = reason(json!({ "args": ["x"] }));
     assert!(neither.contains("command") && neither.contains("url"), "{neither}");
-}
-
-#[test]
-fn the_older_http_transport_is_refused_with_what_to_do() {
-    let reason = reason(json!({ "type": "sse", "url": "https://example.com/sse" }));
-    assert!(
-        reason.contains(
-            "the HTTP+SSE transport is not supported: it was replaced by Streamable HTTP in MCP \
-             2025-03-26; use \"type\": \"http\" and the server's /mcp URL"
-        ),
-        "{reason}"
-    );
 }
 
 #[test]
@@ -85,6 +74,22 @@ fn values_of_the_wrong_type_are_named() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_entered_is_named() {
+    for (cwd, why) in [("/not/there", "No such file"), ("/dev/null", "it is no directory")] {
+        let reason = reason(upstream_with(&["stub"], json!({ "cwd": cwd })));
+        let named = format!("its \"cwd\" \"{cwd}\" cannot be entered: ");
+        assert!(reason.starts_with(&named) && reason.contains(why), "{reason}");
+    }
+    // A command that is not there is named, wherever it was to run.
+    for entry in
+        [json!({ "command": "/not/there" }), json!({ "command": "/not/there", "cwd": "/" })]
+    {
+        let reason = reason(entry);
+        assert!(reason.starts_with("cannot start \"/not/there\""), "{reason}");
+    }
+}
+
+#[test]
 fn a_name_that_comes_twice_is_a_problem_of_the_second() {
     let home = Home::empty();
     let stub = upstream(&["stub"]);
@@ -112,7 +117,7 @@ fn a_server_that_ends_at_once_is_an_error_that_says_so() {
 #[test]
 fn a_disabled_server_is_nowhere() {
     let mut server = Server::with(&stub_bad_and_off());
-    assert_eq!(server.value("await mcpFactory.listServers()"), json!(["stub", "bad"]));
+    assert_eq!(server.value(NAMES), json!(["stub", "bad"]));
     let (_, error) = server.error("await mcpFactory.load('off')");
     assert!(error.contains("MCP server \"off\" not found"), "{error}");
     let list = server.structured("list_mcp_servers", json!({}));
@@ -172,7 +177,7 @@ fn the_file_can_be_anywhere_and_has_two_names() {
         let path = home.path(file).display().to_string();
         let variables: Vec<_> = variable.map(|name| (name, path.as_str())).into_iter().collect();
         let mut server = Server::at(home, &variables);
-        assert_eq!(server.value("await mcpFactory.listServers()"), json!(["stub"]), "{variable:?}");
+        assert_eq!(server.value(NAMES), json!(["stub"]), "{variable:?}");
     }
 }
 
@@ -219,14 +224,13 @@ fn a_changed_file_is_read_again() {
     let mut servers = only_stub();
     servers["later"] = upstream(&["up"]);
     server.home.configure(&servers);
-    let names = "await mcpFactory.listServers()";
     let limit = Duration::from_secs(10);
-    assert!(within(limit, || server.value(names) == json!(["stub", "later"])), "{}", server.log());
+    assert!(within(limit, || server.value(NAMES) == json!(["stub", "later"])), "{}", server.log());
     assert_eq!(server.value("await callTool('later', 'echo', { a: 1 })"), json!({ "a": 1 }));
     // What did not change stays connected.
     assert_eq!(server.value(COUNT), 2);
     server.home.configure(&json!({ "later": upstream(&["up"]) }));
-    assert!(within(limit, || server.value(names) == json!(["later"])), "{}", server.log());
+    assert!(within(limit, || server.value(NAMES) == json!(["later"])), "{}", server.log());
 }
 
 #[test]
@@ -267,6 +271,22 @@ fn lists_in_pages_are_read_to_their_end() {
     assert_eq!(server.listed("many")["tools"], 1000);
     let value = server.value("await callTool('many', 'export_invoices', { customer: 'c' })");
     assert_eq!(value["tool"], "export_invoices");
+}
+
+#[test]
+fn a_list_ends_where_its_cursor_repeats_itself() {
+    let mut server = Server::with(&json!({ "field": upstream(&["field"]) }));
+    let listed = server.listed("field");
+    assert_eq!((&listed["tools"], &listed["error"]), (&json!(5), &Value::Null), "{listed:#}");
+    // Each page of these is the same.
+    assert_eq!(listed["resources"], 2);
+    server.logs(&["field", "tools", "nextCursor", "repeats"]);
+    let said = server.value("await callTool('field', 'say', { text: 'pong' })");
+    assert_eq!(said, "pong");
+    assert_eq!(
+        server.value("await callTool('field', 'openapi', { repo: 'r' })"),
+        "got {\"repo\":\"r\"}"
+    );
 }
 
 #[test]

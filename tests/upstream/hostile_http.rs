@@ -94,15 +94,11 @@ fn serve(
 }
 
 fn simple(message: &Value, session: &str) -> String {
-    let id = &message["id"];
-    if id.is_null() {
+    if message["id"].is_null() {
         return response("202 Accepted", "", "");
     }
-    let method = message["method"].as_str().unwrap_or_default();
-    let mut answer = answer(method, &message["params"]).expect("an answer");
-    answer["jsonrpc"] = json!("2.0");
-    answer["id"] = id.clone();
-    let session = if method == "initialize" { session } else { "" };
+    let answer = answer(message).expect("an answer");
+    let session = if message["method"] == "initialize" { session } else { "" };
     let headers = format!("content-type: application/json\r\n{session}");
     response("200 OK", &headers, &answer.to_string())
 }
@@ -116,6 +112,15 @@ fn without_end(writer: &mut TcpStream, kind: &str, text: &str) -> std::io::Resul
     begin(writer, kind)?;
     loop {
         writer.write_all(text.as_bytes())?;
+    }
+}
+
+/// An event whose last line has no end.
+fn endless_event(writer: &mut TcpStream, start: &str) -> std::io::Result<()> {
+    begin(writer, "text/event-stream")?;
+    writer.write_all(start.as_bytes())?;
+    loop {
+        writer.write_all(&[b'x'; 65536])?;
     }
 }
 
@@ -199,13 +204,7 @@ fn a_flood_of_notifications_on_a_stream_drowns_nobody() {
 
 #[test]
 fn an_event_without_end_is_none() {
-    let stream = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
-        begin(writer, "text/event-stream")?;
-        writer.write_all(b"data: ")?;
-        loop {
-            writer.write_all(&[b'x'; 65536])?;
-        }
-    };
+    let stream = |writer: &mut TcpStream, _: &Value| endless_event(writer, "data: ");
     let up = Hostile::start(Manner { stream, ..PLAIN });
     let mut server = up.client();
     assert!(within(PATIENCE, || up.is_closed()), "{}", server.log());
@@ -228,22 +227,14 @@ fn a_body_without_end_is_an_error_of_its_call() {
 #[test]
 fn an_answer_that_is_too_long_is_an_error_of_its_call_on_a_stream_too() {
     let id_first = |writer: &mut TcpStream, request: &Value| -> std::io::Result<()> {
-        begin(writer, "text/event-stream")?;
         let id = &request["id"];
         let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text""#);
-        writer.write_all(format!("id: 1\ndata: {head},\"text\":\"").as_bytes())?;
-        loop {
-            writer.write_all(&[b'x'; 65536])?;
-        }
+        endless_event(writer, &format!("id: 1\ndata: {head},\"text\":\""))
     };
     // As the SDK for TypeScript writes it, with an event from which to go on.
     let id_last = |writer: &mut TcpStream, _: &Value| -> std::io::Result<()> {
-        begin(writer, "text/event-stream")?;
         let head = r#"{"result":{"content":[{"type":"text","text":""#;
-        writer.write_all(format!("id: 1\ndata:\n\ndata: {head}").as_bytes())?;
-        loop {
-            writer.write_all(&[b'x'; 65536])?;
-        }
+        endless_event(writer, &format!("id: 1\ndata:\n\ndata: {head}"))
     };
     for call in [id_first as Body, id_last] {
         let up = Hostile::start(Manner { call, ..PLAIN });

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _, copy, sink};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
@@ -28,13 +29,18 @@ enum Manner {
     Session,
     /// By pointing to another place.
     Redirect(String),
+    /// As [`Manner::Json`], and `server/discover` never.
+    Hangs,
+    /// As [`Manner::Json`], and the end of the handshake with this.
+    Initialized(&'static str),
 }
 
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    authorization: Option<String>,
-    team: Option<String>,
+    pub path: String,
+    pub authorization: Option<String>,
+    pub team: Option<String>,
     session: Option<String>,
     pub message: Value,
 }
@@ -42,6 +48,8 @@ pub struct Request {
 struct Shared {
     manner: Manner,
     requests: Mutex<Vec<Request>>,
+    /// Requests that were never answered, and that the client has given up.
+    left: AtomicUsize,
 }
 
 /// A server that goes on until the test process ends.
@@ -54,7 +62,8 @@ impl Listener {
     fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let shared = Arc::new(Shared { manner, requests: Mutex::default() });
+        let shared =
+            Arc::new(Shared { manner, requests: Mutex::default(), left: AtomicUsize::new(0) });
         let accepting = shared.clone();
         spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -75,7 +84,12 @@ impl Listener {
     }
 
     fn heard(&self, method: &str) -> bool {
-        self.requests().iter().any(|request| request.message["method"] == method)
+        self.count(method) > 0
+    }
+
+    fn count(&self, method: &str) -> usize {
+        let requests = self.requests();
+        requests.iter().filter(|request| request.message["method"] == method).count()
     }
 
     /// An entry of the configuration, with the token in a variable.
@@ -99,6 +113,7 @@ impl Request {
         }
         let mut request = Self {
             method: line.split(' ').next().unwrap_or_default().to_owned(),
+            path: line.split(' ').nth(1).unwrap_or_default().to_owned(),
             authorization: None,
             team: None,
             session: None,
@@ -137,7 +152,8 @@ impl Shared {
                 Some(response) => stream.write_all(response.as_bytes())?,
                 // Nothing is said until the client goes.
                 None => {
-                    copy(&mut reader, &mut sink())?;
+                    let _ = copy(&mut reader, &mut sink());
+                    self.left.fetch_add(1, Ordering::SeqCst);
                 }
             }
         }
@@ -164,12 +180,17 @@ impl Shared {
             return Some(response("400 Bad Request", "", "no session"));
         }
         let id = &request.message["id"];
+        match &self.manner {
+            Manner::Hangs if method == "server/discover" => return None,
+            Manner::Initialized(said) if method == "notifications/initialized" => {
+                return Some((*said).to_owned());
+            }
+            _ => {}
+        }
         if id.is_null() {
             return Some(response("202 Accepted", "", ""));
         }
-        let mut answer = answer(method, &request.message["params"])?;
-        answer["jsonrpc"] = json!("2.0");
-        answer["id"] = id.clone();
+        let answer = answer(&request.message)?;
         let session = match (has_session, method) {
             (true, "initialize") => format!("mcp-session-id: {SESSION}\r\n"),
             _ => String::new(),
@@ -183,8 +204,17 @@ impl Shared {
     }
 }
 
-/// The result or error of a request; none if it is never answered.
-pub fn answer(method: &str, params: &Value) -> Option<Value> {
+/// The answer to a request; none if it is never answered.
+pub fn answer(request: &Value) -> Option<Value> {
+    let method = request["method"].as_str().unwrap_or_default();
+    let mut answer = outcome(method, &request["params"])?;
+    answer["jsonrpc"] = json!("2.0");
+    answer["id"] = request["id"].clone();
+    Some(answer)
+}
+
+/// The result or error of a request.
+fn outcome(method: &str, params: &Value) -> Option<Value> {
     let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
     let result = match method {
         "initialize" => json!({
@@ -237,11 +267,7 @@ fn a_session_is_kept_and_events_are_read() {
         let code = format!("await callTool('up', 'echo', {{ text: '{text}' }})");
         assert_eq!(server.value(&code), text);
     }
-    let requests = up.requests();
-    let count = |method: &str| {
-        requests.iter().filter(|request| request.message["method"] == method).count()
-    };
-    assert_eq!((count("initialize"), count("tools/call")), (1, 2));
+    assert_eq!((up.count("initialize"), up.count("tools/call")), (1, 2));
 }
 
 #[test]
@@ -258,22 +284,6 @@ fn a_wrong_token_is_shown_as_one_that_wants_authorization() {
     assert!(error.contains("MCP server \"up\" failed to connect"), "{error}");
     let told = format!("{listed}{error}{}", server.log());
     assert!(!told.contains("CANARY"), "{told}");
-}
-
-#[test]
-fn the_older_transport_is_refused_before_anything_is_sent() {
-    let up = Listener::start(Manner::Json);
-    let mut entry = up.entry();
-    entry["type"] = json!("sse");
-    let mut server = Server::at(Home::with(&json!({ "up": entry })), &[("UP_TOKEN", TOKEN)]);
-    assert_eq!(
-        server.listed("up")["error"],
-        "the HTTP+SSE transport is not supported: it was replaced by Streamable HTTP in MCP \
-         2025-03-26; use \"type\": \"http\" and the server's /mcp URL"
-    );
-    let (_, error) = server.error("await callTool('up', 'echo', { text: 'a' })");
-    assert!(error.contains("the HTTP+SSE transport is not supported"), "{error}");
-    assert!(up.requests().is_empty(), "{:?}", up.requests());
 }
 
 /// The limit is 8 MiB, and rmcp's own on a body of JSON 16 MiB.
@@ -329,4 +339,43 @@ fn a_server_that_is_not_there_is_an_error_of_its_own() {
     assert!(reason.contains(origin) && !reason.contains("/mcp"), "{reason}");
     assert!(!reason.contains("rmcp::"), "{reason}");
     assert_eq!(server.value("await callTool('up', 'echo', { text: 'a' })"), "a");
+}
+
+/// Of a URL that was answered under one name the era is known under the next.
+#[test]
+fn a_server_that_leaves_the_probe_open_is_connected_and_probed_once() {
+    let up = Listener::start(Manner::Hangs);
+    let mut server = up.client();
+    let echo = |name: &str| format!("await callTool('{name}', 'echo', {{ text: 'hello' }})");
+    let listed = server.listed("up");
+    assert_eq!(listed["error"], Value::Null, "{listed:#}");
+    assert_eq!(server.value(&echo("up")), "hello");
+    // What nobody waits for any more is closed.
+    assert!(within(PATIENCE, || up.shared.left.load(Ordering::SeqCst) == 1));
+    server.home.configure(&json!({ "again": up.entry() }));
+    let again = || server.run(&echo("again"))["returnValue"] == "hello";
+    assert!(within(PATIENCE, again), "{}", server.log());
+    assert_eq!((up.count("server/discover"), up.count("initialize")), (1, 2));
+}
+
+#[test]
+fn whatever_answers_the_end_of_the_handshake_with_success_connects() {
+    for said in [
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\nnull",
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+         0\r\n\r\n",
+        "HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok",
+    ] {
+        let up = Listener::start(Manner::Initialized(said));
+        let mut server = up.client();
+        let listed = server.listed("up");
+        assert_eq!((&listed["tools"], &listed["error"]), (&json!(3), &Value::Null), "{said}");
+    }
 }

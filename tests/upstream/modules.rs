@@ -80,3 +80,67 @@ fn a_module_of_a_server_that_failed_says_why() {
     let (_, message) = server.thrown("import('mcp:bad')");
     assert!(message.contains("MCP server \"bad\" failed to connect"), "{message}");
 }
+
+#[test]
+fn a_function_that_is_misspelt_is_an_error_that_names_those_that_are_near() {
+    let mut server = Server::with(&json!({
+        "stub": upstream(&["stub"]), "bad list": upstream(&["badlist"]),
+    }));
+    for (code, end) in [
+        (
+            "import * as stub from 'mcp:stub'; await stub.strcutured()",
+            "stub.strcutured is not a function. Did you mean \"structured\"?",
+        ),
+        (
+            "const { ecko } = await import('mcp:stub'); await ecko({ text: 'a' })",
+            "ecko is not a function. Did you mean \"echo\"?",
+        ),
+        (
+            "import bad from 'mcp:bad list'; await bad.dotedName({})",
+            "bad.dotedName is not a function. Did you mean \"dottedName\" or \"dotted.name\"?",
+        ),
+        (
+            "import { ehco } from 'mcp:stub'; await ehco({ text: 'a' })",
+            "does not provide an export named 'ehco'. Did you mean \"echo\"?",
+        ),
+        // Nothing is near, or no server has to do with it.
+        (
+            "import * as stub from 'mcp:stub'; await stub.frobnicate()",
+            "stub.frobnicate is not a function",
+        ),
+        ("const o = {}; o.ecko()", "o.ecko is not a function"),
+    ] {
+        let (_, error) = server.error(code);
+        assert!(error.ends_with(end), "{code}: {error}");
+    }
+}
+
+#[test]
+fn a_method_of_a_loaded_server_that_is_none_names_the_call() {
+    let mut server = Server::with(&only_stub());
+    for (call, end) in [
+        ("s.calTool('echo')", "s.calTool is not a function. Did you mean \"callTool\"?"),
+        ("s.echo({ text: 'a' })", "s.echo is not a function. Did you mean callTool(\"echo\", …)?"),
+        (
+            "s.strcutured()",
+            "s.strcutured is not a function. Did you mean callTool(\"structured\", …)?",
+        ),
+        ("mcpFactory.laod('stub')", "mcpFactory.laod is not a function. Did you mean \"load\"?"),
+    ] {
+        let code = format!("const s = await mcpFactory.load('stub'); await {call}");
+        let execution = server.run(&code);
+        let error = execution["error"].as_str().unwrap_or_default();
+        assert!(error.ends_with(end), "{call}: {error}");
+        let message = execution["errorDetail"]["message"].as_str().unwrap_or_default();
+        assert!(message.ends_with(end), "{execution:#}");
+    }
+}
+
+#[test]
+fn a_tool_that_a_run_may_not_call_is_not_near() {
+    let mut server = Server::with(&json!({ "up": upstream(&["up"]) }));
+    let code = "import * as up from 'mcp:up'; await up.secrte()";
+    let execution = server.execute(code, json!({ "allowedTools": ["mcp__up__echo"] }));
+    let error = execution["error"].as_str().unwrap_or_default();
+    assert!(error.ends_with("up.secrte is not a function"), "{error}");
+}

@@ -11,6 +11,11 @@ fn stub() -> Server {
     Server::with(&only_stub())
 }
 
+fn names(listed: &Value) -> Vec<&str> {
+    let servers = listed.as_array().expect("a list").iter();
+    servers.map(|server| server["name"].as_str().expect("a name")).collect()
+}
+
 #[test]
 fn a_server_has_tools_resources_and_prompts() {
     let mut server = stub();
@@ -146,6 +151,36 @@ fn runs_at_the_same_time_share_a_server() {
 }
 
 #[test]
+fn a_value_is_not_lost_to_a_call_that_is_left_behind() {
+    let mut server = stub();
+    let code = "const slow = callTool('stub', 'slow', { ms: 60_000 });
+        while (await callTool('stub', 'inside') < 1) await new Promise((r) => setTimeout(r, 10));
+        await Promise.race([slow, 'value'])";
+    let execution = server.run(code);
+    assert_eq!(
+        (&execution["status"], &execution["returnValue"]),
+        (&"success".into(), &"value".into())
+    );
+    let expected = json!([{ "what": "callTool stub/slow", "line": 1, "column": 14 }]);
+    assert_eq!(execution["unfinished"], expected, "{execution:#}");
+    let cancelled =
+        || server.run("await callTool('stub', 'cancelled')")["returnValue"].as_u64() >= Some(1);
+    assert!(super::fixture::within(Duration::from_secs(5), cancelled));
+}
+
+#[test]
+fn a_call_of_a_module_that_is_left_behind_is_named_with_the_program_s_line() {
+    let mut server = stub();
+    let execution = server.run("import * as stub from 'mcp:stub';\nstub.slow({ ms: 60_000 });\n5");
+    assert_eq!(execution["returnValue"], 5, "{execution:#}");
+    let unfinished = &execution["unfinished"][0];
+    assert_eq!(
+        (&unfinished["what"], &unfinished["line"]),
+        (&"callTool stub/slow".into(), &2.into())
+    );
+}
+
+#[test]
 fn a_call_outlives_nothing() {
     let mut server = stub();
     let execution = server.run(
@@ -160,9 +195,63 @@ fn a_call_outlives_nothing() {
 }
 
 #[test]
-fn all_servers_are_named_the_failed_ones_too() {
+fn all_servers_are_listed_with_what_they_have_the_failed_ones_too() {
     let mut server = Server::with(&stub_bad_and_off());
-    assert_eq!(server.value("await mcpFactory.listServers()"), json!(["stub", "bad"]));
+    let listed = server.value("await mcpFactory.listServers()");
+    assert_eq!(names(&listed), ["stub", "bad"]);
+    let stub = &listed[0];
+    assert!(stub["tools"].as_u64() > Some(20), "{stub:#}");
+    assert_eq!((&stub["resources"], &stub["prompts"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&stub["description"], &stub["error"]),
+        (&json!("The fixture in the mode stub."), &Value::Null)
+    );
+    let members: Vec<&str> =
+        stub.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(members, ["name", "description", "tools", "resources", "prompts", "error"]);
+    let bad = &listed[1];
+    assert_eq!(
+        (&bad["tools"], &bad["resources"], &bad["prompts"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert!(bad["error"].as_str().is_some_and(|error| error.contains("/nonexistent/bin")), "{bad}");
+}
+
+#[test]
+fn a_listed_server_stands_for_its_name() {
+    let mut server = stub();
+    let code = "
+        const [server] = await mcpFactory.listServers();
+        [`${server}`, [server].join(), server == 'stub', (await mcpFactory.load(server)).name,
+         await callTool(server, 'echo', { text: 'a' }), server.sample_tools[0]]";
+    let sample = "echo(text:string, n?:number) - Echo";
+    assert_eq!(server.value(code), json!(["stub", "stub", true, "stub", "a", sample]));
+}
+
+#[test]
+fn servers_that_a_run_may_not_use_are_not_listed() {
+    let mut server = Server::with(&json!({ "a": upstream(&["up"]), "b": upstream(&["up"]) }));
+    for (patterns, expected) in [
+        (json!(["mcp__a__*"]), json!(["a"])),
+        (json!(["mcp__a__echo", "b/nothing"]), json!(["a"])),
+        (json!([]), json!([])),
+    ] {
+        let arguments = json!({ "allowedTools": patterns });
+        let code = "(await mcpFactory.listServers()).map((server) => [server.name, server.tools])";
+        let execution = server.execute(code, arguments);
+        let listed = execution["returnValue"].as_array().expect("a list");
+        let names: Value = listed.iter().map(|server| server[0].clone()).collect();
+        assert_eq!(names, expected, "{patterns}: {execution:#}");
+    }
+}
+
+#[test]
+fn a_run_that_has_made_all_its_calls_is_told_no_counts() {
+    let limit = [("MCP_CONDUCTOR_MAX_TOOL_CALLS", "0")];
+    let mut server = Server::at(Home::with(&only_stub()), &limit);
+    let listed = server.value("await mcpFactory.listServers()");
+    assert_eq!((&listed[0]["resources"], &listed[0]["prompts"]), (&Value::Null, &Value::Null));
+    assert!(listed[0]["tools"].as_u64() > Some(20), "{listed:#}");
 }
 
 #[test]

@@ -9,6 +9,16 @@ fn stub() -> Server {
     Server::with(&only_stub())
 }
 
+fn field() -> Server {
+    Server::with(&json!({ "field": upstream(&["field"]) }))
+}
+
+/// What a tool gives a program that says this text.
+#[track_caller]
+fn said(server: &mut Server, text: &str) -> Value {
+    server.value(&format!("await callTool('field', 'say', {})", json!({ "text": text })))
+}
+
 #[test]
 fn results_are_unwrapped() {
     let mut server = stub();
@@ -38,12 +48,122 @@ fn results_without_text_come_as_they_are() {
     let mut server = stub();
     assert_eq!(server.value("await callTool('stub', 'empty')"), json!({ "content": [] }));
     assert_eq!(
-        server.value("await callTool('stub', 'emptytext')"),
-        json!({ "content": [{ "type": "text", "text": "" }] })
-    );
-    assert_eq!(
         server.value("({ link: (await callTool('stub', 'link')).content })"),
         json!({ "link": [{ "type": "resource_link", "uri": "mem://one", "name": "one" }] })
+    );
+}
+
+#[test]
+fn a_text_that_is_no_object_and_no_list_is_text() {
+    let mut server = field();
+    for text in
+        ["3.10", "1915883588174806058", "1e3", "null", "true", "007", "", " ", "\"a\"", "5 {"]
+    {
+        assert_eq!(said(&mut server, text), text);
+    }
+}
+
+#[test]
+fn a_text_that_is_an_object_or_a_list_is_its_value() {
+    let mut server = field();
+    for text in ["{}", " \r\n\t[1, 3.10]", r#"{"a":[9007199254740992,-0.1]}"#] {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(said(&mut server, text).to_string(), value.to_string());
+    }
+    for text in ["{", "[1] and more", "{a: 1}"] {
+        assert_eq!(said(&mut server, text), text);
+    }
+}
+
+#[test]
+fn a_text_whose_numbers_would_change_stays_text() {
+    let mut server = field();
+    for text in [
+        r#"{"id":1915883588174806058}"#,
+        r#"[{"id": [-9007199254740993]}]"#,
+        r#"{"id":1915883588174806016}"#,
+        r#"{"huge":1e400}"#,
+        r#"{"digits":123456789012345678901234567890}"#,
+    ] {
+        assert_eq!(said(&mut server, text), text);
+    }
+    // Nothing is lost of these.
+    for text in [
+        r#"{"wei":[1000000000000000000,1500000000000000000000]}"#,
+        r#"{"id":"1915883588174806058","note":"id: 1915883588174806058"}"#,
+        r#"{"ratio":0.12345678901234567890,"big":1e308}"#,
+    ] {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        let same = format!(
+            "JSON.stringify({value}) === JSON.stringify(await callTool('field', 'say', {{ text: `{text}` }}))"
+        );
+        assert_eq!(server.value(&same), true, "{text}");
+    }
+}
+
+#[test]
+fn an_integer_that_would_change_is_the_text_of_its_digits() {
+    let mut server = field();
+    let code = "
+        const id = await callTool('field', 'structure', { id: 1915883588174806058n, few: [1, 2n] });
+        const beyond = await callTool('field', 'beyond');
+        [id, beyond, JSON.stringify(id).length, BigInt(id.id) + 1n]";
+    assert_eq!(
+        server.value(code),
+        json!([
+            { "id": "1915883588174806058", "few": [1, 2] },
+            { "id": "18446744073709551617", "list": ["1e400", 1] },
+            40,
+            "1915883588174806059",
+        ])
+    );
+}
+
+#[test]
+fn an_integer_goes_to_the_next_tool_with_all_its_digits() {
+    let mut server = field();
+    let code = "
+        const { id } = await callTool('field', 'structure', { id: 1915883588174806058n });
+        [await callTool('field', 'number', { id }),
+         await callTool('field', 'number', { id: BigInt(id) }),
+         await callTool('field', 'say', { text: id }),
+         await callTool('field', 'say', { text: BigInt(id) })]";
+    assert_eq!(
+        server.value(code),
+        json!([
+            "got {\"id\":1915883588174806058}",
+            "got {\"id\":1915883588174806058}",
+            "1915883588174806058",
+            "1915883588174806058",
+        ])
+    );
+    let (name, message) = server.thrown("callTool('field', 'number', { id: 10n ** 30n })");
+    assert_eq!(name, "TypeError");
+    assert!(message.contains("\"1000000000000000000000000000000\" is not of type"), "{message}");
+}
+
+#[test]
+fn an_integer_that_the_program_itself_has_rounded_is_not_sent() {
+    let mut server = field();
+    let (name, message) = server.thrown("callTool('field', 'number', { id: 1915883588174806058 })");
+    assert_eq!(name, "TypeError");
+    assert!(message.contains("1915883588174806000"), "{message}");
+    assert!(message.contains("write 1915883588174806058n or \"1915883588174806058\""), "{message}");
+    let told = server.value("await callTool('field', 'number', { id: '1915883588174806058' })");
+    assert_eq!(told, "got {\"id\":1915883588174806058}");
+}
+
+#[test]
+fn what_openapi_writes_in_a_schema_is_understood() {
+    let mut server = field();
+    let code = "await callTool('field', 'openapi', { owner: null, repo: 'r', data: [1] })";
+    assert_eq!(server.value(code), r#"got {"owner":null,"repo":"r","data":[1]}"#);
+    let (_, message) = server.thrown("callTool('field', 'openapi', { owner: 5 })");
+    assert!(message.contains("\"repo\" is a required property"), "{message}");
+    assert!(message.contains("5 is not of types"), "{message}");
+    assert!(
+        message.ends_with("{owner?: string | null, repo: string, data?: unknown}"),
+        "{message}"
     );
 }
 
@@ -115,6 +235,24 @@ fn blocks_that_a_program_returns_are_blocks_of_its_result() {
     let told: Value = serde_json::from_str(&text(&result)).expect("JSON");
     assert_eq!(told["status"], "success");
     assert_eq!(told, result["structuredContent"]);
+}
+
+#[test]
+fn blocks_anywhere_in_a_value_are_blocks_of_the_result_and_leave_a_mark() {
+    let mut server = stub();
+    let code = "
+        const shot = () => callTool('stub', 'img');
+        return { all: [await shot(), 7], last: { shot: (await shot()).content[0] } };";
+    let result = server.call(RUN, json!({ "deno_code": code }));
+    let content = result["content"].as_array().expect("blocks");
+    let types: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(types, ["text", "image", "image"]);
+    let value = &result["structuredContent"]["returnValue"];
+    let mark = |place| json!({ "type": "image", "note": format!("see content block {place}") });
+    assert_eq!(value["all"][0]["content"][0], mark(2));
+    assert_eq!(value["all"][1], 7);
+    assert_eq!(value["last"], json!({ "shot": mark(3) }));
+    assert!(!text(&result).contains("iVBORw0KGgo"));
 }
 
 #[test]

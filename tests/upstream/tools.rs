@@ -130,7 +130,7 @@ fn arguments_that_do_not_fit_are_refused() {
     let mut server = stub();
     for (tool, arguments, part) in [
         ("get_tools", json!({}), "server"),
-        ("get_tools", json!({ "server": 5 }), "invalid type"),
+        ("get_tools", json!({ "server": 5 }), "server must be a string"),
         ("get_tools", json!({ "server": "stub", "format": "xml" }), "xml"),
         ("search_tools", json!({}), "query"),
         ("search_tools", json!({ "query": "a", "limit": 0 }), "limit"),

@@ -5,7 +5,7 @@ use super::super::environment::{
     MAX_CONCURRENT, MAX_CONNECTIONS, MAX_CPU_TIME, MAX_FETCH_SIZE, MAX_MEMORY, MAX_NEW_FILES,
     MAX_OPEN_FILES, MAX_OUTPUT, MAX_QUEUE, MAX_QUEUE_WAIT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE,
     MAX_TIMEOUT, MAX_TOOL_CALLS, MAX_TOOL_RESULT, MAX_WRITE_SIZE, MCP_CONFIG, PROXY_CONFIG,
-    RUN_ARGS, STANDBY, WITHOUT_LANDLOCK, WORKSPACE,
+    RUN_ARGS, STANDBY, UNFINISHED_GRACE, WITHOUT_LANDLOCK, WORKSPACE,
 };
 use super::super::{Config, MAX_DEPTH, MIN_MEMORY_MIB};
 use super::{Form, Scope, Variable};
@@ -25,6 +25,14 @@ pub(super) const RUNS: &[Variable] = &[
         example: "300000",
         scope: Scope::Principal,
         form: Form::Millis { get: Config::max_timeout, set: Config::with_max_timeout },
+    },
+    Variable {
+        name: UNFINISHED_GRACE,
+        meaning: "Time in ms for what a program left behind when its value was reached, within \
+                  its wall time",
+        example: "1000",
+        scope: Scope::Principal,
+        form: Form::Millis { get: Config::unfinished_grace, set: Config::with_unfinished_grace },
     },
     Variable {
         name: MAX_CPU_TIME,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -27,6 +27,7 @@ use super::sessions::HELD;
 use super::tenants::Tenant;
 use crate::server::auth::AuthError;
 use crate::server::envelope::{self, Head};
+use crate::text::mended::{is_whole, mend};
 
 /// For the whole body of a request: 16 MiB take 13 s at 10 Mbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -199,12 +200,9 @@ async fn post<H: ServerHandler + Send + 'static>(
     // A body that did not say how long it is might have had all that one may have.
     text.shrink_to(bytes.len());
     let is_large = bytes.len() > SMALL;
-    let (head, values) = match is_large {
-        true => {
-            let bytes = bytes.clone();
-            app.readers.run(move || understand(&bytes)).await
-        }
-        false => understand(&bytes),
+    let (bytes, head, values) = match is_large {
+        true => app.readers.run(move || understand(bytes)).await,
+        false => understand(bytes),
     };
     let head = head.map_err(Refusal::NoMessage)?;
     let sizes = (head_length(&parts.headers), bytes.len());
@@ -241,8 +239,19 @@ async fn post<H: ServerHandler + Send + 'static>(
 }
 
 /// What is known of a message before rmcp reads it, and how many values it has.
-fn understand(text: &[u8]) -> (Result<Head, String>, usize) {
-    (envelope::read(text), memory::values(text))
+fn understand(mut text: Bytes) -> (Bytes, Result<Head, String>, usize) {
+    if !is_whole(&text) {
+        let mut mended = BytesMut::from(text);
+        mend(&mut mended);
+        text = mended.freeze();
+    }
+    let mut head = envelope::read(&text);
+    if let Some(error) = head.is_err().then(|| envelope::in_place_of(&text)).flatten() {
+        text = error.into();
+        head = envelope::read(&text);
+    }
+    let values = memory::values(&text);
+    (text, head, values)
 }
 
 fn head_length(headers: &HeaderMap) -> usize {

@@ -18,6 +18,7 @@ mod listener;
 mod mcp;
 mod memory;
 mod probes;
+mod problems;
 mod pulse;
 mod reading;
 mod refusal;

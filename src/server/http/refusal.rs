@@ -96,7 +96,7 @@ pub(super) enum Refusal {
 }
 
 /// When a client may try again that found no room.
-const LATER: Duration = Duration::from_secs(5);
+pub(super) const LATER: Duration = Duration::from_secs(5);
 
 impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
@@ -155,6 +155,7 @@ impl Refusal {
             | Self::Connections
             | Self::Memory
             | Self::Tenants
+            | Self::Settings
             | Self::Draining { .. } => Some(LATER),
             _ => None,
         }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::app::{App, Settings};
 use super::disconnect::Unanswered;
 use super::memory::Budget;
+use super::problems::Problems;
 use super::refusal::Refusal;
 use super::sessions::Sessions;
 use super::{MakeHandler, hosts};
@@ -68,11 +69,13 @@ pub(super) struct Tenants<H> {
     all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
     /// Sessions when they were last counted.
     counted: AtomicUsize,
+    problems: Problems,
 }
 
 impl<H: ServerHandler + Send + 'static> Tenants<H> {
     pub(super) fn new(make: MakeHandler<H>) -> Self {
-        Self { make, all: Mutex::default(), counted: AtomicUsize::new(0) }
+        let (all, problems) = (Mutex::default(), Problems::default());
+        Self { make, all, counted: AtomicUsize::new(0), problems }
     }
 
     /// The tenant of a caller, made if there is none. None if the settings that let
@@ -93,14 +96,18 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             return Ok(Some(tenant.clone()));
         }
+        if self.problems.has(&identity) {
+            return Err(Refusal::Settings);
+        }
         if all.len() >= MAX_TENANTS.min(app.guests.places() / 2) {
             evict(&mut all)?;
         }
-        let principal = principal(&settings.config, &identity)?;
+        let principal = self.principal(&settings.config, &identity)?;
         let tools = principal.as_ref().and_then(|principal| principal.tools.clone());
         let runtime = match principal {
             Some(principal) => {
-                app.base.for_principal(principal).map_err(|error| unusable(&error))?
+                let runtime = app.base.for_principal(principal);
+                runtime.map_err(|error| self.problems.refusal(&identity, &error))?
             }
             None => settings.anonymous.clone(),
         };
@@ -116,7 +123,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     /// any more.
     pub(super) fn renew(&self, settings: &Settings) {
         let is_same = |identity: &Identity, tenant: &Tenant<H>| {
-            let (config, tools) = match principal(&settings.config, identity) {
+            let (config, tools) = match self.principal(&settings.config, identity) {
                 Ok(Some(principal)) => (principal.config, principal.tools),
                 Ok(None) => (settings.config.clone(), None),
                 Err(_) => return false,
@@ -127,7 +134,9 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
                 && tools == tenant.tools
                 && config.is_same_for_programs(tenant.runtime.config())
         };
-        self.all().retain(|identity, tenant| {
+        let mut all = self.all();
+        self.problems.forget();
+        all.retain(|identity, tenant| {
             let is_same = is_same(identity, tenant);
             if !is_same {
                 tokio::spawn(close(tenant.clone()));
@@ -170,6 +179,19 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         }
     }
 
+    fn principal(
+        &self,
+        config: &Config,
+        identity: &Identity,
+    ) -> Result<Option<Principal>, Refusal> {
+        let principal = match identity {
+            Identity::Anonymous => return Ok(None),
+            Identity::Token(name) => config.principal_of_token(name),
+            Identity::Subject(subject) => config.principal_of_subject(subject),
+        };
+        principal.map(Some).map_err(|error| self.problems.refusal(identity, &error))
+    }
+
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Identity, Arc<Tenant<H>>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,21 +229,6 @@ fn close<H: ServerHandler + Send + 'static>(
             tenant.runtime.upstreams().close().await;
         }
     }
-}
-
-fn principal(config: &Config, identity: &Identity) -> Result<Option<Principal>, Refusal> {
-    let principal = match identity {
-        Identity::Anonymous => return Ok(None),
-        Identity::Token(name) => config.principal_of_token(name),
-        Identity::Subject(subject) => config.principal_of_subject(subject),
-    };
-    principal.map(Some).map_err(|error| unusable(&error))
-}
-
-/// The problem has paths of the server in it, which are not the caller's business.
-fn unusable(error: &dyn std::error::Error) -> Refusal {
-    tracing::error!("a principal's settings cannot be used: {error}");
-    Refusal::Settings
 }
 
 impl<H: ServerHandler + Send + 'static> Tenant<H> {

@@ -1,0 +1,121 @@
+//! Globals as the JSON text of an object: read once, without a tree of it, which is many
+//! times the text. The text goes to the worker as it is, digits included.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::request::is_definable;
+
+/// Bytes of a name that an error shows.
+const MAX_NAME: usize = 200;
+
+/// The text of a JSON object.
+#[derive(Debug, Clone)]
+pub(crate) struct GlobalsText {
+    text: String,
+    /// The first name that no global can have.
+    wrong: Option<String>,
+}
+
+impl GlobalsText {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// It is not the text of an object.
+    pub(crate) fn parse(text: String) -> serde_json::Result<Self> {
+        let Names { wrong } = serde_json::from_str(&text)?;
+        Ok(Self { text, wrong })
+    }
+
+    /// A name that no global can have.
+    pub(super) fn wrong_name(&self) -> Option<&String> {
+        self.wrong.as_ref()
+    }
+
+    /// One object of the members of both: of those that have a name twice, JSON.parse
+    /// takes the last.
+    pub(super) fn after(self, others: Map<String, Value>) -> String {
+        let own = self.text.trim();
+        let members = own.strip_prefix('{').and_then(|own| own.strip_suffix('}'));
+        let is_empty = members.is_none_or(|members| members.trim().is_empty());
+        if others.is_empty() {
+            return self.text;
+        }
+        let mut all = Value::Object(others).to_string();
+        if !is_empty {
+            all.pop();
+            all.push(',');
+            all.push_str(&own[1..]);
+        }
+        all
+    }
+}
+
+/// What is looked for in the names of an object.
+struct Names {
+    wrong: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Names;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Names, A::Error> {
+        let mut wrong = None;
+        while let Some(name) = members.next_key::<String>()? {
+            if wrong.is_none() && !is_definable(&name) {
+                wrong = Some(name[..name.floor_char_boundary(MAX_NAME)].to_owned());
+            }
+            members.next_value::<IgnoredAny>()?;
+        }
+        Ok(Names { wrong })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn after(text: &str, others: Value) -> String {
+        let others = others.as_object().cloned().unwrap();
+        GlobalsText::parse(text.to_owned()).unwrap().after(others)
+    }
+
+    #[test]
+    fn a_text_follows_the_other_globals_and_keeps_its_digits() {
+        let text = " {\"a\": 123456789012345678901234567890}\n";
+        assert_eq!(after(text, json!({})), text);
+        assert_eq!(after(text, json!({"b": 1})), "{\"b\":1,\"a\": 123456789012345678901234567890}");
+        assert_eq!(after(" { } ", json!({"b": 1})), "{\"b\":1}");
+        assert_eq!(after("{}", json!({})), "{}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["", "[1]", "5", "{\"a\": 1", "{\"a\": 1} x", "{a: 1}", "{\"a\": [1}"] {
+            assert!(GlobalsText::parse(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_global_can_have_is_found() {
+        let wrong = |text: &str| GlobalsText::parse(text.to_owned()).unwrap().wrong;
+        assert_eq!(wrong("{\"a\": 1, \"b-c\": {}, \"if\": 2}"), Some("b-c".to_owned()));
+        assert_eq!(wrong("{\"a\": {\"b-c\": 1}}"), None);
+    }
+}
