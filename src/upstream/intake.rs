@@ -775,7 +775,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn an_answer_that_cannot_be_read_is_an_error_of_its_request() {
-        let deep = "[".repeat(200) + &"]".repeat(200);
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         for (text, problem) in [
             (r#"{"jsonrpc":"2.0","id":7,"result":{"t":"\x41"}}"#, "invalid escape"),
             (r#"{"result":{"id":1,"n":NaN},"jsonrpc":"2.0","id":"7"}"#, "expected value"),
@@ -808,7 +808,7 @@ pub(super) mod tests {
             (whole.replace('…', r"\ud83d").into_bytes(), whole.replace('…', r"\ufffd")),
             (marked.clone().into_bytes(), format!("   {whole}")),
             (
-                [b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"t\":\"cut \xff\"}}"].concat(),
+                b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"t\":\"cut \xff\"}}".to_vec(),
                 whole.replace('…', "\u{fffd}"),
             ),
         ] {

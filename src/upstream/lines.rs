@@ -170,7 +170,7 @@ mod tests {
     async fn messages_pass_and_other_lines_do_not() {
         let input = ["starting...\n", &answer(1), "\n{}\n[1]\n", &answer(2), "{\"cut\":"].concat();
         let input = [b"\xff\n", input.as_bytes()].concat();
-        assert_eq!(through(&input, 100).await, answer(1) + &answer(2));
+        assert_eq!(through(&input, 100).await, [answer(1), answer(2)].concat());
     }
 
     #[tokio::test]

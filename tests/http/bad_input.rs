@@ -193,7 +193,7 @@ fn invalid_utf_8_is_refused_once() {
 #[test]
 fn a_body_that_cannot_be_read_is_answered_with_its_id() {
     let server = Server::start(&[], &[]);
-    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let deep = format!(r#"{{"jsonrpc":"2.0","method":"ping","params":{deep},"id":"a"}}"#);
     for (body, id) in [
         (&b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\xfe\"}"[..], json!(1)),

@@ -47,7 +47,7 @@ fn call(id: u32, globals: &[u8]) -> Vec<u8> {
 #[test]
 fn a_line_that_cannot_be_read_is_an_error_of_its_request() {
     let mut server = Server::ready(&[]);
-    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for line in [
         &b"{\"jsonrpc\":\"2.0\",\"id\":5,"[..],
         &call(5, b"\"\xff\""),

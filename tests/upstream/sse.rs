@@ -154,14 +154,11 @@ impl Shared {
         let Some(mut stream) = stream.as_ref().and_then(|stream| stream.try_clone().ok()) else {
             return Ok(());
         };
-        let (id, method) = (&message["id"], message["method"].as_str().unwrap_or_default());
         if message["params"]["name"] == "hang" {
             return (self.manner.hang)(&mut stream);
         }
-        let answer = answer(method, &message["params"]).filter(|_| !id.is_null());
-        let Some(mut answer) = answer else { return Ok(()) };
-        answer["jsonrpc"] = json!("2.0");
-        answer["id"] = id.clone();
+        let answer = answer(message).filter(|_| !message["id"].is_null());
+        let Some(answer) = answer else { return Ok(()) };
         stream.write_all(format!("event: message\ndata: {answer}\n\n").as_bytes())
     }
 }

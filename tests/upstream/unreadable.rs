@@ -66,10 +66,8 @@ fn respond(request: &Request, kind: &str) -> String {
             let text = if kind == "text/event-stream" { format!("data: {text}\n\n") } else { text };
             response("200 OK", &format!("content-type: {kind}\r\n"), &text)
         }
-        method => {
-            let mut answer = answer(method, &message["params"]).expect("an answer");
-            answer["jsonrpc"] = json!("2.0");
-            answer["id"] = message["id"].clone();
+        _ => {
+            let answer = answer(&message).expect("an answer");
             response("200 OK", json, &answer.to_string())
         }
     }
