@@ -45,7 +45,8 @@ async fn servers(runtime: &Runtime) -> String {
             (None, Some(tools)) => format!("{tools} tools"),
             (None, None) => "has not answered yet".to_owned(),
         };
-        format!("  {:<16} {state}\n", server.name)
+        let notes = server.notes.iter().map(|note| format!("  {:<16}   {note}\n", ""));
+        format!("  {:<16} {state}\n{}", server.name, notes.collect::<String>())
     };
     servers.iter().map(line).collect()
 }

@@ -1,17 +1,15 @@
 //! The config file as it is written: keys, values and where they stand. TOML and
 //! JSON give the same. No problem quotes a value, which can be a secret.
 
-use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::ConfigError;
+use super::{ConfigError, jsonc};
 use crate::text::escaped::visible_toml;
 
 /// Bytes of the file: a thousand principals of 1 KiB.
@@ -48,7 +46,7 @@ pub(super) struct File {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub key: String,
-    /// The byte at which the key begins; JSON has none.
+    /// The byte at which the key begins.
     pub at: Option<usize>,
     pub value: Value,
 }
@@ -77,7 +75,7 @@ impl File {
         };
         let syntax = match path.extension().and_then(|ending| ending.to_str()) {
             Some("toml") => Syntax::Toml,
-            Some("json") => Syntax::Json,
+            Some("json" | "jsonc") => Syntax::Json,
             _ => return Err(unusable("a config file ends in .toml or .json".into())),
         };
         let (text, mode) = read(path, MAX_FILE).map_err(unusable)?;
@@ -124,11 +122,13 @@ impl File {
 
     fn json_entries(&self) -> Result<Vec<Entry>, ConfigError> {
         let example = || "{\"max_cpu_time\": 10000}".to_owned();
-        match serde_json::from_str::<Value>(&self.text) {
+        match jsonc::parse(&self.text) {
             Ok(Value::Table(entries)) => Ok(entries),
             Ok(_) => Err(self.error(None, "not a JSON object".into(), example())),
-            // It quotes values in what it says about data, and all data is taken.
-            Err(error) => Err(self.error(None, format!("not JSON: {error}"), example())),
+            Err(error) => {
+                let place = format!("{}, {}", self.path.display(), error.place());
+                Err(ConfigError::new(place, error.to_string(), example()))
+            }
         }
     }
 
@@ -136,15 +136,10 @@ impl File {
     pub(super) fn error(&self, at: Option<usize>, problem: String, example: String) -> ConfigError {
         let path = self.path.display();
         let place = match at {
-            Some(at) => format!("{path}, line {}", self.line(at)),
+            Some(at) => format!("{path}, line {}", jsonc::line_of(&self.text, at)),
             None => path.to_string(),
         };
         ConfigError::new(place, problem, example)
-    }
-
-    fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 
     /// A setting as this file would have it.
@@ -299,64 +294,6 @@ fn toml_value(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// JSON, with repeated keys and all.
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, yes: bool) -> Result<Value, E> {
-        Ok(Value::Flag(yes))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        // 1.0 would be printed as 1, which is whole.
-        Ok(Value::Number(format!("{number:?}")))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Other("null"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((key, value)) = members.next_entry::<String, Value>()? {
-            entries.push(Entry { key, at: None, value });
-        }
-        Ok(Value::Table(entries))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -404,7 +341,7 @@ mod tests {
         }
         assert_eq!(
             parsed(Syntax::Json, r#"{"p": {"x y": {"a": 1, "\u0061": 2}}}"#).unwrap_err(),
-            "c.json: p.\"x y\".a is there twice, keep one"
+            "c.json, line 1: p.\"x y\".a is there twice, keep one"
         );
     }
 
@@ -417,7 +354,7 @@ mod tests {
         );
         assert_eq!(
             parsed(Syntax::Json, "{\"a\": canary}").unwrap_err(),
-            "c.json: not JSON: expected value at line 1 column 7, for example \
+            "c.json, line 1, column 7: not JSON: unexpected token, for example \
              {\"max_cpu_time\": 10000}"
         );
         assert_eq!(

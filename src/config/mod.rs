@@ -9,6 +9,8 @@ mod fixed;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod http;
+mod jsonc;
+mod lists;
 mod principals;
 mod schema;
 pub(crate) mod servers;
@@ -24,6 +26,7 @@ use thiserror::Error;
 
 use crate::private_file::lock_of;
 pub use http::HttpConfig;
+use lists::Lists;
 pub(crate) use principals::Principal;
 use principals::Principals;
 pub use settings::Sources;
@@ -77,6 +80,7 @@ pub struct Config {
     http: HttpConfig,
     config_file: Option<PathBuf>,
     principals: Arc<Principals>,
+    lists: Arc<Lists>,
     without: Vec<String>,
 }
 
@@ -156,6 +160,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             config_file: None,
             principals: Arc::default(),
+            lists: Arc::default(),
             without: Vec::new(),
         }
     }
@@ -339,7 +344,8 @@ impl Config {
         let keys = http.oauth_jwks.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
         let locks = http.tokens.iter().map(|path| lock_of(path));
         let own = [&self.audit_log, &self.mcp_config, &self.config_file, &http.tokens, &keys];
-        own.into_iter().flatten().cloned().chain(locks).chain(self.principals.files()).collect()
+        let lists = self.lists.files.iter().cloned().chain(self.principals.files());
+        own.into_iter().flatten().cloned().chain(locks).chain(lists).collect()
     }
 
     /// Whether programs are run and kept apart just as with another configuration.

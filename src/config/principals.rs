@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::environment::{
     DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, MCP_CONFIG, RUN_ARGS, WORKSPACE,
 };
-use super::file::{Entry, File, Syntax, Value, below, read};
+use super::file::{Entry, File, Syntax, Value, below};
 use super::servers::ServersFile;
 use super::settings::{
     Surroundings, check_headers, check_open_file, example_of, file_value, no_such_key, set,
@@ -18,7 +18,6 @@ use super::settings::{
 use super::variables::{self, Given, Variable};
 use super::{Config, ConfigError};
 use crate::policy::{Grants, RunTools, normalize};
-use crate::private_file::check_writers;
 
 /// Who a request comes from, with what is set for it.
 #[derive(Debug, Clone)]
@@ -55,9 +54,6 @@ const MAX_SUBJECT: usize = 256;
 /// Bytes of a directory's name, of which a file system takes 255 (NAME_MAX); the rest
 /// is for what the administrator puts around the placeholder.
 const MAX_DIRECTORY: usize = 200;
-
-/// Bytes of a list of MCP servers, as the reader of the server's own has it.
-const MAX_SERVERS_FILE: u64 = 1 << 20;
 
 /// What a directory's name keeps.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@');
@@ -324,12 +320,8 @@ impl Reader<'_> {
 
     fn check_servers(&self, config: &Config) -> Result<(), String> {
         let Some(path) = config.mcp_config() else { return Ok(()) };
-        let problem = |problem: String| format!("{}: {problem}", path.display());
         // What is only warned of is, when the principal comes.
-        check_writers(path).map_err(problem)?;
-        let (text, _) = read(path, MAX_SERVERS_FILE).map_err(problem)?;
-        ServersFile::parse(&text, &|name: &str| self.surroundings.text(name)).map_err(problem)?;
-        Ok(())
+        ServersFile::read(path, &|name: &str| self.surroundings.text(name), None).map(|_| ())
     }
 
     /// A problem of one of the section's settings.
@@ -601,7 +593,7 @@ mod tests {
         );
         assert_eq!(
             read_named("c.json", r#"{"principals": {"alice": {"max_memroy": 64}}}"#).unwrap_err(),
-            "c.json: principals.alice.max_memroy is no setting of a principal; max_memory is, for \
+            "c.json, line 1: principals.alice.max_memroy is no setting of a principal; max_memory is, for \
              example \"max_memory\": 256"
         );
         assert_eq!(

@@ -1,6 +1,11 @@
 //! The file that lists the MCP servers that programs may call, as Claude Desktop,
-//! Cursor and VS Code write it. An entry that cannot be used is disabled with the
-//! reason; the others work. No reason quotes a value, which can be a secret.
+//! Cursor, VS Code and others write it, with comments and all. An entry that cannot be
+//! used is disabled with the reason; the others work. No reason quotes a value, which
+//! can be a secret.
+
+mod clients;
+mod env_file;
+mod limits;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -9,13 +14,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use url::Url;
 
-use super::credentials::{Pairs, header_name, name_length};
+use super::credentials::{header_name, name_length};
+use super::file::{Entry as Member, Value, read};
+use super::jsonc::{self, line_of};
 use crate::policy::edit_distance;
-use crate::private_file::is_read_by_others;
+use crate::private_file::{check_writers, is_read_by_others};
+use clients::{ALLOWED, DENIED, Foreign, SWITCHES, asks, foreign, is_comment};
+use limits::{Limits, Misplaced, Verdict};
 
 /// What a file looks like.
 const EXAMPLE: &str =
@@ -24,14 +31,18 @@ const EXAMPLE: &str =
 /// What an entry looks like.
 const EXAMPLE_ENTRY: &str = r#"{"command": "npx"} or {"url": "https://example.com/mcp"}"#;
 
-/// The key of the servers, and VS Code's.
-const SERVERS: [&str; 2] = ["mcpServers", "servers"];
+/// The key of the servers, VS Code's and Zed's.
+const SERVERS: [&str; 3] = ["mcpServers", "servers", "context_servers"];
+
+/// opencode's key of the servers. Gemini CLI has settings of all servers there.
+const OF_OPENCODE: &str = "mcp";
 
 /// Keys of an entry.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "command",
     "args",
     "env",
+    "envFile",
     "cwd",
     "type",
     "transport",
@@ -44,8 +55,8 @@ const KNOWN: [&str; 13] = [
     "description",
 ];
 
-/// Keys that other programs write, for their own use.
-const HARMLESS: [&str; 5] = ["$schema", "inputs", "autoApprove", "alwaysAllow", "icon"];
+/// Keys of the file that other programs write, for their own use.
+const HARMLESS: [&str; 3] = ["inputs", "allowMCPServers", "excludeMCPServers"];
 
 /// Headers that the protocol sets itself (MCP 2025-11-25, basic/transports; those
 /// of requests since 2026-07-28).
@@ -70,6 +81,12 @@ const VARIABLE: &str = "env:";
 const NO_PLACEHOLDER: &str = "a placeholder is ${NAME}, ${NAME:-default} or ${env:NAME}; nobody \
                               can be asked for VS Code's ${input:NAME}";
 
+/// The variable of VS Code and Cursor for the directory that is open.
+const WORKSPACE_FOLDER: &str = "workspaceFolder";
+
+const NO_WORKSPACE_FOLDER: &str = "${workspaceFolder} is the directory above .vscode or .cursor, \
+                                   where this file does not lie; write the path";
+
 /// Bytes of the file: 4 KiB for each server.
 const MAX_FILE: usize = 1 << 20;
 
@@ -92,11 +109,24 @@ const MAX_HEADERS: usize = 100;
 /// Longest timeout: a day.
 const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// A shorter timeout is probably meant in seconds, as in some other programs.
-const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A lower number is a timeout in seconds, as Cline, Roo Code and Zed have it: no server
+/// is given less than a second, and Claude Code does not take such a number either.
+const LEAST_MS: u64 = 1000;
 
-/// Keys of the file that are warned about; a settings file of another program can
-/// have any number.
+/// Seconds that those clients let choose at most. As ms they would be very few.
+const MOST_SECONDS: u64 = 3600;
+
+/// Placeholders inside of one another.
+const MAX_NESTING: usize = 16;
+
+/// Directories of projects, beside which VS Code and Cursor have `${workspaceFolder}`.
+const OF_PROJECTS: [&str; 2] = [".vscode", ".cursor"];
+
+/// Notes of a file: four for each server.
+const MAX_NOTES: usize = 4 * MAX_SERVERS;
+
+/// Keys of the file, or of an entry, that are told of; a settings file of another program
+/// can have any number.
 const MAX_UNKNOWN_KEYS: usize = 16;
 
 /// Values that are warned about as secrets; the others are mended with them.
@@ -209,51 +239,71 @@ pub(crate) struct ServersFile {
     pub variables: Vec<String>,
     /// Where a value stands in the file itself that looks like a secret.
     pub secrets: Vec<String>,
+    /// What to know of an entry, by its name: keys that are passed over, where one stands
+    /// that cannot be used.
+    pub notes: Vec<(String, String)>,
+    /// The files of variables that entries name.
+    pub env_files: Vec<PathBuf>,
 }
 
 impl ServersFile {
-    /// Reads a file's text. `variable` is the environment.
+    /// Reads a file. `variable` is the environment; of files of variables only `env_files`
+    /// are read, or all without it.
     ///
     /// # Errors
-    /// Why the file as a whole cannot be used.
-    pub(crate) fn parse(
-        text: &str,
+    /// Why the file as a whole cannot be used: a sentence with its path and the line.
+    pub(crate) fn read(
+        path: &Path,
         variable: &dyn Fn(&str) -> Option<String>,
+        env_files: Option<&[PathBuf]>,
     ) -> Result<Self, String> {
-        if text.len() > MAX_FILE {
-            return Err(format!("the file has more than {MAX_FILE} bytes"));
-        }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let problem = |problem: String| format!("{}: {problem}", path.display());
+        let mut warnings = check_writers(path).map_err(problem)?;
+        let (text, _) = read(path, MAX_FILE as u64).map_err(problem)?;
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut file = Self::parse(&text, Expander::new(variable, &path, env_files))
+            .map_err(|unusable| unusable.sentence(&path))?;
+        warnings.append(&mut file.warnings);
+        warnings.extend(file.open_secrets(&path));
+        Ok(Self { warnings, ..file })
+    }
+
+    /// Reads a file's text.
+    fn parse(text: &str, mut expander: Expander<'_>) -> Result<Self, Unusable> {
         let mut file = Self {
             servers: Vec::new(),
             warnings: Vec::new(),
             variables: Vec::new(),
             secrets: Vec::new(),
+            notes: Vec::new(),
+            env_files: Vec::new(),
         };
-        let entries = file.entries(text)?;
-        let mut expander = Expander { variable, used: Vec::new(), secrets: Vec::new() };
+        // Editors on Windows write a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (entries, limits) = file.entries(text, &mut expander)?;
         let mut names = HashSet::new();
-        for (name, json) in entries {
-            let read = if !is_name(&name) {
+        for Member { key: name, at, value } in &entries {
+            let read = if !is_name(name) {
                 Err(format!("a name has 1 to {MAX_SERVER_NAME} bytes and no control characters"))
-            } else if !names.insert(name.clone()) {
+            } else if !names.insert(name) {
                 Err("it is named twice, and the first entry counts".to_owned())
             } else {
-                server(&json, &mut expander)
+                server(value, limits.verdict(name), &mut expander)
             };
-            file.add(&name, read);
-            for key in expander.secrets.drain(..) {
-                file.secrets.push(format!("{key} of {}", quoted(&name)));
+            if let (Err(_), Some(at)) = (&read, at) {
+                expander.notes.push(format!("its entry begins in line {}", line_of(text, *at)));
             }
+            file.add(name, read, &mut expander);
         }
         file.variables = expander.used;
         file.variables.sort();
         file.variables.dedup();
+        file.env_files = expander.env_files;
         Ok(file)
     }
 
     /// A warning, if others than its owner can read the file and there are secrets in it.
-    pub(crate) fn open_secrets(&self, path: &Path) -> Option<String> {
+    fn open_secrets(&self, path: &Path) -> Option<String> {
         if self.secrets.is_empty() || !is_read_by_others(path) {
             return None;
         }
@@ -267,52 +317,104 @@ impl ServersFile {
         ))
     }
 
-    fn entries(&mut self, text: &str) -> Result<Vec<(String, Box<RawValue>)>, String> {
-        let Pairs(members) =
-            serde_json::from_str::<Pairs<Box<RawValue>>>(text).map_err(|error| {
-                // serde_json quotes values in what it says about data, and only there.
-                if error.is_data() {
-                    format!("not an object, write {EXAMPLE}")
-                } else {
-                    format!("not JSON: {error}")
-                }
-            })?;
-        let mut found: Option<(String, Box<RawValue>)> = None;
-        for (key, json) in members {
-            if SERVERS.contains(&key.as_str()) {
-                if let Some((other, _)) = &found {
-                    return Err(format!("\"{key}\" is there beside \"{other}\", keep one"));
-                }
-                found = Some((key, json));
-            } else if !HARMLESS.contains(&key.as_str()) && self.warnings.len() < MAX_UNKNOWN_KEYS {
-                self.warnings.push(unknown_key(&key, &SERVERS));
-            }
-        }
-        let Some((key, json)) = found else {
-            let hint = self.warnings.first().map(|text| format!(" ({text})")).unwrap_or_default();
-            return Err(format!("\"mcpServers\" is missing{hint}, write {EXAMPLE}"));
+    /// The entries of the servers, and what else the file says of them.
+    fn entries(
+        &mut self,
+        text: &str,
+        expander: &mut Expander<'_>,
+    ) -> Result<(Vec<Member>, Limits), Unusable> {
+        let unusable = |(at, problem): Misplaced| {
+            let place = at.map(|at| format!("line {}", line_of(text, at)));
+            Unusable { place, problem }
         };
-        let Pairs(entries) = serde_json::from_str(json.get())
-            .map_err(|_| format!("\"{key}\" is not an object of servers, write {EXAMPLE}"))?;
-        if entries.len() > MAX_SERVERS {
-            return Err(format!("\"{key}\" has more than {MAX_SERVERS} servers"));
-        }
-        Ok(entries)
+        let members = match jsonc::parse(text) {
+            Ok(Value::Table(members)) => members,
+            Ok(_) => return Err(unusable((None, format!("not an object, write {EXAMPLE}")))),
+            Err(error) => {
+                let place = Some(error.place());
+                return Err(Unusable { place, problem: error.to_string() });
+            }
+        };
+        let (found, is_of_opencode) = self.servers_in(&members).map_err(unusable)?;
+        expander.is_of_opencode = is_of_opencode;
+        let limits = Limits::of(&members, is_of_opencode).map_err(unusable)?;
+        let Member { key, at, value } = found;
+        let problem = match value {
+            Value::Table(entries) if entries.len() <= MAX_SERVERS => {
+                return Ok((entries.clone(), limits));
+            }
+            Value::Table(_) => format!("\"{key}\" has more than {MAX_SERVERS} servers"),
+            _ => format!("\"{key}\" is not an object of servers, write {EXAMPLE}"),
+        };
+        Err(unusable((*at, problem)))
     }
 
-    fn add(&mut self, name: &str, read: Result<Option<ServerConfig>, String>) {
+    /// The member of the file that has the servers, and whether it is opencode's.
+    fn servers_in<'a>(&mut self, members: &'a [Member]) -> Result<(&'a Member, bool), Misplaced> {
+        let mut found: Option<&Member> = None;
+        let mut of_opencode = None;
+        for member in members {
+            let key = member.key.as_str();
+            if SERVERS.contains(&key) {
+                if let Some(Member { key: other, .. }) = found {
+                    let problem = format!("\"{key}\" is there beside \"{other}\", keep one");
+                    return Err((member.at, problem));
+                }
+                found = Some(member);
+            } else if key == OF_OPENCODE {
+                of_opencode = Some(member);
+            } else if !HARMLESS.contains(&key)
+                && !is_comment(key)
+                && self.warnings.len() < MAX_UNKNOWN_KEYS
+            {
+                self.warnings.push(unknown_key(key, &SERVERS));
+            }
+        }
+        if let Some(found) = found {
+            return Ok((found, false));
+        }
+        let Some(member) = of_opencode else {
+            let hint = self.warnings.first().map(|text| format!(" ({text})")).unwrap_or_default();
+            return Err((None, format!("\"mcpServers\" is missing{hint}, write {EXAMPLE}")));
+        };
+        // opencode 2 has them one level deeper.
+        let Value::Table(inner) = &member.value else { return Ok((member, true)) };
+        Ok((inner.iter().find(|inner| inner.key == "servers").unwrap_or(member), true))
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        read: Result<Option<ServerConfig>, String>,
+        expander: &mut Expander<'_>,
+    ) {
+        let secrets = expander.secrets.drain(..);
+        self.secrets.extend(secrets.map(|key| format!("{key} of {}", quoted(name))));
+        self.warnings.append(&mut expander.warnings);
         let name: String = if is_name(name) {
             name.to_owned()
         } else {
             name.escape_debug().take(MAX_QUOTED).collect()
         };
+        let notes = expander.notes.drain(..).map(|note| (name.clone(), note));
+        self.notes.extend(notes.take(MAX_NOTES.saturating_sub(self.notes.len())));
         let Some(read) = read.transpose() else { return };
-        let timeout = read.as_ref().ok().and_then(|config| config.timeout);
-        if let Some(short) = timeout.filter(|timeout| *timeout < SHORT_TIMEOUT) {
-            let millis = short.as_millis();
-            self.warnings.push(format!("{name:?}: \"timeout\" is in ms, and is only {millis} ms"));
-        }
         self.servers.push((name, read.map_err(|reason| clipped(&reason, MAX_REASON).to_owned())));
+    }
+}
+
+/// Why a file cannot be used.
+#[derive(Debug)]
+struct Unusable {
+    place: Option<String>,
+    problem: String,
+}
+
+impl Unusable {
+    /// With the file's name before it.
+    fn sentence(&self, path: &Path) -> String {
+        let place = self.place.iter().map(|place| format!(", {place}"));
+        format!("{}{}: {}", path.display(), place.collect::<String>(), self.problem)
     }
 }
 
@@ -337,11 +439,22 @@ fn is_name(name: &str) -> bool {
 }
 
 /// What an entry says; nothing if it is disabled.
-fn server(json: &RawValue, expander: &mut Expander<'_>) -> Result<Option<ServerConfig>, String> {
-    let Some(entry) = Entry::read(json)? else { return Ok(None) };
+fn server(
+    value: &Value,
+    verdict: Verdict,
+    expander: &mut Expander<'_>,
+) -> Result<Option<ServerConfig>, String> {
+    if verdict == Verdict::Left {
+        return Ok(None);
+    }
+    let Some(entry) = Entry::read(value, &mut expander.notes)? else { return Ok(None) };
+    if let Verdict::Refused(reason) = verdict {
+        return Err(reason);
+    }
     expander.secrets = entry.secrets();
     let transport = entry.transport(expander)?;
-    let Entry { timeout, allowed_tools, denied_tools, description, .. } = entry;
+    let Entry { timeout, allowed, denied_tools, description, .. } = entry;
+    let allowed_tools = allowed.map(|(_, patterns)| patterns);
     Ok(Some(ServerConfig { transport, timeout, allowed_tools, denied_tools, description }))
 }
 
@@ -358,62 +471,127 @@ struct Entry {
     command: Option<String>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    env_file: Option<String>,
     cwd: Option<String>,
-    url: Option<String>,
+    /// With its key.
+    url: Option<(String, String)>,
     headers: Vec<(String, String)>,
     timeout: Option<Duration>,
-    allowed_tools: Option<Vec<String>>,
+    /// With the key that says it.
+    allowed: Option<(String, Vec<String>)>,
     denied_tools: Vec<String>,
     description: Option<String>,
 }
 
 impl Entry {
-    fn read(json: &RawValue) -> Result<Option<Self>, String> {
-        let Pairs(members) = serde_json::from_str::<Pairs<Box<RawValue>>>(json.get())
-            .map_err(|_| format!("not an object, write {EXAMPLE_ENTRY}"))?;
-        if members.iter().any(|(key, json)| key == "disabled" && json.get() == "true") {
+    fn read(value: &Value, notes: &mut Vec<String>) -> Result<Option<Self>, String> {
+        let Value::Table(members) = value else {
+            return Err(format!("not an object, write {EXAMPLE_ENTRY}"));
+        };
+        let turns_off = |member: &Member| {
+            SWITCHES
+                .iter()
+                .any(|(key, off)| member.key == *key && member.value == Value::Flag(*off))
+        };
+        if members.iter().any(turns_off) {
             return Ok(None);
         }
         let mut entry = Self::default();
-        // At most the keys that there are: any other ends the loop.
-        let mut seen = Vec::new();
-        for (key, json) in &members {
-            if seen.contains(&key) {
-                return Err(format!("the key \"{key}\" is there twice"));
+        let mut passed_over = Vec::new();
+        let mut seen = HashSet::new();
+        for Member { key, value, .. } in members {
+            if !seen.insert(key) {
+                return Err(format!("the key {} is there twice", quoted(key)));
             }
-            entry.set(key, json)?;
-            seen.push(key);
+            if !entry.set(key, value, notes)? {
+                pass_over(key, value, &mut passed_over, notes)?;
+            }
         }
+        if !passed_over.is_empty() {
+            let more = if passed_over.len() > MAX_UNKNOWN_KEYS { " and more" } else { "" };
+            passed_over.truncate(MAX_UNKNOWN_KEYS);
+            notes.push(format!("not used here: {}{more}", passed_over.join(", ")));
+        }
+        entry.split_command(members)?;
         Ok(Some(entry))
     }
 
-    fn set(&mut self, key: &str, json: &RawValue) -> Result<(), String> {
+    /// Takes a key; false if it is none of those that are read.
+    fn set(&mut self, key: &str, value: &Value, notes: &mut Vec<String>) -> Result<bool, String> {
         match key {
-            "type" | "transport" => self.set_kind(&value::<String>(key, json, "a text")?)?,
-            "command" => self.command = Some(value(key, json, "a text")?),
-            "args" => self.args = value(key, json, "a list of texts")?,
-            "env" => self.env = pairs(key, json)?,
-            "cwd" => self.cwd = Some(value(key, json, "a text")?),
-            "url" => self.url = Some(value(key, json, "a text")?),
-            "headers" => self.headers = pairs(key, json)?,
-            "disabled" => {
-                value::<bool>(key, json, "true or false")?;
+            "type" | "transport" | "transportType" => self.set_kind(&text(key, value)?)?,
+            // opencode's is a list.
+            "command" if matches!(value, Value::List(_)) => {}
+            "command" => self.command = Some(text(key, value)?),
+            "args" => self.args.extend(texts(key, value)?),
+            "env" | "environment" => self.env.extend(pairs(key, value)?),
+            "envFile" => self.env_file = Some(text(key, value)?),
+            "cwd" => self.cwd = Some(text(key, value)?),
+            "url" | "serverUrl" | "httpUrl" => self.set_url(key, value)?,
+            "headers" => self.headers = pairs(key, value)?,
+            "timeout" => self.timeout = Some(timeout(key, value, notes)?),
+            "description" => self.description = Some(text(key, value)?),
+            _ if ALLOWED.contains(&key) => self.allow(key, value, notes)?,
+            _ if DENIED.contains(&key) => {
+                self.denied_tools.extend(patterns(key, value)?);
+                if key != DENIED[0] {
+                    notes.push(format!("\"{key}\" is read as \"{}\"", DENIED[0]));
+                }
             }
-            "timeout" => self.timeout = Some(timeout(key, json)?),
-            "allowedTools" => self.allowed_tools = Some(patterns(key, json)?),
-            "deniedTools" => self.denied_tools = patterns(key, json)?,
-            "description" => self.description = Some(value(key, json, "a text")?),
-            _ if HARMLESS.contains(&key) => {}
-            _ => return Err(unknown_key(key, &KNOWN)),
+            _ if SWITCHES.iter().any(|(switch, _)| *switch == key) => {
+                if !matches!(value, Value::Flag(_)) {
+                    return Err(format!("\"{key}\" is not true or false"));
+                }
+            }
+            _ => return Ok(false),
         }
+        Ok(true)
+    }
+
+    /// The list of the tools that alone may be called.
+    fn allow(&mut self, key: &str, value: &Value, notes: &mut Vec<String>) -> Result<(), String> {
+        let patterns = patterns(key, value)?;
+        if let Some((other, _)) = &self.allowed {
+            return Err(format!(
+                "\"{other}\" and \"{key}\" both say which tools may be called, keep one"
+            ));
+        }
+        if key != ALLOWED[0] {
+            notes.push(format!("\"{key}\" is read as \"{}\"", ALLOWED[0]));
+        }
+        self.allowed = Some((key.to_owned(), patterns));
+        Ok(())
+    }
+
+    /// Windsurf's key and Gemini CLI's mean the same.
+    fn set_url(&mut self, key: &str, value: &Value) -> Result<(), String> {
+        let url = text(key, value)?;
+        if let Some((other, _)) = &self.url {
+            return Err(format!("\"{other}\" and \"{key}\" both say where it is, keep one"));
+        }
+        self.url = Some((key.to_owned(), url));
+        Ok(())
+    }
+
+    /// opencode's command is a list, with the arguments.
+    fn split_command(&mut self, members: &[Member]) -> Result<(), String> {
+        let value_of = |key| members.iter().find(|member| member.key == key).map(|m| &m.value);
+        let Some(list @ Value::List(_)) = value_of("command") else { return Ok(()) };
+        let is_local = value_of("type").is_some_and(|kind| *kind == Value::Text("local".into()));
+        let mut words = list.texts().filter(|_| is_local).unwrap_or_default().into_iter();
+        let command = words.next().ok_or("\"command\" is not a text")?;
+        self.args.splice(0..0, words);
+        self.command = Some(command);
         Ok(())
     }
 
     fn set_kind(&mut self, text: &str) -> Result<(), String> {
         let kind = match text {
-            "stdio" => Kind::Stdio,
+            // Copilot's and opencode's words.
+            "stdio" | "local" => Kind::Stdio,
             // Which of the two transports it is, the server shows.
-            "http" | "streamable-http" | "streamableHttp" | "sse" => Kind::Http,
+            "http" | "streamable-http" | "streamableHttp" | "streamable_http" | "remote"
+            | "sse" => Kind::Http,
             _ => return Err("\"type\" is neither \"stdio\" nor \"http\"".to_owned()),
         };
         if self.kind.is_some_and(|other| other != kind) {
@@ -448,7 +626,7 @@ impl Entry {
                 "\"args\", \"env\" and \"cwd\" go with \"command\"; for \"url\" there are \
                  \"headers\""
             }
-            (None, Some(url)) => return self.http(url, expander),
+            (None, Some((_, url))) => return self.http(url, expander),
         };
         Err(problem.to_owned())
     }
@@ -466,12 +644,16 @@ impl Entry {
         };
         let env = self.env.iter().filter_map(of_pair("env"));
         let headers = self.headers.iter().filter_map(of_pair("headers"));
-        let url = self.url.as_deref().is_some_and(has_secret_query).then(|| "url".to_owned());
+        let url =
+            self.url.iter().filter(|(_, url)| has_secret_query(url)).map(|_| "url".to_owned());
         env.chain(headers).chain(self.args.iter().find_map(argument)).chain(url).collect()
     }
 
     fn has_process_keys(&self) -> bool {
-        !self.args.is_empty() || !self.env.is_empty() || self.cwd.is_some()
+        !self.args.is_empty()
+            || !self.env.is_empty()
+            || self.env_file.is_some()
+            || self.cwd.is_some()
     }
 
     fn stdio(&self, command: &str, expander: &mut Expander<'_>) -> Result<TransportConfig, String> {
@@ -487,6 +669,17 @@ impl Entry {
             if env.insert(name.clone(), expander.text(&place, text)?).is_some() {
                 return Err(format!("{place}: there twice"));
             }
+            if is_reference_of_a_shell(text) {
+                expander
+                    .notes
+                    .push(format!("{place}: passed on as it is; ${{NAME}} is a variable"));
+            }
+        }
+        if let Some(path) = &self.env_file {
+            // What the entry itself says counts more, and the last line of the file.
+            let mut of_file: BTreeMap<_, _> = expander.env_file(path)?.into_iter().collect();
+            of_file.append(&mut env);
+            env = of_file;
         }
         let cwd = self.cwd.as_deref().map(|cwd| expander.path("cwd", cwd)).transpose()?;
         Ok(TransportConfig::Stdio { command, args, env, cwd: cwd.map(PathBuf::from) })
@@ -538,7 +731,11 @@ fn header(name: &str, text: &str, expander: &mut Expander<'_>) -> Result<(String
 
 /// Whether a value that the file itself has looks like a secret.
 fn is_secret(name: &str, text: &str) -> bool {
-    if text.len() < MIN_SECRET || text.contains("${") || text.split(' ').any(is_reference) {
+    if text.len() < MIN_SECRET
+        || text.contains("${")
+        || text.contains("{env:")
+        || text.split(' ').any(is_reference)
+    {
         return false;
     }
     let name = clipped(name, MAX_QUOTED).to_lowercase();
@@ -560,31 +757,106 @@ fn has_secret_query(url: &str) -> bool {
     query.split('&').filter_map(|pair| pair.split_once('=')).any(|(n, v)| is_secret(n, v))
 }
 
-fn value<T: DeserializeOwned>(key: &str, json: &RawValue, what: &str) -> Result<T, String> {
-    // serde_json's own text can quote the value.
-    serde_json::from_str(json.get()).map_err(|_| format!("\"{key}\" is not {what}"))
+/// A text such as `$TOKEN`, which Gemini CLI takes for a variable.
+fn is_reference_of_a_shell(text: &str) -> bool {
+    text.strip_prefix('$').is_some_and(|name| {
+        let length = name_length(name);
+        length > 0 && length == name.len()
+    })
 }
 
-fn pairs(key: &str, json: &RawValue) -> Result<Vec<(String, String)>, String> {
-    let Pairs(pairs) = value(key, json, "an object of texts")?;
-    Ok(pairs)
+/// Passes over what another client has written, and says so.
+fn pass_over(
+    key: &str,
+    value: &Value,
+    passed_over: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) -> Result<(), String> {
+    match foreign(key) {
+        None => {
+            let hint = "; one that begins with _ is passed over";
+            let is_near = near(key, &KNOWN).is_some();
+            return Err(unknown_key(key, &KNOWN) + if is_near { "" } else { hint });
+        }
+        Some(Foreign::Refused(why)) if asks(value) => return Err(format!("\"{key}\": {why}")),
+        Some(Foreign::Instead(what)) if asks(value) => notes.push(format!("\"{key}\": {what}")),
+        Some(_) => passed_over.push(quoted(key)),
+    }
+    Ok(())
 }
 
-fn patterns(key: &str, json: &RawValue) -> Result<Vec<String>, String> {
-    let patterns: Vec<String> = value(key, json, "a list of texts")?;
+fn text(key: &str, value: &Value) -> Result<String, String> {
+    match value {
+        Value::Text(text) => Ok(text.clone()),
+        _ => Err(format!("\"{key}\" is not a text")),
+    }
+}
+
+/// A value as a process or a server gets it: numbers as they are written.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) | Value::Number(text) => Some(text.clone()),
+        Value::Flag(flag) => Some(flag.to_string()),
+        Value::List(_) | Value::Table(_) | Value::Other(_) => None,
+    }
+}
+
+fn texts(key: &str, value: &Value) -> Result<Vec<String>, String> {
+    let Value::List(items) = value else { return Err(format!("\"{key}\" is not a list of texts")) };
+    let texts = items.iter().map(plain).collect::<Option<_>>();
+    texts.ok_or_else(|| format!("\"{key}\" is not a list of texts"))
+}
+
+/// Names and values. One that is null is not there, as for VS Code.
+fn pairs(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
+    let problem = || format!("\"{key}\" is not an object of texts");
+    let Value::Table(members) = value else { return Err(problem()) };
+    let members = members.iter().filter(|member| member.value != Value::Other("null"));
+    let pair = |member: &Member| Some((member.key.clone(), plain(&member.value)?));
+    members.map(pair).collect::<Option<_>>().ok_or_else(problem)
+}
+
+fn patterns(key: &str, value: &Value) -> Result<Vec<String>, String> {
+    let patterns = value.texts().ok_or_else(|| format!("\"{key}\" is not a list of texts"))?;
     if patterns.iter().any(String::is_empty) {
         return Err(format!("\"{key}\" has an empty pattern, which no tool matches"));
     }
     Ok(patterns)
 }
 
-fn timeout(key: &str, json: &RawValue) -> Result<Duration, String> {
-    let what = format!("a whole number of ms from 1 to {MAX_TIMEOUT_MS}");
-    let millis: u64 = value(key, json, &what)?;
-    if !(1..=MAX_TIMEOUT_MS).contains(&millis) {
-        return Err(format!("\"{key}\" is not {what}"));
-    }
-    Ok(Duration::from_millis(millis))
+/// A time in ms, in seconds if it is a low number, or a text with its unit.
+fn timeout(key: &str, value: &Value, notes: &mut Vec<String>) -> Result<Duration, String> {
+    let millis = match value {
+        Value::Number(digits) => digits.parse().ok().map(|number: u64| match number {
+            1..LEAST_MS => {
+                notes.push(format!("\"{key}\": {number} is taken for seconds; in ms, {number}000"));
+                number * 1000
+            }
+            LEAST_MS..=MOST_SECONDS => {
+                notes.push(format!("\"{key}\": {number} is in ms, which is not much"));
+                number
+            }
+            _ => number,
+        }),
+        Value::Text(text) => with_unit(text),
+        _ => None,
+    };
+    let millis = millis.filter(|millis| (1..=MAX_TIMEOUT_MS).contains(millis));
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("\"{key}\" is not a whole number of ms from 1 to {MAX_TIMEOUT_MS}"))
+}
+
+/// The ms of a text such as `500ms`, `30s` or `5m`.
+fn with_unit(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 fn unknown_key(key: &str, known: &[&str]) -> String {
@@ -614,12 +886,72 @@ fn clipped(text: &str, max: usize) -> &str {
 /// Puts variables in where a text names them.
 struct Expander<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The file that the texts are from.
+    file: &'a Path,
+    /// Files of variables that may be read; without it, all.
+    readable: Option<&'a [PathBuf]>,
+    /// `{env:NAME}` is a variable.
+    is_of_opencode: bool,
     used: Vec<String>,
+    env_files: Vec<PathBuf>,
+    warnings: Vec<String>,
     /// Keys of the entry at hand whose values look like secrets.
     secrets: Vec<String>,
+    /// What to know of the entry at hand.
+    notes: Vec<String>,
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
+    fn new(
+        variable: &'a dyn Fn(&str) -> Option<String>,
+        file: &'a Path,
+        readable: Option<&'a [PathBuf]>,
+    ) -> Self {
+        Self {
+            variable,
+            file,
+            readable,
+            is_of_opencode: false,
+            used: Vec::new(),
+            env_files: Vec::new(),
+            warnings: Vec::new(),
+            secrets: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The variables of a file that an entry names.
+    fn env_file(&mut self, text: &str) -> Result<env_file::Variables, String> {
+        let problem = |problem: String| format!("envFile: {problem}");
+        let path = self.path("envFile", text)?;
+        let path = self.file.parent().unwrap_or(Path::new("/")).join(path);
+        self.notes.push(format!("envFile: {}", path.display()));
+        // Programs are kept from what is named, and would be from all that is in it.
+        if path.is_dir() {
+            return Err(problem("not a regular file".to_owned()));
+        }
+        if !self.env_files.contains(&path) {
+            self.env_files.push(path.clone());
+        }
+        if self.readable.is_some_and(|readable| !readable.contains(&path)) {
+            return Err(problem(
+                "named since this server was started, and programs are kept from it from the \
+                 start on only; start this server again"
+                    .to_owned(),
+            ));
+        }
+        let (variables, writers) = env_file::variables(&path).map_err(problem)?;
+        self.warnings.extend(writers);
+        if variables.iter().any(|(name, text)| is_secret(name, text)) && is_read_by_others(&path) {
+            let path = path.display();
+            self.warnings.push(format!(
+                "others can read {path}, and there is what looks like a secret in it; do chmod \
+                 600 {path}"
+            ));
+        }
+        Ok(variables)
+    }
+
     fn text(&mut self, place: &str, text: &str) -> Result<String, String> {
         let text = self.expand(text).map_err(|problem| format!("{place}: {problem}"))?;
         if text.contains('\0') {
@@ -642,7 +974,15 @@ impl Expander<'_> {
     /// Replaces `env:NAME` at the beginning or after a space, and `${…}` anywhere.
     /// What was put in is not looked at again.
     fn expand(&mut self, text: &str) -> Result<String, String> {
-        let (mut out, mut rest, mut at_word) = (String::new(), text, true);
+        self.expand_inside(text, 0)
+    }
+
+    /// As [`Self::expand`]; inside of so many placeholders only these are replaced.
+    fn expand_inside(&mut self, text: &str, depth: usize) -> Result<String, String> {
+        if depth > MAX_NESTING {
+            return Err(format!("more than {MAX_NESTING} placeholders inside of one another"));
+        }
+        let (mut out, mut rest, mut at_word) = (String::new(), text, depth == 0);
         while let Some(next) = rest.chars().next() {
             if at_word && let Some(after) = rest.strip_prefix(VARIABLE) {
                 let (name, left) = after.split_at(name_length(after));
@@ -652,14 +992,21 @@ impl Expander<'_> {
                 out.push_str(&self.lookup(name).ok_or_else(|| not_set(name))?);
                 rest = left;
             } else if let Some(after) = rest.strip_prefix("${") {
+                let (inside, left) = split_placeholder(after).ok_or(NO_PLACEHOLDER)?;
+                out.push_str(&self.placeholder(inside, depth)?);
+                rest = left;
+            } else if self.is_of_opencode
+                && let Some(after) = rest.strip_prefix('{')
+                && (after.starts_with(VARIABLE) || after.starts_with("file:"))
+            {
                 let (inside, left) = after.split_once('}').ok_or(NO_PLACEHOLDER)?;
-                out.push_str(&self.placeholder(inside)?);
+                out.push_str(&self.placeholder(inside, depth)?);
                 rest = left;
             } else {
                 out.push(next);
                 rest = &rest[next.len_utf8()..];
             }
-            at_word = next == ' ';
+            at_word = depth == 0 && next == ' ';
             if out.len() > MAX_TEXT {
                 return Err(format!("more than {MAX_TEXT} bytes"));
             }
@@ -667,18 +1014,35 @@ impl Expander<'_> {
         Ok(out)
     }
 
-    fn placeholder(&mut self, inside: &str) -> Result<String, String> {
+    /// As in a shell, a default is looked at only if it is needed.
+    fn placeholder(&mut self, inside: &str, depth: usize) -> Result<String, String> {
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
         };
         let name = name.strip_prefix(VARIABLE).unwrap_or(name);
-        let is_name = !name.is_empty() && name_length(name) == name.len();
-        if !is_name || default.is_some_and(|default| default.contains("${")) {
+        if name.is_empty() || name_length(name) != name.len() {
             return Err(NO_PLACEHOLDER.to_owned());
         }
-        let value = self.lookup(name).or_else(|| default.map(str::to_owned));
-        value.ok_or_else(|| not_set(name))
+        if let Some(value) = self.lookup(name).or_else(|| self.of_an_editor(name)) {
+            return Ok(value);
+        }
+        match default {
+            Some(default) => self.expand_inside(default, depth + 1),
+            None if name == WORKSPACE_FOLDER => Err(NO_WORKSPACE_FOLDER.to_owned()),
+            None => Err(not_set(name)),
+        }
+    }
+
+    /// What VS Code and Cursor have besides variables of the environment.
+    fn of_an_editor(&mut self, name: &str) -> Option<String> {
+        if name == "userHome" {
+            return self.lookup("HOME");
+        }
+        let directory = self.file.parent().filter(|_| name == WORKSPACE_FOLDER)?;
+        let is_of_a_project = OF_PROJECTS.iter().any(|name| directory.ends_with(name));
+        let folder = directory.parent().filter(|_| is_of_a_project)?;
+        folder.to_str().map(str::to_owned)
     }
 
     /// An empty variable is as good as none, as for `${NAME:-default}` in a shell.
@@ -689,6 +1053,22 @@ impl Expander<'_> {
         }
         Some(value)
     }
+}
+
+/// What is inside of a placeholder, with those inside of it, and what is behind.
+fn split_placeholder(text: &str) -> Option<(&str, &str)> {
+    let mut open = 0_usize;
+    for (at, c) in text.char_indices() {
+        if text[at..].starts_with("${") {
+            open += 1;
+        } else if c == '}' {
+            let Some(fewer) = open.checked_sub(1) else {
+                return Some((&text[..at], &text[at + 1..]));
+            };
+            open = fewer;
+        }
+    }
+    None
 }
 
 fn not_set(name: &str) -> String {
@@ -714,7 +1094,18 @@ mod tests {
     }
 
     fn parse(text: &str) -> Result<ServersFile, String> {
-        ServersFile::parse(text, &variable)
+        parse_at("/etc/mcp.json", text)
+    }
+
+    fn parse_at(path: &str, text: &str) -> Result<ServersFile, String> {
+        let expander = Expander::new(&variable, Path::new(path), None);
+        ServersFile::parse(text, expander).map_err(|error| error.sentence(Path::new("mcp.json")))
+    }
+
+    /// The notes of an entry.
+    fn notes(json: &str) -> Vec<String> {
+        let file = file(&format!(r#""x": {json}"#));
+        file.notes.into_iter().map(|(_, note)| note).collect()
     }
 
     fn file(entries: &str) -> ServersFile {
@@ -781,7 +1172,7 @@ mod tests {
 
     /// The text as it comes out in an argument.
     fn expanded(text: &str) -> Result<String, String> {
-        Expander { variable: &variable, used: Vec::new(), secrets: Vec::new() }.expand(text)
+        Expander::new(&variable, Path::new("/etc/mcp.json"), None).expand(text)
     }
 
     #[test]
@@ -850,6 +1241,202 @@ mod tests {
     }
 
     #[test]
+    fn a_file_can_have_comments_and_commas_at_the_end() {
+        let text = "{ // mine\n \"servers\": {\n /* one */ \"a\": {\"command\": \"a\", \"args\": \
+                    [\"// b\",],},\n },}";
+        let file = parse(text).unwrap();
+        assert_eq!(file.servers.len(), 1);
+        let TransportConfig::Stdio { args, .. } = &file.servers[0].1.as_ref().unwrap().transport
+        else {
+            panic!("{file:?}")
+        };
+        assert_eq!(args, &["// b"]);
+    }
+
+    #[test]
+    fn keys_of_other_clients_are_passed_over_with_a_note() {
+        let json = r#"{"command": "a", "gallery": "https://api.mcp.github.com", "version": "1.0.0",
+                       "dev": {"watch": "x"}, "alwaysLoad": true, "trust": false, "name": "n",
+                       "metadata": {}, "_comment": "c", "$schema": "s", "//": 1, "autoApprove": ["x"],
+                       "sandboxEnabled": false, "disabledPrompts": []}"#;
+        assert!(entry(json).is_ok(), "{:?}", entry(json));
+        let keys = [
+            "gallery",
+            "version",
+            "dev",
+            "alwaysLoad",
+            "trust",
+            "name",
+            "metadata",
+            "_comment",
+            "$schema",
+            "//",
+            "autoApprove",
+            "sandboxEnabled",
+            "disabledPrompts",
+        ];
+        let keys = keys.map(|key| format!("{key:?}")).join(", ");
+        assert_eq!(notes(json), [format!("not used here: {keys}")]);
+        let json = r#"{"url": "http://a/", "oauth": {"clientId": "x"}, "headersHelper": "/bin/h"}"#;
+        assert!(entry(json).is_ok());
+        assert_eq!(
+            notes(json),
+            [
+                "\"oauth\": to log in, do `mcp-conductor login` with the server's name",
+                "\"headersHelper\": its headers are not sent; write them as \"headers\""
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_of_other_clients_that_restrict_are_honoured() {
+        for (json, allowed, denied) in [
+            (r#""includeTools": ["a"], "excludeTools": ["b"]"#, Some(vec!["a"]), vec!["b"]),
+            (r#""tools": ["*"], "disabledTools": ["b"]"#, Some(vec!["*"]), vec!["b"]),
+            (r#""deniedTools": ["a"], "disabled_tools": ["b"]"#, None, vec!["a", "b"]),
+            (r#""enabledTools": []"#, Some(vec![]), vec![]),
+        ] {
+            let config = entry(&format!(r#"{{"command": "a", {json}}}"#)).unwrap();
+            let texts = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(config.allowed_tools, allowed.map(texts), "{json}");
+            assert_eq!(config.denied_tools, texts(denied), "{json}");
+        }
+        let json = r#"{"command": "a", "excludeTools": ["b"]}"#;
+        assert_eq!(notes(json), ["\"excludeTools\" is read as \"deniedTools\""]);
+    }
+
+    #[test]
+    fn what_restricts_and_cannot_be_honoured_disables_its_entry() {
+        for (json, expected) in [
+            (
+                r#""sandboxEnabled": true"#,
+                "\"sandboxEnabled\": servers are started without a sandbox here; remove the key if \
+                 this one may be",
+            ),
+            (
+                r#""disabledResources": ["a"]"#,
+                "\"disabledResources\": only tools can be restricted here; remove the key if all \
+                 prompts and resources may be read",
+            ),
+            (r#""tools": {"a": false}"#, "\"tools\" is not a list of texts"),
+            (r#""excludeTools": "a""#, "\"excludeTools\" is not a list of texts"),
+            (r#""enabled": "no""#, "\"enabled\" is not true or false"),
+            (
+                r#""includeTools": ["a"], "allowedTools": ["a", "b"]"#,
+                "\"includeTools\" and \"allowedTools\" both say which tools may be called, keep one",
+            ),
+        ] {
+            assert_eq!(reason(&format!(r#"{{"command": "a", {json}}}"#)), expected);
+        }
+    }
+
+    #[test]
+    fn each_client_s_way_to_turn_an_entry_off_is_known() {
+        for json in [r#""disabled": true"#, r#""enabled": false"#, r#""isActive": false"#] {
+            let file = file(&format!(r#""a": {{"command": "a", {json}}}"#));
+            assert!(file.servers.is_empty() && file.notes.is_empty(), "{json}");
+        }
+        assert!(entry(r#"{"command": "a", "enabled": true, "isActive": true}"#).is_ok());
+    }
+
+    #[test]
+    fn entries_of_windsurf_gemini_cline_and_copilot_say_where_a_server_is() {
+        for json in [
+            r#"{"serverUrl": "https://a.b/mcp"}"#,
+            r#"{"httpUrl": "https://a.b/mcp"}"#,
+            r#"{"type": "remote", "url": "https://a.b/mcp"}"#,
+        ] {
+            assert_eq!(http(json).0, "https://a.b/mcp", "{json}");
+        }
+        assert_eq!(stdio(r#"{"transportType": "stdio", "command": "a"}"#).0, "a");
+        assert_eq!(stdio(r#"{"type": "local", "command": "a"}"#).0, "a");
+        assert_eq!(
+            reason(r#"{"url": "http://a/", "httpUrl": "http://b/"}"#),
+            "\"url\" and \"httpUrl\" both say where it is, keep one"
+        );
+    }
+
+    #[test]
+    fn files_of_zed_and_opencode_are_read() {
+        let zed =
+            r#"{"theme": "x", "context_servers": {"a": {"source": "custom", "command": "a"}}}"#;
+        assert!(parse(zed).unwrap().servers[0].1.is_ok());
+        let entries = r#""a": {"type": "local", "command": ["npx", "-y", "p"], "enabled": true,
+                         "environment": {"A": "{env:TOKEN}"}}, "b": {"type": "local", "command": ["b"]}"#;
+        for text in [
+            format!(r#"{{"mcp": {{{entries}}}, "tools": {{"b_*": false}}}}"#),
+            format!(r#"{{"mcp": {{"servers": {{{entries}}}}}, "permission": {{"b_x": "deny"}}}}"#),
+        ] {
+            let servers = parse(&text).unwrap().servers;
+            let Ok(ServerConfig {
+                transport: TransportConfig::Stdio { command, args, env, .. },
+                ..
+            }) = &servers[0].1
+            else {
+                panic!("{servers:?}")
+            };
+            assert_eq!((command.as_str(), args.join(" ")), ("npx", "-y p".to_owned()));
+            assert_eq!(env["A"], "canary-1");
+            assert!(servers[1].1.as_ref().unwrap_err().contains("holds for opencode only"));
+        }
+    }
+
+    #[test]
+    fn a_server_that_gemini_leaves_out_is_absent() {
+        let text = r#"{"mcpServers": {"a": {"command": "a"}, "b": {"command": "b"}},
+                       "mcp": {"excluded": ["a"]}}"#;
+        let names: Vec<_> =
+            parse(text).unwrap().servers.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b"]);
+    }
+
+    #[test]
+    fn numbers_and_flags_are_texts_for_a_process() {
+        let json = r#"{"command": "a", "args": ["-p", 3000, true],
+                       "env": {"PORT": 3000, "RATE": 1.50, "ON": true, "GONE": null, "K": "$TOKEN"}}"#;
+        let (_, args, env, _) = stdio(json);
+        assert_eq!(args, ["-p", "3000", "true"]);
+        let expected =
+            [pair("K", "$TOKEN"), pair("ON", "true"), pair("PORT", "3000"), pair("RATE", "1.50")];
+        assert_eq!(env, expected);
+        assert_eq!(notes(json), ["env \"K\": passed on as it is; ${NAME} is a variable"]);
+    }
+
+    #[test]
+    fn a_file_of_variables_lies_beside_the_file_and_the_entry_counts_more() {
+        let directory = super::super::fixture::Directory::new();
+        let path = directory.0.join("mcp.json");
+        let text =
+            r#"{"mcpServers": {"a": {"command": "a", "envFile": "a.env", "env": {"A": "1"}}}}"#;
+        std::fs::write(&path, text).unwrap();
+        let env_file = directory.0.join("a.env");
+        std::fs::write(&env_file, "A=2\nB=3\nB=$A").unwrap();
+        let read = |known: Option<&[PathBuf]>| {
+            let file = ServersFile::read(&path, &variable, known).unwrap();
+            assert_eq!(file.env_files, [env_file.as_path()]);
+            file.servers.into_iter().next().unwrap().1
+        };
+        let Ok(ServerConfig { transport: TransportConfig::Stdio { env, .. }, .. }) = read(None)
+        else {
+            panic!("{:?}", read(None))
+        };
+        assert_eq!(env.into_iter().collect::<Vec<_>>(), [pair("A", "1"), pair("B", "$A")]);
+        assert!(read(Some(&[env_file.clone()])).is_ok());
+        assert!(read(Some(&[])).unwrap_err().contains("start this server again"));
+        std::fs::write(&env_file, "A=2\ncanary").unwrap();
+        assert_eq!(read(None).unwrap_err(), "envFile: line 2: not NAME=value");
+        std::fs::remove_file(&env_file).unwrap();
+        assert!(read(None).unwrap_err().starts_with("envFile: cannot be read: No such file"));
+    }
+
+    #[test]
+    fn the_line_of_an_entry_that_cannot_be_used_is_noted() {
+        let file = parse("{\"mcpServers\": {\n\"a\": {\"comand\": \"a\"},\n\"b\": 1}}").unwrap();
+        let note = |name: &str, line| (name.to_owned(), format!("its entry begins in line {line}"));
+        assert_eq!(file.notes, [note("a", 2), note("b", 3)]);
+    }
+
+    #[test]
     fn a_disabled_server_is_absent_whatever_else_it_says() {
         let file = file(r#""a": {"disabled": true, "nonsense": 1}, "b": {"command": "b"}"#);
         let names: Vec<_> = file.servers.iter().map(|(name, _)| name.as_str()).collect();
@@ -900,8 +1487,9 @@ mod tests {
         }
         assert_eq!(
             reason(r#"{"command": "a", "sandbox\n": true}"#),
-            "the key \"sandbox\\n\" is not known, these are: command, args, env, cwd, type, \
-             transport, url, headers, disabled, timeout, allowedTools, deniedTools, description"
+            "the key \"sandbox\\n\" is not known, these are: command, args, env, envFile, cwd, type, \
+             transport, url, headers, disabled, timeout, allowedTools, deniedTools, description; \
+             one that begins with _ is passed over"
         );
     }
 
@@ -967,7 +1555,7 @@ mod tests {
             (r#"{"command": ["a"]}"#, "\"command\" is not a text"),
             (r#"{"command": "a", "cwd": null}"#, "\"cwd\" is not a text"),
             (r#"{"command": "a", "args": "b"}"#, "\"args\" is not a list of texts"),
-            (r#"{"command": "a", "env": {"PORT": 1}}"#, "\"env\" is not an object of texts"),
+            (r#"{"command": "a", "env": {"PORT": [1]}}"#, "\"env\" is not an object of texts"),
             (r#"{"url": "http://a/", "headers": []}"#, "\"headers\" is not an object of texts"),
             (r#"{"command": "a", "disabled": "yes"}"#, "\"disabled\" is not true or false"),
             (
@@ -998,10 +1586,22 @@ mod tests {
         }
         let config = entry(r#"{"command": "a", "timeout": 86400000}"#).unwrap();
         assert_eq!(config.timeout, Some(Duration::from_secs(24 * 60 * 60)));
-        assert_eq!(
-            file(r#""a": {"command": "a", "timeout": 60}"#).warnings,
-            ["\"a\": \"timeout\" is in ms, and is only 60 ms"]
-        );
+    }
+
+    #[test]
+    fn a_timeout_of_another_unit_is_understood_and_noted() {
+        let timeout = |json: &str| {
+            let json = format!(r#"{{"command": "a", "timeout": {json}}}"#);
+            (entry(&json).unwrap().timeout.unwrap().as_millis(), notes(&json))
+        };
+        let seconds = "\"timeout\": 60 is taken for seconds; in ms, 60000".to_owned();
+        assert_eq!(timeout("60"), (60_000, vec![seconds]));
+        let short = "\"timeout\": 1800 is in ms, which is not much".to_owned();
+        assert_eq!(timeout("1800"), (1800, vec![short]));
+        assert_eq!(timeout("60000"), (60_000, vec![]));
+        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000)] {
+            assert_eq!(timeout(&format!("\"{text}\"")), (millis, vec![]));
+        }
     }
 
     #[test]
@@ -1068,6 +1668,48 @@ mod tests {
     }
 
     #[test]
+    fn a_default_can_have_placeholders_as_in_a_shell() {
+        for (text, expected) in [
+            ("${TOKEN:-${MISSING}}", "canary-1"),
+            ("${MISSING:-${TOKEN}/x}:/y", "canary-1/x:/y"),
+            ("${MISSING:-a${GONE:-b${env:TOKEN}}c}}", "abcanary-1c}"),
+            ("${TOKEN:-${HOME}/.tools}:/x:ro", "canary-1:/x:ro"),
+            ("${MISSING:-${EMPTY:-}}", ""),
+            ("${MISSING:-${OTHER}}", "env:TOKEN ${TOKEN}"),
+        ] {
+            assert_eq!(expanded(text), Ok(expected.to_owned()), "{text}");
+        }
+        let not_set = Err("the variable GONE is not set, or empty".to_owned());
+        assert_eq!(expanded("${MISSING:-${GONE}}"), not_set);
+        let deep = format!("{}x{}", "${MISSING:-".repeat(1000), "}".repeat(1000));
+        let problem = "more than 16 placeholders inside of one another";
+        assert_eq!(expanded(&deep), Err(problem.to_owned()));
+    }
+
+    #[test]
+    fn the_folder_and_the_home_of_an_editor_are_known() {
+        let text =
+            r#"{"servers": {"a": {"command": "${userHome}/a", "cwd": "${workspaceFolder}"}}}"#;
+        let file = parse_at("/srv/project/.vscode/mcp.json", text).unwrap();
+        let TransportConfig::Stdio { command, cwd, .. } =
+            &file.servers[0].1.as_ref().unwrap().transport
+        else {
+            panic!("{file:?}")
+        };
+        assert_eq!(
+            (command.as_str(), cwd.as_deref()),
+            ("/home/me/a", Some(Path::new("/srv/project")))
+        );
+        let elsewhere = parse_at("/srv/project/mcp.json", text).unwrap();
+        assert_eq!(
+            elsewhere.servers[0].1,
+            Err("cwd: ${workspaceFolder} is the directory above .vscode or .cursor, where this \
+                 file does not lie; write the path"
+                .to_owned())
+        );
+    }
+
+    #[test]
     fn what_was_put_in_is_not_looked_at_again() {
         assert_eq!(expanded("env:OTHER"), Ok("env:TOKEN ${TOKEN}".to_owned()));
         assert_eq!(expanded("${OTHER}"), Ok("env:TOKEN ${TOKEN}".to_owned()));
@@ -1094,7 +1736,7 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_placeholder_and_is_none_is_an_error() {
-        for text in ["${input:token}", "${", "${}", "${A B}", "${1A}", "${A:-${B}}", "x${TOKEN"] {
+        for text in ["${input:token}", "${", "${}", "${A B}", "${1A}", "${A:-${B}", "x${TOKEN"] {
             assert_eq!(expanded(text), Err(NO_PLACEHOLDER.to_owned()), "{text}");
         }
         assert_eq!(
@@ -1120,7 +1762,9 @@ mod tests {
     #[test]
     fn a_home_directory_that_is_not_known_is_an_error() {
         let text = r#"{"mcpServers": {"a": {"command": "~/a"}, "b": {"command": "~b/c"}}}"#;
-        let file = ServersFile::parse(text, &|_| None).unwrap();
+        let nothing = |_: &str| None;
+        let expander = Expander::new(&nothing, Path::new("/etc/mcp.json"), None);
+        let file = ServersFile::parse(text, expander).unwrap();
         assert_eq!(file.servers[0].1, Err("command: ~ needs HOME".to_owned()));
         assert!(file.servers[1].1.is_ok());
     }
@@ -1130,28 +1774,28 @@ mod tests {
         let example =
             r#"write {"mcpServers": {"files": {"command": "npx", "args": ["some-mcp-server"]}}}"#;
         for (text, expected) in [
-            ("", "not JSON: EOF while parsing a value at line 1 column 0".to_owned()),
+            ("", "mcp.json, line 1, column 1: not JSON: there is nothing in it".to_owned()),
             (
                 "{\n  \"mcpServers\": {,}\n}",
-                "not JSON: key must be a string at line 2 column 18".to_owned(),
+                "mcp.json, line 2, column 18: not JSON: unexpected token in object".to_owned(),
             ),
-            ("[]", format!("not an object, {example}")),
-            ("\"canary\"", format!("not an object, {example}")),
-            ("{}", format!("\"mcpServers\" is missing, {example}")),
+            ("[]", format!("mcp.json: not an object, {example}")),
+            ("\"canary\"", format!("mcp.json: not an object, {example}")),
+            ("{}", format!("mcp.json: \"mcpServers\" is missing, {example}")),
             (
                 r#"{"mcpserver": {}}"#,
                 format!(
-                    "\"mcpServers\" is missing (the key \"mcpserver\" is not known, did you mean \
-                     \"mcpServers\"?), {example}"
+                    "mcp.json: \"mcpServers\" is missing (the key \"mcpserver\" is not known, \
+                     did you mean \"mcpServers\"?), {example}"
                 ),
             ),
             (
-                r#"{"mcpServers": []}"#,
-                format!("\"mcpServers\" is not an object of servers, {example}"),
+                "{\n\"mcpServers\": []}",
+                format!("mcp.json, line 2: \"mcpServers\" is not an object of servers, {example}"),
             ),
             (
-                r#"{"servers": {}, "mcpServers": {}}"#,
-                "\"mcpServers\" is there beside \"servers\", keep one".to_owned(),
+                "{\"servers\": {},\n \"mcpServers\": {}}",
+                "mcp.json, line 2: \"mcpServers\" is there beside \"servers\", keep one".to_owned(),
             ),
         ] {
             assert_eq!(parse(text).unwrap_err(), expected, "{text}");
@@ -1165,9 +1809,17 @@ mod tests {
             parse(&format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(",")))
         };
         assert_eq!(entries(256).unwrap().servers.len(), 256);
-        assert_eq!(entries(257).unwrap_err(), "\"mcpServers\" has more than 256 servers");
-        let long = " ".repeat(MAX_FILE + 1);
-        assert_eq!(parse(&long).unwrap_err(), "the file has more than 1048576 bytes");
+        assert_eq!(
+            entries(257).unwrap_err(),
+            "mcp.json, line 1: \"mcpServers\" has more than 256 servers"
+        );
+        let directory = super::super::fixture::Directory::new();
+        let path = directory.0.join("mcp.json");
+        std::fs::write(&path, " ".repeat(MAX_FILE + 1)).unwrap();
+        assert_eq!(
+            ServersFile::read(&path, &variable, None).unwrap_err(),
+            format!("{}: the file has more than 1048576 bytes", path.display())
+        );
     }
 
     #[test]
@@ -1175,7 +1827,7 @@ mod tests {
         let file = parse(r#"{"theme": 1, "mcpServers": {}}"#).unwrap();
         assert_eq!(
             file.warnings,
-            ["the key \"theme\" is not known, these are: mcpServers, servers"]
+            ["the key \"theme\" is not known, these are: mcpServers, servers, context_servers"]
         );
     }
 

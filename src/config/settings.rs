@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::credentials::{Credentials, name_length};
 use super::environment::{BIND, DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, PORT, UPSTREAM};
 use super::file::{Entry, File, MAX_QUOTED, Value, below};
+use super::lists::Lists;
 use super::principals::Principals;
 use super::variables::{self, Form, Given, Scope, Variable};
 use super::{Config, ConfigError, servers};
@@ -114,6 +115,7 @@ pub(super) fn resolve(
         }
         settings.config.principals = Arc::new(principals);
     }
+    settings.read_lists(surroundings);
     Ok(settings)
 }
 
@@ -192,6 +194,12 @@ impl Settings {
         if self.config.mcp_config.is_none() && !is_upstream {
             self.config.mcp_config = surroundings.home.as_deref().and_then(servers::default_file);
         }
+    }
+
+    fn read_lists(&mut self, surroundings: &Surroundings<'_>) {
+        let files = self.config.mcp_config.clone().into_iter();
+        let files = files.chain(self.config.principals.files());
+        self.config.lists = Arc::new(Lists::read(files, &|name| surroundings.text(name)));
     }
 
     fn check_headers(&self, surroundings: &Surroundings<'_>) -> Result<(), ConfigError> {
@@ -589,7 +597,7 @@ mod tests {
         }
         assert_eq!(
             read_named("conductor.json", r#"{"max_cpu_tmie": 1}"#).unwrap_err(),
-            "conductor.json: max_cpu_tmie is no setting; max_cpu_time is, for example \
+            "conductor.json, line 1: max_cpu_tmie is no setting; max_cpu_time is, for example \
              \"max_cpu_time\": 10000"
         );
         assert_eq!(

@@ -112,6 +112,9 @@ pub struct ServerStatus {
     pub tools: Option<usize>,
     /// Why it cannot be used.
     pub error: Option<String>,
+    /// What to know of its entry in the configuration: keys of other clients that are
+    /// passed over, and what is done instead.
+    pub notes: Vec<String>,
 }
 
 // What the public functions return is boxed here: rustc compiles a future where it is
@@ -344,6 +347,7 @@ impl Runtime {
                 name: server.name.to_string(),
                 tools: state.catalog.map(|catalog| catalog.tools.len()),
                 error: state.error,
+                notes: upstreams.notes(&server.name),
             }
         };
         servers.iter().map(status).collect()

@@ -14,7 +14,8 @@ use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Owner, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
-    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, RUN_ARGS, WITHOUT_LANDLOCK, WORKSPACE,
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, PROXY_CONFIG, RUN_ARGS,
+    WITHOUT_LANDLOCK, WORKSPACE,
 };
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
@@ -25,7 +26,7 @@ use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
-use crate::upstream::{Eras, Upstreams};
+use crate::upstream::{Eras, List, Upstreams};
 
 /// Looking a name up and connecting, TLS included: three SYN packets, the third
 /// after 3 s (RFC 6298), and a slow handshake.
@@ -108,9 +109,11 @@ pub(super) fn services(
     let file = config.mcp_config().map(Path::to_owned);
     let tokens = crate::upstream::tokens::directory(config);
     let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
+    let env_files = config.env_files();
+    let list = file.map(|path| List { path, env_files: env_files.clone() });
     let (eras, memory) = (common.eras.clone(), common.memory.clone());
-    let upstreams = Upstreams::new(file, environment.clone(), tokens, limits, eras, tools, memory)
-        .map_err(|problem| error(MCP_CONFIG, problem, "/etc/mcp-conductor/mcp.json"))?;
+    let upstreams = Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory)
+        .map_err(|problem| unusable_list(config, &variable, problem))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
     // So do those that say where traces go.
@@ -118,7 +121,7 @@ pub(super) fn services(
     let own = environment.keys().filter(is_own).cloned();
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let secrets: Vec<_> = named.chain(own).collect();
-    let policy = policy(config, common, &workspace, &secrets, variable("PATH"))?;
+    let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
     Ok(Services {
         policy: Arc::new(policy),
@@ -159,6 +162,23 @@ pub(super) fn services(
     })
 }
 
+/// Names the variable that names the list, if one does.
+fn unusable_list(
+    config: &Config,
+    variable: &dyn Fn(&str) -> Option<String>,
+    problem: String,
+) -> StartError {
+    let is_it = |name: &&str| {
+        let path = variable(name);
+        path.is_some_and(|path| config.mcp_config() == Some(Path::new(path.trim())))
+    };
+    let (place, problem) = match [MCP_CONFIG, PROXY_CONFIG].into_iter().find(is_it) {
+        Some(name) => (name.to_owned(), problem),
+        None => ("the list of MCP servers".to_owned(), problem),
+    };
+    ConfigError { place, problem, example: String::new() }.into()
+}
+
 /// Programs import what lies there, and models read it.
 fn playbooks(config: &Config, policy: &Policy) -> Playbooks {
     let directory = normalize(config.root_directory()).join("playbooks");
@@ -193,6 +213,7 @@ fn policy(
     common: &Common,
     workspace: &Path,
     secrets: &[String],
+    env_files: Vec<PathBuf>,
     search_path: Option<String>,
 ) -> Result<Policy, StartError> {
     let example = "allow-read=/data,allow-net=api.example.com";
@@ -215,10 +236,11 @@ fn policy(
     }
     let home = std::env::home_dir();
     let tokens = crate::upstream::tokens::directory(config).ok();
-    // Who writes the list of servers starts commands of his own, unconfined; who
-    // reads it reads their tokens. The next start may find one where there is none.
+    // Who writes the list of servers, or a file of variables for one, starts commands of
+    // his own, unconfined; who reads it reads their tokens. The next start may find one where there is none.
     let lists = home.as_deref().map(default_files).into_iter().flatten();
-    let protected: Vec<_> = config.own_files().into_iter().chain(tokens).chain(lists).collect();
+    let own = config.own_files().into_iter().chain(env_files);
+    let protected: Vec<_> = own.chain(tokens).chain(lists).collect();
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);

@@ -169,10 +169,9 @@ fn configured(config: &Config, name: &str) -> Result<Url, LoginError> {
     let path = config.mcp_config().ok_or(LoginError::NoConfiguration)?;
     let broken =
         |problem: String| LoginError::Configuration(format!("{}: {problem}", path.display()));
-    let text = super::read(path).map_err(|error| broken(error.to_string()))?;
     let environment = config.environment();
     let variable = |name: &str| environment.get(name).cloned();
-    let file = ServersFile::parse(&text, &variable).map_err(broken)?;
+    let file = ServersFile::read(path, &variable, None).map_err(LoginError::Configuration)?;
     let Some((_, server)) = file.servers.iter().find(|(other, _)| other == name) else {
         let near = near_names(name, file.servers.iter().map(|(other, _)| other.as_str()));
         return Err(LoginError::NoServer { name: shown(name), hint: hint(&near) });

@@ -60,7 +60,6 @@ pub(crate) use view::{GoOn, Seen};
 use crate::config::servers::ServersFile;
 use crate::memory::{Account, Charge};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
-use crate::private_file::check_writers;
 use error::hint;
 use misspelt::Missing;
 use process::Groups;
@@ -75,9 +74,6 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 /// For a server that is not connecting to let its connection go.
 const CLOSE: Duration = Duration::from_millis(100);
-
-/// Bytes of the configuration file that are read; `ServersFile` refuses fewer.
-const MAX_FILE: u64 = 2 << 20;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -99,14 +95,28 @@ impl Limits {
 /// Bytes of a message beyond the result in it.
 const ENVELOPE: usize = 64 << 10;
 
+/// The file that lists the servers.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub path: PathBuf,
+    /// Files of variables that its entries may name. No program may read or write them.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl List {
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        [&self.path].into_iter().chain(&self.env_files).map(|path| stamp(path)).collect()
+    }
+}
+
 /// All upstream servers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Upstreams(Arc<Inner>);
 
 struct Inner {
-    file: Option<PathBuf>,
-    /// The file as it was when it was read first.
-    read: Option<Stamp>,
+    list: Option<List>,
+    /// The files as they were when they were read first.
+    read: Vec<Option<Stamp>>,
     common: Common,
     /// What may be called at most: servers beyond it are not there.
     reach: RunTools,
@@ -119,6 +129,8 @@ struct Inner {
     work: Work,
     /// Variables that the file names: they hold secrets of the servers.
     variables: Mutex<Vec<String>>,
+    /// What to know of entries, by the names of servers.
+    notes: Mutex<Vec<(String, String)>>,
 }
 
 /// All tools that are known, and where they are.
@@ -173,7 +185,7 @@ impl Upstreams {
     /// # Errors
     /// Why the file cannot be used, as a sentence.
     pub(crate) fn new(
-        file: Option<PathBuf>,
+        list: Option<List>,
         environment: HashMap<String, String>,
         tokens: Option<PathBuf>,
         limits: Limits,
@@ -182,11 +194,11 @@ impl Upstreams {
         memory: Account,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
-        let read = file.as_deref().and_then(stamp);
+        let read = list.as_ref().map(List::stamps).unwrap_or_default();
         let (environment, tokens) = (Arc::new(environment), tokens.map(Arc::from));
         let groups = Groups::default();
         let upstreams = Self(Arc::new(Inner {
-            file,
+            list,
             read,
             common: Common { environment, tokens, limits, eras, groups },
             reach,
@@ -196,23 +208,22 @@ impl Upstreams {
             index: Mutex::default(),
             work: Work::default(),
             variables: Mutex::default(),
+            notes: Mutex::default(),
         }));
         upstreams.read_file()?;
         Ok(upstreams)
     }
 
     fn read_file(&self) -> Result<(), String> {
-        let Some(path) = &self.0.file else { return Ok(()) };
-        let problem = |problem: String| format!("{}: {problem}", path.display());
-        let writers = check_writers(path).map_err(problem)?;
-        let text = read(path).map_err(|error| problem(error.to_string()))?;
+        let Some(list) = &self.0.list else { return Ok(()) };
+        let List { path, env_files } = list;
         let variable = |name: &str| self.0.common.environment.get(name).cloned();
-        let file = ServersFile::parse(&text, &variable).map_err(problem)?;
-        let secrets = file.open_secrets(path);
-        for warning in writers.iter().chain(&file.warnings).chain(&secrets) {
+        let file = ServersFile::read(path, &variable, Some(env_files))?;
+        for warning in &file.warnings {
             tracing::warn!("{}: {warning}", path.display());
         }
         *locked(&self.0.variables) = file.variables;
+        *locked(&self.0.notes) = file.notes;
         let before = self.servers();
         let kept = |name: &str, config: &Result<_, String>| {
             before.iter().find(|old| &*old.name == name && old.config == *config).cloned()
@@ -237,9 +248,11 @@ impl Upstreams {
 
     /// Reads the file again whenever it changes, until the last clone is dropped.
     pub(crate) fn watch(&self) {
-        let Some(path) = self.0.file.clone() else { return };
+        if self.0.list.is_none() {
+            return;
+        }
         let inner = Arc::downgrade(&self.0);
-        let mut seen = self.0.read;
+        let mut seen = self.0.read.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -247,7 +260,7 @@ impl Upstreams {
                 if inner.common.groups.is_closed() {
                     return;
                 }
-                let now = stamp(&path);
+                let now = inner.list.as_ref().map(List::stamps).unwrap_or_default();
                 if now != seen {
                     seen = now;
                     Self(inner).read_again();
@@ -281,9 +294,15 @@ impl Upstreams {
         locked(&self.0.variables).clone()
     }
 
+    /// What to know of a server's entry beside what is wrong with it.
+    pub(crate) fn notes(&self, name: &str) -> Vec<String> {
+        let notes = locked(&self.0.notes);
+        notes.iter().filter(|(server, _)| server == name).map(|(_, note)| note.clone()).collect()
+    }
+
     /// Whether there is a configuration.
     pub(crate) fn is_configured(&self) -> bool {
-        self.0.file.is_some()
+        self.0.list.is_some()
     }
 
     /// Why the configuration file, as it is now, is not used.
@@ -636,19 +655,6 @@ pub(crate) fn no_tool<'a>(
 /// The lock, also after a thread has panicked with it.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    // Opening a pipe would wait for a writer.
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// What changes when a file does: inode, length, time of the change.

@@ -10,10 +10,10 @@ use super::common::{Done, TemporaryFile, binary, conductor, done};
 const SLEEP: &str = "await new Promise((done) => setTimeout(done, 60_000)); 1";
 
 /// A directory that goes away with the value.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("mcp-conductor-config-{}-{number}", std::process::id());
@@ -24,12 +24,12 @@ impl Directory {
         Self(path)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("UTF-8").to_owned()
     }
 
     /// A file that its owner alone can read.
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).expect("a file");
         set_mode(&path, 0o600);
@@ -43,12 +43,12 @@ impl Drop for Directory {
     }
 }
 
-fn set_mode(path: &str, mode: u32) {
+pub(super) fn set_mode(path: &str, mode: u32) {
     let permissions = std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(path, permissions).expect("a mode");
 }
 
-fn check(path: &str) -> Command {
+pub(super) fn check(path: &str) -> Command {
     binary(&["--config", path, "config", "check"])
 }
 
@@ -148,8 +148,8 @@ fn mistakes_are_told_with_their_place_and_an_example() {
     assert_eq!(
         done(&mut check(&path)),
         refused(&format!(
-            "{path}: max_cpu_tmie is no setting; max_cpu_time is, for example \"max_cpu_time\": \
-             10000"
+            "{path}, line 1: max_cpu_tmie is no setting; max_cpu_time is, for example \
+             \"max_cpu_time\": 10000"
         ))
     );
 }
@@ -171,6 +171,24 @@ fn a_file_that_cannot_be_read_is_refused() {
         let expected = refused(&format!("{path}: {problem}, for example {example}"));
         assert_eq!(done(&mut check(&path)), expected);
     }
+}
+
+#[test]
+fn a_json_file_can_have_comments_and_commas_at_the_end() {
+    let directory = Directory::new();
+    let text = "{\n  // how many may wait\n  \"max_queue\": 7, /* and how long */\n}\n";
+    let path = directory.write("conductor.json", text);
+    let shown = done(&mut check(&path));
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert_eq!(line(&shown.stdout, "max_queue"), format!("max_queue = 7 # file {path}"));
+    let path = directory.write("conductor.json", "{\n  \"max_queue\": 7\n  \"port\": 1\n}");
+    assert_eq!(
+        done(&mut check(&path)),
+        refused(&format!(
+            "{path}, line 2, column 17: not JSON: expected comma, for example {{\"max_cpu_time\": \
+             10000}}"
+        ))
+    );
 }
 
 #[test]

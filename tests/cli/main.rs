@@ -6,3 +6,4 @@ mod configuration;
 mod login;
 mod logs;
 mod run;
+mod servers_file;

@@ -62,7 +62,7 @@ fn values_of_the_wrong_type_are_named() {
     for (entry, member) in [
         (json!({ "command": ["cat"] }), "command"),
         (json!({ "command": "cat", "args": "x" }), "args"),
-        (json!({ "command": "cat", "env": { "A": 1 } }), "env"),
+        (json!({ "command": "cat", "env": { "A": [1] } }), "env"),
         (json!({ "command": "cat", "timeout": "soon" }), "timeout"),
         (json!({ "command": "cat", "timeout": 0 }), "timeout"),
         (json!({ "command": "cat", "allowedTools": "echo" }), "allowedTools"),
@@ -231,6 +231,24 @@ fn a_changed_file_is_read_again() {
     assert_eq!(server.value(COUNT), 2);
     server.home.configure(&json!({ "later": upstream(&["up"]) }));
     assert!(within(limit, || server.value(NAMES) == json!(["later"])), "{}", server.log());
+}
+
+#[test]
+fn a_file_of_variables_that_changes_is_read_again_and_one_that_is_new_waits() {
+    let home = Home::empty();
+    home.write("a.env", "A=1");
+    let stub = |file: &str| upstream_with(&["stub"], json!({ "envFile": file }));
+    home.configure(&json!({ "stub": stub("../a.env") }));
+    let mut server = Server::at(home, &[]);
+    const A: &str = "(await callTool('stub', 'env')).A";
+    assert_eq!(server.value(A), "1");
+    server.home.write("a.env", "A=2");
+    assert!(within(Duration::from_secs(10), || server.run(A)["returnValue"] == "2"));
+    server.home.write("b.env", "A=3");
+    server.home.configure(&json!({ "stub": stub("../b.env") }));
+    server.logs(&["stub", "start this server again"]);
+    let (_, error) = server.error(A);
+    assert!(error.contains("MCP server \"stub\" failed to connect"), "{error}");
 }
 
 #[test]

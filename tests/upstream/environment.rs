@@ -68,6 +68,19 @@ fn variables_stand_for_values_of_the_server() {
 }
 
 #[test]
+fn numbers_and_a_file_of_variables_are_in_the_environment() {
+    let home = Home::empty();
+    home.write(".mcp-conductor/stub.env", "# of the stub\nFROM_FILE='x y'\nPORT=1\n");
+    let members = json!({ "env": { "PORT": 3000, "ON": true }, "envFile": "stub.env" });
+    home.configure(&json!({ "stub": upstream_with(&["stub"], members) }));
+    let mut server = Server::at(home, &[]);
+    let environment = server.value(ENV);
+    for (name, value) in [("PORT", "3000"), ("ON", "true"), ("FROM_FILE", "x y")] {
+        assert_eq!(environment[name], value, "{name}");
+    }
+}
+
+#[test]
 fn arguments_and_commands_take_variables_and_a_home() {
     let home = Home::empty();
     let stub = upstream_with(&["${MODE}"], json!({ "cwd": "~/.mcp-conductor" }));
