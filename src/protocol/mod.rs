@@ -14,8 +14,8 @@ mod zygote;
 
 pub(crate) use frame::{FrameError, FrameReader, decode, encode};
 pub(crate) use messages::{
-    Limit, MAX_IN_FLIGHT, MAX_REQUEST, Outcome, Program, ProgramError, ProgramErrorKind,
-    ServerMessage, Stream, WorkerMessage,
+    Limit, MAX_IN_FLIGHT, MAX_RELATED, MAX_RELATED_DEPTH, MAX_REQUEST, Outcome, Program,
+    ProgramError, ProgramErrorKind, RelatedError, ServerMessage, Stream, WorkerMessage,
 };
 pub(crate) use operation::*;
 pub use zygote::Isolate;
