@@ -103,9 +103,10 @@ function start(versions, target) {
 }
 
 // Called once in each worker, when its program has arrived.
-function prepare(workspacePath, globalsJson, hasServers) {
+function prepare(workspacePath, globalsJson, hasServers, mainModule) {
   performance.setTimeOrigin();
   directory.path = workspacePath;
+  Deno.mainModule = mainModule;
   if (hasServers) installFactory();
   const values = parse(globalsJson);
   const names = ObjectKeys(values);

@@ -33,6 +33,9 @@ pub(crate) const MAX_TOOL_RESULT: &str = "MCP_CONDUCTOR_MAX_TOOL_RESULT";
 pub(crate) const PROXY_CONFIG: &str = "MCP_CONDUCTOR_PROXY_CONFIG";
 pub(crate) const STANDBY: &str = "MCP_CONDUCTOR_STANDBY";
 pub(crate) const ISOLATE: &str = "MCP_CONDUCTOR_ISOLATE";
+pub(crate) const TIME_ZONE: &str = "MCP_CONDUCTOR_TIME_ZONE";
+/// The system's own variable (tzset(3)), where [`TIME_ZONE`] is not set.
+pub(super) const TZ: &str = "TZ";
 pub(crate) const WORKSPACE: &str = "MCP_CONDUCTOR_WORKSPACE";
 pub(crate) const FETCH_HEADERS: &str = "MCP_CONDUCTOR_FETCH_HEADERS";
 pub(crate) const AUDIT_LOG: &str = "MCP_CONDUCTOR_AUDIT_LOG";

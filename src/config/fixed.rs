@@ -24,6 +24,7 @@ impl Config {
             "max_queue_wait": max_queue_wait;
             "standby": standby;
             "isolate": isolate;
+            "time_zone": time_zone;
             "audit_log": audit_log;
             "bind": http.bind;
             "port": http.port;

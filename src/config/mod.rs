@@ -16,6 +16,7 @@ mod schema;
 pub(crate) mod servers;
 mod settings;
 mod shown;
+mod time_zone;
 mod variables;
 
 use std::path::PathBuf;
@@ -60,6 +61,7 @@ pub struct Config {
     max_queue_wait: Duration,
     standby: usize,
     isolate: Isolate,
+    time_zone: Option<String>,
     max_write_size: u64,
     max_new_files: u64,
     max_open_files: usize,
@@ -140,6 +142,7 @@ impl Default for Config {
             max_queue_wait: Duration::from_secs(60),
             standby: STANDBY_PER_CORE * cores,
             isolate: Isolate::default(),
+            time_zone: None,
             max_write_size: 512 << 20,
             max_new_files: 10_000,
             max_open_files: 256,
@@ -260,6 +263,19 @@ impl Config {
     #[must_use]
     pub fn with_workspace(mut self, workspace: impl Into<PathBuf>) -> Self {
         self.workspace = workspace.into();
+        self
+    }
+
+    /// The time zone of programs. Without it: UTC; [`Self::load`] reads `TZ`.
+    pub fn time_zone(&self) -> Option<&str> {
+        self.time_zone.as_deref()
+    }
+
+    /// Sets [`Self::time_zone`], a name of the IANA database such as `Europe/Berlin`.
+    #[must_use]
+    pub fn with_time_zone(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.time_zone = Some(time_zone::known(&name).unwrap_or(name));
         self
     }
 
@@ -413,8 +429,11 @@ impl Config {
         let error =
             |name, problem: &str, example| Err(ConfigError::variable(name, problem, example));
         use environment::{
-            DEFAULT_TIMEOUT, MAX_CONCURRENT, MAX_CPU_TIME, MAX_MEMORY, MAX_RETURN_DEPTH,
+            DEFAULT_TIMEOUT, MAX_CONCURRENT, MAX_CPU_TIME, MAX_MEMORY, MAX_RETURN_DEPTH, TIME_ZONE,
         };
+        if let Some(Err(problem)) = self.time_zone().map(time_zone::known) {
+            return error(TIME_ZONE, &problem, "Europe/Berlin");
+        }
         if self.default_timeout.is_zero() || self.default_timeout > self.max_timeout {
             error(DEFAULT_TIMEOUT, "zero, or more than the maximum", "30000")
         } else if self.max_cpu_time.is_zero() {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::credentials::{Credentials, name_length};
-use super::environment::{BIND, DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, PORT, UPSTREAM};
+use super::environment::{
+    BIND, DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, PORT, TIME_ZONE, TZ, UPSTREAM,
+};
 use super::file::{Entry, File, MAX_QUOTED, Value, below};
 use super::lists::Lists;
 use super::principals::Principals;
 use super::variables::{self, Form, Given, Scope, Variable};
-use super::{Config, ConfigError, servers};
+use super::{Config, ConfigError, servers, time_zone};
 use crate::policy::edit_distance;
 use crate::private_file::check_writers;
 
@@ -105,6 +107,7 @@ pub(super) fn resolve(
     settings.read_environment(surroundings)?;
     settings.read_flags(&sources.flags)?;
     settings.settle_timeouts()?;
+    settings.settle_time_zone(surroundings)?;
     settings.add_default_servers(surroundings);
     settings.check_headers(surroundings)?;
     settings.config.validate()?;
@@ -186,6 +189,25 @@ impl Settings {
         };
         let problem = format!("{default} ms is more than {maximum}, which is {max} ms");
         Err(self.error(DEFAULT_TIMEOUT, problem, &json!(max as u64)))
+    }
+
+    /// Without a setting, the time zone is that of the server's environment.
+    fn settle_time_zone(&mut self, surroundings: &Surroundings<'_>) -> Result<(), ConfigError> {
+        let Some(text) = surroundings.text(TZ).filter(|_| self.config.time_zone.is_none()) else {
+            return Ok(());
+        };
+        let error = |problem| ConfigError::variable(TZ, problem, "Europe/Berlin");
+        match time_zone::of_system(&text).map_err(error)? {
+            Some(zone) => {
+                self.config.time_zone = Some(zone);
+                self.origins.insert(TIME_ZONE, Origin::Environment(TZ));
+            }
+            None => tracing::warn!(
+                "{TZ}: {text:?} says no name of a time zone: programs have UTC. Set {TIME_ZONE}, \
+                 for example {TIME_ZONE}=Europe/Berlin"
+            ),
+        }
+        Ok(())
     }
 
     fn add_default_servers(&mut self, surroundings: &Surroundings<'_>) {

@@ -8,8 +8,8 @@ use proptest::sample::Index;
 use serde_bytes::ByteBuf;
 
 use super::{
-    FrameReader, Operation, Outcome, ProgramError, RequestBody, SpawnOptions, Stream, Unfinished,
-    Whence, WorkerMessage, WriteOptions, decode, encode,
+    FrameReader, MAX_RELATED, Operation, Outcome, ProgramError, RelatedError, RequestBody,
+    SpawnOptions, Stream, Unfinished, Whence, WorkerMessage, WriteOptions, decode, encode,
 };
 
 /// Bytes of the length before each frame.
@@ -140,11 +140,24 @@ fn message() -> impl Strategy<Value = WorkerMessage> {
             let list = list.into_iter().map(one).collect();
             WorkerMessage::Outcome(Box::new(Outcome::Left(list)))
         }),
-        1 => (text(), option::of(text())).prop_map(|(message, stack)| {
-            let error = ProgramError { message, stack, ..ProgramError::default() };
-            WorkerMessage::Outcome(Box::new(Outcome::Error(Box::new(error))))
-        }),
+        1 => (text(), option::of(text()), vec(related(), 0..4))
+            .prop_map(|(message, stack, related)| failed(ProgramError {
+                message,
+                stack,
+                related,
+                ..ProgramError::default()
+            })),
     ]
+}
+
+fn related() -> impl Strategy<Value = RelatedError> {
+    (option::of(any::<u8>()), any::<bool>(), text()).prop_map(|(of, is_cause, message)| {
+        RelatedError { of, is_cause, message, ..RelatedError::default() }
+    })
+}
+
+fn failed(error: ProgramError) -> WorkerMessage {
+    WorkerMessage::Outcome(Box::new(Outcome::Error(Box::new(error))))
 }
 
 /// Bytes on the heap of what can be large.
@@ -289,5 +302,14 @@ fn a_long_list_of_nothing_takes_little_memory_and_is_too_long() {
     match decode(&frame[HEADER..]) {
         Ok(WorkerMessage::Request { operation, .. }) => assert!(operation.has_too_many_parts()),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_error_with_more_errors_than_are_kept_is_refused() {
+    for (count, accepted) in [(MAX_RELATED, true), (MAX_RELATED + 1, false), (1 << 18, false)] {
+        let related = vec![RelatedError::default(); count];
+        let frame = encode(&failed(ProgramError { related, ..ProgramError::default() }));
+        assert_eq!(decode::<WorkerMessage>(&frame[HEADER..]).is_ok(), accepted, "{count}");
     }
 }

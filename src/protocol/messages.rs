@@ -1,5 +1,8 @@
 //! What a worker and the server say to each other about one run.
 
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -137,6 +140,58 @@ pub(crate) struct ProgramError {
     /// The lines around the place, with a marker under it.
     pub frame: Option<String>,
     pub stack: Option<String>,
+    /// What caused it and what it holds. A list and no tree: how deep it is, is not for
+    /// the stack of whoever reads it to find out.
+    #[serde(deserialize_with = "few")]
+    pub related: Vec<RelatedError>,
+}
+
+/// Errors below a program's error: an AggregateError of more is a list that nobody reads.
+pub(crate) const MAX_RELATED: usize = 32;
+
+/// Levels of them. Chains of causes have two or three.
+pub(crate) const MAX_RELATED_DEPTH: usize = 8;
+
+/// The cause of an error, or one that an AggregateError holds.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelatedError {
+    /// The index of the error that it belongs to, which stands before it; none for the
+    /// program's own.
+    pub of: Option<u8>,
+    pub is_cause: bool,
+    pub name: String,
+    pub message: String,
+    /// From 1.
+    pub line: Option<u32>,
+    /// From 1.
+    pub column: Option<u32>,
+    pub stack: Option<String>,
+}
+
+/// At most [`MAX_RELATED`]: an empty error has seven bytes in a frame, and 104 here.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RelatedError>, D::Error> {
+    deserializer.deserialize_seq(Few)
+}
+
+struct Few;
+
+impl<'de> Visitor<'de> for Few {
+    type Value = Vec<RelatedError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MAX_RELATED} errors")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut errors: A) -> Result<Self::Value, A::Error> {
+        let mut few = Vec::new();
+        while let Some(error) = errors.next_element()? {
+            if few.len() == MAX_RELATED {
+                return Err(de::Error::invalid_length(few.len() + 1, &self));
+            }
+            few.push(error);
+        }
+        Ok(few)
+    }
 }
 
 /// What kind of error ended a program.

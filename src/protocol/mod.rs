@@ -14,8 +14,9 @@ mod zygote;
 
 pub(crate) use frame::{FrameError, FrameReader, decode, encode};
 pub(crate) use messages::{
-    Limit, MAX_IN_FLIGHT, MAX_REQUEST, MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Outcome, Program,
-    ProgramError, ProgramErrorKind, ServerMessage, Stream, Unfinished, WorkerMessage,
+    Limit, MAX_IN_FLIGHT, MAX_RELATED, MAX_RELATED_DEPTH, MAX_REQUEST, MAX_UNFINISHED,
+    MAX_UNFINISHED_TEXT, Outcome, Program, ProgramError, ProgramErrorKind, RelatedError,
+    ServerMessage, Stream, Unfinished, WorkerMessage,
 };
 pub(crate) use operation::*;
 pub use zygote::Isolate;

@@ -32,6 +32,8 @@ pub(crate) struct ZygoteSetup {
     pub max_memory: u64,
     /// CPU seconds after which the kernel ends a worker, whatever the server does.
     pub max_cpu_seconds: u64,
+    /// The time zone of programs, a name of the IANA database.
+    pub time_zone: String,
     /// Layers to leave out. For tests of the status and of the start's refusal.
     pub without: Vec<String>,
 }

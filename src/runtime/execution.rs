@@ -167,8 +167,13 @@ pub struct ErrorDetail {
     pub column: Option<u32>,
     /// The lines around the place, with a marker under it.
     pub frame: Option<String>,
-    /// The stack.
+    /// The stack; below it, as Deno prints them, what the error holds and was caused by.
     pub stack: Option<String>,
+    /// What caused it: `Error.cause`. A thrown value that is no error has its text as the
+    /// message.
+    pub cause: Option<Box<ErrorDetail>>,
+    /// The errors that an `AggregateError` holds.
+    pub errors: Vec<ErrorDetail>,
 }
 
 impl Execution {

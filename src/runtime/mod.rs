@@ -7,6 +7,7 @@ mod outcome;
 mod output;
 mod process;
 mod queue;
+mod related;
 mod request;
 mod services;
 mod session;
@@ -519,12 +520,16 @@ fn pool_config(config: &Config) -> Result<PoolConfig, StartError> {
             isolate: config.isolate(),
             max_memory: config.max_memory(),
             max_cpu_seconds,
+            time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
             without: config.without().to_vec(),
         },
         standby: config.standby(),
         max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
     })
 }
+
+/// The time zone of programs where nothing sets one, as in most containers.
+const UTC: &str = "UTC";
 
 fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {
     if let Some(path) = config.executable() {

@@ -254,7 +254,7 @@ fn value(json: &str, limits: &Limits) -> Result<Value, ExecutionError> {
 }
 
 fn program_error(error: ProgramError) -> ExecutionError {
-    let ProgramError { kind, name, message, line, column, frame, stack } = error;
+    let ProgramError { kind, name, message, line, column, frame, stack, related } = error;
     let kind = match kind {
         ProgramErrorKind::Syntax => ErrorKind::Syntax,
         ProgramErrorKind::Runtime => ErrorKind::Runtime,
@@ -267,7 +267,8 @@ fn program_error(error: ProgramError) -> ExecutionError {
     } else {
         format!("{name}: {message}")
     };
-    let detail = ErrorDetail { name, message, line, column, frame, stack };
+    let (cause, errors) = super::related::tree(related);
+    let detail = ErrorDetail { name, message, line, column, frame, stack, cause, errors };
     ExecutionError { kind, message: sentence, detail }
 }
 

@@ -3,9 +3,9 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::runtime::{Execution, ExecutionError, Status, ToolCallSummary, UnfinishedWork};
+use crate::runtime::{ErrorDetail, Execution, Status, ToolCallSummary, UnfinishedWork};
 
 /// The result of a program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -62,10 +62,18 @@ struct ErrorDetailJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     frame: Option<String>,
-    /// The stack.
+    /// The stack, with the texts of what the error holds and was caused by.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     stack: Option<String>,
+    /// What caused it: an object such as this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Map<String, Value>")]
+    cause: Option<Box<ErrorDetailJson>>,
+    /// The errors of an AggregateError: objects such as this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    errors: Vec<ErrorDetailJson>,
 }
 
 /// All calls of one tool.
@@ -123,7 +131,7 @@ impl From<Execution> for ExecutionJson {
         let (error, error_type, error_detail) = match execution.error {
             Some(error) => {
                 let kind = error.kind.name();
-                (Some(error.message.clone()), Some(kind), Some(error.into()))
+                (Some(error.message), Some(kind), Some(error.detail.into()))
             }
             None => (None, None, None),
         };
@@ -158,9 +166,9 @@ impl From<UnfinishedWork> for UnfinishedJson {
     }
 }
 
-impl From<ExecutionError> for ErrorDetailJson {
-    fn from(error: ExecutionError) -> Self {
-        let detail = error.detail;
+impl From<ErrorDetail> for ErrorDetailJson {
+    /// As deep as an [`ErrorDetail`] is: at most as `related` makes it.
+    fn from(detail: ErrorDetail) -> Self {
         Self {
             name: detail.name,
             message: detail.message,
@@ -168,6 +176,8 @@ impl From<ExecutionError> for ErrorDetailJson {
             column: detail.column,
             frame: detail.frame,
             stack: detail.stack,
+            cause: detail.cause.map(|cause| Box::new((*cause).into())),
+            errors: detail.errors.into_iter().map(Self::from).collect(),
         }
     }
 }

@@ -3,25 +3,31 @@
 //! The module becomes its imports and one async function that holds everything
 //! else, exported as default. In it a top-level `return` is an ordinary return,
 //! `export default` an assignment, and otherwise the completion value of the
-//! last statement, as a REPL shows it, is assigned and returned.
+//! last statement, as a REPL shows it, is assigned and returned. A program that is
+//! only a function (`entry`) is called.
 
 use deno_ast::swc::ast::*;
 use deno_ast::swc::common::{DUMMY_SP, Spanned, SyntaxContext};
 use deno_ast::swc::ecma_visit::{Visit, VisitWith};
 
-/// Wraps the module. `name` is a variable that the program does not use.
-pub(super) fn wrap(module: Module, name: &str) -> Module {
+use super::entry::{self, Entry};
+use super::meta::{self, Home};
+
+/// Wraps the module. `name` is a variable that the program does not use; where it asks for
+/// `import.meta`, `home` is what that says.
+pub(super) fn wrap(module: Module, name: &str, home: Option<&Home>) -> Module {
     let mut wrapper = Wrapper {
         name,
         items: Vec::new(),
         body: Vec::new(),
         has_default: false,
         late_default: None,
+        entry: entry::of(&module),
     };
     for item in module.body {
         wrapper.add(item);
     }
-    wrapper.finish(module.span, module.shebang)
+    wrapper.finish(module.span, module.shebang, home)
 }
 
 struct Wrapper<'a> {
@@ -31,6 +37,8 @@ struct Wrapper<'a> {
     has_default: bool,
     /// `export { x as default }`: the value of `x` at the end.
     late_default: Option<Ident>,
+    /// The function that is called at the end.
+    entry: Option<Entry>,
 }
 
 impl Wrapper<'_> {
@@ -50,7 +58,7 @@ impl Wrapper<'_> {
             // Nobody imports the program, so of a re-export only the import is left.
             ModuleItem::ModuleDecl(Decl::ExportNamed(export)) => {
                 if let Some(local) = exported_as_default(&export) {
-                    self.late_default = Some(local);
+                    self.late_default = Some(local.clone());
                 }
                 if let Some(src) = export.src.filter(|_| !export.type_only) {
                     self.import(export.span, src, export.with);
@@ -121,6 +129,7 @@ impl Wrapper<'_> {
         mut self,
         span: deno_ast::swc::common::Span,
         shebang: Option<deno_ast::swc::atoms::Atom>,
+        home: Option<&Home>,
     ) -> Module {
         if let Some(local) = self.late_default.take() {
             self.default_value(Box::new(Expr::Ident(local)));
@@ -131,8 +140,9 @@ impl Wrapper<'_> {
             self.body = body;
         }
         let mut stmts = vec![self.declaration()];
+        stmts.extend(home.into_iter().flat_map(meta::statements));
         stmts.append(&mut self.body);
-        stmts.push(Stmt::Return(ReturnStmt { span: DUMMY_SP, arg: Some(self.variable()) }));
+        stmts.push(Stmt::Return(ReturnStmt { span: DUMMY_SP, arg: Some(self.result()) }));
         let main = ArrowExpr {
             body: Box::new(BlockStmtOrExpr::BlockStmt(BlockStmt { stmts, ..Default::default() })),
             is_async: true,
@@ -152,6 +162,19 @@ impl Wrapper<'_> {
 
     fn variable(&self) -> Box<Expr> {
         Box::new(Expr::Ident(self.ident()))
+    }
+
+    /// The value, or what the program's function returns.
+    fn result(&mut self) -> Box<Expr> {
+        let (span, function) = match self.entry.take() {
+            None => return self.variable(),
+            Some(Entry::Value(span)) => (span, self.variable()),
+            Some(Entry::Declared(name)) => (name.span, Box::new(Expr::Ident(name))),
+        };
+        let span = span.shrink_to_lo();
+        let call = CallExpr { span, callee: Callee::Expr(function), ..Default::default() };
+        // Awaited: what the top level disposes of is still in use.
+        Box::new(Expr::Await(AwaitExpr { span, arg: Box::new(Expr::Call(call)) }))
     }
 
     fn declaration(&self) -> Stmt {
@@ -303,7 +326,8 @@ fn unnamed(value: Box<Expr>) -> Box<Expr> {
     Box::new(Expr::Seq(SeqExpr { span: DUMMY_SP, exprs: vec![zero, value] }))
 }
 
-fn exported_as_default(export: &NamedExport) -> Option<Ident> {
+/// `x` of `export { x as default }`.
+pub(super) fn exported_as_default(export: &NamedExport) -> Option<&Ident> {
     if export.src.is_some() || export.type_only {
         return None;
     }
@@ -313,7 +337,7 @@ fn exported_as_default(export: &NamedExport) -> Option<Ident> {
             exported: Some(ModuleExportName::Ident(name)),
             is_type_only: false,
             ..
-        }) if name.sym == "default" => Some(local.clone()),
+        }) if name.sym == "default" => Some(local),
         _ => None,
     })
 }

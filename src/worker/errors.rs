@@ -7,6 +7,8 @@ use deno_error::JsErrorClass as _;
 
 use super::code_frame::{Place, code_frame};
 use super::loader::MAIN;
+use super::missing;
+use super::related::related;
 use super::stop::Frame;
 use crate::protocol::{Limit, Outcome, ProgramError, ProgramErrorKind};
 
@@ -71,31 +73,52 @@ fn js_outcome(source: &str, error: &JsError, stage: Stage) -> Outcome {
 }
 
 fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
-    let name = error.name.clone().unwrap_or_else(|| "Error".into());
-    let place = error.frames.iter().find_map(place_in_program);
-    let kind = match name.as_str() {
+    let name = name_of(error);
+    let mut place = error.frames.iter().find_map(place_in_program);
+    let (related, text) = related(error).unzip();
+    let related = related.unwrap_or_default();
+    // Of what V8 itself threw, the first of its errors that the program made.
+    let mut below = related.iter().filter_map(|below| below.line.zip(below.column));
+    if place.is_none() {
+        place = below.next().map(|(line, column)| Place { line, column });
+    }
+    let kind = match name {
         "NotCapable" => ProgramErrorKind::Permission,
         "SyntaxError" if stage == Stage::Loading => ProgramErrorKind::Syntax,
         _ => ProgramErrorKind::Runtime,
     };
-    let message = match (&error.name, &error.message) {
-        (_, Some(message)) => message.clone(),
-        // Thrown values that are no errors come as "Uncaught …".
-        (None, None) => error.exception_message.clone(),
-        (Some(_), None) => String::new(),
-    };
+    let mut message = clip(message_of(error), MAX_TEXT_BYTES);
+    if name == "ReferenceError"
+        && let Some(instead) = missing::instead_of(&message)
+    {
+        message = format!("{message}: {instead}");
+    }
     ProgramError {
         kind,
-        name: clipped(name),
-        message: clipped(message),
+        name: clip(name, MAX_TEXT_BYTES),
+        message,
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         frame: place.and_then(|place| code_frame(source, place)),
-        stack: stack(error),
+        stack: text.map(clipped).or_else(|| stack(error)),
+        related,
     }
 }
 
-fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
+pub(super) fn name_of(error: &JsError) -> &str {
+    error.name.as_deref().unwrap_or("Error")
+}
+
+pub(super) fn message_of(error: &JsError) -> &str {
+    match (&error.name, &error.message) {
+        (_, Some(message)) => message,
+        // Thrown values that are no errors come as "Uncaught …".
+        (None, None) => &error.exception_message,
+        (Some(_), None) => "",
+    }
+}
+
+pub(super) fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
     if frame.file_name.as_deref() != Some(MAIN) {
         return None;
     }
@@ -161,10 +184,14 @@ fn is_internal<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Val
 /// `CallSite.prototype.getScriptNameOrSourceURL`, in an isolate slot.
 pub(super) struct ScriptName(pub v8::Global<v8::Function>);
 
-fn clipped(mut text: String) -> String {
-    if text.len() > MAX_TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
-        text.push('…');
+fn clipped(text: String) -> String {
+    if text.len() <= MAX_TEXT_BYTES { text } else { clip(&text, MAX_TEXT_BYTES) }
+}
+
+/// The beginning of a text.
+pub(super) fn clip(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
     }
-    text
+    format!("{}…", &text[..text.floor_char_boundary(bytes)])
 }

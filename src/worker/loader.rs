@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::protocol::{Answer, Operation};
 use crate::snapshots::Host;
 
+use super::meta::Home;
 use super::transpile::{Transpiled, transpile_import};
 
 /// The program's own URL: virtual, it tells nothing about the machine.
@@ -39,6 +40,7 @@ pub(super) const WARM_UP: &str = "file:///warm-up.ts";
 pub(super) struct Loader {
     warming_up: Cell<bool>,
     host: RefCell<Option<Rc<dyn Host>>>,
+    home: RefCell<Option<Home>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -56,6 +58,20 @@ impl Loader {
     /// Whom to ask for modules of the server.
     pub(super) fn set_host(&self, host: Rc<dyn Host>) {
         *self.host.borrow_mut() = Some(host);
+    }
+
+    /// Where the program believes to stand.
+    pub(super) fn set_home(&self, home: Home) {
+        *self.home.borrow_mut() = Some(home);
+    }
+
+    /// The URL of a file beside the program, which can be named and not imported.
+    fn beside(&self, specifier: &str, referrer: &str) -> Option<ModuleSpecifier> {
+        let relative = specifier.starts_with("./") && !specifier.starts_with("./mcp/")
+            || specifier.starts_with("../")
+            || specifier.starts_with('/');
+        let home = self.home.borrow();
+        home.as_ref().filter(|_| relative && referrer == MAIN)?.url().join(specifier).ok()
     }
 
     /// Asks the server for a module.
@@ -117,6 +133,13 @@ impl ModuleLoader for SharedLoader {
             return Ok(ModuleSpecifier::parse(WARM_UP).expect("a valid URL"));
         }
         resolve(specifier, referrer)
+    }
+
+    fn import_meta_resolve(&self, specifier: &str, referrer: &str) -> ModuleResolveResponse {
+        match self.0.beside(specifier, referrer) {
+            Some(url) => Ok(url),
+            None => self.resolve(specifier, referrer, ResolutionKind::DynamicImport),
+        }
     }
 
     fn load(

@@ -14,6 +14,7 @@ use super::errors::{self, Stage};
 use super::host::{Ended, WorkerHost};
 use super::isolate::Isolate;
 use super::loader::{self, MAIN};
+use super::meta::Home;
 use super::stop;
 use super::transpile::{Transpiled, transpile_program};
 use super::unfinished;
@@ -63,7 +64,9 @@ impl Run {
     async fn drive(&mut self, program: &Program) -> Result<Outcome, Lost> {
         self.host.set_output_limits(program.max_output, program.max_flood);
         let main = ModuleSpecifier::parse(MAIN).expect("a valid URL");
-        let Transpiled { code, source_map } = match transpile_program(&main, &program.source) {
+        let home = Home::new(&program.workspace);
+        let transpiled = transpile_program(&main, &program.source, &home);
+        let Transpiled { code, source_map } = match transpiled {
             Ok(transpiled) => transpiled,
             Err(error) => return Ok(Outcome::Error(error)),
         };
@@ -177,7 +180,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         max_value: 1000,
         max_depth: 10,
     };
-    let transpiled = transpile_program(&specifier, &program.source)
+    let home = Home::new(&program.workspace);
+    let transpiled = transpile_program(&specifier, &program.source, &home)
         .map_err(|error| deno_error::JsErrorBox::generic(error.message))?;
     prepare(isolate, &program)?;
     isolate.loader.set_warming_up(true);
@@ -191,7 +195,8 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
 /// process's own before its program arrives: 1 ms that nobody waits for.
 pub(super) fn touch(isolate: &mut Isolate) {
     let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
-    let Ok(transpiled) = transpile_program(&specifier, WARM_UP) else { return };
+    let home = Home::new("/");
+    let Ok(transpiled) = transpile_program(&specifier, WARM_UP, &home) else { return };
     let runtime = &mut isolate.runtime;
     deno_core::scope!(scope, runtime);
     let Some(code) = v8::String::new(scope, &transpiled.code) else { return };
@@ -233,13 +238,17 @@ async fn value_of(
 
 /// The clock starts now, and the caller's globals appear.
 fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), CoreError> {
+    let home = Home::new(&program.workspace);
+    let url = home.url().to_string();
+    isolate.loader.set_home(home);
     let runtime = &mut isolate.runtime;
     runtime.op_state().borrow_mut().put(StartTime::default());
     deno_core::scope!(scope, runtime);
     let workspace = string(scope, &program.workspace)?;
     let globals = string(scope, &program.globals)?;
     let has_servers = v8::Boolean::new(scope, program.has_servers).into();
-    call(scope, &isolate.prepare, &[workspace, globals, has_servers]).map(drop)
+    let url = string(scope, &url)?;
+    call(scope, &isolate.prepare, &[workspace, globals, has_servers, url]).map(drop)
 }
 
 fn to_json(

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
 use super::connection::Connection;
 use super::host::WorkerHost;
+use super::icu::set_time_zone;
 use super::isolate::{self, Isolate};
 use super::run::{Run, touch, warm_up};
 use super::stop;
@@ -181,6 +182,8 @@ impl Zygote {
         // is its exit code.
         std::panic::set_hook(Box::new(|panic| sys::exit_now(exit_code(panic.location()))));
         isolate::initialize_v8();
+        set_time_zone(&setup.time_zone)
+            .map_err(|code| format!("ICU cannot set the time zone: error {code}"))?;
         let isolate = match setup.isolate {
             IsolateMode::Warm => Some(warm_isolate(setup.max_memory)?),
             IsolateMode::Fresh => None,

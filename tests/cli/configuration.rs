@@ -117,6 +117,41 @@ fn the_workspace_is_the_working_directory() {
     assert_eq!(run_with(&variables, "Deno.cwd()"), Done::new(0, "\"/srv/work\"\n", ""));
 }
 
+const ZONE: &str = "Intl.DateTimeFormat().resolvedOptions().timeZone";
+
+#[test]
+fn the_time_zone_is_the_setting_or_that_of_the_system_or_utc() {
+    let setting = ("MCP_CONDUCTOR_TIME_ZONE", "America/New_York");
+    for (variables, zone) in [
+        (&[][..], "UTC"),
+        (&[("TZ", "Europe/Berlin")], "Europe/Berlin"),
+        (&[("TZ", ":/usr/share/zoneinfo/Asia/Tokyo")], "Asia/Tokyo"),
+        (&[setting], "America/New_York"),
+        (&[setting, ("TZ", "Mars/Base")], "America/New_York"),
+    ] {
+        assert_eq!(run_with(variables, ZONE), Done::new(0, &format!("\"{zone}\"\n"), ""));
+    }
+}
+
+#[test]
+fn a_time_zone_that_does_not_exist_stops_with_one_line() {
+    for variable in ["MCP_CONDUCTOR_TIME_ZONE", "TZ"] {
+        let line = format!(
+            "mcp-conductor: {variable}: \"Mars/Base\" is no time zone of the IANA database, for \
+             example {variable}=Europe/Berlin\n"
+        );
+        assert_eq!(run_with(&[(variable, "Mars/Base")], "1"), Done::new(3, "", &line));
+    }
+}
+
+#[test]
+fn a_rule_of_the_system_that_names_no_time_zone_is_warned_of() {
+    let variables = [("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")];
+    let done = run_with(&variables, ZONE);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "\"UTC\"\n"));
+    assert!(done.stderr.contains("Set MCP_CONDUCTOR_TIME_ZONE"), "{}", done.stderr);
+}
+
 fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
     let done = run_with(variables, "1");
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), "1\n"), "{}", done.stderr);

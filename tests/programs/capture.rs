@@ -133,12 +133,12 @@ fn exported_functions_and_classes_are_declared_and_are_the_value() {
 #[test]
 fn a_function_without_a_name_gets_none() {
     for source in [
-        "() => 1",
-        "(function () {})",
+        "(a) => 1",
+        "(function (a) {})",
         "(class {})",
-        "export default () => 1",
+        "export default (a) => 1",
         "export default class {}",
-        "export default function () {}",
+        "export default function (a) {}",
     ] {
         let found = value(source);
         assert!(found == "[Function]" || found == "[Function: default]", "{source}: {found}");
@@ -148,7 +148,7 @@ fn a_function_without_a_name_gets_none() {
 #[test]
 fn declarations_have_no_value() {
     for source in [
-        "function f() { return 1 }",
+        "function f() { return 1 } function g() { return 2 }",
         "class A {}",
         "const a = 1",
         "enum E { A }",

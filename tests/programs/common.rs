@@ -1,6 +1,6 @@
 //! Runtimes that tests share, and the short way to a program's value or error.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use futures::StreamExt as _;
@@ -20,6 +20,11 @@ pub fn config() -> Config {
     Config::default()
         .with_executable(Path::new(env!("CARGO_BIN_EXE_mcp-conductor")))
         .with_workspace(std::env::temp_dir().join("mcp-conductor-tests/workspace"))
+}
+
+/// That workspace.
+pub fn workspace() -> PathBuf {
+    config().workspace().to_owned()
 }
 
 pub fn start(config: Config) -> Runtime {

@@ -22,7 +22,7 @@ fn it_describes_the_run() {
             "number",
             place,
             true,
-            "file:///main.ts",
+            format!("file://{}/main.ts", place.display()),
         ])
     );
 }

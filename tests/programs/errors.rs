@@ -199,9 +199,132 @@ fn an_error_with_a_cause_keeps_its_own_message_and_place() {
 }
 
 #[test]
+fn causes_are_told_in_the_text_and_each_in_its_place() {
+    let source = lines(&[
+        "const load = () => { throw new TypeError('inner') };",
+        "try { load() } catch (cause) {",
+        "  throw new Error('outer', { cause });",
+        "}",
+    ]);
+    let error = error(source);
+    assert_eq!(
+        error.detail.stack.as_deref(),
+        Some(
+            "Error: outer\n    at file:///main.ts:3:9\nCaused by: TypeError: inner\n    at load \
+             (file:///main.ts:1:28)\n    at file:///main.ts:2:7"
+        )
+    );
+    let cause = error.detail.cause.expect("a cause");
+    assert_eq!((cause.name.as_str(), cause.message.as_str()), ("TypeError", "inner"));
+    assert_eq!((cause.line, cause.column), (Some(1), Some(28)));
+    assert!(cause.cause.is_none() && cause.errors.is_empty());
+}
+
+#[test]
+fn a_cause_that_is_no_error_is_shown() {
+    for (cause, shown) in [("'text'", "\"text\""), ("{ code: 5 }", "{ code: 5 }"), ("null", "null")]
+    {
+        let detail = error(format!("throw new Error('outer', {{ cause: {cause} }})")).detail;
+        assert_eq!(detail.cause.expect("a cause").message, shown);
+        let stack = detail.stack.unwrap_or_default();
+        assert!(stack.ends_with(&format!("\nCaused by: {shown}")), "{stack}");
+    }
+}
+
+#[test]
 fn an_aggregate_error_is_named() {
     let report = report("throw new AggregateError([new Error('a')], 'many')");
     assert_eq!(report.message, "AggregateError: many");
+}
+
+#[test]
+fn what_an_aggregate_error_holds_is_told_and_gives_it_a_place() {
+    let source = lines(&[
+        "await Promise.any([",
+        "  Promise.reject(new Error('first')),",
+        "  Promise.reject(new TypeError('second', { cause: 3 })),",
+        "]);",
+    ]);
+    let detail = error(source).detail;
+    let held: Vec<_> = detail.errors.iter().map(|e| (e.message.as_str(), e.line)).collect();
+    assert_eq!(held, [("first", Some(2)), ("second", Some(3))]);
+    assert_eq!(detail.errors[1].cause.as_ref().map(|cause| cause.message.as_str()), Some("3"));
+    assert_eq!(detail.line, Some(2));
+    assert!(detail.frame.is_some_and(|frame| frame.contains("> 2 |")));
+    assert_eq!(
+        detail.stack.as_deref(),
+        Some(
+            "AggregateError: All promises were rejected\n    Error: first\n        at \
+             file:///main.ts:2:18\n    TypeError: second\n        at file:///main.ts:3:18\n    \
+             Caused by: 3"
+        )
+    );
+}
+
+#[test]
+fn an_error_that_is_its_own_cause_is_circular() {
+    for source in [
+        "const e: any = new Error('a'); e.cause = e; throw e",
+        "const e = new AggregateError([], 'a'); e.errors.push(e); throw e",
+    ] {
+        let detail = error(source).detail;
+        let below = detail.cause.map_or(detail.errors, |cause| vec![*cause]);
+        let messages: Vec<_> = below.iter().map(|error| error.message.as_str()).collect();
+        assert_eq!(messages, ["[Circular]"], "{source}");
+    }
+}
+
+#[test]
+fn of_very_many_very_deep_and_very_long_causes_some_are_told() {
+    for source in [
+        "throw new AggregateError(Array.from({ length: 5000 }, (_, i) => new Error(`e${i}`)), 'x')",
+        "let e = new Error('0'); for (let i = 1; i < 5000; i++) e = new Error(`${i}`, { cause: e }); throw e",
+        "const x = 'x'.repeat(1 << 20);
+         throw new AggregateError(Array.from({ length: 99 }, () => new Error(x)), x)",
+        "const e: any = new Error('getter'); Object.defineProperty(e, 'cause', { get() { throw 1 } }); throw e",
+        "const e: any = new AggregateError([1], 'proxy'); e.errors = new Proxy([], { get() { throw 1 } }); throw e",
+    ] {
+        let detail = error(source).detail;
+        assert!(bytes_of(&detail) < 128 << 10, "{source}: {}", bytes_of(&detail));
+    }
+}
+
+/// Bytes of an error's texts.
+fn bytes_of(detail: &ErrorDetail) -> usize {
+    let own =
+        [Some(&detail.name), Some(&detail.message), detail.stack.as_ref(), detail.frame.as_ref()];
+    let own: usize = own.into_iter().flatten().map(String::len).sum();
+    let below = detail.errors.iter().chain(detail.cause.as_deref());
+    own + below.map(bytes_of).sum::<usize>()
+}
+
+#[test]
+fn a_name_of_another_platform_comes_with_what_to_use() {
+    for (source, start, advice) in [
+        ("Buffer.from('a')", "ReferenceError: Buffer is not defined: ", "toBase64()"),
+        ("process.env.HOME", "ReferenceError: process is not defined: ", "Deno.env.get(NAME)"),
+        ("require('fs')", "ReferenceError: require is not defined: ", "Deno.readTextFile()"),
+        ("module.exports = 1", "ReferenceError: module is not defined: ", "export default"),
+        ("exports.a = 1", "ReferenceError: exports is not defined: ", "export default"),
+        ("__dirname", "ReferenceError: __dirname is not defined: ", "import.meta.dirname"),
+        ("setImmediate(() => {})", "ReferenceError: setImmediate is not defined: ", "setTimeout"),
+        ("global.x = 1", "ReferenceError: global is not defined: ", "globalThis"),
+        ("new XMLHttpRequest()", "ReferenceError: XMLHttpRequest is not defined: ", "fetch()"),
+    ] {
+        let error = error(source);
+        assert!(error.message.starts_with(start), "{}", error.message);
+        assert!(error.detail.message.contains(advice), "{}", error.detail.message);
+    }
+    assert_eq!(error("buffer").message, "ReferenceError: buffer is not defined");
+}
+
+#[test]
+fn what_is_named_instead_is_there() {
+    let source = "
+        const bytes = new TextEncoder().encode('hé');
+        [bytes.toBase64(), bytes.toHex(), Uint8Array.fromBase64('aMOp').length,
+          new TextDecoder().decode(Uint8Array.fromHex('68c3a9')), typeof import.meta.filename]";
+    assert_eq!(value(source), serde_json::json!(["aMOp", "68c3a9", 3, "hé", "string"]));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The web platform: everything that is promised is there and works.
 
+use mcp_conductor::{ExecuteRequest, Isolate};
 use serde_json::json;
 
-use super::common::value;
+use super::common::{config, run_with, value, value_of};
 
 #[test]
 fn text_is_encoded_and_decoded() {
@@ -245,6 +246,36 @@ fn the_time_zone_is_utc_and_the_language_english() {
         const { timeZone, locale } = Intl.DateTimeFormat().resolvedOptions();
         [timeZone, locale, new Date(0).getTimezoneOffset(), navigator.language]";
     assert_eq!(value(source), json!(["UTC", "en-US", 0, "en-US"]));
+}
+
+const ZONE: &str = "
+    const summer = new Date('2026-07-01T00:00:00Z');
+    [Intl.DateTimeFormat().resolvedOptions().timeZone, summer.getTimezoneOffset(),
+      summer.getHours(), new Date(2026, 0, 1).toISOString(),
+      typeof Temporal === 'undefined' ? null : Temporal.Now.timeZoneId()]";
+
+#[test]
+fn the_time_zone_is_that_of_the_configuration() {
+    for isolate in [Isolate::Warm, Isolate::Fresh] {
+        let config = config().with_time_zone("Europe/Berlin").with_isolate(isolate);
+        let found = value_of(run_with(config, ExecuteRequest::new(ZONE)));
+        let midnight = "2025-12-31T23:00:00.000Z";
+        assert_eq!(
+            found,
+            json!(["Europe/Berlin", -120, 2, midnight, "Europe/Berlin"]),
+            "{isolate:?}"
+        );
+    }
+}
+
+#[test]
+fn zones_of_every_kind_of_name_have_their_own_time() {
+    // Short names, which ICU takes for the system's, and offsets, which it reads otherwise.
+    for (zone, offset) in [("CET", -120), ("Etc/GMT-3", -180), ("us/pacific", 420)] {
+        let config = config().with_time_zone(zone);
+        let found = value_of(run_with(config, ExecuteRequest::new(ZONE)));
+        assert_eq!(found[1], offset, "{zone}: {found}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::{error, output, run, value, value_of};
+use super::common::{error, output, run, value, value_of, workspace};
 
 #[test]
 fn enums_work() {
@@ -91,17 +91,51 @@ fn a_reexport_still_runs_what_it_names() {
 }
 
 #[test]
-fn the_module_url_is_virtual() {
+fn accessors_work() {
+    let source = "
+        const twice = ({ get }: any, _: any) => ({ get(this: any) { return 2 * get.call(this) } });
+        class A { accessor x = 1; static accessor y = 'y'; @twice accessor z: number = 3 }
+        const a = new A();
+        a.x += 1;
+        [a.x, Object.keys(a), A.y, a.z, new (class { accessor #p = 4; p() { return this.#p } })().p()]";
+    assert_eq!(value(source), json!([2, [], "y", 6, 4]));
+}
+
+#[test]
+fn the_module_stands_in_the_workspace() {
+    let directory = workspace();
+    let place = directory.display();
     assert_eq!(
         value("({ ...import.meta, resolve: import.meta.resolve('data:text/javascript,1') })"),
         json!({
-            "url": "file:///main.ts",
+            "url": format!("file://{place}/main.ts"),
             "main": true,
             "resolve": "data:text/javascript,1",
-            "filename": "/main.ts",
-            "dirname": "/",
+            "filename": format!("{place}/main.ts"),
+            "dirname": directory,
         })
     );
+    assert_eq!(
+        value("[import.meta.dirname === Deno.cwd(), import.meta.url === Deno.mainModule]"),
+        json!([true, true])
+    );
+}
+
+#[test]
+fn a_file_beside_the_program_is_found_by_its_url() {
+    let source = "
+        await Deno.writeTextFile('beside ä.json', '{\"a\":1}');
+        const read = async (url: string | URL) => JSON.parse(await Deno.readTextFile(new URL(url)));
+        [await read(new URL('./beside ä.json', import.meta.url)),
+          await read(import.meta.resolve('./beside ä.json')),
+          JSON.parse(Deno.readTextFileSync(`${import.meta.dirname}/beside ä.json`))]";
+    assert_eq!(value(source), json!([{ "a": 1 }, { "a": 1 }, { "a": 1 }]));
+}
+
+#[test]
+fn a_file_beside_the_program_is_named_and_not_imported() {
+    let message = error("await import(import.meta.resolve('./x.ts'))").message;
+    assert!(message.contains("This server does not load modules from files"), "{message}");
 }
 
 #[test]

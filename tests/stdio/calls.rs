@@ -46,6 +46,19 @@ fn a_failed_program_is_no_failed_call() {
 }
 
 #[test]
+fn a_failed_program_tells_causes_and_what_an_aggregate_error_holds() {
+    let mut server = Server::ready(&[]);
+    let result = server.run("throw new AggregateError(['a'], 'many', { cause: 'b' })");
+    let below = |text: &str| json!({ "name": "Error", "message": text });
+    assert_eq!(result["errorDetail"]["errors"], json!([below("\"a\"")]));
+    assert_eq!(result["errorDetail"]["cause"], below("\"b\""));
+    assert_eq!(
+        result["errorDetail"]["stack"],
+        "AggregateError: many\n    \"a\"\n    at file:///main.ts:1:7\nCaused by: \"b\""
+    );
+}
+
+#[test]
 fn a_syntax_error_is_no_failed_call() {
     let mut server = Server::ready(&[]);
     assert_eq!(

@@ -5,9 +5,9 @@ use super::super::environment::{
     MAX_CONCURRENT, MAX_CONNECTIONS, MAX_CPU_TIME, MAX_FETCH_SIZE, MAX_MEMORY, MAX_NEW_FILES,
     MAX_OPEN_FILES, MAX_OUTPUT, MAX_QUEUE, MAX_QUEUE_WAIT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE,
     MAX_TIMEOUT, MAX_TOOL_CALLS, MAX_TOOL_RESULT, MAX_WRITE_SIZE, MCP_CONFIG, PROXY_CONFIG,
-    RUN_ARGS, STANDBY, UNFINISHED_GRACE, WITHOUT_LANDLOCK, WORKSPACE,
+    RUN_ARGS, STANDBY, TIME_ZONE, UNFINISHED_GRACE, WITHOUT_LANDLOCK, WORKSPACE,
 };
-use super::super::{Config, MAX_DEPTH, MIN_MEMORY_MIB};
+use super::super::{Config, MAX_DEPTH, MIN_MEMORY_MIB, time_zone};
 use super::{Form, Scope, Variable};
 use crate::protocol::Isolate;
 
@@ -147,6 +147,17 @@ pub(super) const RUNS: &[Variable] = &[
                 let fresh = word == "fresh";
                 config.with_isolate(if fresh { Isolate::Fresh } else { Isolate::Warm })
             },
+        },
+    },
+    Variable {
+        name: TIME_ZONE,
+        meaning: "The time zone of programs, a name of the IANA database. Unset: the server's TZ, \
+                  else UTC",
+        example: "Europe/Berlin",
+        scope: Scope::Server,
+        form: Form::Text {
+            get: |config| config.time_zone().map(str::to_owned),
+            set: |config, name| time_zone::known(name).map(|zone| config.with_time_zone(zone)),
         },
     },
     Variable {
