@@ -591,7 +591,7 @@ impl Upstreams {
                     objects.push(seen);
                 }
             }
-            self.on_thread(move |_| missing.hint(&modules, &objects)).await
+            self.on_thread(move |go_on| missing.hint(&modules, &objects, go_on)).await
         };
         let found = tokio::time::timeout(misspelt::WITHIN, looking).await;
         found.ok().and_then(Result::ok).unwrap_or_default()

@@ -245,11 +245,15 @@ fn understand(mut text: Bytes) -> (Bytes, Result<Head, String>, usize) {
         mend(&mut mended);
         text = mended.freeze();
     }
-    let mut head = envelope::read(&text);
-    if let Some(error) = head.is_err().then(|| envelope::in_place_of(&text)).flatten() {
+    let mut read = envelope::read(&text);
+    if let Some(error) = read.is_err().then(|| envelope::in_place_of(&text)).flatten() {
         text = error.into();
-        head = envelope::read(&text);
+        read = envelope::read(&text);
     }
+    let head = read.map(|(head, instead)| {
+        text = instead.map_or(std::mem::take(&mut text), Bytes::from);
+        head
+    });
     let values = memory::values(&text);
     (text, head, values)
 }
