@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::text::broken::{self, Remains};
-use crate::text::digits::with_all_digits;
+use crate::text::digits::message_with_all_digits;
 
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     match invalid {
         Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
         None => {
-            let instead = with_all_digits(bytes);
+            let instead = message_with_all_digits(bytes);
             let text = instead.as_deref().unwrap_or(bytes);
             broken::check(text).map_err(|error| unread(&error))?;
             let method = message.method.and_then(|method| method.as_str().map(str::to_owned));

@@ -9,13 +9,24 @@ const LONG: usize = 20;
 /// The same JSON text with such numbers as the texts of themselves; nothing if it has
 /// none. It need not be valid.
 pub fn with_all_digits(text: &[u8]) -> Option<Vec<u8>> {
-    let (mut all, mut copied, mut at) = (Vec::new(), 0, 0);
+    below(text, 0)
+}
+
+/// The same of a message, whose own members stay as they are: an id that is a text is
+/// another one.
+pub(crate) fn message_with_all_digits(text: &[u8]) -> Option<Vec<u8>> {
+    below(text, 1)
+}
+
+/// The same of what is more than so many levels deep.
+fn below(text: &[u8], levels: i64) -> Option<Vec<u8>> {
+    let (mut all, mut copied, mut at, mut level) = (Vec::new(), 0, 0, 0_i64);
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => at = end_of_string(text, at),
             b'-' | b'0'..=b'9' => {
                 let end = end_of_number(text, at);
-                if is_changed(&text[at..end]) {
+                if level > levels && is_changed(&text[at..end]) {
                     all.extend_from_slice(&text[copied..at]);
                     all.push(b'"');
                     all.extend_from_slice(&text[at..end]);
@@ -24,7 +35,11 @@ pub fn with_all_digits(text: &[u8]) -> Option<Vec<u8>> {
                 }
                 at = end;
             }
-            _ => at += 1,
+            byte => {
+                level += i64::from(matches!(byte, b'{' | b'['));
+                level -= i64::from(matches!(byte, b'}' | b']'));
+                at += 1;
+            }
         }
     }
     if copied == 0 {
@@ -87,10 +102,18 @@ mod tests {
             (r#"{"id":18446744073709551616}"#, r#"{"id":"18446744073709551616"}"#),
             ("[-9223372036854775809, 1]", r#"["-9223372036854775809", 1]"#),
             ("[1e400,-1E+999]", r#"["1e400","-1E+999"]"#),
-            ("100000000000000000000001", r#""100000000000000000000001""#),
+            ("[100000000000000000000001]", r#"["100000000000000000000001"]"#),
         ] {
             assert_eq!(digits(given), kept);
         }
+    }
+
+    #[test]
+    fn members_of_a_message_stay_as_they_are() {
+        let text = r#"{"id":1e400,"params":{"id":1e400},"code":18446744073709551616}"#;
+        let all = message_with_all_digits(text.as_bytes()).unwrap();
+        let expected = r#"{"id":1e400,"params":{"id":"1e400"},"code":18446744073709551616}"#;
+        assert_eq!(String::from_utf8(all).unwrap(), expected);
     }
 
     #[test]

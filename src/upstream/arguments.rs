@@ -15,7 +15,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::declarations::type_of;
-use super::dialects::plain;
+use super::dialects::plain_arguments;
 use super::integers;
 use super::tool_info::{ToolInfo, one_line, resolve};
 use crate::memory::{Account, Charge};
@@ -79,7 +79,7 @@ impl ArgumentCheck {
     pub(crate) fn new(schema: &Map<String, Value>) -> Self {
         let is_used = |size: &Size| size.bytes <= MAX_SCHEMA;
         let size = Size::of_object(schema).filter(is_used);
-        let plain = size.map(|_| plain(Value::Object(schema.clone())));
+        let plain = size.map(|_| plain_arguments(schema));
         Self { cost: plain.and_then(|schema| Cost::of(&schema)), validator: OnceLock::new() }
     }
 
@@ -140,7 +140,7 @@ fn compile(schema: &Map<String, Value>) -> Option<Validator> {
         .offline()
         .should_validate_formats(false)
         .with_pattern_options(patterns)
-        .build(&plain(Value::Object(schema.clone())))
+        .build(&plain_arguments(schema))
         .ok()
 }
 
@@ -182,7 +182,7 @@ fn problem(error: &ValidationError<'_>) -> String {
 }
 
 fn refusal(tool: &ToolInfo, problems: &[String]) -> String {
-    let expected = type_of(Value::Object(tool.input_schema.clone()));
+    let expected = type_of(plain_arguments(&tool.input_schema));
     format!(
         "Invalid arguments for {}/{}: {}. Expected: {}",
         one_line(&tool.server, MAX_NAME),

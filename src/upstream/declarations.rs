@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::dialects::plain;
+use super::dialects::{plain, plain_arguments};
 use super::identifiers::{exports, string_exports, string_literal};
 use super::tool_info::{ToolInfo, one_line, resolve, shortened};
 use crate::text::shown;
@@ -87,7 +87,7 @@ fn typed(schema: &Value, root: &Value, work: &mut usize) -> String {
 
 /// A tool as a line of a list: `echo(text:string, n?:number) - Echo`.
 pub(crate) fn sample(tool: &ToolInfo) -> String {
-    let root = plain(Value::Object(tool.input_schema.clone()));
+    let root = plain_arguments(&tool.input_schema);
     let mut work = MAX_WORK;
     let required = root.as_object().map(|root| required(root, MAX_WORK)).unwrap_or_default();
     let properties = root.get("properties").and_then(Value::as_object);
@@ -132,7 +132,7 @@ fn description(tool: &ToolInfo) -> &str {
 }
 
 fn function(tool: &ToolInfo, name: &str, all: &mut usize) -> String {
-    let input = plain(Value::Object(tool.input_schema.clone()));
+    let input = plain_arguments(&tool.input_schema);
     let mut work = MAX_WORK.min(*all);
     *all -= work;
     let mut printer = Printer::new(&input, &input, MAX_TEXT, work);

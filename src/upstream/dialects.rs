@@ -26,15 +26,19 @@ const REFUSING: [&str; 9] =
 const BOUNDS: [(&str, &str); 2] =
     [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")];
 
-/// A tool's schema in the words of JSON Schema 2020-12.
+/// A schema in the words of JSON Schema 2020-12.
 pub(super) fn plain(mut schema: Value) -> Value {
-    let Some(root) = schema.as_object_mut() else { return schema };
-    let draft = root.get("$schema").and_then(Value::as_str).unwrap_or_default();
+    let draft = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
     let has_flags = draft.contains("draft-03") || draft.contains("draft-04");
-    // No arguments are an empty object, and not null.
-    root.retain(|key, _| !is_nullable_keyword(key));
-    Reader { has_flags }.object(root);
+    Reader { has_flags }.schema(&mut schema);
     schema
+}
+
+/// The schema of a tool's arguments, likewise. None are an empty object, and not `null`.
+pub(super) fn plain_arguments(schema: &Map<String, Value>) -> Value {
+    let mut schema = schema.clone();
+    schema.retain(|key, _| !is_nullable_keyword(key));
+    plain(Value::Object(schema))
 }
 
 struct Reader {

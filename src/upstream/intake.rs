@@ -28,7 +28,7 @@ use super::locked;
 use super::quiet::Quiet;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::text::broken::{Remains, check};
-use crate::text::digits::with_all_digits;
+use crate::text::digits::message_with_all_digits;
 use crate::text::mended::{in_utf8, mend};
 
 /// The code of the answer that takes the place of one that is too large. Within
@@ -547,7 +547,7 @@ impl Looked {
             text = whole;
         }
         mend(&mut text);
-        if let Some(whole) = with_all_digits(&text) {
+        if let Some(whole) = message_with_all_digits(&text) {
             text = whole;
         }
         let (kind, id_bytes) = Kind::of(&text);
