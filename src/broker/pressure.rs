@@ -218,7 +218,8 @@ async fn costs_of_frames() {
     const FRAMES: u32 = 2000;
     let server = Server::new(256 << 20);
     let name = || "x".repeat(100);
-    let kinds: [(&str, Box<dyn Fn() -> Operation>); 9] = [
+    type Made = Box<dyn Fn() -> Operation>;
+    let kinds: [(&str, Made); 9] = [
         ("envAll", Box::new(|| Operation::EnvAll)),
         ("envGet", Box::new(move || Operation::EnvGet { name: name() })),
         ("servers", Box::new(|| Operation::Servers)),

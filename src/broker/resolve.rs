@@ -105,7 +105,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn open(&self, path: &AllowedPath, flags: OFlag) -> Result<OwnedFd, OpenError> {
         let mut walk = Walk::new(self, path);
         let opened = if self.tells_by_identity() {
-            walk.from_the_directory(flags)
+            walk.in_the_directory(flags)
         } else {
             walk.at_once(flags)
         };
@@ -136,7 +136,7 @@ impl<'a> Resolver<'a> {
         before: impl Fn() -> io::Result<()>,
     ) -> Result<(OwnedFd, Option<FileStat>), OpenError> {
         let mut walk = Walk::new(self, path);
-        let found = walk.from_the_directory(OFlag::O_PATH);
+        let found = walk.in_the_directory(OFlag::O_PATH);
         let mut found = found.map_err(|error| self.missed(path, &walk, error))?;
         loop {
             if let Some(found) = found {
@@ -162,7 +162,7 @@ impl<'a> Resolver<'a> {
             return Err(self.refuse(path));
         }
         let mut walk = Walk::new(self, path);
-        let place = walk.to_the_directory();
+        let place = walk.the_directory();
         let place = place.map_err(|error| self.missed(path, &walk, error))?;
         self.decide_on(path, &place)?;
         Ok(place)
@@ -244,7 +244,7 @@ impl<'a> Resolver<'a> {
     /// nowhere, but its directory may.
     pub(super) fn can_be_led_to(&self, path: &AllowedPath) -> Result<(), OpenError> {
         let mut walk = Walk::new(self, path);
-        let opened = walk.from_the_directory(OFlag::O_PATH);
+        let opened = walk.in_the_directory(OFlag::O_PATH);
         if let Some(opened) = opened.map_err(|error| self.missed(path, &walk, error))? {
             return self.decide_on_opened(path, opened.as_fd(), walk.directory());
         }

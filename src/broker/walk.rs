@@ -114,10 +114,7 @@ impl<'a> Walk<'a> {
 
     /// As [`Self::at_once`], with a call of its own for the last name: the walk is
     /// then in the directory that holds it, or would.
-    pub(super) fn from_the_directory(
-        &mut self,
-        flags: OFlag,
-    ) -> Result<Option<OwnedFd>, OpenError> {
+    pub(super) fn in_the_directory(&mut self, flags: OFlag) -> Result<Option<OwnedFd>, OpenError> {
         if self.rest.is_empty() {
             return self.at_once(flags);
         }
@@ -136,7 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The place of the last name, which is not looked at.
-    pub(super) fn to_the_directory(&mut self) -> Result<Place, OpenError> {
+    pub(super) fn the_directory(&mut self) -> Result<Place, OpenError> {
         let directory = match self.parent() {
             Err(error) if self.is_by_names(error) => {
                 self.last = Some(self.rest.remove(0));

@@ -1421,7 +1421,7 @@ mod tests {
             panic!("{:?}", read(None))
         };
         assert_eq!(env.into_iter().collect::<Vec<_>>(), [pair("A", "1"), pair("B", "$A")]);
-        assert!(read(Some(&[env_file.clone()])).is_ok());
+        assert!(read(Some(std::slice::from_ref(&env_file))).is_ok());
         assert!(read(Some(&[])).unwrap_err().contains("start this server again"));
         std::fs::write(&env_file, "A=2\ncanary").unwrap();
         assert_eq!(read(None).unwrap_err(), "envFile: line 2: not NAME=value");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::text::broken::{self, Remains};
+use crate::text::digits::with_all_digits;
 
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
@@ -33,11 +34,12 @@ pub(super) struct Head {
     pub method: Option<String>,
 }
 
-/// Reads a message far enough to know that rmcp can judge it.
+/// Reads a message far enough to know that rmcp can judge it. With its head comes the text
+/// that takes its place, where some of its numbers are texts then.
 ///
 /// # Errors
 /// The answer (JSON-RPC 2.0, section 5.1) to bytes that are no message.
-pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     let unread = |error: &dyn std::fmt::Display| {
         answer(PARSE_ERROR, &format!("Parse error: {error}"), id_of(bytes))
     };
@@ -69,9 +71,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, String> {
     match invalid {
         Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
         None => {
-            broken::check(bytes).map_err(|error| unread(&error))?;
+            let instead = with_all_digits(bytes);
+            let text = instead.as_deref().unwrap_or(bytes);
+            broken::check(text).map_err(|error| unread(&error))?;
             let method = message.method.and_then(|method| method.as_str().map(str::to_owned));
-            Ok(Head { id, method: method.filter(|_| !is_answer) })
+            Ok((Head { id, method: method.filter(|_| !is_answer) }, instead))
         }
     }
 }
@@ -101,7 +105,7 @@ pub(super) fn id_of_parts(start: &[u8], end: &[u8]) -> Option<Value> {
 /// The error that takes the place of an answer that cannot be read: a question of ours
 /// waits for it.
 pub(super) fn in_place_of(bytes: &[u8]) -> Option<String> {
-    let Remains { id, has_method: false, has_answer: true } = Remains::of(bytes) else {
+    let Remains { id, has_method: false, has_answer: true, .. } = Remains::of(bytes) else {
         return None;
     };
     let id = id.filter(is_id)?;

@@ -25,7 +25,6 @@ use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
 use crate::runtime::Runtime;
 use crate::text::broken::END;
-use crate::text::digits::with_all_digits;
 use crate::text::mended::mend;
 
 /// Longest line. A program of 1 MiB and its globals, escaped, are below it.
@@ -207,18 +206,18 @@ async fn read_lines(
             ))
         } else {
             mend(&mut line);
-            line = with_all_digits(&line).unwrap_or(line);
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let unread = read(&line).err();
-            match unread.as_ref().and_then(|_| in_place_of(&line)) {
-                Some(error) => {
-                    line = error.into_bytes();
-                    None
-                }
-                None => unread,
-            }
+            let (instead, unread) = match read(&line) {
+                Ok((_, instead)) => (instead, None),
+                Err(unread) => match in_place_of(&line) {
+                    Some(error) => (Some(error.into_bytes()), None),
+                    None => (None, Some(unread)),
+                },
+            };
+            line = instead.unwrap_or(line);
+            unread
         };
         let sent = match problem {
             Some(problem) => answers.send(problem).await.is_ok(),

@@ -28,6 +28,8 @@ pub(crate) fn check(text: &[u8]) -> serde_json::Result<()> {
 pub(crate) struct Remains {
     /// Unless there are two.
     pub id: Option<Value>,
+    /// It says that it is one of JSON-RPC, or has an answer.
+    pub is_message: bool,
     pub has_method: bool,
     pub has_answer: bool,
 }
@@ -66,7 +68,8 @@ impl Remains {
     fn note(&mut self, name: &[u8], value: &[u8]) -> usize {
         match name {
             b"\"method\"" => self.has_method = true,
-            b"\"result\"" | b"\"error\"" => self.has_answer = true,
+            b"\"jsonrpc\"" => self.is_message = true,
+            b"\"result\"" | b"\"error\"" => (self.is_message, self.has_answer) = (true, true),
             b"\"id\"" => {
                 self.id = id_at(value).map(|(id, _)| id);
                 return 1;
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
 
     fn remains(text: &str) -> (Option<Value>, bool, bool) {
-        let Remains { id, has_method, has_answer } = Remains::of(text.as_bytes());
+        let Remains { id, has_method, has_answer, .. } = Remains::of(text.as_bytes());
         (id, has_method, has_answer)
     }
 
@@ -197,6 +200,8 @@ mod tests {
         ] {
             assert_eq!(remains(text), expected, "{text}");
         }
+        assert!(!Remains::of(br#"{"id":1,"level":NaN}"#).is_message);
+        assert!(Remains::of(br#"{"id":1,"jsonrpc":"2.0",NaN}"#).is_message);
         let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_ID));
         assert_eq!(remains(&long).0, None);
     }

@@ -41,7 +41,7 @@ pub(super) const NO_MEMORY: i32 = -32098;
 /// The same for one that cannot be read.
 pub(super) const UNREADABLE: i32 = -32097;
 
-/// Longest reason for that, in bytes. serde_json quotes the text that it does not expect.
+/// Longest reason for that, in bytes.
 const MAX_REASON: usize = 200;
 
 /// Longest message that is read on the thread that it came on, in bytes: a few ms.
@@ -213,6 +213,13 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
+/// What is wrong with a text. serde_json quotes a text that it does not expect.
+fn reason(error: &serde_json::Error) -> String {
+    let mut reason = error.to_string();
+    reason.truncate(reason.floor_char_boundary(MAX_REASON));
+    reason
+}
+
 impl Head<'_> {
     /// Servers print other JSON than messages: lines of their logs.
     fn is_message(&self) -> bool {
@@ -226,7 +233,7 @@ impl Head<'_> {
             _ => Ok(()),
         });
         if let Err(error) = read {
-            return Some(error.to_string());
+            return Some(reason(&error));
         }
         if self.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
             return Some("\"jsonrpc\" is not \"2.0\"".to_owned());
@@ -359,7 +366,7 @@ impl Intake {
             Kind::Unread(id) => {
                 // There is no such method, which is what rmcp says then.
                 let text = json!({"jsonrpc": "2.0", "id": id, "method": "unreadable"}).to_string();
-                self.request(Looked { text: text.into_bytes(), ..looked })
+                self.request(Looked { text: text.into_bytes(), values: 1, ..looked })
             }
             Kind::Notification => {
                 let fits = looked.text.len() <= MAX_UNASKED && looked.values <= MAX_UNASKED_VALUES;
@@ -372,7 +379,7 @@ impl Intake {
 
     /// The error that takes the place of an answer that cannot be read.
     fn unreadable(&self, id: &str, problem: &str) -> Vec<u8> {
-        let problem = shown(&problem[..problem.floor_char_boundary(MAX_REASON)]);
+        let problem = shown(problem);
         self.warn(&format!("an answer that cannot be read: {problem}"));
         instead(id, UNREADABLE, &problem)
     }
@@ -571,10 +578,12 @@ impl Kind {
     /// Of what is no JSON, or an object that names a member twice.
     fn of_broken(text: &[u8], error: &serde_json::Error) -> Self {
         match Remains::of(text) {
-            Remains { id: Some(id), has_method: true, has_answer: false } => Self::Unread(id),
-            Remains { id: Some(id), has_method: false, .. } => {
+            Remains { id: Some(id), is_message: true, has_method: true, has_answer: false } => {
+                Self::Unread(id)
+            }
+            Remains { id: Some(id), is_message: true, has_method: false, .. } => {
                 let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-                Self::Answer(id, Some(error.to_string()))
+                Self::Answer(id, Some(reason(error)))
             }
             _ => Self::NoMessage,
         }
@@ -781,7 +790,6 @@ pub(super) mod tests {
             (r#"{"result":{"id":1,"n":NaN},"jsonrpc":"2.0","id":"7"}"#, "expected value"),
             (r#"{"jsonrpc":"2.0","id":7,"result":{"t":"cut"#, "EOF while parsing"),
             (r#"{"jsonrpc":"2.0","result":{"t":"cut"#, "Drop"),
-            (r#"{"jsonrpc":"2.0","id":7,"result":{"n":1e400}}"#, "number out of range"),
             (&format!(r#"{{"jsonrpc":"2.0","id":7,"result":{deep}}}"#), "recursion limit"),
             (r#"{"jsonrpc":"2.0","id":7,"result":1,"result":2}"#, "duplicate field"),
             (r#"{"jsonrpc":"2.0","id":7,"error":"no"}"#, "invalid type: string"),

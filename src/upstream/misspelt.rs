@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::error::hint;
 use super::identifiers::{exports, string_exports, string_literal};
 use super::search::near_names;
-use super::view::Seen;
+use super::view::{GoOn, Seen};
 
 /// How long the names are looked for at most: others of the principal may have all
 /// threads for that.
@@ -48,11 +48,18 @@ impl Missing {
     }
 
     /// ". Did you mean …", of functions of these modules, or of objects of these servers.
-    pub(super) fn hint(&self, modules: &[Seen], objects: &[Seen]) -> String {
+    pub(super) fn hint(&self, modules: &[Seen], objects: &[Seen], go_on: GoOn<'_>) -> String {
         if self.is_of_factory {
             return hint(&near_names(&self.name, OF_FACTORY.into_iter()));
         }
-        let exported: Vec<String> = modules.iter().flat_map(functions).collect();
+        // One module after the other: each may have ten thousand.
+        let near_of = |seen: &Seen| {
+            let names = functions(seen);
+            let near = near_names(&self.name, names.iter().map(String::as_str));
+            near.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let exported: Vec<String> =
+            modules.iter().take_while(|_| go_on()).flat_map(near_of).collect();
         let near = near_names(&self.name, exported.iter().map(String::as_str));
         if !near.is_empty() || objects.is_empty() {
             return hint(&near);
@@ -61,7 +68,11 @@ impl Missing {
         if !near.is_empty() {
             return hint(&near);
         }
-        let mut tools: Vec<&str> = objects.iter().flat_map(Seen::names).collect();
+        let mut tools: Vec<&str> = objects
+            .iter()
+            .take_while(|_| go_on())
+            .flat_map(|seen| near_names(&self.name, seen.names()))
+            .collect();
         tools.sort_unstable();
         tools.dedup();
         calls(&near_names(&self.name, tools.into_iter()))
@@ -113,8 +124,8 @@ mod tests {
     #[test]
     fn of_the_factory_its_two_functions_are_near() {
         let missing = Missing::of("mcpFactory.laod is not a function").unwrap();
-        assert_eq!(missing.hint(&[], &[]), ". Did you mean \"load\"?");
+        assert_eq!(missing.hint(&[], &[], &|| true), ". Did you mean \"load\"?");
         let missing = Missing::of("mcpFactory.frobnicate is not a function").unwrap();
-        assert_eq!(missing.hint(&[], &[]), "");
+        assert_eq!(missing.hint(&[], &[], &|| true), "");
     }
 }

@@ -136,7 +136,7 @@ struct Inner {
 /// All tools that are known, and where they are.
 struct Index {
     /// The lists that this was made of.
-    made_of: Vec<(Arc<Upstream>, Arc<Catalog>)>,
+    made_of: Vec<List>,
     /// Lists and places in them.
     tools: Vec<(usize, usize)>,
     search: SearchIndex,
@@ -610,21 +610,22 @@ impl Upstreams {
                     objects.push(seen);
                 }
             }
-            self.on_thread(move |_| missing.hint(&modules, &objects)).await
+            self.on_thread(move |go_on| missing.hint(&modules, &objects, go_on)).await
         };
         let found = tokio::time::timeout(misspelt::WITHIN, looking).await;
         found.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
+/// A server and its tools.
+type List = (Arc<Upstream>, Arc<Catalog>);
+
 impl Index {
     /// Whether it need not be made anew for these lists.
-    fn serves(&self, lists: &[(Arc<Upstream>, Arc<Catalog>)]) -> bool {
-        let same = |(a, b): (&(Arc<Upstream>, Arc<Catalog>), &(Arc<Upstream>, Arc<Catalog>))| {
-            Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1)
-        };
+    fn serves(&self, lists: &[List]) -> bool {
+        let same = |(a, b): (&List, &List)| Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1);
         let is_of = self.made_of.len() == lists.len() && self.made_of.iter().zip(lists).all(same);
-        let servers = |lists: &[(Arc<Upstream>, Arc<Catalog>)]| {
+        let servers = |lists: &[List]| {
             lists.iter().map(|(server, _)| Arc::as_ptr(server)).collect::<Vec<_>>()
         };
         let is_new = self.made.elapsed() < self.took * INDEX_PAUSE;

@@ -97,7 +97,7 @@ pub(super) fn show_texts(value: &mut Value) {
 
 /// Takes what is not visible out of a text, which is not copied for nothing.
 pub(super) fn show_text(text: &mut String) {
-    if text.chars().any(|c| shown::may_be_hidden(c)) {
+    if text.chars().any(shown::may_be_hidden) {
         *text = shown::lines(text);
     }
 }

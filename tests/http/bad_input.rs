@@ -199,7 +199,6 @@ fn a_body_that_cannot_be_read_is_answered_with_its_id() {
         (&b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\xfe\"}"[..], json!(1)),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} trailing", json!(1)),
         (br#"{"method":"ping","params":{"n":NaN},"jsonrpc":"2.0","id":7}"#, json!(7)),
-        (br#"{"method":"ping","params":{"n":1e400},"jsonrpc":"2.0","id":7}"#, json!(7)),
         (deep.as_bytes(), json!("a")),
     ] {
         let response = server.send(&Request::post(body));
