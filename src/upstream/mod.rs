@@ -136,7 +136,7 @@ struct Inner {
 /// All tools that are known, and where they are.
 struct Index {
     /// The lists that this was made of.
-    made_of: Vec<List>,
+    made_of: Vec<Indexed>,
     /// Lists and places in them.
     tools: Vec<(usize, usize)>,
     search: SearchIndex,
@@ -618,14 +618,15 @@ impl Upstreams {
 }
 
 /// A server and its tools.
-type List = (Arc<Upstream>, Arc<Catalog>);
+type Indexed = (Arc<Upstream>, Arc<Catalog>);
 
 impl Index {
     /// Whether it need not be made anew for these lists.
-    fn serves(&self, lists: &[List]) -> bool {
-        let same = |(a, b): (&List, &List)| Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1);
+    fn serves(&self, lists: &[Indexed]) -> bool {
+        let same =
+            |(a, b): (&Indexed, &Indexed)| Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1);
         let is_of = self.made_of.len() == lists.len() && self.made_of.iter().zip(lists).all(same);
-        let servers = |lists: &[List]| {
+        let servers = |lists: &[Indexed]| {
             lists.iter().map(|(server, _)| Arc::as_ptr(server)).collect::<Vec<_>>()
         };
         let is_new = self.made.elapsed() < self.took * INDEX_PAUSE;

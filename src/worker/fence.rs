@@ -44,8 +44,9 @@ pub(super) fn find(source: &str) -> Fences {
                 open = None;
             }
             (Some(_), _) => {}
-            // After an odd number of backticks it stands in a template of the program.
-            (None, Some(mark)) if mark.opens() && backticks % 2 == 0 => {
+            // After an odd number of backticks it stands in a template of a program.
+            (None, Some(_)) if backticks % 2 == 1 => return Fences::None,
+            (None, Some(mark)) if mark.opens() => {
                 open = Some(Open { mark, line: index + 1, content: at });
             }
             (None, _) => backticks += line.matches('`').count(),

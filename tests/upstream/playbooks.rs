@@ -271,7 +271,7 @@ fn arguments_that_do_not_fit_are_refused() {
         ("name", json!(5)),
         ("name", json!("")),
         ("description", json!(null)),
-        ("tags", json!("a")),
+        ("tags", json!("a, b")),
         ("content", json!("x".repeat(2 << 20))),
         ("folder_name", json!("x".repeat(5000))),
         ("extra", json!(1)),

@@ -67,7 +67,7 @@ fn respond(request: &Request, kind: &str) -> String {
             response("200 OK", &format!("content-type: {kind}\r\n"), &text)
         }
         _ => {
-            let answer = answer(&message).expect("an answer");
+            let answer = answer(message).expect("an answer");
             response("200 OK", json, &answer.to_string())
         }
     }
