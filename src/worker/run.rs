@@ -8,6 +8,7 @@ use std::task::Poll;
 use deno_core::error::CoreError;
 use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
 use deno_web::StartTime;
+use futures::FutureExt;
 
 use super::connection::{Connection, Lost};
 use super::errors::{self, Stage};
@@ -75,20 +76,24 @@ impl Run {
         let stage = Cell::new(Stage::Loading);
         let result = evaluate(&mut self.isolate, program, &main, code, &stage).await;
         match result {
-            Ok(json) if json.len() > program.max_value as usize => {
+            Ok(reached) if reached.json.len() > program.max_value as usize => {
                 Ok(Outcome::Exceeded { limit: Limit::ValueSize, stack: None })
             }
-            Ok(json) => self.go_on(program, json).await,
+            Ok(reached) => self.go_on(program, reached).await,
             Err(error) => Ok(errors::outcome(&program.source, &error, stage.get())),
         }
     }
 
     /// Lets go on what the program left behind. If there is anything, the value is said
     /// before it: what comes of the rest, and when, does not take it back.
-    async fn go_on(&mut self, program: &Program, json: String) -> Result<Outcome, Lost> {
+    async fn go_on(&mut self, program: &Program, reached: Reached) -> Result<Outcome, Lost> {
+        let Reached { json, failed } = reached;
         let runtime = &mut self.isolate.runtime;
         let options = PollEventLoopOptions::default();
-        let turn = poll_fn(|context| Poll::Ready(runtime.poll_event_loop(context, options))).await;
+        let turn = match failed {
+            Some(error) => Poll::Ready(Err(error)),
+            None => poll_fn(|cx| Poll::Ready(runtime.poll_event_loop(cx, options))).await,
+        };
         if matches!(turn, Poll::Ready(Ok(()))) {
             return Ok(Outcome::Value(json));
         }
@@ -213,11 +218,18 @@ async fn evaluate(
     main: &ModuleSpecifier,
     code: String,
     stage: &Cell<Stage>,
-) -> Result<String, CoreError> {
+) -> Result<Reached, CoreError> {
     prepare(isolate, program)?;
     let id = isolate.runtime.load_main_es_module_from_code(main, code).await?;
     stage.set(Stage::Running);
     value_of(isolate, program, id).await
+}
+
+/// A value, as JSON text.
+struct Reached {
+    json: String,
+    /// What was left behind has failed before the value was taken.
+    failed: Option<CoreError>,
 }
 
 /// Evaluates a loaded program and awaits its value.
@@ -225,15 +237,24 @@ async fn value_of(
     isolate: &mut Isolate,
     program: &Program,
     id: deno_core::ModuleId,
-) -> Result<String, CoreError> {
+) -> Result<Reached, CoreError> {
     let options = PollEventLoopOptions::default();
     let runtime = &mut isolate.runtime;
     let evaluated = runtime.mod_evaluate(id);
     runtime.with_event_loop_promise(Box::pin(evaluated), options).await?;
     let function = main_function(runtime, id)?;
-    let call = runtime.call(&function);
-    let value = runtime.with_event_loop_promise(Box::pin(call), options).await?;
-    to_json(isolate, program, value)
+    let mut call = Box::pin(runtime.call(&function).fuse());
+    match runtime.with_event_loop_promise(&mut call, options).await {
+        Ok(value) => Ok(Reached { json: to_json(isolate, program, value)?, failed: None }),
+        // What failed may be what was left behind: the top level is done then.
+        Err(error) => match call.now_or_never() {
+            Some(Ok(value)) => match to_json(isolate, program, value) {
+                Ok(json) => Ok(Reached { json, failed: Some(error) }),
+                Err(_) => Err(error),
+            },
+            _ => Err(error),
+        },
+    }
 }
 
 /// The clock starts now, and the caller's globals appear.

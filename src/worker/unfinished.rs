@@ -95,8 +95,11 @@ impl Timers {
         Some((MAIN.to_owned(), line, column))
     }
 
+    /// Timers come last, in the order in which they were started.
     fn activities(&self, filter: &RuntimeActivityStatsFilter) -> Vec<RuntimeActivity> {
-        self.stats.clone().capture(filter).dump().active
+        let mut activities = self.stats.clone().capture(filter).dump().active;
+        activities.sort_by_key(timer);
+        activities
     }
 }
 

@@ -81,10 +81,11 @@ fn an_error_in_the_grace_is_an_error_with_the_value_beside_it() {
 
 #[test]
 fn a_limit_that_is_passed_in_the_grace_is_an_error_with_the_value_beside_it() {
-    let execution = run(
-        "setTimeout(() => { const all = []; for (;;) all.push(new Array(1000).fill(1)) }, 5); \
-         'value'",
-    );
+    let grace = Duration::from_secs(60);
+    let source = "setTimeout(() => {\n  \
+          const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1))\n\
+        }, 5);\n'value'";
+    let execution = run_with(config().with_unfinished_grace(grace), ExecuteRequest::new(source));
     assert_eq!(execution.return_value, "value");
     assert_eq!(execution.error.map(|error| error.kind), Some(ErrorKind::Memory));
 }
