@@ -384,7 +384,6 @@ impl Prepared {
         fchdir(directory)?;
         // What it makes is for others to read, for nobody else to write.
         umask(Mode::from_bits_truncate(0o022));
-        self.limits.apply()?;
         // Without /proc, or where a container has set more, it stays.
         let _ = command_sys::first_out_of_memory();
         // Needs CAP_SETPCAP, as does the next, so before capset.
@@ -399,6 +398,9 @@ impl Prepared {
             let _ = command_sys::allow_own_proc(ruleset.as_fd());
             command_sys::restrict_self(ruleset.as_fd())?;
         }
+        // After what opens files: the server's own, which are here until exec, may be more
+        // than the command may have.
+        self.limits.apply()?;
         // Last: they refuse some of the above.
         if let Some(signals) = &mut self.own_signals {
             install(signals.of_this_process())?;
