@@ -127,7 +127,9 @@ fn a_method_of_a_loaded_server_that_is_none_names_the_call() {
         ),
         ("mcpFactory.laod('stub')", "mcpFactory.laod is not a function. Did you mean \"load\"?"),
     ] {
-        let code = format!("const s = await mcpFactory.load('stub'); await {call}");
+        // Its tools are known then.
+        let code =
+            format!("const s = await mcpFactory.load('stub'); await s.listTools(); await {call}");
         let execution = server.run(&code);
         let error = execution["error"].as_str().unwrap_or_default();
         assert!(error.ends_with(end), "{call}: {error}");
