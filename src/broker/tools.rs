@@ -248,10 +248,10 @@ impl Run {
         }
         upstreams.server(&server)?;
         let arguments = object(arguments)?;
+        self.tools.count()?;
         if let Some(problem) = self.tools.for_whom.rounded.problem_with(&arguments) {
             return Err(Failure::type_error(problem).into());
         }
-        self.tools.count()?;
         let run = &self.tools.for_whom.tools;
         let (entry, start) = (self.tools.begin(&server, &tool), Instant::now());
         let context = self.context(trace_parent);

@@ -282,11 +282,15 @@ impl ServersFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (entries, limits) = file.entries(text, &mut expander)?;
         let mut names = HashSet::new();
+        let twice: HashSet<_> =
+            entries.iter().map(|entry| &entry.key).filter(|name| !names.insert(*name)).collect();
         for Member { key: name, at, value } in &entries {
+            expander.close_env_file(value);
             let read = if !is_name(name) {
                 Err(format!("a name has 1 to {MAX_SERVER_NAME} bytes and no control characters"))
-            } else if !names.insert(name) {
-                Err("it is named twice, and the first entry counts".to_owned())
+            } else if twice.contains(name) {
+                // Readers of JSON take one or the other, and one may restrict it.
+                Err("it is named twice: keep one".to_owned())
             } else {
                 server(value, limits.verdict(name), &mut expander)
             };
@@ -920,18 +924,42 @@ impl<'a> Expander<'a> {
         }
     }
 
+    /// Keeps programs from the file of variables of an entry, whatever becomes of the entry:
+    /// one that is disabled today may be used after the next start.
+    fn close_env_file(&mut self, entry: &Value) {
+        let Value::Table(members) = entry else { return };
+        for member in members.iter().filter(|member| member.key == "envFile") {
+            let Value::Text(text) = &member.value else { continue };
+            let Ok(path) = self.env_file_at(text) else { continue };
+            // Programs would be kept from all that is in a directory.
+            if !path.is_dir() && !self.env_files.contains(&path) {
+                self.env_files.push(path);
+            }
+        }
+    }
+
+    /// The place that an entry names, without `.` and `..`.
+    fn env_file_at(&mut self, text: &str) -> Result<PathBuf, String> {
+        let path = self.path("envFile", text)?;
+        let directory = self.file.parent().unwrap_or(Path::new("/"));
+        let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        Ok(env_file::without_dots(&directory.join(path)))
+    }
+
     /// The variables of a file that an entry names.
     fn env_file(&mut self, text: &str) -> Result<env_file::Variables, String> {
         let problem = |problem: String| format!("envFile: {problem}");
-        let path = self.path("envFile", text)?;
-        let path = self.file.parent().unwrap_or(Path::new("/")).join(path);
-        self.notes.push(format!("envFile: {}", path.display()));
-        // Programs are kept from what is named, and would be from all that is in it.
+        let path = self.env_file_at(text)?;
+        self.notes.push(format!("envFile: {text}"));
         if path.is_dir() {
             return Err(problem("not a regular file".to_owned()));
         }
-        if !self.env_files.contains(&path) {
-            self.env_files.push(path.clone());
+        if let Some(link) = env_file::link_to(&path) {
+            let link = link.display();
+            return Err(problem(format!(
+                "{link} is a link, and who replaces it would say what the file has; name the file \
+                 itself"
+            )));
         }
         if self.readable.is_some_and(|readable| !readable.contains(&path)) {
             return Err(problem(
@@ -1377,7 +1405,7 @@ mod tests {
             };
             assert_eq!((command.as_str(), args.join(" ")), ("npx", "-y p".to_owned()));
             assert_eq!(env["A"], "canary-1");
-            assert!(servers[1].1.as_ref().unwrap_err().contains("holds for opencode only"));
+            assert!(servers[1].1.as_ref().unwrap_err().contains("only its own client"));
         }
     }
 
@@ -1430,6 +1458,44 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_variables_behind_a_link_is_refused() {
+        let directory = super::super::fixture::Directory::new();
+        std::fs::create_dir(directory.0.join("real")).unwrap();
+        std::fs::write(directory.0.join("real/a.env"), "A=1").unwrap();
+        std::os::unix::fs::symlink("real", directory.0.join("linked")).unwrap();
+        std::os::unix::fs::symlink("real/a.env", directory.0.join("b.env")).unwrap();
+        let path = directory.0.join("mcp.json");
+        for (named, is_read) in [
+            ("real/a.env", true),
+            ("./x/../real/a.env", true),
+            ("linked/a.env", false),
+            ("b.env", false),
+        ] {
+            let text =
+                format!(r#"{{"mcpServers": {{"a": {{"command": "a", "envFile": "{named}"}}}}}}"#);
+            std::fs::write(&path, text).unwrap();
+            let file = ServersFile::read(&path, &variable, None).unwrap();
+            let read = &file.servers[0].1;
+            assert_eq!(read.is_ok(), is_read, "{named}: {read:?}");
+            assert!(is_read || read.as_ref().unwrap_err().contains("name the file itself"));
+        }
+    }
+
+    #[test]
+    fn programs_are_kept_from_the_file_of_variables_of_an_entry_that_is_not_used() {
+        for members in [
+            r#""disabled": true"#,
+            r#""comand": "b""#,
+            r#""args": ["${NOT_SET}"]"#,
+            r#""command": "twice""#,
+        ] {
+            let text =
+                format!(r#""a": {{"command": "a", "envFile": "/nowhere/a.env", {members}}}"#);
+            assert_eq!(file(&text).env_files, [Path::new("/nowhere/a.env")], "{members}");
+        }
+    }
+
+    #[test]
     fn the_line_of_an_entry_that_cannot_be_used_is_noted() {
         let file = parse("{\"mcpServers\": {\n\"a\": {\"comand\": \"a\"},\n\"b\": 1}}").unwrap();
         let note = |name: &str, line| (name.to_owned(), format!("its entry begins in line {line}"));
@@ -1465,11 +1531,10 @@ mod tests {
     }
 
     #[test]
-    fn the_second_of_two_with_one_name_is_an_error() {
+    fn entries_of_one_name_are_errors_for_one_may_restrict_the_other() {
         let file = file(r#""a": {"command": "one"}, "a": {"command": "two"}, "\u0061": {}"#);
-        let twice = Err("it is named twice, and the first entry counts".to_owned());
-        assert!(file.servers[0].1.is_ok());
-        assert_eq!(file.servers[1..], [("a".to_owned(), twice.clone()), ("a".to_owned(), twice)]);
+        let twice = || ("a".to_owned(), Err("it is named twice: keep one".to_owned()));
+        assert_eq!(file.servers, [twice(), twice(), twice()]);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use proptest::sample::Index;
 use serde_bytes::ByteBuf;
 
 use super::{
-    FrameReader, MAX_RELATED, Operation, Outcome, ProgramError, RelatedError, RequestBody,
-    SpawnOptions, Stream, Unfinished, Whence, WorkerMessage, WriteOptions, decode, encode,
+    FrameReader, MAX_RELATED, MAX_UNFINISHED, Operation, Outcome, ProgramError, RelatedError,
+    RequestBody, SpawnOptions, Stream, Unfinished, Whence, WorkerMessage, WriteOptions, decode,
+    encode,
 };
 
 /// Bytes of the length before each frame.
@@ -302,6 +303,16 @@ fn a_long_list_of_nothing_takes_little_memory_and_is_too_long() {
     match decode(&frame[HEADER..]) {
         Ok(WorkerMessage::Request { operation, .. }) => assert!(operation.has_too_many_parts()),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn more_unfinished_work_than_is_listed_is_refused() {
+    for (count, accepted) in [(MAX_UNFINISHED, true), (MAX_UNFINISHED + 1, false), (1 << 18, false)]
+    {
+        let left = Outcome::Left(vec![Unfinished::default(); count]);
+        let frame = encode(&WorkerMessage::Outcome(Box::new(left)));
+        assert_eq!(decode::<WorkerMessage>(&frame[HEADER..]).is_ok(), accepted, "{count}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a worker and the server say to each other about one run.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,7 @@ pub(crate) enum Outcome {
     /// The program's value, as JSON text.
     Value(String),
     /// After [`WorkerMessage::Value`]: what the program left behind is done, but for this.
-    Left(Vec<Unfinished>),
+    Left(#[serde(deserialize_with = "few_unfinished")] Vec<Unfinished>),
     /// `Deno.exit(code)`.
     Exit(i32),
     /// The program does not parse, or threw.
@@ -170,25 +171,34 @@ pub(crate) struct RelatedError {
 
 /// At most [`MAX_RELATED`]: an empty error has seven bytes in a frame, and 104 here.
 fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RelatedError>, D::Error> {
-    deserializer.deserialize_seq(Few)
+    deserializer.deserialize_seq(Few { most: MAX_RELATED, of: PhantomData })
 }
 
-struct Few;
+/// At most [`MAX_UNFINISHED`]: an empty one has four bytes in a frame, and 48 here.
+fn few_unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Unfinished>, D::Error> {
+    deserializer.deserialize_seq(Few { most: MAX_UNFINISHED, of: PhantomData })
+}
 
-impl<'de> Visitor<'de> for Few {
-    type Value = Vec<RelatedError>;
+/// A list that a worker must not make long: in memory it is many times its frame.
+struct Few<T> {
+    most: usize,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {MAX_RELATED} errors")
+        write!(f, "a list of at most {}", self.most)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut errors: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut few = Vec::new();
-        while let Some(error) = errors.next_element()? {
-            if few.len() == MAX_RELATED {
+        while let Some(item) = items.next_element()? {
+            if few.len() == self.most {
                 return Err(de::Error::invalid_length(few.len() + 1, &self));
             }
-            few.push(error);
+            few.push(item);
         }
         Ok(few)
     }

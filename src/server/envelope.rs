@@ -16,9 +16,12 @@ pub(super) const INVALID_REQUEST: i32 = -32600;
 /// The parts of a message that tell whether it is one.
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    jsonrpc: Option<Value>,
-    id: Option<Value>,
-    method: Option<Value>,
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -54,30 +57,40 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     };
     let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
     let is_answer = message.result.is_some() || message.error.is_some();
-    let invalid = if message.jsonrpc != Some(Value::from("2.0")) {
+    let [jsonrpc, id, method] = [message.jsonrpc, message.id, message.method].map(scalar);
+    let invalid = if jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")
-    } else if message.id.as_ref().is_some_and(|id| !is_id(id)) {
+    } else if id.as_ref().is_some_and(|id| !is_id(id)) {
         Some("id must be a whole number of 64 bits or a string of at most 256 bytes")
     } else if is_answer {
         None
-    } else if !matches!(message.method, Some(Value::String(_))) {
+    } else if !matches!(method, Some(Value::String(_))) {
         Some("method must be a string")
     } else if !message.params.is_none_or(structured) {
         Some("params must be an object")
     } else {
         None
     };
-    let id = message.id.filter(is_id);
+    let id = id.filter(is_id);
     match invalid {
         Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
         None => {
             let instead = message_with_all_digits(bytes);
             let text = instead.as_deref().unwrap_or(bytes);
             broken::check(text).map_err(|error| unread(&error))?;
-            let method = message.method.and_then(|method| method.as_str().map(str::to_owned));
+            let method = method.and_then(|method| method.as_str().map(str::to_owned));
             Ok((Head { id, method: method.filter(|_| !is_answer) }, instead))
         }
     }
+}
+
+/// A member that can only be a text or a number. Of what is neither no tree is made, which
+/// is many times its text, that nobody has paid for: a list stands for it.
+fn scalar(raw: Option<&RawValue>) -> Option<Value> {
+    let text = raw?.get();
+    let is_scalar = text.starts_with(['"', '-']) || text.starts_with(|c: char| c.is_ascii_digit());
+    let value = is_scalar.then(|| serde_json::from_str(text).ok()).flatten();
+    Some(value.unwrap_or_else(|| Value::Array(Vec::new())))
 }
 
 /// Bytes of an id, which is kept until the answer, and after it. Clients count, or

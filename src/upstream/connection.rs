@@ -120,6 +120,8 @@ impl Connection {
         let Connected { service, intake, process } = match connecting.await {
             Ok(connected) => connected?,
             Err(_) => {
+                // It may be another version by now, which answers otherwise.
+                opening.forget_era();
                 let seconds = CONNECT_TIMEOUT.as_secs();
                 return Err(format!("it did not finish the handshake within {seconds} s"));
             }

@@ -149,7 +149,12 @@ impl Opening<'_> {
             Err(error) => error,
         };
         let reason = match process.ended().await {
-            Some(status) => format!("\"{}\" ended before it answered: {status}", launch.command),
+            Some(status) => {
+                if !has_probe {
+                    self.forget_era();
+                }
+                format!("\"{}\" ended before it answered: {status}", launch.command)
+            }
             None => {
                 // It has answered, and otherwise than before.
                 self.forget_era();

@@ -90,7 +90,7 @@ fn a_directory_that_cannot_be_entered_is_named() {
 }
 
 #[test]
-fn a_name_that_comes_twice_is_a_problem_of_the_second() {
+fn a_name_that_comes_twice_is_a_problem_of_both() {
     let home = Home::empty();
     let stub = upstream(&["stub"]);
     home.write(
@@ -100,7 +100,8 @@ fn a_name_that_comes_twice_is_a_problem_of_the_second() {
     let mut server = Server::at(home, &[]);
     let list = server.structured("list_mcp_servers", json!({}));
     assert!(list.to_string().contains("named twice"), "{list:#}");
-    assert_eq!(server.value("await callTool('a', 'echo', { text: 'first' })"), "first");
+    let error = server.run("await callTool('a', 'echo', { text: 'first' })")["error"].to_string();
+    assert!(error.contains("named twice"), "{error}");
 }
 
 #[test]

@@ -43,7 +43,22 @@ impl Limits {
                 ("permission", Value::Table(inner)) if of_opencode => {
                     limits.add_off(inner, "permission");
                 }
+                ("permission", Value::Text(action)) if of_opencode && action == "deny" => {
+                    limits.off.push(("*".to_owned(), "permission"));
+                }
+                ("policies" | "experimental", value) if of_opencode && says_deny(value) => {
+                    limits.off.push(("*".to_owned(), "policies"));
+                }
                 _ if of_opencode => {}
+                // Gemini CLI's, by names of its own for all tools.
+                ("tools", Value::Table(inner))
+                    if inner.iter().any(|member| limits_tools(member)) =>
+                {
+                    limits.off.push(("*".to_owned(), "tools"));
+                }
+                ("excludeTools" | "coreTools", value) if !is_empty(value) => {
+                    limits.off.push(("*".to_owned(), "excludeTools or coreTools"));
+                }
                 // As Gemini CLI had it before.
                 _ => limits.add_names(member, ["allowMCPServers", "excludeMCPServers"])?,
             }
@@ -79,8 +94,8 @@ impl Limits {
         }
         match self.off.iter().find(|(pattern, _)| may_match(pattern, name)) {
             Some((_, key)) => Verdict::Refused(format!(
-                "\"{key}\" of the file turns tools of it off, which holds for opencode only; write \
-                 \"deniedTools\" into the entry, and the file without that"
+                "\"{key}\" of the file turns tools of it off, by names that only its own client \
+                 knows; write \"deniedTools\" into the entry, and the file without that"
             )),
             None => Verdict::Used,
         }
@@ -94,6 +109,25 @@ fn is_off(value: &Value) -> bool {
         Value::Flag(on) => !on,
         Value::Text(action) => action == "deny",
         Value::Table(entries) => entries.iter().any(|entry| is_off(&entry.value)),
+        _ => false,
+    }
+}
+
+/// Whether a list, as Gemini CLI has them, names anything.
+fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::List(items) if items.is_empty()) || matches!(value, Value::Other(_))
+}
+
+fn limits_tools(member: &Entry) -> bool {
+    matches!(member.key.as_str(), "exclude" | "core") && !is_empty(&member.value)
+}
+
+/// Whether there is a rule that denies something, however deep.
+fn says_deny(value: &Value) -> bool {
+    match value {
+        Value::Text(effect) => effect == "deny",
+        Value::List(items) => items.iter().any(says_deny),
+        Value::Table(entries) => entries.iter().any(|entry| says_deny(&entry.value)),
         _ => false,
     }
 }
