@@ -51,9 +51,7 @@ impl Limits {
                 }
                 _ if of_opencode => {}
                 // Gemini CLI's, by names of its own for all tools.
-                ("tools", Value::Table(inner))
-                    if inner.iter().any(|member| limits_tools(member)) =>
-                {
+                ("tools", Value::Table(inner)) if inner.iter().any(limits_tools) => {
                     limits.off.push(("*".to_owned(), "tools"));
                 }
                 ("excludeTools" | "coreTools", value) if !is_empty(value) => {
