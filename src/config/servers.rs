@@ -19,7 +19,7 @@ use url::Url;
 use super::credentials::{header_name, name_length};
 use super::file::{Entry as Member, Value, read};
 use super::jsonc::{self, line_of};
-use crate::policy::edit_distance;
+use crate::policy::{edit_distance, normalize};
 use crate::private_file::{check_writers, is_read_by_others};
 use clients::{ALLOWED, DENIED, Foreign, SWITCHES, asks, foreign, is_comment};
 use limits::{Limits, Misplaced, Verdict};
@@ -943,7 +943,7 @@ impl<'a> Expander<'a> {
         let path = self.path("envFile", text)?;
         let directory = self.file.parent().unwrap_or(Path::new("/"));
         let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        Ok(env_file::without_dots(&directory.join(path)))
+        Ok(normalize(&directory.join(path)))
     }
 
     /// The variables of a file that an entry names.

@@ -105,8 +105,8 @@ fn id_at(text: &[u8]) -> Option<(Value, &[u8])> {
     (rest.starts_with(b",") || rest.starts_with(b"}")).then_some((id, rest))
 }
 
-/// Where a string ends whose first quote is before this place.
-fn end_of_string(text: &[u8], from: usize) -> usize {
+/// Behind a string whose first quote is before this place.
+pub(super) fn end_of_string(text: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &text[at..]) {
         at += found;

@@ -2,6 +2,8 @@
 //! bits with more digits than a floating-point number keeps, and what is beyond all of
 //! those.
 
+use super::broken::end_of_string;
+
 /// Characters of the shortest integer that does not fit into 64 bits: 2^64 has 20, and
 /// -2^63 - 1 as well.
 const LONG: usize = 20;
@@ -23,7 +25,7 @@ fn below(text: &[u8], levels: i64) -> Option<Vec<u8>> {
     let (mut all, mut copied, mut at, mut level) = (Vec::new(), 0, 0, 0_i64);
     while let Some(byte) = text.get(at) {
         match byte {
-            b'"' => at = end_of_string(text, at),
+            b'"' => at = end_of_string(text, at + 1),
             b'-' | b'0'..=b'9' => {
                 let end = end_of_number(text, at);
                 if level > levels && is_changed(&text[at..end]) {
@@ -47,19 +49,6 @@ fn below(text: &[u8], levels: i64) -> Option<Vec<u8>> {
     }
     all.extend_from_slice(&text[copied..]);
     Some(all)
-}
-
-/// Behind a string that begins here.
-fn end_of_string(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 /// Behind a number that begins here.

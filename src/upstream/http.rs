@@ -494,12 +494,7 @@ fn no_answer(
     session: Option<String>,
 ) -> Result<StreamableHttpPostResponse, Failure> {
     match message {
-        ClientJsonRpcMessage::Request(request)
-            if !matches!(
-                request.request,
-                ClientRequest::DiscoverRequest(_) | ClientRequest::InitializeRequest(_)
-            ) =>
-        {
+        ClientJsonRpcMessage::Request(request) if !begins(message) => {
             let error = ErrorData::new(ErrorCode(UNREADABLE), why, None);
             let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
             Ok(StreamableHttpPostResponse::Json(answer, session))
@@ -766,6 +761,9 @@ mod tests {
     use super::super::intake::tests::{asks, intake};
     use super::*;
 
+    trait Chunks: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin {}
+    impl<S: futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin> Chunks for S {}
+
     /// The stream of an answer to request 7, as a server sends it.
     async fn answer_to_7(text: String, intake: &Arc<Intake>, ended: &Arc<Ended>) -> Vec<Sse> {
         events_of(text, None, intake, ended).await
@@ -778,21 +776,31 @@ mod tests {
         ended: &Arc<Ended>,
     ) -> Vec<Sse> {
         let source = futures::stream::iter([Ok(bytes::Bytes::from(text))]);
-        let mut reading = Reading {
+        let answers = Some(7.into());
+        let (all_ended, intake) = (ended.clone(), intake.clone());
+        all(Reading { again, answers, all_ended, ..reading(source, intake) }).await
+    }
+
+    /// Of a stream from which nothing has come.
+    fn reading<S: Chunks>(source: S, intake: Arc<Intake>) -> Reading<S> {
+        Reading {
             events: Events::of(source),
-            intake: intake.clone(),
+            intake,
             resumes: false,
-            again,
-            answers: Some(7.into()),
+            again: None,
+            answers: None,
             last: None,
-            all_ended: ended.clone(),
+            all_ended: Arc::default(),
             pace: None,
             is_sse: false,
             welcome: None,
             since: Instant::now(),
             was_useful: false,
             is_over: false,
-        };
+        }
+    }
+
+    async fn all<S: Chunks>(mut reading: Reading<S>) -> Vec<Sse> {
         let mut events = Vec::new();
         while let Some(Ok(event)) = reading.next().await {
             events.push(event);
@@ -840,26 +848,9 @@ mod tests {
         let intake = intake(limit);
         asks(&intake, 7);
         asks(&intake, 8);
-        let mut reading = Reading {
-            events: Events::of(futures::stream::iter(chunks.into_iter().map(Ok))),
-            intake,
-            resumes: true,
-            again: None,
-            answers: None,
-            last: None,
-            all_ended: Arc::default(),
-            pace: None,
-            is_sse: true,
-            welcome: Some(Arc::default()),
-            since: Instant::now(),
-            was_useful: false,
-            is_over: false,
-        };
-        let mut events = Vec::new();
-        while let Some(Ok(event)) = reading.next().await {
-            events.push(event);
-        }
-        events
+        let source = futures::stream::iter(chunks.into_iter().map(Ok));
+        let (resumes, welcome) = (true, Some(Arc::default()));
+        all(Reading { resumes, is_sse: true, welcome, ..reading(source, intake) }).await
     }
 
     #[tokio::test]

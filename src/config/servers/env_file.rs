@@ -2,7 +2,7 @@
 //! line. Nothing is put in for `$NAME`. The dotenv crates put in variables of this
 //! process, which are not all for every server, and quote lines in what they say.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use super::super::credentials::name_length;
 use super::super::file::read;
@@ -17,19 +17,6 @@ const ALSO_IN_NAMES: [char; 2] = ['.', '-'];
 
 /// Variables in the order of the file.
 pub(super) type Variables = Vec<(String, String)>;
-
-/// A path without `.` and `..`: what it leads to, if there is no link on the way.
-pub(super) fn without_dots(path: &Path) -> PathBuf {
-    let mut whole = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => _ = whole.pop(),
-            Component::CurDir => {}
-            other => whole.push(other),
-        }
-    }
-    whole
-}
 
 /// A link on the way to a plain path, or at its end. Programs are kept from the path, and
 /// not from what a link there is replaced by.
