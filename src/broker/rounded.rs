@@ -136,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_integers_that_survive_is_not_read_to_its_end() {
+        let before = "9007199254740992 ".repeat(MAX_SEEN - 1);
+        for (more, is_told) in [("", true), ("9007199254740992 ", false)] {
+            let source = format!("{before}{more}1915883588174806058");
+            let sent = json!({ "id": 1_915_883_588_174_806_000_u64 });
+            assert_eq!(problem(&source, sent).is_some(), is_told);
+        }
+    }
+
+    #[test]
     fn a_program_of_nothing_but_digits_keeps_few() {
         let source: String = (0..100_000).map(|n| format!("19158835881748{n:06} ")).collect();
         assert!(Rounded::in_source(&source).0.len() <= MAX_KEPT);

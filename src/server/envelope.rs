@@ -88,7 +88,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
 /// is many times its text, that nobody has paid for: a list stands for it.
 fn scalar(raw: Option<&RawValue>) -> Option<Value> {
     let text = raw?.get();
-    let is_scalar = text.starts_with(['"', '-']) || text.starts_with(|c: char| c.is_ascii_digit());
+    let is_scalar = !text.starts_with(['{', '[']);
     let value = is_scalar.then(|| serde_json::from_str(text).ok()).flatten();
     Some(value.unwrap_or_else(|| Value::Array(Vec::new())))
 }
@@ -133,4 +133,24 @@ pub(super) fn answer(code: i32, message: &str, id: Option<Value>) -> String {
         "error": {"code": code, "message": message},
     });
     format!("{error}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_id_that_is_a_list_or_an_object_no_tree_is_made() {
+        for (id, expected) in [
+            ("7", Value::from(7)),
+            ("\"a\"", Value::from("a")),
+            ("[0,[0],0]", Value::Array(Vec::new())),
+            ("{\"a\":[0]}", Value::Array(Vec::new())),
+        ] {
+            let raw: &RawValue = serde_json::from_str(id).unwrap();
+            assert_eq!(scalar(Some(raw)), Some(expected), "{id}");
+            let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(read(message.as_bytes()).is_ok(), !id.contains('['), "{id}");
+        }
+    }
 }

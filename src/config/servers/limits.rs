@@ -7,8 +7,8 @@ use super::super::file::{Entry, Value};
 pub(super) struct Limits {
     allowed: Option<Vec<String>>,
     excluded: Vec<String>,
-    /// Patterns of opencode's names of tools that are off, `server_tool`, and where
-    /// they stand.
+    /// Patterns of names of tools that are off, `server_tool`, and where they stand: those
+    /// of opencode, or all where the names are others.
     off: Vec<(String, &'static str)>,
 }
 
@@ -179,9 +179,28 @@ mod tests {
             (r#"{"tools": {"my_server_delete": true, "bash": false, "other_*": false}}"#, false),
             (r#"{"permission": {"my_server_*": "ask"}}"#, false),
             (r#"{"tools": {"my": false}}"#, false),
+            (r#"{"permission": "deny"}"#, true),
+            (r#"{"permission": "ask"}"#, false),
+            (r#"{"policies": [{"action": "tool.use", "resource": "x", "effect": "deny"}]}"#, true),
+            (r#"{"experimental": {"policies": [{"effect": "deny"}]}}"#, true),
+            (r#"{"policies": [{"effect": "allow"}]}"#, false),
         ] {
             let verdict = limits(text, true).unwrap().verdict("my server");
             assert_eq!(verdict != Verdict::Used, refused, "{text}");
+        }
+    }
+
+    #[test]
+    fn servers_of_which_gemini_limits_tools_for_all_are_refused() {
+        for (text, refused) in [
+            (r#"{"tools": {"exclude": ["delete_repo"]}}"#, true),
+            (r#"{"tools": {"core": ["read_file"]}}"#, true),
+            (r#"{"excludeTools": ["delete_repo"]}"#, true),
+            (r#"{"coreTools": ["read_file"]}"#, true),
+            (r#"{"tools": {"exclude": [], "sandbox": "docker"}, "coreTools": null}"#, false),
+        ] {
+            let verdict = limits(text, false).unwrap().verdict("a");
+            assert_eq!(matches!(verdict, Verdict::Refused(_)), refused, "{text}");
         }
     }
 }
