@@ -7,10 +7,12 @@
 //!   and what honest languages need stays.
 //!
 //! And messages that somebody else wrote, as far as they can be read: [`mended`],
-//! [`broken`], and with all digits of their numbers ([`digits`]).
+//! [`broken`], with all digits of their numbers ([`digits`]), and without the members that
+//! say nothing ([`nulls`]).
 
 pub(crate) mod broken;
 pub(crate) mod digits;
 pub(crate) mod escaped;
 pub(crate) mod mended;
+pub(crate) mod nulls;
 pub(crate) mod shown;
