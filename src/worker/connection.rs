@@ -215,6 +215,12 @@ impl Connection {
         Ok(receiver)
     }
 
+    /// Whether the server has been asked for something that it has not answered, or that
+    /// has not been handed on.
+    pub(super) fn awaits_answers(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// What the program still waits for, in the order in which it was asked for.
     pub(super) fn unanswered(&self) -> Vec<Work> {
         let waiting = self.waiting.borrow();
