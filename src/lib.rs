@@ -18,6 +18,7 @@ mod config;
 mod identifiers;
 mod links;
 mod memory;
+mod net;
 mod playbooks;
 mod policy;
 mod pool;
