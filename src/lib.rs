@@ -15,7 +15,6 @@
 mod audit;
 mod broker;
 mod config;
-mod identifiers;
 mod links;
 mod memory;
 mod net;
