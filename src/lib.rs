@@ -14,10 +14,12 @@
 
 mod audit;
 mod broker;
+mod catalog;
 mod config;
 mod identifiers;
 mod links;
 mod memory;
+mod modules;
 mod playbooks;
 mod policy;
 mod pool;

@@ -67,7 +67,7 @@ pub(crate) fn exports(names: &[&str]) -> Vec<Vec<String>> {
 /// For each tool its own name, if that is no identifier but can be exported as a
 /// string (`export { f as "create-issue" }`, ECMA-262, section 16.2.3). `default`
 /// is the default export, and `then` would be called by `await import(…)`.
-pub(super) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
+pub(crate) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
     let mut seen = HashSet::new();
     names
         .iter()
@@ -79,7 +79,7 @@ pub(super) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
 }
 
 /// A string literal of JavaScript and TypeScript, all of it visible and on one line.
-pub(super) fn string_literal(text: &str) -> String {
+pub(crate) fn string_literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     for c in Value::from(text).to_string().chars() {
         if is_hidden(c) || matches!(c, '\u{2028}' | '\u{2029}') {

@@ -1,15 +1,15 @@
 //! What one run may see of a server's tools. A run can name 256 patterns, and a server
-//! 10,000 tools on which each of them takes long: both are looked at once, on a thread
-//! of their own, and only as long as somebody waits for it.
+//! 10,000 tools on which each of them takes long: both are looked at once.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
 
-use super::server::{Catalog, Tool, Upstream};
-use super::{locked, module};
+use super::list::{Catalog, Provider};
+use super::tool::Tool;
+use super::tool_info::ToolInfo;
+use super::work::GoOn;
 use crate::memory::Charge;
 use crate::policy::{RunTools, is_visible};
 
@@ -17,32 +17,25 @@ use crate::policy::{RunTools, is_visible};
 /// each principal.
 const MAX_VIEWS: usize = 4;
 
-/// Threads for the work of one principal that can take long. It is waited for, and may
-/// not keep others from the threads that they need.
-const THREADS: usize = 4;
-
-/// The work goes on while this says so.
-pub(crate) type GoOn<'a> = &'a (dyn Fn() -> bool + Sync);
-
 /// Places of tools in a list, in its order.
 pub(crate) struct View {
     places: Vec<usize>,
-    /// The source of the module, for the first import.
+    /// The source of their module, for the first import.
     module: OnceLock<(Arc<str>, Charge)>,
 }
 
 /// The last views of a list, and for whom they are.
 #[derive(Default)]
-pub(super) struct Views(Mutex<VecDeque<(RunTools, Arc<View>)>>);
+pub(crate) struct Views(Mutex<VecDeque<(RunTools, Arc<View>)>>);
 
 impl Views {
     fn of(&self, run: &RunTools) -> Option<Arc<View>> {
-        let views = locked(&self.0);
+        let views = self.0.lock();
         views.iter().find(|(other, _)| other.is_same(run)).map(|(_, view)| view.clone())
     }
 
     fn keep(&self, run: &RunTools, view: &Arc<View>) {
-        let mut views = locked(&self.0);
+        let mut views = self.0.lock();
         if views.len() == MAX_VIEWS {
             views.pop_front();
         }
@@ -53,28 +46,28 @@ impl Views {
 /// The tools of a list that a run may call.
 #[derive(Clone)]
 pub(crate) struct Seen {
-    upstream: Arc<Upstream>,
+    provider: Arc<Provider>,
     catalog: Arc<Catalog>,
     view: Arc<View>,
 }
 
 impl Seen {
     /// What is known already, or soon told.
-    pub(super) fn at_once(
-        upstream: &Arc<Upstream>,
+    pub(crate) fn at_once(
+        provider: &Arc<Provider>,
         catalog: &Arc<Catalog>,
         run: &RunTools,
     ) -> Option<Self> {
-        if upstream.rules.is_open() && run.is_unrestricted() && catalog.views.of(run).is_none() {
-            return Self::look(upstream, catalog, run, &|| true);
+        if provider.rules.is_open() && run.is_unrestricted() && catalog.views.of(run).is_none() {
+            return Self::look(provider, catalog, run, &|| true);
         }
         let view = catalog.views.of(run)?;
-        Some(Self { upstream: upstream.clone(), catalog: catalog.clone(), view })
+        Some(Self { provider: provider.clone(), catalog: catalog.clone(), view })
     }
 
     /// Looks at each tool, unless that was done before. None if it was stopped.
-    pub(super) fn look(
-        upstream: &Arc<Upstream>,
+    pub(crate) fn look(
+        provider: &Arc<Provider>,
         catalog: &Arc<Catalog>,
         run: &RunTools,
         go_on: GoOn<'_>,
@@ -87,7 +80,7 @@ impl Seen {
                     if !go_on() {
                         return None;
                     }
-                    if is_visible(&upstream.rules, run, &upstream.name, &tool.info.name) {
+                    if is_visible(&provider.rules, run, &provider.name, &tool.info.name) {
                         places.push(place);
                     }
                 }
@@ -96,7 +89,7 @@ impl Seen {
                 view
             }
         };
-        Some(Self { upstream: upstream.clone(), catalog: catalog.clone(), view })
+        Some(Self { provider: provider.clone(), catalog: catalog.clone(), view })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,91 +104,26 @@ impl Seen {
         self.view.places.iter().map(|&place| &self.catalog.tools[place])
     }
 
-    pub(super) fn has(&self, place: usize) -> bool {
+    pub(crate) fn has(&self, place: usize) -> bool {
         self.view.places.binary_search(&place).is_ok()
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tools().map(|tool| tool.info.name.as_str())
     }
 
-    /// The source of the module of this server.
-    pub(super) fn module(&self) -> Arc<str> {
+    /// The source of the module of these tools: made by the first who asks, and kept as
+    /// long as the view is.
+    pub(crate) fn module(&self, make: impl FnOnce(&str, &[&ToolInfo]) -> String) -> Arc<str> {
         if let Some((source, _)) = self.view.module.get() {
             return source.clone();
         }
         let infos: Vec<_> = self.tools().map(|tool| &tool.info).collect();
-        let source: Arc<str> = module::module_source(&self.upstream.name, &infos).into();
+        let source: Arc<str> = make(&self.provider.name, &infos).into();
         // Without memory for it, it is made again.
-        if let Ok(charge) = self.upstream.account.try_charge(source.len()) {
+        if let Ok(charge) = self.provider.memory.try_charge(source.len()) {
             let _ = self.view.module.set((source.clone(), charge));
         }
         source
-    }
-}
-
-/// Where work that can take long is done.
-#[derive(Clone)]
-pub(super) struct Work(Arc<Semaphore>);
-
-impl Default for Work {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(THREADS)))
-    }
-}
-
-/// Stops work when nobody waits for it any more.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Work {
-    /// Does it on a thread, when there is one. None if the work gave up or failed.
-    pub(super) async fn on_thread<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(GoOn<'_>) -> T + Send + 'static,
-    ) -> Option<T> {
-        let turn = self.0.clone().acquire_owned().await.ok()?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        let _stop = StopOnDrop(stopped.clone());
-        let working = move || {
-            let _turn = turn;
-            work(&|| !stopped.load(Ordering::Relaxed))
-        };
-        tokio::task::spawn_blocking(working).await.ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn work_that_nobody_waits_for_stops() {
-        let work = Work::default();
-        let (tell, told) = std::sync::mpsc::channel();
-        let working = tokio::spawn(async move {
-            let working = work.on_thread(move |go_on| {
-                tell.send("began").unwrap();
-                while go_on() {
-                    std::thread::yield_now();
-                }
-                tell.send("stopped").unwrap();
-            });
-            working.await
-        });
-        let told = tokio::task::spawn_blocking(move || {
-            assert_eq!(told.recv().unwrap(), "began");
-            told
-        });
-        let told = told.await.unwrap();
-        working.abort();
-        assert!(working.await.unwrap_err().is_cancelled());
-        let last = tokio::task::spawn_blocking(move || told.recv().unwrap());
-        assert_eq!(last.await.unwrap(), "stopped");
     }
 }
