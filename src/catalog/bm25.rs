@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::words::words;
+use crate::text::clip::head;
 
 /// How soon repeating a word stops to count, and how much a long text counts
 /// against its words: the usual values, section 3.4 there.
@@ -79,7 +80,7 @@ impl Bm25 {
     /// The places of at most `limit` texts and their scores, the best first; equals
     /// keep their order. An empty query finds the first ones.
     pub(super) fn search(&self, query: &str, limit: usize) -> Vec<(usize, f64)> {
-        let query = query[..query.floor_char_boundary(MAX_QUERY)].trim();
+        let query = head(query, MAX_QUERY).trim();
         if query.is_empty() {
             return (0..self.texts.min(limit)).map(|text| (text, 0.0)).collect();
         }

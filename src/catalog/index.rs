@@ -16,6 +16,7 @@ use super::words::words;
 use super::work::GoOn;
 use crate::memory::{Account, Charge};
 use crate::policy::RunTools;
+use crate::text::clip::head;
 
 /// What a word counts in a tool's name, and elsewhere.
 const IN_NAME: u32 = 3;
@@ -175,7 +176,7 @@ impl Text {
     }
 
     fn add(&mut self, text: &str, weight: u32) {
-        let text = &text[..text.floor_char_boundary(self.left)];
+        let text = head(text, self.left);
         self.left -= text.len();
         for word in words(text) {
             *self.words.entry(word).or_insert(0) += weight;

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identifiers::{exports, string_exports, string_literal};
-use super::near::near_names;
+use super::identifiers::{exports, string_exports};
 use super::view::Seen;
 use super::work::GoOn;
+use crate::text::identifiers::string_literal;
+use crate::text::near::near_names;
 
 /// How long the names are looked for at most: others of the principal may have all
 /// threads for that.

@@ -9,6 +9,7 @@ use super::arguments::ArgumentCheck;
 use super::declarations::sample;
 use super::tool_info::{ToolInfo, show_text, show_texts};
 use crate::memory::json;
+use crate::text::clip::head;
 use crate::text::shown;
 
 /// Bytes of a tool's name; longer ones are left out. The specification
@@ -56,7 +57,7 @@ impl ToolInfo {
             !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible_name(name)
         })?;
         let shown = |text: String| {
-            let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();
+            let mut text = head(&text, MAX_DESCRIPTION).to_owned();
             show_text(&mut text);
             text
         };

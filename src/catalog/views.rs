@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::tool_info::ToolInfo;
+use crate::text::clip::head;
 
 impl ToolInfo {
     /// As in MCP's `tools/list`.
@@ -40,6 +41,6 @@ impl ToolInfo {
         const MAX_BRIEF: usize = 200;
         let text = self.description.as_deref().or(self.title.as_deref()).unwrap_or_default();
         let line = text.trim().lines().next().unwrap_or_default();
-        line[..line.floor_char_boundary(MAX_BRIEF)].to_owned()
+        head(line, MAX_BRIEF).to_owned()
     }
 }

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::catalog::{ToolInfo, exports, string_exports, string_literal};
+use crate::catalog::{ToolInfo, exports, string_exports};
 use crate::policy::RunTools;
+use crate::text::identifiers::string_literal;
 use crate::upstream::{UpstreamError, Upstreams};
 
 /// The source of the module `mcp:NAME` for a run, after connecting to its server if need

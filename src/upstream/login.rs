@@ -17,8 +17,9 @@ use super::error::shown;
 use super::redirect::{Listener, Redirect};
 use super::tokens::{self, Saved, TokenStore};
 use crate::Config;
-use crate::catalog::{did_you_mean, near_names};
+use crate::catalog::did_you_mean;
 use crate::config::servers::{ServersFile, TransportConfig};
+use crate::text::near::near_names;
 
 /// For somebody who has to find a password first.
 const PATIENCE: Duration = Duration::from_secs(300);

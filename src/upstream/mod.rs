@@ -45,11 +45,11 @@ pub(crate) use server::Upstream;
 
 use crate::catalog::{
     Catalog, Found, GoOn, Had, Indexed, KeptIndex, Missing, Seen, Tool, WITHIN, Work, did_you_mean,
-    near_names,
 };
 use crate::config::servers::ServersFile;
 use crate::memory::{Account, json};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
+use crate::text::near::near_names;
 use process::Groups;
 
 /// How often the configuration file is looked at.

@@ -11,6 +11,18 @@ const MAX_NEAR: usize = 3;
 /// other letters than what was asked for, but for a few.
 const MAX_COMPARED: usize = 500;
 
+/// What has the name that is nearest, the first of equals, if no more characters are wrong
+/// than `most` says of that name.
+pub(crate) fn nearest<Name: AsRef<str>, Of>(
+    name: &str,
+    known: impl Iterator<Item = (Name, Of)>,
+    most: impl FnOnce(&str) -> usize,
+) -> Option<Of> {
+    let distances = known.map(|known| (edit_distance(name, known.0.as_ref()), known));
+    let (distance, (near, of)) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= most(near.as_ref())).then_some(of)
+}
+
 /// The names nearest to one that does not exist, for a suggestion: at most a third
 /// of it differs, or two characters, and something is the same.
 pub(crate) fn near_names<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -22,7 +34,7 @@ pub(crate) fn near_names<'a>(name: &str, names: impl Iterator<Item = &'a str>) -
         .filter(|(_, candidate)| letters.may_be_within(limit, candidate))
         .take(MAX_COMPARED)
         .filter_map(|(other, candidate)| {
-            let distance = distance(&wanted, &candidate, limit)?;
+            let distance = distance_within(&wanted, &candidate, limit)?;
             (distance < wanted.len().max(candidate.len())).then_some((distance, other))
         })
         .collect();
@@ -59,8 +71,14 @@ fn folded(name: &str) -> Vec<char> {
     name.chars().take(MAX_NAME).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Levenshtein's distance, if it is no more than `limit`.
-fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
+/// Levenshtein's distance: characters to add, take away or change.
+pub(crate) fn edit_distance(from: &str, to: &str) -> usize {
+    let [from, to] = [from, to].map(|name| name.chars().collect::<Vec<char>>());
+    distance_within(&from, &to, usize::MAX).unwrap_or(usize::MAX)
+}
+
+/// [`edit_distance`], if it is no more than `limit`.
+fn distance_within(a: &[char], b: &[char], limit: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > limit {
         return None;
     }
@@ -88,6 +106,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_names_as_near_the_first_is_found_if_it_is_near_enough() {
+        let known = ["allow-read", "allow-run", "allow-env"];
+        let find = |name, most| nearest(name, known.into_iter().zip(0..), |_| most);
+        assert_eq!(find("allow-raed", 2), Some(0));
+        assert_eq!(find("allow-raed", 1), None);
+        assert_eq!(find("allow-xxx", usize::MAX), Some(1));
+        assert_eq!(nearest("a", [("", ()); 0].into_iter(), |_| usize::MAX), None);
+    }
+
+    #[test]
     fn names_that_all_look_like_another_are_soon_compared() {
         let wanted: String = "abcdefgh".repeat(16);
         // The same letters in another order: nothing but a comparison tells them apart.
@@ -97,6 +125,17 @@ mod tests {
         let near = near_names(&format!("{}x", &wanted[1..]), others.iter().map(String::as_str));
         assert!(near.len() <= MAX_NEAR && start.elapsed() < Duration::from_secs(3));
         assert_eq!(near_names("ecko", ["echo", "other"].into_iter()), ["echo"]);
+    }
+
+    proptest! {
+        #[test]
+        fn letters_leave_out_no_name_that_is_near(
+            a in "[abc]{0,6}", b in "[abc]{0,6}", limit in 0_usize..4
+        ) {
+            let (a, b) = (folded(&a), folded(&b));
+            let is_near = distance_within(&a, &b, limit).is_some();
+            prop_assert!(!is_near || Letters::of(&a).may_be_within(limit, &b));
+        }
     }
 
     #[test]
@@ -120,23 +159,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn letters_leave_out_no_name_that_is_near(
-            a in "[abc]{0,6}", b in "[abc]{0,6}", limit in 0_usize..4
-        ) {
-            let (a, b) = (folded(&a), folded(&b));
-            let is_near = distance(&a, &b, limit).is_some();
-            prop_assert!(!is_near || Letters::of(&a).may_be_within(limit, &b));
-        }
-    }
-
-    proptest! {
-        #[test]
         fn a_distance_is_the_same_both_ways(
             a in "[ab]{0,6}", b in "[ab]{0,6}", limit in 0_usize..7
         ) {
             let (a, b) = (folded(&a), folded(&b));
-            prop_assert_eq!(distance(&a, &b, limit), distance(&b, &a, limit));
-            prop_assert_eq!(distance(&a, &a, limit), Some(0));
+            prop_assert_eq!(distance_within(&a, &b, limit), distance_within(&b, &a, limit));
+            prop_assert_eq!(distance_within(&a, &a, limit), Some(0));
+        }
+
+        #[test]
+        fn any_names_are_compared(
+            name in any::<String>(), names in prop::collection::vec(any::<String>(), 0..6)
+        ) {
+            prop_assert!(near_names(&name, names.iter().map(String::as_str)).len() <= 3);
         }
     }
 }
