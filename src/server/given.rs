@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 use crate::text::clip::visible;
-use crate::text::shown;
 
 /// Bytes of a value that an error shows.
 const MAX_SHOWN: usize = 60;
