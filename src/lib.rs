@@ -14,9 +14,11 @@
 
 mod audit;
 mod broker;
+mod catalog;
 mod config;
 mod links;
 mod memory;
+mod modules;
 mod net;
 mod playbooks;
 mod policy;

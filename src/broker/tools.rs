@@ -12,18 +12,17 @@ use super::failure::Problem;
 use super::reply::Event;
 use super::rounded::Rounded;
 use super::run::Run;
+use crate::catalog::{GoOn, Had, MAX_TOOL_NAME};
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
 use crate::memory::Charge;
+use crate::modules::mcp;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
 use crate::text::clip::truncate;
 use crate::text::mended::mended;
-use crate::upstream::{
-    Ask, CallContext, CallError, Caller, Charged, GoOn, Had, MAX_TOOL_NAME, RunCaller,
-    UpstreamError,
-};
+use crate::upstream::{Ask, CallContext, CallError, Caller, Charged, RunCaller, UpstreamError};
 
 /// Requests of one run to upstream servers at the same time. With results of the
 /// default limit, 8 MiB, at most 256 MiB of memory.
@@ -305,7 +304,8 @@ impl Run {
     async fn module(self: &Arc<Self>, specifier: &str) -> Result<Answer, Problem> {
         let services = self.services();
         if let Some(name) = specifier.strip_prefix("mcp:") {
-            let module = services.upstreams.module(&self.tools.for_whom.tools, name).await?;
+            let run = &self.tools.for_whom.tools;
+            let module = mcp::source(&services.upstreams, run, name).await?;
             self.tools.imported(name);
             return Ok(Answer::Text(module.to_string()));
         }

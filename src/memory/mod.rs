@@ -15,6 +15,7 @@
 //! stops because somebody wants much ([`line`]).
 
 mod books;
+pub(crate) mod json;
 mod line;
 
 use std::mem::take;

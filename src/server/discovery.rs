@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::given::{Argument, Arguments, Kind};
+use crate::catalog::{Found, GoOn, Seen, Tool, module_declaration};
 use crate::runtime::Runtime;
-use crate::upstream::{
-    Found, GoOn, Listed, Seen, Tool, UpstreamError, module_declaration, no_tool,
-};
+use crate::upstream::{Listed, UpstreamError, no_tool};
 
 /// Tools that one search gives back at most.
 const MAX_FOUND: usize = 100;

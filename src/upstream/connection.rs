@@ -24,10 +24,10 @@ use super::Limits;
 use super::client::{CallContext, Client};
 use super::error::{UpstreamError, shown};
 use super::handshake::{Connected, Opening, Service};
-use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE, memory};
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE};
 use super::process::Process;
 use crate::config::servers::{ServerConfig, TransportConfig};
-use crate::memory::{Charge, NoMemory};
+use crate::memory::{Charge, NoMemory, json};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -282,7 +282,7 @@ impl Connection {
             let Some(Value::Array(items)) = items else {
                 return Err(self.unexpected(format!("a list without \"{key}\"")));
             };
-            let kept = items.iter().map(memory).sum::<usize>();
+            let kept = items.iter().map(json::bytes_of).sum::<usize>();
             of_page.shrink_to(kept);
             charge.merge(of_page);
             // Small pages are not counted on their way.

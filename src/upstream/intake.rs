@@ -11,10 +11,11 @@
 //! the call would wait for its timeout.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RoleClient, TxJsonRpcMessage};
 use serde::Deserialize;
@@ -23,8 +24,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
-use super::locked;
 use super::quiet::Quiet;
+use crate::memory::json::VALUE_BYTES;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::text::broken::{Remains, check};
 use crate::text::clip::truncate;
@@ -82,9 +83,8 @@ const MAX_DROPPED_BYTES: usize = 4 * MAX_NOTIFICATION_BYTES;
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 const MAX_TOOLS_CHANGED: usize = 256;
 
-/// Bytes of a JSON value while rmcp reads it (see `server::http::memory`), and after.
+/// Bytes of a JSON value while rmcp reads it (see `server::http::memory`).
 const READ_BYTES: usize = 240;
-const VALUE_BYTES: usize = 100;
 
 /// Answers up to this length are not counted: there are at most 32 for each run.
 const SMALL: usize = 4 << 10;
@@ -313,7 +313,7 @@ impl Intake {
 
     /// The handshake is done: answers may be as long as messages are.
     pub(super) fn connected(&self) {
-        locked(&self.asked).is_connected = true;
+        self.asked.lock().is_connected = true;
     }
 
     /// Ends when the connection is to end.
@@ -343,7 +343,7 @@ impl Intake {
         let bytes = text.len();
         let taken = self.judge(text, again).await;
         if taken == Taken::Drop {
-            let pause = locked(&self.rate).drop_one(bytes);
+            let pause = self.rate.lock().drop_one(bytes);
             if let Some(pause) = pause {
                 self.warn("it says much that nobody asked for: it is read slowly");
                 tokio::time::sleep(pause).await;
@@ -402,7 +402,7 @@ impl Intake {
 
     /// Whether somebody waits for an answer, which is the only one from then on.
     fn waits(&self, id: &str, is_again: bool) -> bool {
-        let mut asked = locked(&self.asked);
+        let mut asked = self.asked.lock();
         if is_again {
             asked.requests.insert(id.to_owned(), Request::default());
         }
@@ -421,14 +421,14 @@ impl Intake {
         let Ok(charge) = self.account.try_charge(bytes) else {
             return self.break_off("there is no memory for what it asks");
         };
-        locked(&self.passed).push_back(charge);
+        self.passed.lock().push_back(charge);
         Taken::Pass(looked.text)
     }
 
     /// Whether so many requests, or one of what needs no answer, may come in this
     /// second.
     fn counts(&self, requests: u32, bytes: usize) -> bool {
-        let mut rate = locked(&self.rate);
+        let mut rate = self.rate.lock();
         rate.go_on();
         rate.requests += requests;
         rate.notifications += 1 - requests;
@@ -449,11 +449,11 @@ impl Intake {
         looked.text.len() <= MAX_TOOLS_CHANGED
             && serde_json::from_slice::<Told>(&looked.text)
                 .is_ok_and(|told| told.method == TOOLS_CHANGED)
-            && !std::mem::replace(&mut locked(&self.rate).has_told, true)
+            && !std::mem::replace(&mut self.rate.lock().has_told, true)
     }
 
     async fn answer(&self, id: String, looked: Looked, is_again: bool) -> Taken {
-        let is_handshake = is_again || !locked(&self.asked).is_connected;
+        let is_handshake = is_again || !self.asked.lock().is_connected;
         if is_handshake && looked.text.len() > MAX_HANDSHAKE {
             return self.break_off("its answer to the handshake is too long");
         }
@@ -469,7 +469,7 @@ impl Intake {
             let reading = tokio::task::spawn_blocking(move || read(looked.text));
             match reading.await {
                 Ok((text, result)) => {
-                    if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+                    if let Some(request) = self.asked.lock().requests.get_mut(&id) {
                         request.result = result;
                     }
                     text
@@ -481,7 +481,7 @@ impl Intake {
         };
         charge.shrink_to(bytes + looked.values * VALUE_BYTES);
         // Nobody waits any more if it is not there.
-        if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+        if let Some(request) = self.asked.lock().requests.get_mut(&id) {
             request.charge = charge;
         }
         Taken::Pass(text)
@@ -491,7 +491,7 @@ impl Intake {
     pub(super) fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Owed> {
         match message {
             JsonRpcMessage::Request(request) => {
-                let (id, mut asked) = (request.id.to_string(), locked(&self.asked));
+                let (id, mut asked) = (request.id.to_string(), self.asked.lock());
                 if !asked.early.remove(&id) {
                     asked.requests.insert(id, Request::default());
                 }
@@ -505,7 +505,7 @@ impl Intake {
     /// A request of the server was handed to rmcp. What is given back is held until it
     /// is handled.
     pub(super) fn asks(&self) -> Arc<Owed> {
-        let charge = locked(&self.passed).pop_front();
+        let charge = self.passed.lock().pop_front();
         Arc::new(self.owes(charge.unwrap_or_default()))
     }
 
@@ -518,19 +518,19 @@ impl Intake {
 
     /// The result of an answer that rmcp was given a stand-in for.
     pub(super) fn result(&self, id: &RequestId) -> Option<ServerResult> {
-        locked(&self.asked).requests.get_mut(&id.to_string())?.result.take()
+        self.asked.lock().requests.get_mut(&id.to_string())?.result.take()
     }
 
     /// What an answer is charged for, which is whose the answer is from then on.
     pub(super) fn take_charge(&self, id: &RequestId) -> Charge {
-        let mut asked = locked(&self.asked);
+        let mut asked = self.asked.lock();
         let request = asked.requests.get_mut(&id.to_string());
         request.map(|request| std::mem::take(&mut request.charge)).unwrap_or_default()
     }
 
     /// Nobody waits for an answer any more, or needs what it was charged for.
     pub(super) fn forget(&self, id: &RequestId) {
-        let (id, mut asked) = (id.to_string(), locked(&self.asked));
+        let (id, mut asked) = (id.to_string(), self.asked.lock());
         // Only this takes a request out: one that is not there has not been sent.
         if asked.requests.remove(&id).is_none() && asked.early.len() < MAX_EARLY {
             asked.early.insert(id);
@@ -609,19 +609,6 @@ impl Kind {
             _ => Self::NoMessage,
         }
     }
-}
-
-/// Memory of a value, in bytes.
-pub(super) fn memory(value: &Value) -> usize {
-    let more = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory).sum(),
-        Value::Object(members) => {
-            members.iter().map(|(key, value)| key.len() + memory(value)).sum()
-        }
-        _ => 0,
-    };
-    VALUE_BYTES + more
 }
 
 /// Values in a JSON text, at most: each has a comma, a colon or a bracket before it.
@@ -904,7 +891,7 @@ pub(super) mod tests {
         for (length, passes) in [(100 << 10, true), (MAX_HANDSHAKE, false)] {
             for is_first in [true, false] {
                 let intake = intake(1 << 20);
-                locked(&intake.asked).is_connected = !is_first;
+                intake.asked.lock().is_connected = !is_first;
                 asks(&intake, 0);
                 let text = answer(0, length);
                 let taken = intake.take(text.clone(), Some(&again).filter(|_| !is_first)).await;
@@ -930,7 +917,7 @@ pub(super) mod tests {
         for id in (0_i64..).take(2 * MAX_EARLY) {
             intake.forget(&RequestId::Number(id));
         }
-        assert_eq!(locked(&intake.asked).early.len(), MAX_EARLY);
+        assert_eq!(intake.asked.lock().early.len(), MAX_EARLY);
     }
 
     #[tokio::test]

@@ -5,67 +5,52 @@
 //! configuration → Upstreams → Upstream (one server) → Connection → rmcp
 //! ```
 
-mod arguments;
 mod client;
 mod connection;
-mod declarations;
-mod dialects;
 mod era;
 mod error;
 mod events;
 mod handshake;
 mod http;
-mod identifiers;
 mod intake;
-mod integers;
 mod lines;
 mod listing;
 mod login;
-mod misspelt;
-mod module;
 mod probe;
 mod process;
 mod quiet;
 mod redirect;
-mod search;
 mod server;
 mod sse;
 pub(crate) mod tokens;
 mod told;
-mod tool_info;
-mod view;
-mod views;
 mod ways;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
 
 pub(crate) use client::{CallContext, Caller, RunCaller};
 pub(crate) use connection::{Ask, Charged};
-pub(crate) use declarations::module_declaration;
 pub(crate) use era::Eras;
 pub(crate) use error::UpstreamError;
 pub(crate) use listing::Listed;
 pub use login::{LoginError, login};
-pub(crate) use misspelt::Had;
-use server::{Catalog, Common};
-pub(crate) use server::{MAX_TOOL_NAME, Tool, Upstream};
-pub(crate) use tool_info::ToolInfo;
-pub(crate) use view::{GoOn, Seen};
+use server::Common;
+pub(crate) use server::Upstream;
 
+use crate::catalog::{
+    Catalog, Found, GoOn, Had, Indexed, KeptIndex, Missing, Seen, Tool, WITHIN, Work, did_you_mean,
+};
 use crate::config::servers::ServersFile;
-use crate::memory::{Account, Charge};
+use crate::memory::{Account, json};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
 use crate::text::near::near_names;
-use error::hint;
-use misspelt::Missing;
 use process::Groups;
-use search::SearchIndex;
-use view::Work;
 
 /// How often the configuration file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -126,45 +111,12 @@ struct Inner {
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
     /// Why the file, as it is now, is not used.
     problem: Mutex<Option<String>>,
-    index: Mutex<Option<Arc<Index>>>,
+    index: KeptIndex,
     work: Work,
     /// Variables that the file names: they hold secrets of the servers.
     variables: Mutex<Vec<String>>,
     /// What to know of entries, by the names of servers.
     notes: Mutex<Vec<(String, String)>>,
-}
-
-/// All tools that are known, and where they are.
-struct Index {
-    /// The lists that this was made of.
-    made_of: Vec<Indexed>,
-    /// Lists and places in them.
-    tools: Vec<(usize, usize)>,
-    search: SearchIndex,
-    /// When it was made, and how long that took.
-    made: Instant,
-    took: Duration,
-    _charge: Charge,
-}
-
-/// Until an index is made anew, in times of what the last one took: lists that change
-/// without end have a tenth of a thread.
-const INDEX_PAUSE: u32 = 10;
-
-/// A tool that was found.
-pub(crate) struct Found {
-    catalog: Arc<Catalog>,
-    index: usize,
-}
-
-impl Found {
-    pub(crate) fn tool(&self) -> &Tool {
-        &self.catalog.tools[self.index]
-    }
-
-    pub(crate) fn info(&self) -> &ToolInfo {
-        &self.tool().info
-    }
 }
 
 /// A call that was not made, or failed.
@@ -203,10 +155,10 @@ impl Upstreams {
             read,
             common: Common { environment, tokens, limits, eras, groups },
             reach,
+            index: KeptIndex::new(memory.clone()),
             memory,
             servers: RwLock::default(),
             problem: Mutex::default(),
-            index: Mutex::default(),
             work: Work::default(),
             variables: Mutex::default(),
             notes: Mutex::default(),
@@ -223,8 +175,8 @@ impl Upstreams {
         for warning in &file.warnings {
             tracing::warn!("{}: {warning}", path.display());
         }
-        *locked(&self.0.variables) = file.variables;
-        *locked(&self.0.notes) = file.notes;
+        *self.0.variables.lock() = file.variables;
+        *self.0.notes.lock() = file.notes;
         let before = self.servers();
         let kept = |name: &str, config: &Result<_, String>| {
             before.iter().find(|old| &*old.name == name && old.config == *config).cloned()
@@ -241,9 +193,9 @@ impl Upstreams {
             })
         });
         let servers = Arc::new(servers.collect::<Vec<_>>());
-        *self.0.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
+        *self.0.servers.write() = servers;
         // It holds servers that may not be there any more.
-        *locked(&self.0.index) = None;
+        self.0.index.forget();
         Ok(())
     }
 
@@ -272,7 +224,7 @@ impl Upstreams {
 
     fn read_again(&self) {
         let read = self.read_file();
-        *locked(&self.0.problem) = read.as_ref().err().cloned();
+        *self.0.problem.lock() = read.as_ref().err().cloned();
         match read {
             Ok(()) => {
                 tracing::info!("the configuration of MCP servers has changed and was read");
@@ -292,12 +244,12 @@ impl Upstreams {
 
     /// Variables of the environment that the file names.
     pub(crate) fn variables(&self) -> Vec<String> {
-        locked(&self.0.variables).clone()
+        self.0.variables.lock().clone()
     }
 
     /// What to know of a server's entry beside what is wrong with it.
     pub(crate) fn notes(&self, name: &str) -> Vec<String> {
-        let notes = locked(&self.0.notes);
+        let notes = self.0.notes.lock();
         notes.iter().filter(|(server, _)| server == name).map(|(_, note)| note.clone()).collect()
     }
 
@@ -308,13 +260,12 @@ impl Upstreams {
 
     /// Why the configuration file, as it is now, is not used.
     pub(crate) fn problem(&self) -> Option<String> {
-        locked(&self.0.problem).clone()
+        self.0.problem.lock().clone()
     }
 
     /// Closes all connections, and ends the processes behind them.
     pub(crate) async fn close(&self) {
-        let servers =
-            std::mem::take(&mut *self.0.servers.write().unwrap_or_else(PoisonError::into_inner));
+        let servers = std::mem::take(&mut *self.0.servers.write());
         self.0.common.groups.close();
         // One that is connecting holds its place; its process is killed below.
         let close = |server| tokio::time::timeout(CLOSE, Upstream::close(server));
@@ -325,7 +276,7 @@ impl Upstreams {
 
     /// All configured servers that are not disabled, those with a problem too.
     pub(crate) fn servers(&self) -> Arc<Vec<Arc<Upstream>>> {
-        self.0.servers.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.servers.read().clone()
     }
 
     /// A server by its name.
@@ -333,7 +284,7 @@ impl Upstreams {
         let servers = self.servers();
         servers.iter().find(|server| &*server.name == name).cloned().ok_or_else(|| {
             let near = near_names(name, servers.iter().map(|server| &*server.name));
-            UpstreamError::NoServer { name: error::shown(name), hint: hint(&near) }
+            UpstreamError::NoServer { name: error::shown(name), hint: did_you_mean(&near) }
         })
     }
 
@@ -382,7 +333,8 @@ impl Upstreams {
     ) -> Result<Charged, CallError> {
         let upstream = self.server(server)?;
         upstream.usable()?;
-        let allowed = allow_tool(&upstream.rules, run, server, tool).map_err(CallError::Denied)?;
+        let allowed =
+            allow_tool(&upstream.provider.rules, run, server, tool).map_err(CallError::Denied)?;
         let catalog = self.catalog(&upstream).await?;
         let Some(&place) = catalog.by_name.get(allowed.tool()) else {
             return Err(self.no_tool(&upstream, run, tool).await.into());
@@ -404,7 +356,7 @@ impl Upstreams {
         let upstream = self.server(server)?;
         if !run.is_unrestricted() && self.seen(&upstream, run).await?.is_empty() {
             return Err(CallError::Denied(
-                allow_tool(&upstream.rules, run, server, "").err().unwrap_or_else(|| {
+                allow_tool(&upstream.provider.rules, run, server, "").err().unwrap_or_else(|| {
                     Denied::never(
                         crate::policy::Permission::Tool,
                         Some(server.to_owned()),
@@ -480,11 +432,11 @@ impl Upstreams {
         catalog: &Arc<Catalog>,
         run: &RunTools,
     ) -> Result<Seen, UpstreamError> {
-        if let Some(seen) = Seen::at_once(upstream, catalog, run) {
+        if let Some(seen) = Seen::at_once(&upstream.provider, catalog, run) {
             return Ok(seen);
         }
-        let (upstream, catalog, run) = (upstream.clone(), catalog.clone(), run.clone());
-        let look = move |go_on: GoOn<'_>| Seen::look(&upstream, &catalog, &run, go_on);
+        let (provider, catalog, run) = (upstream.provider.clone(), catalog.clone(), run.clone());
+        let look = move |go_on: GoOn<'_>| Seen::look(&provider, &catalog, &run, go_on);
         let seen = self.0.work.on_thread(look).await.flatten();
         seen.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
     }
@@ -505,7 +457,7 @@ impl Upstreams {
     /// # Errors
     /// It was interrupted, as a sentence.
     pub(crate) async fn written(&self, value: Value) -> Result<String, String> {
-        if intake::memory(&value) <= intake::LARGE {
+        if json::bytes_of(&value) <= intake::LARGE {
             return Ok(value.to_string());
         }
         self.on_thread(move |_| value.to_string()).await
@@ -526,16 +478,7 @@ impl Upstreams {
         limit: usize,
         go_on: GoOn<'_>,
     ) -> Vec<(Found, f64)> {
-        let index = self.index();
-        let found = index.search.search(query, index.tools.len());
-        let seen = index.made_of.iter().map(|(server, list)| Seen::look(server, list, run, go_on));
-        let Some(seen) = seen.collect::<Option<Vec<_>>>() else { return Vec::new() };
-        let visible = found.into_iter().filter_map(|(place, score)| {
-            let (list, tool) = index.tools[place];
-            let found = || Found { catalog: index.made_of[list].1.clone(), index: tool };
-            seen[list].has(tool).then(|| (found(), score))
-        });
-        visible.take(limit).collect()
+        self.0.index.of(self.lists()).search(run, query, limit, go_on)
     }
 
     /// One tool by its qualified name, if the run may see it.
@@ -543,51 +486,19 @@ impl Upstreams {
         let (server, tool) = self.qualified(qualified).ok()?;
         let upstream = self.server(&server).ok()?;
         let catalog = upstream.state().catalog?;
-        let index = *catalog.by_name.get(&tool)?;
-        is_visible(&upstream.rules, run, &server, &tool).then_some(Found { catalog, index })
+        let place = *catalog.by_name.get(&tool)?;
+        is_visible(&upstream.provider.rules, run, &server, &tool)
+            .then(|| Found::new(catalog, place))
     }
 
-    fn index(&self) -> Arc<Index> {
+    /// The lists of all servers as they are now.
+    fn lists(&self) -> Vec<Indexed> {
         let servers = self.servers();
         let lists = servers.iter().map(|server| {
             let list = server.state().catalog.unwrap_or_else(|| server.nothing());
-            (server.clone(), list)
+            (server.provider.clone(), list)
         });
-        let made_of: Vec<_> = lists.collect();
-        let mut kept = locked(&self.0.index);
-        if let Some(index) = kept.as_ref().filter(|index| index.serves(&made_of)) {
-            return index.clone();
-        }
-        let made = Instant::now();
-        let tools: Vec<(usize, usize)> = (0..made_of.len())
-            .flat_map(|list| (0..made_of[list].1.tools.len()).map(move |tool| (list, tool)))
-            .collect();
-        let infos = tools.iter().map(|(list, tool)| &made_of[*list].1.tools[*tool].info);
-        let search = SearchIndex::new(infos);
-        let charged = self.0.memory.try_charge(search.bytes());
-        let is_kept = charged.is_ok();
-        let index = Arc::new(Index {
-            made_of,
-            tools,
-            search,
-            made,
-            took: made.elapsed(),
-            _charge: charged.unwrap_or_default(),
-        });
-        *kept = is_kept.then(|| index.clone());
-        index
-    }
-
-    /// The source of the module `mcp:name`.
-    pub(crate) async fn module(
-        &self,
-        run: &RunTools,
-        name: &str,
-    ) -> Result<Arc<str>, UpstreamError> {
-        let upstream = self.server(name)?;
-        let seen = self.seen(&upstream, run).await?;
-        let made = self.0.work.on_thread(move |_| seen.module()).await;
-        made.ok_or_else(|| UpstreamError::Invalid(INTERRUPTED.to_owned()))
+        lists.collect()
     }
 }
 
@@ -613,25 +524,8 @@ impl Upstreams {
             }
             self.on_thread(move |go_on| missing.hint(&modules, &objects, go_on)).await
         };
-        let found = tokio::time::timeout(misspelt::WITHIN, looking).await;
+        let found = tokio::time::timeout(WITHIN, looking).await;
         found.ok().and_then(Result::ok).unwrap_or_default()
-    }
-}
-
-/// A server and its tools.
-type Indexed = (Arc<Upstream>, Arc<Catalog>);
-
-impl Index {
-    /// Whether it need not be made anew for these lists.
-    fn serves(&self, lists: &[Indexed]) -> bool {
-        let same =
-            |(a, b): (&Indexed, &Indexed)| Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1);
-        let is_of = self.made_of.len() == lists.len() && self.made_of.iter().zip(lists).all(same);
-        let servers = |lists: &[Indexed]| {
-            lists.iter().map(|(server, _)| Arc::as_ptr(server)).collect::<Vec<_>>()
-        };
-        let is_new = self.made.elapsed() < self.took * INDEX_PAUSE;
-        is_of || is_new && servers(&self.made_of) == servers(lists)
     }
 }
 
@@ -651,13 +545,8 @@ pub(crate) fn no_tool<'a>(
     UpstreamError::NoTool {
         server: server.to_owned(),
         tool: error::shown(tool),
-        hint: hint(&near_names(tool, names)),
+        hint: did_you_mean(&near_names(tool, names)),
     }
-}
-
-/// The lock, also after a thread has panicked with it.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What changes when a file does: inode, length, time of the change.

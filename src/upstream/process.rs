@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::error::shown;
-use super::locked;
 use super::quiet::Quiet;
 use crate::config::environment::UPSTREAM;
 
@@ -50,7 +50,7 @@ struct All {
 
 impl Groups {
     fn lock(&self) -> MutexGuard<'_, All> {
-        locked(&self.0)
+        self.0.lock()
     }
 
     /// Whether nothing is started any more.

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::tool_info::ToolInfo;
-
 use crate::text::clip::head;
 
 impl ToolInfo {

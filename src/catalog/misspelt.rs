@@ -5,15 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::hint;
 use super::identifiers::{exports, string_exports};
-use super::view::{GoOn, Seen};
+use super::view::Seen;
+use super::work::GoOn;
 use crate::text::identifiers::string_literal;
 use crate::text::near::near_names;
 
 /// How long the names are looked for at most: others of the principal may have all
 /// threads for that.
-pub(super) const WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const WITHIN: Duration = Duration::from_secs(1);
 
 /// As in `js/12_mcp.js`.
 const OF_FACTORY: [&str; 2] = ["listServers", "load"];
@@ -31,13 +31,13 @@ pub(crate) struct Had {
 
 /// What V8 says is no function or no export.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Missing {
+pub(crate) struct Missing {
     name: String,
     is_of_factory: bool,
 }
 
 impl Missing {
-    pub(super) fn of(message: &str) -> Option<Self> {
+    pub(crate) fn of(message: &str) -> Option<Self> {
         if let Some(callee) = message.strip_suffix(" is not a function") {
             let name = callee.rsplit('.').next()?.to_owned();
             let is_of_factory = callee.starts_with("mcpFactory.");
@@ -49,9 +49,9 @@ impl Missing {
     }
 
     /// ". Did you mean …", of functions of these modules, or of objects of these servers.
-    pub(super) fn hint(&self, modules: &[Seen], objects: &[Seen], go_on: GoOn<'_>) -> String {
+    pub(crate) fn hint(&self, modules: &[Seen], objects: &[Seen], go_on: GoOn<'_>) -> String {
         if self.is_of_factory {
-            return hint(&near_names(&self.name, OF_FACTORY.into_iter()));
+            return did_you_mean(&near_names(&self.name, OF_FACTORY.into_iter()));
         }
         // One module after the other: each may have ten thousand.
         let near_of = |seen: &Seen| {
@@ -63,11 +63,11 @@ impl Missing {
             modules.iter().take_while(|_| go_on()).flat_map(near_of).collect();
         let near = near_names(&self.name, exported.iter().map(String::as_str));
         if !near.is_empty() || objects.is_empty() {
-            return hint(&near);
+            return did_you_mean(&near);
         }
         let near = near_names(&self.name, OF_SERVER.into_iter());
         if !near.is_empty() {
-            return hint(&near);
+            return did_you_mean(&near);
         }
         let mut tools: Vec<&str> = objects
             .iter()
@@ -85,6 +85,15 @@ fn functions(seen: &Seen) -> Vec<String> {
     let names: Vec<&str> = seen.names().collect();
     let strings = string_exports(&names).into_iter().flatten().map(str::to_owned);
     exports(&names).into_iter().flatten().chain(strings).collect()
+}
+
+/// ". Did you mean …", if there are candidates.
+pub(crate) fn did_you_mean(near: &[&str]) -> String {
+    if near.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<_> = near.iter().map(|name| format!("\"{name}\"")).collect();
+    format!(". Did you mean {}?", quoted.join(" or "))
 }
 
 /// Tools are no methods of an object.

@@ -65,7 +65,7 @@ const TEXTS: [&str; 8] = [
 
 /// Takes what is not visible out of the texts in a schema or a question. Names and
 /// values stay as they are: they are sent back.
-pub(super) fn show_texts(value: &mut Value) {
+pub(crate) fn show_texts(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(show_texts),
         Value::Object(members) => {

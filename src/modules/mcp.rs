@@ -3,14 +3,29 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
-use super::identifiers::{exports, string_exports};
-use super::tool_info::ToolInfo;
+use crate::catalog::{ToolInfo, exports, string_exports};
+use crate::policy::RunTools;
 use crate::text::identifiers::string_literal;
+use crate::upstream::{UpstreamError, Upstreams};
+
+/// The source of the module `mcp:NAME` for a run, after connecting to its server if need
+/// be.
+pub(crate) async fn source(
+    upstreams: &Upstreams,
+    run: &RunTools,
+    name: &str,
+) -> Result<Arc<str>, UpstreamError> {
+    let upstream = upstreams.server(name)?;
+    let seen = upstreams.seen(&upstream, run).await?;
+    let making = upstreams.on_thread(move |_| seen.module(module_source)).await;
+    making.map_err(UpstreamError::Invalid)
+}
 
 /// Each tool as a function under its identifiers and under its own name; all of
 /// them by their own names as the default export.
-pub(crate) fn module_source(server: &str, tools: &[&ToolInfo]) -> String {
+fn module_source(server: &str, tools: &[&ToolInfo]) -> String {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
     let server = string_literal(server);
     let mut source = String::from("import { callTool } from \"conductor:tools\";\n");

@@ -54,7 +54,7 @@ pub(crate) fn exports(names: &[&str]) -> Vec<Vec<String>> {
 /// For each tool its own name, if that is no identifier but can be exported as a
 /// string (`export { f as "create-issue" }`, ECMA-262, section 16.2.3). `default`
 /// is the default export, and `then` would be called by `await import(…)`.
-pub(super) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
+pub(crate) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
     let mut seen = HashSet::new();
     names
         .iter()

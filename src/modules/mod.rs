@@ -1,0 +1,3 @@
+//! What programs can import, beside what is in them.
+
+pub(crate) mod mcp;
