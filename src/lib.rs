@@ -15,6 +15,7 @@
 mod audit;
 mod broker;
 mod config;
+mod engines;
 mod identifiers;
 mod links;
 mod memory;

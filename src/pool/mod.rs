@@ -3,12 +3,12 @@
 //! which says that a worker is sealed.
 
 mod control;
+mod pool;
 mod process;
-mod standby;
 mod threads;
 mod worker;
 mod zygote;
 
 pub(crate) use control::{receive_control, send_control};
-pub(crate) use standby::{Pool, PoolConfig, PoolError};
+pub(crate) use pool::{Pool, PoolConfig, PoolError};
 pub(crate) use worker::{ReceiveError, Usage, Worker};

@@ -1,28 +1,13 @@
-//! The child process: isolate, transpiler, value capture, thin ops, console.
+//! The child process around an engine: zygote, sealing, connection, allocator.
 //! Nothing in here runs in the server.
 
 mod alloc;
-mod capture;
-mod code_frame;
 mod connection;
-mod entry;
-mod errors;
-mod fence;
-mod host;
-mod icu;
-mod isolate;
-mod loader;
-mod meta;
-mod missing;
-mod related;
-mod run;
-mod stop;
-mod transpile;
-mod unfinished;
 mod zygote;
 
+pub(crate) use crate::engines::v8::stop::STOP_SIGNAL;
 pub use alloc::WorkerAllocator;
 pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
-pub(crate) use stop::STOP_SIGNAL;
+pub(crate) use connection::{Connection, Lost};
 pub use zygote::zygote_hook;
 pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, hook_was_called};

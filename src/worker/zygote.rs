@@ -21,12 +21,12 @@ use tokio::runtime::Runtime;
 
 use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
 use super::connection::Connection;
-use super::host::WorkerHost;
-use super::icu::set_time_zone;
-use super::isolate::{self, Isolate};
-use super::run::{Run, touch, warm_up};
-use super::stop;
-use super::unfinished::Timers;
+use crate::engines::typescript::host::WorkerHost;
+use crate::engines::typescript::run::{Run, touch, warm_up};
+use crate::engines::typescript::unfinished::Timers;
+use crate::engines::v8::icu::set_time_zone;
+use crate::engines::v8::isolate::{self, Isolate};
+use crate::engines::v8::stop;
 use crate::pool::{receive_control, send_control};
 use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,

@@ -7,11 +7,11 @@ use deno_core::{SourceMapApplication as Mapped, SourceMapper, v8};
 
 use tokio::sync::Notify;
 
-use super::connection::{Connection, Lost};
 use super::loader::MAIN;
 use super::unfinished::Timers;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
 use crate::snapshots::{self, CallError, CallFuture};
+use crate::worker::{Connection, Lost};
 
 /// stdout's number in the ops; everything else is stderr.
 const STDOUT: u32 = 1;
@@ -21,7 +21,7 @@ const STDOUT: u32 = 1;
 const OUTPUT_CHUNK: usize = 64 << 10;
 
 /// The worker's side of every op.
-pub(super) struct WorkerHost {
+pub(crate) struct WorkerHost {
     connection: Rc<Connection>,
     isolate: v8::IsolateHandle,
     cpus: u32,
@@ -37,17 +37,17 @@ pub(super) struct WorkerHost {
 }
 
 /// Script, line and column of what runs, before its source map is applied.
-pub(super) type ScriptPlace = (String, u32, u32);
+pub(crate) type ScriptPlace = (String, u32, u32);
 
 /// How the program ended itself.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Exit(i32),
     Exceeded(Limit),
 }
 
 impl WorkerHost {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: Rc<Connection>,
         isolate: v8::IsolateHandle,
         mapper: Rc<RefCell<SourceMapper>>,
@@ -70,28 +70,28 @@ impl WorkerHost {
         }
     }
 
-    pub(super) fn set_output_limits(&self, max_output: u64, max_flood: u64) {
+    pub(crate) fn set_output_limits(&self, max_output: u64, max_flood: u64) {
         self.max_output.set(max_output);
         self.max_flood.set(max_flood);
     }
 
     /// `Deno.exit` or a limit, if one of them ended the program.
-    pub(super) fn ended(&self) -> Option<Ended> {
+    pub(crate) fn ended(&self) -> Option<Ended> {
         *self.ended.borrow()
     }
 
     /// The program's timers.
-    pub(super) fn timers(&self) -> &Timers {
+    pub(crate) fn timers(&self) -> &Timers {
         &self.timers
     }
 
     /// Waits for that, or a full heap: operations of the program may still be under way.
-    pub(super) async fn until_ended(&self) {
+    pub(crate) async fn until_ended(&self) {
         self.over.notified().await;
     }
 
     /// The heap is full and JavaScript was stopped: what it waited for does not matter.
-    pub(super) fn heap_is_full(&self) {
+    pub(crate) fn heap_is_full(&self) {
         self.over.notify_one();
     }
 
@@ -131,7 +131,7 @@ fn settle(
 }
 
 /// Line and column in the code that the user wrote.
-pub(super) fn in_source(
+pub(crate) fn in_source(
     mapper: &RefCell<SourceMapper>,
     (script, line, column): &ScriptPlace,
 ) -> Option<(u32, u32)> {

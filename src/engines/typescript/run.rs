@@ -10,19 +10,19 @@ use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
 use deno_web::StartTime;
 use futures::FutureExt;
 
-use super::connection::{Connection, Lost};
 use super::errors::{self, Stage};
 use super::host::{Ended, WorkerHost};
-use super::isolate::Isolate;
 use super::loader::{self, MAIN};
 use super::meta::Home;
-use super::stop;
 use super::transpile::{Transpiled, transpile_program};
 use super::unfinished;
+use crate::engines::v8::isolate::Isolate;
+use crate::engines::v8::stop;
 use crate::protocol::{Limit, Outcome, Program, Unfinished, WorkerMessage};
 use crate::snapshots::Host;
+use crate::worker::{Connection, Lost};
 
-pub(super) struct Run {
+pub(crate) struct Run {
     isolate: Isolate,
     connection: Rc<Connection>,
     host: Rc<WorkerHost>,
@@ -32,7 +32,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(
+    pub(crate) fn new(
         mut isolate: Isolate,
         connection: Rc<Connection>,
         host: Rc<WorkerHost>,
@@ -50,7 +50,7 @@ impl Run {
     }
 
     /// Runs the program to its end, or until the server says stop.
-    pub(super) async fn execute(&mut self, program: Program) -> Result<Outcome, Lost> {
+    pub(crate) async fn execute(&mut self, program: Program) -> Result<Outcome, Lost> {
         let connection = self.connection.clone();
         let host = self.host.clone();
         let outcome = tokio::select! {
@@ -171,7 +171,7 @@ if (text.length > 5) { ({ text, later, total: sum.total, kind: Kind[0] as string
 ";
 
 /// Runs [`WARM_UP`].
-pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
+pub(crate) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
     let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
     let program = Program {
         source: WARM_UP.to_owned(),
@@ -198,7 +198,7 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
 
 /// Does what every run does first, so that the pages which that writes are this
 /// process's own before its program arrives: 1 ms that nobody waits for.
-pub(super) fn touch(isolate: &mut Isolate) {
+pub(crate) fn touch(isolate: &mut Isolate) {
     let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
     let home = Home::new("/");
     let Ok(transpiled) = transpile_program(&specifier, WARM_UP, &home) else { return };

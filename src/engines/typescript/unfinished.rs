@@ -10,7 +10,7 @@ use deno_core::stats::{RuntimeActivity, RuntimeActivityStatsFactory, RuntimeActi
 
 use super::host::{ScriptPlace, in_source};
 use super::loader::MAIN;
-use super::stop::Frame;
+use crate::engines::v8::stop::Frame;
 use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Operation, Unfinished};
 
 /// Timers whose places are kept, 100 KiB. A program that has half as many at the same
@@ -19,13 +19,13 @@ const MAX_TIMERS: usize = 1024;
 
 /// An operation that the server was asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Work {
+pub(crate) struct Work {
     what: Cow<'static, str>,
     place: Option<Rc<ScriptPlace>>,
 }
 
 impl Work {
-    pub(super) fn of(operation: &Operation, place: Option<Rc<ScriptPlace>>) -> Self {
+    pub(crate) fn of(operation: &Operation, place: Option<Rc<ScriptPlace>>) -> Self {
         Self { what: described(operation), place }
     }
 }
@@ -59,24 +59,24 @@ fn cut(text: &str) -> &str {
 }
 
 /// Timers of the program, and where it started them.
-pub(super) struct Timers {
+pub(crate) struct Timers {
     stats: RuntimeActivityStatsFactory,
     places: RefCell<BTreeMap<usize, (u32, u32)>>,
     are_many: Cell<bool>,
 }
 
 impl Timers {
-    pub(super) fn new(stats: RuntimeActivityStatsFactory) -> Self {
+    pub(crate) fn new(stats: RuntimeActivityStatsFactory) -> Self {
         Self { stats, places: RefCell::default(), are_many: Cell::new(false) }
     }
 
     /// Whether the place of one more is wanted.
-    pub(super) fn are_followed(&self) -> bool {
+    pub(crate) fn are_followed(&self) -> bool {
         !self.are_many.get()
     }
 
     /// Keeps where a timer was started.
-    pub(super) fn started(&self, id: u32, (script, line, column): ScriptPlace) {
+    pub(crate) fn started(&self, id: u32, (script, line, column): ScriptPlace) {
         if script != MAIN {
             return;
         }
@@ -112,7 +112,7 @@ fn timer(activity: &RuntimeActivity) -> Option<usize> {
 
 /// All that a program has left behind: what runs, what the server was asked for, and
 /// what the runtime waits for.
-pub(super) fn list(
+pub(crate) fn list(
     mapper: &RefCell<SourceMapper>,
     running: Option<Vec<Frame>>,
     operations: impl Iterator<Item = Work>,

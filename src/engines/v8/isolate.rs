@@ -7,12 +7,12 @@ use std::sync::Once;
 
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 
-use super::alloc::EXIT_MEMORY;
-use super::errors::{ScriptName, prepare_stack_trace};
-use super::loader::{Loader, SharedLoader};
 use super::stop::MainContext;
+use crate::engines::typescript::errors::{ScriptName, prepare_stack_trace};
+use crate::engines::typescript::loader::{Loader, SharedLoader};
 use crate::sandbox::sys;
 use crate::snapshots;
+use crate::worker::EXIT_MEMORY;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
 
@@ -32,7 +32,7 @@ const DENO_VERSION: &str = "2.9.8";
 const TYPESCRIPT_VERSION: &str = "6.0.3";
 
 /// An isolate with the functions of `js/99_main.js` that the worker calls.
-pub(super) struct Isolate {
+pub(crate) struct Isolate {
     pub runtime: JsRuntime,
     pub loader: Rc<Loader>,
     pub prepare: v8::Global<v8::Function>,
@@ -40,7 +40,7 @@ pub(super) struct Isolate {
 }
 
 /// Initializes V8 for this process. Reads ICU's data; opens no descriptor.
-pub(super) fn initialize_v8() {
+pub(crate) fn initialize_v8() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         v8::V8::set_flags_from_string(V8_FLAGS);
@@ -50,7 +50,7 @@ pub(super) fn initialize_v8() {
 }
 
 /// Seeds Math.random. To be called after the fork, before the first use.
-pub(super) fn reseed() -> std::io::Result<()> {
+pub(crate) fn reseed() -> std::io::Result<()> {
     let mut bytes = [0; 4];
     sys::random(&mut bytes)?;
     // The flag is an int, and V8 takes 0 for "no seed given": it would ask the
@@ -62,7 +62,7 @@ pub(super) fn reseed() -> std::io::Result<()> {
 
 impl Isolate {
     /// Makes an isolate. The caller has entered a tokio runtime.
-    pub(super) fn new(max_memory: u64) -> Self {
+    pub(crate) fn new(max_memory: u64) -> Self {
         let max_heap = usize::try_from(max_memory).unwrap_or(usize::MAX);
         let loader = Rc::new(Loader::default());
         let mut runtime = JsRuntime::new(RuntimeOptions {
@@ -88,7 +88,7 @@ impl Isolate {
     }
 
     /// Ends the program when the heap is full, instead of the process.
-    pub(super) fn watch_heap(&mut self, on_full: impl Fn() + 'static) {
+    pub(crate) fn watch_heap(&mut self, on_full: impl Fn() + 'static) {
         let handle = self.runtime.v8_isolate().thread_safe_handle();
         self.runtime.add_near_heap_limit_callback(move |limit, _initial| {
             on_full();
