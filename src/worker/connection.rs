@@ -15,8 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::unconstrained;
 
-use crate::engines::typescript::host::ScriptPlace;
-use crate::engines::typescript::unfinished::Work;
+use super::work::{ScriptPlace, Work};
 use crate::protocol::{
     Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage,
     WorkerMessage, decode, encode,

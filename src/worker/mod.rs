@@ -1,13 +1,21 @@
-//! The child process around an engine: zygote, sealing, connection, allocator.
-//! Nothing in here runs in the server.
+//! The child process around an engine: zygote, sealing, connection, allocator. What runs
+//! programs is the engine's. Nothing in here runs in the server.
 
 mod alloc;
+mod child;
 mod connection;
+mod engine;
+mod work;
 mod zygote;
 
-pub(crate) use crate::engines::v8::stop::STOP_SIGNAL;
+use nix::sys::signal::Signal;
+
 pub use alloc::WorkerAllocator;
 pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 pub(crate) use connection::{Connection, Lost};
-pub use zygote::zygote_hook;
-pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, hook_was_called};
+pub(crate) use engine::{Engine, LoadError, Profile, Shell};
+pub(crate) use work::{ScriptPlace, Work, cut};
+pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, run_zygote};
+
+/// Asks a worker to stop its program.
+pub(crate) const STOP_SIGNAL: Signal = Signal::SIGUSR1;

@@ -24,14 +24,14 @@ const ALLOCATION_FAILURES: [&str; 3] = [
 
 /// How far a program had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(super) enum Stage {
     /// V8 parses it and resolves its imports.
     Loading,
     Running,
 }
 
 /// The outcome of a run that V8 or deno_core ended with an error.
-pub(crate) fn outcome(source: &str, error: &CoreError, stage: Stage) -> Outcome {
+pub(super) fn outcome(source: &str, error: &CoreError, stage: Stage) -> Outcome {
     kind_outcome(source, error.as_kind(), stage)
 }
 
@@ -105,11 +105,11 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
     }
 }
 
-pub(crate) fn name_of(error: &JsError) -> &str {
+pub(super) fn name_of(error: &JsError) -> &str {
     error.name.as_deref().unwrap_or("Error")
 }
 
-pub(crate) fn message_of(error: &JsError) -> &str {
+pub(super) fn message_of(error: &JsError) -> &str {
     match (&error.name, &error.message) {
         (_, Some(message)) => message,
         // Thrown values that are no errors come as "Uncaught …".
@@ -118,7 +118,7 @@ pub(crate) fn message_of(error: &JsError) -> &str {
     }
 }
 
-pub(crate) fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
+pub(super) fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
     if frame.file_name.as_deref() != Some(MAIN) {
         return None;
     }
@@ -131,7 +131,7 @@ fn stack(error: &JsError) -> Option<String> {
 }
 
 /// The stack at which the program was stopped, mapped to its source.
-pub(crate) fn stopped_stack(
+pub(super) fn stopped_stack(
     frames: Vec<Frame>,
     mut map: impl FnMut(&str, u32, u32) -> (String, u32, u32),
 ) -> Option<String> {
@@ -152,7 +152,7 @@ pub(crate) fn stopped_stack(
 
 /// The frames of a stack trace that are the program's own. V8 calls this, in
 /// place of deno_core's, whenever a stack is captured.
-pub(crate) fn prepare_stack_trace<'s>(
+pub(super) fn prepare_stack_trace<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Value>,
     sites: v8::Local<'s, v8::Array>,
@@ -182,14 +182,14 @@ fn is_internal<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Val
 }
 
 /// `CallSite.prototype.getScriptNameOrSourceURL`, in an isolate slot.
-pub(crate) struct ScriptName(pub v8::Global<v8::Function>);
+pub(super) struct ScriptName(pub v8::Global<v8::Function>);
 
 fn clipped(text: String) -> String {
     if text.len() <= MAX_TEXT_BYTES { text } else { clip(&text, MAX_TEXT_BYTES) }
 }
 
 /// The beginning of a text.
-pub(crate) fn clip(text: &str, bytes: usize) -> String {
+pub(super) fn clip(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }

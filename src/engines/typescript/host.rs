@@ -11,7 +11,7 @@ use super::loader::MAIN;
 use super::unfinished::Timers;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
 use crate::snapshots::{self, CallError, CallFuture};
-use crate::worker::{Connection, Lost};
+use crate::worker::{Connection, Lost, ScriptPlace};
 
 /// stdout's number in the ops; everything else is stderr.
 const STDOUT: u32 = 1;
@@ -21,7 +21,7 @@ const STDOUT: u32 = 1;
 const OUTPUT_CHUNK: usize = 64 << 10;
 
 /// The worker's side of every op.
-pub(crate) struct WorkerHost {
+pub(super) struct WorkerHost {
     connection: Rc<Connection>,
     isolate: v8::IsolateHandle,
     cpus: u32,
@@ -36,18 +36,15 @@ pub(crate) struct WorkerHost {
     mapper: Rc<RefCell<SourceMapper>>,
 }
 
-/// Script, line and column of what runs, before its source map is applied.
-pub(crate) type ScriptPlace = (String, u32, u32);
-
 /// How the program ended itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ended {
+pub(super) enum Ended {
     Exit(i32),
     Exceeded(Limit),
 }
 
 impl WorkerHost {
-    pub(crate) fn new(
+    pub(super) fn new(
         connection: Rc<Connection>,
         isolate: v8::IsolateHandle,
         mapper: Rc<RefCell<SourceMapper>>,
@@ -70,28 +67,28 @@ impl WorkerHost {
         }
     }
 
-    pub(crate) fn set_output_limits(&self, max_output: u64, max_flood: u64) {
+    pub(super) fn set_output_limits(&self, max_output: u64, max_flood: u64) {
         self.max_output.set(max_output);
         self.max_flood.set(max_flood);
     }
 
     /// `Deno.exit` or a limit, if one of them ended the program.
-    pub(crate) fn ended(&self) -> Option<Ended> {
+    pub(super) fn ended(&self) -> Option<Ended> {
         *self.ended.borrow()
     }
 
     /// The program's timers.
-    pub(crate) fn timers(&self) -> &Timers {
+    pub(super) fn timers(&self) -> &Timers {
         &self.timers
     }
 
     /// Waits for that, or a full heap: operations of the program may still be under way.
-    pub(crate) async fn until_ended(&self) {
+    pub(super) async fn until_ended(&self) {
         self.over.notified().await;
     }
 
     /// The heap is full and JavaScript was stopped: what it waited for does not matter.
-    pub(crate) fn heap_is_full(&self) {
+    pub(super) fn heap_is_full(&self) {
         self.over.notify_one();
     }
 
@@ -131,7 +128,7 @@ fn settle(
 }
 
 /// Line and column in the code that the user wrote.
-pub(crate) fn in_source(
+pub(super) fn in_source(
     mapper: &RefCell<SourceMapper>,
     (script, line, column): &ScriptPlace,
 ) -> Option<(u32, u32)> {

@@ -21,7 +21,7 @@ use super::meta::Home;
 use super::transpile::{Transpiled, transpile_import};
 
 /// The program's own URL: virtual, it tells nothing about the machine.
-pub(crate) const MAIN: &str = "file:///main.ts";
+pub(super) const MAIN: &str = "file:///main.ts";
 
 /// Modules of MCP servers, and of playbooks.
 const MCP: &str = "mcp";
@@ -33,11 +33,11 @@ const TOOLS_SOURCE: &str =
     "export const callTool = globalThis[Symbol.for('mcp-conductor.callTool')];";
 
 /// The URL of the zygote's own program.
-pub(crate) const WARM_UP: &str = "file:///warm-up.ts";
+pub(super) const WARM_UP: &str = "file:///warm-up.ts";
 
 /// Loads data: modules and keeps the source maps of everything transpiled.
 #[derive(Default)]
-pub(crate) struct Loader {
+pub(super) struct Loader {
     warming_up: Cell<bool>,
     host: RefCell<Option<Rc<dyn Host>>>,
     home: RefCell<Option<Home>>,
@@ -46,22 +46,22 @@ pub(crate) struct Loader {
 
 impl Loader {
     /// Remembers how a transpiled module maps to its source.
-    pub(crate) fn add_source_map(&self, specifier: &str, map: Vec<u8>) {
+    pub(super) fn add_source_map(&self, specifier: &str, map: Vec<u8>) {
         self.source_maps.borrow_mut().insert(specifier.to_owned(), map);
     }
 
     /// Lets [`WARM_UP`] be loaded, or not. No program can import it.
-    pub(crate) fn set_warming_up(&self, warming_up: bool) {
+    pub(super) fn set_warming_up(&self, warming_up: bool) {
         self.warming_up.set(warming_up);
     }
 
     /// Whom to ask for modules of the server.
-    pub(crate) fn set_host(&self, host: Rc<dyn Host>) {
+    pub(super) fn set_host(&self, host: Rc<dyn Host>) {
         *self.host.borrow_mut() = Some(host);
     }
 
     /// Where the program believes to stand.
-    pub(crate) fn set_home(&self, home: Home) {
+    pub(super) fn set_home(&self, home: Home) {
         *self.home.borrow_mut() = Some(home);
     }
 
@@ -120,7 +120,7 @@ impl Loader {
 }
 
 /// The loader as V8's callbacks hold it.
-pub(crate) struct SharedLoader(pub Rc<Loader>);
+pub(super) struct SharedLoader(pub Rc<Loader>);
 
 impl ModuleLoader for SharedLoader {
     fn resolve(

@@ -2,14 +2,19 @@
 
 mod capture;
 mod code_frame;
+mod engine;
 mod entry;
-pub(crate) mod errors;
+mod errors;
 mod fence;
-pub(crate) mod host;
-pub(crate) mod loader;
+mod host;
+mod isolate;
+mod loader;
 mod meta;
 mod missing;
 mod related;
-pub(crate) mod run;
+mod run;
 mod transpile;
-pub(crate) mod unfinished;
+mod unfinished;
+mod warm;
+
+pub(super) use engine::TypeScript;
