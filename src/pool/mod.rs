@@ -2,11 +2,11 @@
 //! reap. Frames are passed on and never interpreted, but for the first one,
 //! which says that a worker is sealed.
 
+mod pool;
 mod process;
-mod standby;
 mod threads;
 mod worker;
 mod zygote;
 
-pub(crate) use standby::{Pool, PoolConfig, PoolError};
+pub(crate) use pool::{Pool, PoolConfig, PoolError};
 pub(crate) use worker::{ReceiveError, Usage, Worker};

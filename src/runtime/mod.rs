@@ -535,7 +535,7 @@ fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {
     if let Some(path) = config.executable() {
         return Ok(path.to_owned());
     }
-    if crate::worker::hook_was_called() {
+    if crate::hook::hook_was_called() {
         // The file may be replaced while the server runs; this link still
         // names the one that runs.
         return Ok(PathBuf::from("/proc/self/exe"));

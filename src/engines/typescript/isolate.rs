@@ -1,31 +1,16 @@
-//! V8 and the isolate that a program will use: made from the startup snapshot,
-//! in the zygote (warm) or in the worker (fresh), and never given a program
-//! that it would survive.
+//! The isolate that a program will use: made from the startup snapshot, and never given
+//! a program that it would survive.
 
 use std::rc::Rc;
-use std::sync::Once;
 
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 
-use super::alloc::EXIT_MEMORY;
 use super::errors::{ScriptName, prepare_stack_trace};
 use super::loader::{Loader, SharedLoader};
-use super::stop::MainContext;
-use crate::sandbox::sys;
+use crate::engines::v8::guard;
 use crate::snapshots;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
-
-/// V8's threads do not survive a fork, so there are none. Without concurrent
-/// recompilation a hot loop would stay in Maglev code after on-stack
-/// replacement, 3.4 times slower on a matrix product; --no-maglev-osr undoes
-/// that. The seed of Math.random is set in each worker, which a frozen flag
-/// would not allow.
-const V8_FLAGS: &str = "--single-threaded --no-maglev-osr --no-freeze-flags-after-init";
-
-/// What the heap may grow beyond its limit so that a terminated program can
-/// unwind.
-const UNWIND_BYTES: usize = 32 << 20;
 
 /// What Deno this runtime is like, for `Deno.version` and the user agent.
 const DENO_VERSION: &str = "2.9.8";
@@ -37,27 +22,6 @@ pub(super) struct Isolate {
     pub loader: Rc<Loader>,
     pub prepare: v8::Global<v8::Function>,
     pub to_json: v8::Global<v8::Function>,
-}
-
-/// Initializes V8 for this process. Reads ICU's data; opens no descriptor.
-pub(super) fn initialize_v8() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        v8::V8::set_flags_from_string(V8_FLAGS);
-        let platform = v8::new_single_threaded_default_platform(false).make_shared();
-        JsRuntime::init_platform(Some(platform));
-    });
-}
-
-/// Seeds Math.random. To be called after the fork, before the first use.
-pub(super) fn reseed() -> std::io::Result<()> {
-    let mut bytes = [0; 4];
-    sys::random(&mut bytes)?;
-    // The flag is an int, and V8 takes 0 for "no seed given": it would ask the
-    // generator that all workers of a zygote share.
-    let seed = (u32::from_ne_bytes(bytes) >> 1).max(1);
-    v8::V8::set_flags_from_string(&format!("--random-seed={seed}"));
-    Ok(())
 }
 
 impl Isolate {
@@ -76,31 +40,19 @@ impl Isolate {
             ..Default::default()
         });
         let script_name = keep_script_name(&mut runtime);
-        let context = runtime.main_context();
+        guard(&mut runtime);
         let isolate = runtime.v8_isolate();
-        isolate.set_slot(MainContext(context));
         isolate.set_slot(ScriptName(script_name));
         isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
-        isolate.set_oom_error_handler(out_of_memory);
         let [start, prepare, to_json] = take_functions(&mut runtime);
         call_start(&mut runtime, &start);
         Self { runtime, loader, prepare, to_json }
     }
 
-    /// Ends the program when the heap is full, instead of the process.
-    pub(super) fn watch_heap(&mut self, on_full: impl Fn() + 'static) {
-        let handle = self.runtime.v8_isolate().thread_safe_handle();
-        self.runtime.add_near_heap_limit_callback(move |limit, _initial| {
-            on_full();
-            handle.terminate_execution();
-            limit + UNWIND_BYTES
-        });
+    /// What ends JavaScript from outside of it.
+    pub(super) fn handle(&mut self) -> v8::IsolateHandle {
+        self.runtime.v8_isolate().thread_safe_handle()
     }
-}
-
-/// V8 cannot go on. The exit code tells the server why.
-unsafe extern "C" fn out_of_memory(_location: *const std::ffi::c_char, _details: &v8::OomDetails) {
-    sys::exit_now(EXIT_MEMORY);
 }
 
 /// `CallSite.prototype.getScriptNameOrSourceURL` before any program can reach it.

@@ -12,7 +12,7 @@ unsafe extern "C" {
 ///
 /// # Errors
 /// ICU's error code.
-pub(super) fn set_time_zone(name: &str) -> Result<(), c_int> {
+pub(crate) fn set_time_zone(name: &str) -> Result<(), c_int> {
     let zone: Vec<u16> = name.encode_utf16().chain([0]).collect();
     let mut status: c_int = 0;
     // SAFETY: a text in UTF-16 that ends with a zero, and a status without an error; ICU

@@ -28,7 +28,7 @@ thread_local! {
 
 /// A place in transpiled code.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub function: String,
     pub file: String,
     pub line: u32,
@@ -36,7 +36,7 @@ pub(super) struct Frame {
 }
 
 /// Installs the handler. Once in each worker, before its program arrives.
-pub(super) fn install(isolate: v8::IsolateHandle) -> io::Result<()> {
+pub(crate) fn install(isolate: v8::IsolateHandle) -> io::Result<()> {
     ISOLATE.get_or_init(|| isolate);
     // SAFETY: the handler enters V8's interrupt queue, which locks and
     // allocates. If it comes while this thread is inside malloc or V8's lock,
@@ -46,12 +46,12 @@ pub(super) fn install(isolate: v8::IsolateHandle) -> io::Result<()> {
 }
 
 /// Whether the stop signal came.
-pub(super) fn requested() -> bool {
+pub(crate) fn requested() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
 
 /// Where the program was, if it was in JavaScript.
-pub(super) fn stack() -> Option<Vec<Frame>> {
+pub(crate) fn stack() -> Option<Vec<Frame>> {
     STACK.with_borrow(Clone::clone)
 }
 
@@ -75,7 +75,7 @@ extern "C" fn on_interrupt(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void)
 }
 
 /// The context that programs run in, in an isolate slot.
-pub(super) struct MainContext(pub v8::Global<v8::Context>);
+pub(crate) struct MainContext(pub v8::Global<v8::Context>);
 
 /// Keeps the current JavaScript stack for the report.
 fn read_stack(scope: &v8::PinScope<'_, '_>) {

@@ -7,11 +7,11 @@ use deno_core::{SourceMapApplication as Mapped, SourceMapper, v8};
 
 use tokio::sync::Notify;
 
-use super::connection::{Connection, Lost};
 use super::loader::MAIN;
 use super::unfinished::Timers;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
 use crate::snapshots::{self, CallError, CallFuture};
+use crate::worker::{Connection, Lost, ScriptPlace};
 
 /// stdout's number in the ops; everything else is stderr.
 const STDOUT: u32 = 1;
@@ -35,9 +35,6 @@ pub(super) struct WorkerHost {
     timers: Timers,
     mapper: Rc<RefCell<SourceMapper>>,
 }
-
-/// Script, line and column of what runs, before its source map is applied.
-pub(super) type ScriptPlace = (String, u32, u32);
 
 /// How the program ended itself.
 #[derive(Debug, Clone, Copy)]

@@ -1,63 +1,20 @@
 //! What a program has begun and does not wait for, in words for its author.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use deno_core::SourceMapper;
 use deno_core::stats::{RuntimeActivity, RuntimeActivityStatsFactory, RuntimeActivityStatsFilter};
 
-use super::host::{ScriptPlace, in_source};
+use super::host::in_source;
 use super::loader::MAIN;
-use super::stop::Frame;
-use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Operation, Unfinished};
-use crate::text::clip::head;
+use crate::engines::v8::stop::Frame;
+use crate::protocol::{MAX_UNFINISHED, Unfinished};
+use crate::worker::{ScriptPlace, Work, cut};
 
 /// Timers whose places are kept, 100 KiB. A program that has half as many at the same
 /// time is not followed any further: each costs a look at its stack.
 const MAX_TIMERS: usize = 1024;
-
-/// An operation that the server was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Work {
-    what: Cow<'static, str>,
-    place: Option<Rc<ScriptPlace>>,
-}
-
-impl Work {
-    pub(super) fn of(operation: &Operation, place: Option<Rc<ScriptPlace>>) -> Self {
-        Self { what: described(operation), place }
-    }
-}
-
-fn described(operation: &Operation) -> Cow<'static, str> {
-    use Operation as Op;
-    match operation {
-        Op::CallTool { server: Some(server), tool, .. } => {
-            format!("callTool {}/{}", cut(server), cut(tool)).into()
-        }
-        Op::CallTool { server: None, tool, .. } => format!("callMCPTool {}", cut(tool)).into(),
-        Op::AskServer { server, .. } => format!("question to MCP server {}", cut(server)).into(),
-        // What a query holds makes no difference, and may be long.
-        Op::Fetch { url, .. } => {
-            let end = url.find(['?', '#']).unwrap_or(url.len());
-            format!("fetch {}", cut(&url[..end])).into()
-        }
-        Op::FetchResponse { .. } => "fetch".into(),
-        Op::Spawn(options) | Op::Output(options) => {
-            format!("command {}", cut(&options.command)).into()
-        }
-        Op::Wait { .. } => "command".into(),
-        Op::Module { specifier } => format!("import {}", cut(specifier)).into(),
-        other => other.name().into(),
-    }
-}
-
-/// The program chooses it, and a call that is awaited is not to pay for its length.
-fn cut(text: &str) -> &str {
-    head(text, MAX_UNFINISHED_TEXT)
-}
 
 /// Timers of the program, and where it started them.
 pub(super) struct Timers {

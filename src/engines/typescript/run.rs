@@ -10,20 +10,20 @@ use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
 use deno_web::StartTime;
 use futures::FutureExt;
 
-use super::connection::{Connection, Lost};
 use super::errors::{self, Stage};
 use super::host::{Ended, WorkerHost};
 use super::isolate::Isolate;
-use super::loader::{self, MAIN};
+use super::loader::MAIN;
 use super::meta::Home;
-use super::stop;
 use super::transpile::{Transpiled, transpile_program};
 use super::unfinished;
+use crate::engines::v8::{stop, watch_heap};
 use crate::protocol::{Limit, Outcome, Program, Unfinished, WorkerMessage};
 use crate::snapshots::Host;
+use crate::worker::{Connection, Lost};
 
-pub(super) struct Run {
-    isolate: Isolate,
+pub(super) struct Run<'a> {
+    isolate: &'a mut Isolate,
     connection: Rc<Connection>,
     host: Rc<WorkerHost>,
     heap_full: Rc<Cell<bool>>,
@@ -31,15 +31,15 @@ pub(super) struct Run {
     value_is_sent: bool,
 }
 
-impl Run {
+impl<'a> Run<'a> {
     pub(super) fn new(
-        mut isolate: Isolate,
+        isolate: &'a mut Isolate,
         connection: Rc<Connection>,
         host: Rc<WorkerHost>,
     ) -> Self {
         let heap_full = Rc::new(Cell::new(false));
         let (flag, over) = (heap_full.clone(), host.clone());
-        isolate.watch_heap(move || {
+        watch_heap(&mut isolate.runtime, move || {
             flag.set(true);
             over.heap_is_full();
         });
@@ -74,7 +74,7 @@ impl Run {
         self.isolate.loader.add_source_map(MAIN, source_map);
         self.connection.send(&WorkerMessage::Started)?;
         let stage = Cell::new(Stage::Loading);
-        let result = evaluate(&mut self.isolate, program, &main, code, &stage).await;
+        let result = evaluate(self.isolate, program, &main, code, &stage).await;
         match result {
             Ok(reached) if reached.json.len() > program.max_value as usize => {
                 Ok(Outcome::Exceeded { limit: Limit::ValueSize, stack: None })
@@ -170,65 +170,6 @@ impl Run {
     }
 }
 
-/// A program of our own that takes the way of every program, in the zygote:
-/// what V8 and the transpiler set up on first use, they set up before the fork.
-/// It touches no source of randomness.
-const WARM_UP: &str = "\
-interface Row { name: string; n: number }
-enum Kind { A, B }
-class Sum<T extends Row> {
-  #rows: T[] = [];
-  add(row: T) { this.#rows.push(row); return this; }
-  get total(): number { return this.#rows.reduce((sum, { n }) => sum + n, 0); }
-}
-const sum = new Sum<Row>().add({ name: `a${Kind.B}`, n: 1 }).add({ name: 'b', n: 2 });
-const later = await Promise.all([1, 2].map(async (n) => n * sum.total));
-const text = JSON.stringify({ later, map: Object.fromEntries(new Map([['a', 1]])) });
-if (text.length > 5) { ({ text, later, total: sum.total, kind: Kind[0] as string }) }
-";
-
-/// Runs [`WARM_UP`].
-pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
-    let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
-    let program = Program {
-        source: WARM_UP.to_owned(),
-        // None: a global would stay, and every program see it.
-        globals: "{}".to_owned(),
-        workspace: "/".to_owned(),
-        // Likewise: `mcpFactory` would stay.
-        has_servers: false,
-        max_output: 0,
-        max_flood: 0,
-        max_value: 1000,
-        max_depth: 10,
-    };
-    let home = Home::new(&program.workspace);
-    let transpiled = transpile_program(&specifier, &program.source, &home)
-        .map_err(|error| deno_error::JsErrorBox::generic(error.message))?;
-    prepare(isolate, &program)?;
-    isolate.loader.set_warming_up(true);
-    let id = isolate.runtime.load_side_es_module_from_code(&specifier, transpiled.code).await?;
-    isolate.loader.set_warming_up(false);
-    value_of(isolate, &program, id).await?;
-    isolate.runtime.run_event_loop(PollEventLoopOptions::default()).await
-}
-
-/// Does what every run does first, so that the pages which that writes are this
-/// process's own before its program arrives: 1 ms that nobody waits for.
-pub(super) fn touch(isolate: &mut Isolate) {
-    let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
-    let home = Home::new("/");
-    let Ok(transpiled) = transpile_program(&specifier, WARM_UP, &home) else { return };
-    let runtime = &mut isolate.runtime;
-    deno_core::scope!(scope, runtime);
-    let Some(code) = v8::String::new(scope, &transpiled.code) else { return };
-    let name = code.into();
-    let origin = v8::ScriptOrigin::new(scope, name, 0, 0, false, 0, None, false, false, true, None);
-    let mut source = v8::script_compiler::Source::new(code, Some(&origin));
-    // Compiled, not run: the module goes with the next collection.
-    let _ = v8::script_compiler::compile_module(scope, &mut source);
-}
-
 async fn evaluate(
     isolate: &mut Isolate,
     program: &Program,
@@ -243,14 +184,14 @@ async fn evaluate(
 }
 
 /// A value, as JSON text.
-struct Reached {
+pub(super) struct Reached {
     json: String,
     /// What was left behind has failed before the value was taken.
     failed: Option<CoreError>,
 }
 
 /// Evaluates a loaded program and awaits its value.
-async fn value_of(
+pub(super) async fn value_of(
     isolate: &mut Isolate,
     program: &Program,
     id: deno_core::ModuleId,
@@ -275,7 +216,7 @@ async fn value_of(
 }
 
 /// The clock starts now, and the caller's globals appear.
-fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), CoreError> {
+pub(super) fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), CoreError> {
     let home = Home::new(&program.workspace);
     let url = home.url().to_string();
     isolate.loader.set_home(home);

@@ -9,7 +9,7 @@ use super::code_frame::{Place, code_frame};
 use super::loader::MAIN;
 use super::missing;
 use super::related::related;
-use super::stop::Frame;
+use crate::engines::v8::stop::Frame;
 use crate::protocol::{Limit, Outcome, ProgramError, ProgramErrorKind};
 use crate::text::clip::marked;
 

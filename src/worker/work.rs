@@ -1,0 +1,51 @@
+//! What a program has asked the server for, in words for its author.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::protocol::{MAX_UNFINISHED_TEXT, Operation};
+use crate::text::clip::head;
+
+/// Script, line and column of what runs, before its source map is applied.
+pub(crate) type ScriptPlace = (String, u32, u32);
+
+/// An operation that the server was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub what: Cow<'static, str>,
+    pub place: Option<Rc<ScriptPlace>>,
+}
+
+impl Work {
+    pub(super) fn of(operation: &Operation, place: Option<Rc<ScriptPlace>>) -> Self {
+        Self { what: described(operation), place }
+    }
+}
+
+fn described(operation: &Operation) -> Cow<'static, str> {
+    use Operation as Op;
+    match operation {
+        Op::CallTool { server: Some(server), tool, .. } => {
+            format!("callTool {}/{}", cut(server), cut(tool)).into()
+        }
+        Op::CallTool { server: None, tool, .. } => format!("callMCPTool {}", cut(tool)).into(),
+        Op::AskServer { server, .. } => format!("question to MCP server {}", cut(server)).into(),
+        // What a query holds makes no difference, and may be long.
+        Op::Fetch { url, .. } => {
+            let end = url.find(['?', '#']).unwrap_or(url.len());
+            format!("fetch {}", cut(&url[..end])).into()
+        }
+        Op::FetchResponse { .. } => "fetch".into(),
+        Op::Spawn(options) | Op::Output(options) => {
+            format!("command {}", cut(&options.command)).into()
+        }
+        Op::Wait { .. } => "command".into(),
+        Op::Module { specifier } => format!("import {}", cut(specifier)).into(),
+        other => other.name().into(),
+    }
+}
+
+/// The program chooses it, and a call that is awaited is not to pay for its length.
+pub(crate) fn cut(text: &str) -> &str {
+    head(text, MAX_UNFINISHED_TEXT)
+}
