@@ -3,6 +3,8 @@
 //! `variables`, with a field beside it.
 
 pub(crate) mod credentials;
+#[cfg(test)]
+mod documentation_tests;
 mod embedded;
 mod entry;
 pub(crate) mod environment;
