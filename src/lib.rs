@@ -15,9 +15,9 @@
 mod audit;
 mod broker;
 mod config;
-mod identifiers;
 mod links;
 mod memory;
+mod net;
 mod playbooks;
 mod policy;
 mod pool;

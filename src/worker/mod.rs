@@ -23,6 +23,5 @@ mod zygote;
 
 pub use alloc::WorkerAllocator;
 pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
-pub(crate) use stop::STOP_SIGNAL;
+pub(crate) use zygote::hook_was_called;
 pub use zygote::zygote_hook;
-pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, hook_was_called};

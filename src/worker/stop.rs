@@ -12,12 +12,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deno_core::v8;
-use nix::sys::signal::Signal;
 
+use crate::protocol::control::STOP_SIGNAL;
 use crate::sandbox::sys;
-
-/// Asks a worker to stop its program.
-pub(crate) const STOP_SIGNAL: Signal = Signal::SIGUSR1;
 
 /// Frames of a stack that are shown; more do not help to find a loop.
 const MAX_FRAMES: usize = 10;

@@ -12,6 +12,7 @@ use super::host::{ScriptPlace, in_source};
 use super::loader::MAIN;
 use super::stop::Frame;
 use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Operation, Unfinished};
+use crate::text::clip::head;
 
 /// Timers whose places are kept, 100 KiB. A program that has half as many at the same
 /// time is not followed any further: each costs a look at its stack.
@@ -55,7 +56,7 @@ fn described(operation: &Operation) -> Cow<'static, str> {
 
 /// The program chooses it, and a call that is awaited is not to pay for its length.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_UNFINISHED_TEXT)]
+    head(text, MAX_UNFINISHED_TEXT)
 }
 
 /// Timers of the program, and where it started them.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::RangeInclusive;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ use super::isolate::{self, Isolate};
 use super::run::{Run, touch, warm_up};
 use super::stop;
 use super::unfinished::Timers;
-use crate::pool::{receive_control, send_control};
+use crate::protocol::control::{CONTROL_FD, ZYGOTE_ARGUMENT, receive_control, send_control};
 use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
     ZygoteSetup,
@@ -36,12 +36,6 @@ use crate::sandbox::{
     CRYPTO_STACK_BYTES, CRYPTO_THREADS, Filters, SandboxPlan, WARDEN_ARGUMENT, confine_zygote,
     run_warden, seal_worker, status_bytes, sys, unshare_namespaces, used_memory,
 };
-
-/// The first argument of a zygote's command line.
-pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
-
-/// The control socket's number in a zygote, and a worker's socket in a worker.
-pub(crate) const CONTROL_FD: RawFd = 3;
 
 static HOOKED: AtomicBool = AtomicBool::new(false);
 
