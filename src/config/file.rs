@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::{ConfigError, MAX_FILE_BYTES, jsonc};
+use crate::text::clip::head;
 use crate::text::escaped::visible_toml;
 
 /// Bytes of a key that a message quotes.

@@ -9,7 +9,8 @@ use super::file::{Entry, File, MAX_QUOTED, Value, below};
 use super::form::{Form, Given};
 use super::surroundings::Surroundings;
 use super::{Config, ConfigError, variables};
-use crate::policy::edit_distance;
+use crate::text::clip::head;
+use crate::text::near;
 
 /// The sections, and what editors look for.
 pub(super) fn is_no_setting(entry: &Entry) -> bool {
