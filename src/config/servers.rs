@@ -16,6 +16,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use url::Url;
 
+use super::MAX_FILE_BYTES;
 use super::credentials::{header_name, name_length};
 use super::file::{Entry as Member, Value, read};
 use super::jsonc::{self, line_of};
@@ -88,9 +89,6 @@ const WORKSPACE_FOLDER: &str = "workspaceFolder";
 
 const NO_WORKSPACE_FOLDER: &str = "${workspaceFolder} is the directory above .vscode or .cursor, \
                                    where this file does not lie; write the path";
-
-/// Bytes of the file: 4 KiB for each server.
-const MAX_FILE: usize = 1 << 20;
 
 /// Servers in the file: a process has three pipes, and 1024 files are often all
 /// that a server may open.
@@ -261,7 +259,7 @@ impl ServersFile {
     ) -> Result<Self, String> {
         let problem = |problem: String| format!("{}: {problem}", path.display());
         let mut warnings = check_writers(path).map_err(problem)?;
-        let (text, _) = read(path, MAX_FILE as u64).map_err(problem)?;
+        let (text, _) = read(path, MAX_FILE_BYTES).map_err(problem)?;
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut file = Self::parse(&text, Expander::new(variable, &path, env_files))
             .map_err(|unusable| unusable.sentence(&path))?;
@@ -1877,7 +1875,7 @@ mod tests {
         );
         let directory = super::super::fixture::Directory::new();
         let path = directory.0.join("mcp.json");
-        std::fs::write(&path, " ".repeat(MAX_FILE + 1)).unwrap();
+        std::fs::write(&path, " ".repeat(MAX_FILE_BYTES as usize + 1)).unwrap();
         assert_eq!(
             ServersFile::read(&path, &variable, None).unwrap_err(),
             format!("{}: the file has more than 1048576 bytes", path.display())

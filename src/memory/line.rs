@@ -16,8 +16,9 @@
 //! wait for something else, as the memory of another run, are not looked at.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::Charge;
@@ -71,7 +72,7 @@ impl Line {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Waiters> {
         // Nothing panics between two changes that belong together.
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiters.lock()
     }
 }
 

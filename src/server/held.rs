@@ -3,10 +3,11 @@
 //! not the handler, not the stream of its answer, nor a client that may come back for
 //! the rest of that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
+use parking_lot::Mutex;
 use rmcp::model::{CallToolResult, ContentBlock, Extensions};
 use serde_json::Value;
 use thiserror::Error;
@@ -85,12 +86,12 @@ impl Held {
     }
 
     pub(super) fn keep(&self, charge: Charge) {
-        self.0.charges.lock().unwrap_or_else(PoisonError::into_inner).push(charge);
+        self.0.charges.lock().push(charge);
     }
 
     /// What a run has of the memory, until [`Held::answer`] has come to an end.
     pub(super) fn until_answered(&self, run: OfRun) {
-        *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+        *self.0.run.lock() = Some(run);
     }
 
     /// For an answer of about this many bytes. Waits for others to be read.
@@ -99,7 +100,7 @@ impl Held {
     /// [`Unread`].
     pub(super) async fn answer(&self, bytes: usize) -> Result<(), Unread> {
         let charged = self.0.answers.charge(bytes).await;
-        self.0.run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.run.lock().take();
         self.keep(charged?);
         Ok(())
     }

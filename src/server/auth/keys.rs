@@ -5,7 +5,7 @@ use std::fs::{Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -15,6 +15,7 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use nix::unistd::geteuid;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::Value;
 use url::{Host, Url};
@@ -351,7 +352,7 @@ impl Remote {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -530,7 +531,7 @@ mod tests {
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     asked.fetch_add(1, Ordering::SeqCst);
-                    let answer = answer.lock().unwrap().clone();
+                    let answer = answer.lock().clone();
                     tokio::spawn(serve(stream, answer));
                 }
             });
@@ -544,7 +545,7 @@ mod tests {
 
         fn answer(&self, status: &str, body: &str) {
             let length = body.len();
-            *self.answer.lock().unwrap() = format!(
+            *self.answer.lock() = format!(
                 "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
         }

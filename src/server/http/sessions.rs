@@ -1,9 +1,10 @@
 //! rmcp's sessions, and what each has of the server's memory for as long as it lives.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::Stream;
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -42,7 +43,7 @@ struct Queue(Mutex<VecDeque<Option<Held>>>);
 
 impl Queue {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Option<Held>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -59,7 +60,7 @@ impl Sessions {
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<SessionId, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
@@ -76,12 +77,12 @@ impl<H: ServerHandler + Send + 'static> App<H> {
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings.read().clone()
     }
 
     /// Returns those before.
     pub(super) fn set_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
-        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.settings.write();
         std::mem::replace(&mut current, settings)
     }
 

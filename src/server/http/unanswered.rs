@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
@@ -79,7 +79,7 @@ impl Unanswered {
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<Call, Stream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

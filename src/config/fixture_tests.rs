@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::ConfigError;
-use super::settings::{Settings, Sources, Surroundings, resolve};
+use super::precedence::{Settings, Sources, resolve};
+use super::surroundings::Surroundings;
 
 /// A directory that goes away with the value.
 pub(crate) struct Directory(pub PathBuf);

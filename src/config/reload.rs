@@ -1,46 +1,25 @@
 //! What a server that runs cannot change.
 
 use super::Config;
+use super::entry::Applies;
+use super::variables;
 
 impl Config {
     /// Puts back what the processes, the queue, the log and the listener of a server
     /// were made with. Returns the keys of what was to be changed.
-    pub(crate) fn keep_fixed(&mut self, old: &Self) -> Vec<&'static str> {
-        let mut changed = Vec::new();
-        macro_rules! keep {
-            ($($name:literal: $($field:ident).+;)*) => {$(
-                if self.$($field).+ != old.$($field).+ {
-                    self.$($field).+ = old.$($field).+.clone();
-                    changed.push($name);
-                }
-            )*};
-        }
-        keep! {
-            "max_cpu_time": max_cpu_time;
-            "max_memory": max_memory;
-            "max_return_size": max_return_size;
-            "max_concurrent": max_concurrent;
-            "max_queue": max_queue;
-            "max_queue_wait": max_queue_wait;
-            "standby": standby;
-            "isolate": isolate;
-            "time_zone": time_zone;
-            "audit_log": audit_log;
-            "bind": http.bind;
-            "port": http.port;
-            "max_clients": http.max_clients;
-            "metrics": http.metrics;
-            "drain_timeout": http.drain_timeout;
-        }
-        changed
+    pub(crate) fn keep_fixed(&mut self, old: &Self) -> Vec<String> {
+        let fixed = variables::of_the_file().filter(|v| v.applies != Applies::AtReload);
+        fixed.filter(|v| v.form.keep(self, old)).map(|variable| variable.key()).collect()
     }
 
     /// Limits of a principal within those that the processes were made with, which
     /// may be less than what its section was checked against.
     pub(super) fn within_processes_of(mut self, server: &Self) -> Self {
-        self.max_cpu_time = self.max_cpu_time.min(server.max_cpu_time);
-        self.max_memory = self.max_memory.min(server.max_memory);
-        self.max_return_size = self.max_return_size.min(server.max_return_size);
+        for variable in variables::all().iter().filter(|v| v.applies == Applies::ToProcesses) {
+            if variable.form.is_above(&self, server) {
+                variable.form.keep(&mut self, server);
+            }
+        }
         self
     }
 }
