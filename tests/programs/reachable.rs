@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::{error, value};
+use super::runtimes::{error, value};
 
 /// Walks every object that can be reached: own properties, prototypes, getters
 /// and setters themselves, and what getters answer. Reports a path for each

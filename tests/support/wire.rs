@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Longest wait for bytes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use super::waiting::PATIENCE;
 
 /// A request that has not been sent yet.
 #[derive(Clone, Debug)]

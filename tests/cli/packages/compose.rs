@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{SERVER_MIB, knows, mebibytes, memory_of_runs, problems, schema, text, toml};
-use crate::common::{strings, yaml};
-use crate::docker::Dockerfile;
+use super::docker::Dockerfile;
+use super::files::{SERVER_MIB, knows, mebibytes, memory_of_runs, problems, schema, text, toml};
+use super::files::{strings, yaml};
 
 fn compose() -> Value {
     yaml("docker-compose.yml")

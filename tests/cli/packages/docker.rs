@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::common::{assert_accepted, json, root, text, toml, tool};
+use super::files::{assert_accepted, json, root, text, toml, tool};
 
 /// Instructions of a Dockerfile, with their arguments, joined to one line each.
 pub struct Dockerfile(Vec<(String, String)>);
@@ -134,7 +134,8 @@ fn what_the_image_copies_gets_into_the_build() {
 
 #[test]
 fn nothing_else_gets_into_the_build() {
-    for path in ["target", ".git", "docs/deployment.md", "tests/packages", "deploy/kubernetes"] {
+    for path in ["target", ".git", "docs/deployment.md", "tests/cli/packages", "deploy/kubernetes"]
+    {
         assert!(!in_context(path), "{path}");
     }
 }

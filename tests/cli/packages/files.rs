@@ -31,9 +31,9 @@ pub fn toml(text: &str) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// One of `tests/packages/schemas`.
+/// One of `tests/cli/packages/schemas`.
 pub fn schema(name: &str) -> Value {
-    json(&format!("tests/packages/schemas/{name}.json"))
+    json(&format!("tests/cli/packages/schemas/{name}.json"))
 }
 
 /// What is wrong, with where.

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use crate::common::{SERVER_MIB, assert_accepted, mebibytes, memory_of_runs, problems, root};
-use crate::common::{schema, strings, toml, tool, yaml};
-use crate::docker::Dockerfile;
+use super::docker::Dockerfile;
+use super::files::{SERVER_MIB, assert_accepted, mebibytes, memory_of_runs, problems, root};
+use super::files::{schema, strings, toml, tool, yaml};
 
 const DIRECTORY: &str = "deploy/kubernetes";
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{json, knows, problems, root, schema, tool};
+use super::files::{json, knows, problems, root, schema, tool};
 
 fn manifest() -> Value {
     json("deploy/mcpb/manifest.json")

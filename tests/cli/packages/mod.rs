@@ -2,9 +2,9 @@
 //! entry. They are kept valid, and in agreement with each other and with the
 //! program. docs/deployment.md says what this cannot show.
 
-mod common;
 mod compose;
 mod docker;
+mod files;
 mod kubernetes;
 mod mcpb;
 mod registry;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use crate::common::{json, knows, problems, schema, yaml};
+use super::files::{json, knows, problems, schema, yaml};
 
 fn entry() -> Value {
     json("server.json")

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::{knows, text, tool};
+use super::files::{knows, text, tool};
 
 const UNIT: &str = "deploy/systemd/mcp-conductor.service";
 

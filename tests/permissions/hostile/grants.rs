@@ -1,4 +1,4 @@
-//! Programs that try to get more than they were granted, from `hostile.jsonl`.
+//! Programs that try to get more than they were granted, from `grants.jsonl`.
 //! Each must end as its `must` says, and leave everything as it was.
 
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ struct Case {
 }
 
 fn cases(category: &str) -> Vec<Case> {
-    include_str!("hostile.jsonl")
+    include_str!("grants.jsonl")
         .lines()
         .map(|line| serde_json::from_str::<Case>(line).expect("a case"))
         .filter(|case| case.category == category)

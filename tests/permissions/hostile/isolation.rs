@@ -1,7 +1,7 @@
-//! Programs of a second review, from `hostile2.jsonl`: some of them got out or held the
-//! server up. `holds_if` says in words how to judge one; [`own_problems`] does it, beside
-//! what holds for all: nothing printed as a leak, nothing changed outside of the grants,
-//! nothing left behind, and a server that works.
+//! Programs from `isolation.jsonl` that try to get out by names, links, races and modes, or
+//! to hold the server up. `holds_if` says in words how to judge one; [`own_problems`] does
+//! it, beside what holds for all: nothing printed as a leak, nothing changed outside of the
+//! grants, nothing left behind, and a server that works.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ struct Case {
 }
 
 fn cases(category: &str) -> Vec<Case> {
-    include_str!("hostile2.jsonl")
+    include_str!("isolation.jsonl")
         .lines()
         .map(|line| serde_json::from_str::<Case>(line).expect("a case"))
         .filter(|case| case.category == category)
@@ -56,7 +56,7 @@ impl Place {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let parent = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
         let name = format!(
-            "mcp-conductor-hostile2-{}x{}",
+            "mcp-conductor-hostile-{}x{}",
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         );

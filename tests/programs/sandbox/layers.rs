@@ -19,7 +19,7 @@ async fn refusal(layer: &str) -> String {
 
 #[tokio::test]
 async fn every_layer_is_enforced_for_root() {
-    if !crate::gives_every_layer() {
+    if !super::gives_every_layer() {
         return;
     }
     let runtime = Runtime::new(config()).await.unwrap();

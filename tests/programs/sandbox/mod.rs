@@ -19,7 +19,6 @@ fn gives_every_layer() -> bool {
 
 mod arguments;
 mod commands;
-mod denied;
 mod layers;
 mod probes;
 mod users;

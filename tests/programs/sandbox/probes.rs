@@ -20,7 +20,7 @@ const UNSEALED: i32 = 250;
 
 fn probe(name: &str) -> ExitStatus {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "probes::child", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "sandbox::probes::child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(PROBE, name)
         .output()
         .unwrap()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use super::denied::{OF_NAMESPACES, deny, refuse};
+use crate::support::denied::{OF_NAMESPACES, deny, refuse};
 
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
@@ -75,7 +75,7 @@ fn enforced(doctor: &str, layer: &str) -> bool {
 
 #[test]
 fn root_gets_every_layer() {
-    if !crate::gives_every_layer() {
+    if !super::gives_every_layer() {
         return;
     }
     let program = Program::new("root");

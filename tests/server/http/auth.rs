@@ -9,16 +9,18 @@ use nix::sys::signal::Signal;
 use rmcp::ClientHandler;
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller as _, ENDLESS, LegacySession, RUN, Server, add_token, bounded, initialize, lifecycles,
-    path_text, refused, remove_token, rmcp_client, tokens_of,
-};
-use super::fixture::{ClosedPort, Home, within};
 use super::jwt::{
     ISSUER, KEY, OTHER_KEY, PUBLIC_URL, TextServer, claims, claims_but, claims_without, key,
     other_key, seconds, signed, signed_by,
 };
-use super::wire::{PATIENCE, Request, Response};
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, refused, remove_token, tokens_of};
+use crate::support::http_clients::{Caller as _, LegacySession, initialize};
+use crate::support::ports::ClosedPort;
+use crate::support::rmcp_clients::{lifecycles, rmcp_client};
+use crate::support::snippets::{ENDLESS, RUN};
+use crate::support::waiting::{PATIENCE, bounded, within};
+use crate::support::wire::{Request, Response};
 
 #[derive(Clone)]
 struct Client;
@@ -29,7 +31,7 @@ impl ClientHandler for Client {}
 fn with_issuer(more: &[(&str, &str)]) -> Server {
     let home = Home::empty();
     home.write("jwks.json", &json!({ "keys": [key()] }).to_string());
-    let keys = path_text(home.path("jwks.json"));
+    let keys = home.name("jwks.json");
     with_keys(home, &keys, more)
 }
 
@@ -157,7 +159,7 @@ fn a_token_is_nowhere_but_with_its_owner() {
         let text = server.send(&request).text();
         assert!(!text.contains(secret), "{path}: {text}");
     }
-    assert!(!server.stderr().contains(secret), "it is in the log");
+    assert!(!server.log().contains(secret), "it is in the log");
     let file = std::fs::read_to_string(tokens_of(&server.home)).expect("the file");
     assert!(!file.contains(secret), "{file}");
 }
@@ -177,7 +179,7 @@ fn a_token_that_is_taken_back_ends_its_sessions() {
     remove_token(&server.home, "alice");
     server.signal(Signal::SIGHUP);
     let refused = within(PATIENCE, || asked_with(&server, &alice).status == 401);
-    assert!(refused, "{}", server.stderr());
+    assert!(refused, "{}", server.log());
     assert_eq!(hers.ask("tools/list", json!({})).status, 401);
     assert_eq!(stream.message().expect("a stream"), None, "her stream has ended");
     // A new token of the same name does not open what the old one left.
@@ -365,7 +367,7 @@ fn keys_are_fetched_and_new_ones_noticed() {
     keys.says(&json!({ "keys": [key(), other_key()] }).to_string());
     server.signal(Signal::SIGHUP);
     let new = signed_by(OTHER_KEY, "second", &claims("ada"));
-    assert!(within(PATIENCE, || asked_with(&server, &new).status == 200), "{}", server.stderr());
+    assert!(within(PATIENCE, || asked_with(&server, &new).status == 200), "{}", server.log());
     assert_eq!(asked_with(&server, &good).status, 200);
 }
 
@@ -388,7 +390,7 @@ fn an_issuer_that_is_down_stops_nobody_elses_server() {
 fn tokens_of_both_kinds_are_taken_side_by_side() {
     let home = Home::empty();
     home.write("jwks.json", &json!({ "keys": [key()] }).to_string());
-    let (keys, alice) = (path_text(home.path("jwks.json")), add_token(&home, "alice"));
+    let (keys, alice) = (home.name("jwks.json"), add_token(&home, "alice"));
     let tokens = tokens_of(&home);
     let server = with_keys(home, &keys, &[("MCP_CONDUCTOR_TOKENS", &tokens)]);
     assert_eq!(asked_with(&server, &alice).status, 200);
@@ -406,7 +408,7 @@ fn settings_of_an_issuer_that_are_not_whole_stop_the_server() {
     home.write("jwks.json", &json!({ "keys": [key()] }).to_string());
     home.write("secret.json", &json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] }).to_string());
     home.write("garbage.json", "{");
-    let at = |name: &str| path_text(home.path(name));
+    let at = |name: &str| home.name(name);
     let (keys, secret, garbage) = (at("jwks.json"), at("secret.json"), at("garbage.json"));
     let issuer = ("MCP_CONDUCTOR_OAUTH_ISSUER", ISSUER);
     let public = ("MCP_CONDUCTOR_PUBLIC_URL", PUBLIC_URL);

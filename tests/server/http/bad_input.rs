@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller as _, LegacySession, RUN, Server, add_token, path_text, refused, tokens_of,
-};
-use super::fixture::{Home, within};
-use super::wire::{Connection, PATIENCE, Request};
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, refused, tokens_of};
+use crate::support::http_clients::{Caller as _, LegacySession};
+use crate::support::snippets::RUN;
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request};
 
 /// Runs, which are not what is counted, are not in this log.
 const LOG: (&str, &str) = ("RUST_LOG", "info,rmcp=off,audit=warn");
@@ -23,11 +24,11 @@ const LOG: (&str, &str) = ("RUST_LOG", "info,rmcp=off,audit=warn");
 /// What the server has to say of an act: one line, which is returned.
 #[track_caller]
 fn said_once(server: &Server, act: impl FnOnce()) -> String {
-    let before = server.stderr().lines().count();
+    let before = server.log().lines().count();
     act();
     let lines =
-        || -> Vec<String> { server.stderr().lines().skip(before).map(str::to_owned).collect() };
-    assert!(within(PATIENCE, || !lines().is_empty()), "nothing is said:\n{}", server.stderr());
+        || -> Vec<String> { server.log().lines().skip(before).map(str::to_owned).collect() };
+    assert!(within(PATIENCE, || !lines().is_empty()), "nothing is said:\n{}", server.log());
     sleep(Duration::from_millis(300));
     let lines = lines();
     let [line] = &lines[..] else { panic!("one line, not {lines:#?}") };
@@ -421,7 +422,7 @@ fn texts_of_a_client_add_no_headers_and_no_lines() {
     let other = server.client().request("tools/list", json!({})).header("Host", "\u{9b}2J.example");
     assert!(server.send(&other).status >= 400);
     sleep(Duration::from_millis(300));
-    let log = server.stderr();
+    let log = server.log();
     assert!(!log.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{log}");
 }
 
@@ -525,7 +526,7 @@ fn a_client_that_waits_for_100_is_told_to_go_on_or_refused() {
 fn a_configuration_with_a_typo_stops_with_the_line_and_the_right_key() {
     let home = Home::empty();
     home.write("conductor.toml", "max_queue = 10\nmax_cpu_tmie = 5\n");
-    let file = path_text(home.path("conductor.toml"));
+    let file = home.name("conductor.toml");
     let (code, said) = refused(&home, &[], &["--config", &file]);
     assert_eq!((code, said.lines().count()), (Some(3), 1), "{said}");
     for word in ["conductor.toml", "line 2", "max_cpu_tmie", "max_cpu_time"] {
@@ -565,7 +566,7 @@ fn a_file_of_tokens_that_cannot_be_used_stops_the_server() {
         change_mode(&home.path(name), 0o600);
     }
     for name in ["garbage.json", "empty.json", "missing.json", "."] {
-        let file = path_text(home.path(name));
+        let file = home.name(name);
         let (code, said) = refused(&home, &[("MCP_CONDUCTOR_TOKENS", &file)], &[]);
         assert_eq!((code, said.lines().count()), (Some(3), 1), "{name}: {said}");
         assert!(said.contains(&file), "{said}");

@@ -16,9 +16,10 @@ use std::sync::mpsc::channel;
 use std::thread::spawn;
 use std::time::Duration;
 
-use super::common::{LEGACY, MODERN, Server};
-use super::fixture::Home;
-use super::wire::PATIENCE;
+use crate::support::home::Home;
+use crate::support::http::Server;
+use crate::support::http_clients::{LEGACY, MODERN};
+use crate::support::waiting::PATIENCE;
 
 /// Of one scenario, in milliseconds. Most take less than 100.
 const SCENARIO_MS: &str = "20000";
@@ -63,7 +64,8 @@ impl Suite {
     #[track_caller]
     fn run(&self, url: &str, version: &str, expected: &str) {
         let home = Home::empty();
-        let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http").join(expected);
+        let expected =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/http").join(expected);
         let mut command = Command::new(&self.node);
         command
             .arg(&self.program)

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::common::{Caller, LegacySession, RUN, Server};
-use super::fixture::within;
-use super::wire::{Connection, PATIENCE, Request};
+use crate::support::http::Server;
+use crate::support::http_clients::{Caller, LegacySession};
+use crate::support::snippets::RUN;
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request};
 
 /// Places, for the tests that fill them.
 const PLACES: &str = "4";

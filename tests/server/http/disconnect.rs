@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::common::{Caller, ENDLESS, LegacySession, RUN, Server, answer_of, program, sleeper};
-use super::fixture::within;
+use crate::support::http::Server;
+use crate::support::http_clients::{Caller, LegacySession, answer_of, program};
+use crate::support::snippets::{ENDLESS, RUN, sleeper};
+use crate::support::waiting::within;
 
 /// Without sessions a dropped connection is a cancellation (MCP 2026-07-28,
 /// transports): this much is for the machine, less than a client with a session has.
@@ -34,7 +36,7 @@ fn one_more_runs(server: &Server, processes: usize) {
 #[track_caller]
 fn none_runs_within(server: &Server, processes: usize, limit: Duration) {
     let gone = within(limit, || server.processes() <= processes);
-    assert!(gone, "{} processes, not {processes}\n{}", server.processes(), server.stderr());
+    assert!(gone, "{} processes, not {processes}\n{}", server.processes(), server.log());
 }
 
 fn endless() -> serde_json::Value {

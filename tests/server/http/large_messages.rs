@@ -1,21 +1,21 @@
 //! What a review of the server found: each way that is closed now, and beside it the
 //! one that has to stay open.
 
-use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller, Client, ENDLESS, LegacySession, Server, add_token, answer_of, of_both_eras, path_text,
-    program, refused, remove_token, sleeper, tokens_of, waiter,
-};
-use super::fixture::{AUDIT_LOG, Home, within};
 use super::jwt::TextServer;
-use super::wire::{Connection, PATIENCE, Request, Response};
+use crate::support::home::{AUDIT_LOG, Home};
+use crate::support::http::{Server, add_token, refused, remove_token, tokens_of};
+use crate::support::http_clients::{Caller, LegacySession, answer_of, of_both_eras, program};
+use crate::support::snippets::{ENDLESS, sleeper, waiter};
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request, Response};
 
 const CONFIGURATION: &str = "conductor.toml";
 
@@ -28,7 +28,7 @@ const INVALID_REQUEST: i32 = -32600;
 /// Writes a configuration, with `@ROOT@` for the home directory. Its path.
 fn configure(home: &Home, text: &str) -> String {
     home.write(CONFIGURATION, &text.replace("@ROOT@", home.root()));
-    path_text(home.path(CONFIGURATION))
+    home.name(CONFIGURATION)
 }
 
 /// Sends SIGHUP; what the server says when it has read what there is.
@@ -37,7 +37,7 @@ fn read_again(server: &Server) -> String {
     let said = || server.logged(&["the configuration"]);
     let before = said().len();
     server.signal(Signal::SIGHUP);
-    assert!(within(PATIENCE, || said().len() > before), "{}", server.stderr());
+    assert!(within(PATIENCE, || said().len() > before), "{}", server.log());
     said().pop().expect("a line")
 }
 
@@ -51,7 +51,7 @@ fn run(server: &Server, processes: usize, programs: usize) {
 #[track_caller]
 fn none_runs_within(server: &Server, processes: usize, limit: Duration) {
     let gone = within(limit, || server.processes() <= processes);
-    assert!(gone, "{} processes, not {processes}\n{}", server.processes(), server.stderr());
+    assert!(gone, "{} processes, not {processes}\n{}", server.processes(), server.log());
 }
 
 #[track_caller]
@@ -211,69 +211,31 @@ fn a_stream_that_took_up_nothing_keeps_no_run_whose_client_is_gone() {
 /// Descriptors of a server that has few of them.
 const FEW: usize = 256;
 
-/// A server that may open few files, killed at the end of its test.
-struct Small {
-    child: Child,
-    port: u16,
-    home: Home,
-}
-
-impl Small {
-    /// With the tokens that are in its home directory.
-    #[track_caller]
-    fn start(home: Home) -> Self {
-        let limited = format!("ulimit -n {FEW}; exec \"$0\" \"$@\"");
-        let binary = env!("CARGO_BIN_EXE_mcp-conductor");
-        let log = File::create(home.path("stderr")).expect("a file");
-        let child = Command::new("sh")
-            .args(["-c", &limited, binary, "http", "-p", "0"])
-            .env_clear()
-            .env("HOME", home.root())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("MCP_CONDUCTOR_STANDBY", "1")
-            .env("MCP_CONDUCTOR_TOKENS", tokens_of(&home))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
-        let mut server = Self { child, port: 0, home };
-        let listens = within(PATIENCE, || {
-            server.port = server.listens_on().unwrap_or(0);
-            server.port != 0
-        });
-        assert!(listens, "it does not listen:\n{}", server.stderr());
-        server
-    }
-
-    fn stderr(&self) -> String {
-        self.home.read("stderr")
-    }
-
-    fn listens_on(&self) -> Option<u16> {
-        let log = self.stderr();
-        let (_, url) = log.split_once("listening on http://127.0.0.1:")?;
-        url.split_once("/mcp")?.0.parse().ok()
-    }
-
-    fn client(&self, token: &str) -> Client {
-        Client { port: self.port, token: Some(token.to_owned()) }
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A server that may open few files, with the tokens that are in its home directory.
+#[track_caller]
+fn small(home: Home) -> Server {
+    let limited = format!("ulimit -n {FEW}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &limited, env!("CARGO_BIN_EXE_mcp-conductor"), "http", "-p", "0"])
+        .env_clear()
+        .env("HOME", home.root())
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("MCP_CONDUCTOR_STANDBY", "1")
+        .env("MCP_CONDUCTOR_TOKENS", tokens_of(&home))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let server = Server::listening(home, command);
+    server.unwrap_or_else(|said| panic!("it does not listen:\n{said}"))
 }
 
 #[test]
 fn streams_of_one_principal_leave_places_for_another() {
     let home = Home::empty();
     let (alice, bob) = (add_token(&home, "alice"), add_token(&home, "bob"));
-    let server = Small::start(home);
-    let bobs = server.client(&bob);
+    let server = small(home);
+    let bobs = server.client_as(&bob);
     assert_eq!(bobs.value("1"), 1);
     // First 100, then more than there are places: one for two descriptors.
     for per_session in [20, 30] {
@@ -289,21 +251,21 @@ fn streams_of_one_principal_leave_places_for_another() {
             }
         }
         sleep(Duration::from_secs(1));
-        assert_eq!(bobs.value("2"), 2, "{}", server.stderr());
+        assert_eq!(bobs.value("2"), 2, "{}", server.log());
         // Her own part she has. Which of her connections come first is the server's to decide.
         let is_open = |stream: &mut Connection| stream.head().is_ok_and(|head| head.status == 200);
-        assert!(streams.iter_mut().any(is_open), "{}", server.stderr());
+        assert!(streams.iter_mut().any(is_open), "{}", server.log());
         drop(streams);
         let again = within(PATIENCE, || {
-            let response = server.client(&alice).ask("tools/list", json!({}));
+            let response = server.client_as(&alice).ask("tools/list", json!({}));
             response.status == 200
         });
-        assert!(again, "{}", server.stderr());
+        assert!(again, "{}", server.log());
         for session in sessions {
             session.close();
         }
     }
-    assert_eq!(server.client(&alice).value("3"), 3);
+    assert_eq!(server.client_as(&alice).value("3"), 3);
 }
 
 /// A request as a client sends it, with another id.
@@ -463,7 +425,7 @@ fn a_program_does_not_reach_the_server_that_runs_it() {
 fn a_run_that_finds_no_place_is_in_the_audit_log() {
     let home = Home::empty();
     let alice = add_token(&home, "alice");
-    let (tokens, log) = (tokens_of(&home), path_text(home.path(AUDIT_LOG)));
+    let (tokens, log) = (tokens_of(&home), home.name(AUDIT_LOG));
     let env = [
         ("MCP_CONDUCTOR_TOKENS", &*tokens),
         ("MCP_CONDUCTOR_AUDIT_LOG", &*log),
@@ -541,8 +503,8 @@ fn the_audit_log_in_use_stays_closed_when_the_file_names_another() {
     assert!(said.contains("was read again"), "{said}");
     server.logs(&["WARN", "audit_log", "restart"]);
 
-    let in_use = path_text(server.home.path(AUDIT_LOG));
-    let plain = path_text(server.home.path("plain.txt"));
+    let in_use = server.home.name(AUDIT_LOG);
+    let plain = server.home.name("plain.txt");
     let acts = |path: &str| {
         [
             format!("Deno.readTextFile('{path}')"),
@@ -595,7 +557,7 @@ fn the_end_of_a_session_is_answered_with_204_and_ends_its_run() {
 fn rejections_are_of_whom_they_are() {
     let home = Home::empty();
     let alice = add_token(&home, "alice");
-    let (tokens, log) = (tokens_of(&home), path_text(home.path(AUDIT_LOG)));
+    let (tokens, log) = (tokens_of(&home), home.name(AUDIT_LOG));
     let env = [
         ("MCP_CONDUCTOR_TOKENS", &*tokens),
         ("MCP_CONDUCTOR_AUDIT_LOG", &*log),

@@ -4,9 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::common::{Caller, ENDLESS, LegacySession, RUN, Server, series};
-use super::fixture::{Home, only_stub};
-use super::wire::Request;
+use crate::support::home::Home;
+use crate::support::http::{Server, series};
+use crate::support::http_clients::{Caller, LegacySession};
+use crate::support::snippets::{ENDLESS, RUN};
+use crate::support::upstreams::only_stub;
+use crate::support::wire::Request;
 
 fn scrape(server: &Server) -> String {
     let response = server.get("/metrics");

@@ -14,13 +14,14 @@ use rmcp::service::RequestContext;
 use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient};
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller, Client, ENDLESS, LegacySession, RUN, RmcpClient, Server, add_token, bounded,
-    of_both_eras, path_text, program, refused, rmcp_client, sleeper, tokens_of, waiter,
-};
-use super::fixture::{Home, upstream, within};
 use super::jwt::{ISSUER, PUBLIC_URL, TextServer, claims, key, signed};
-use super::wire::PATIENCE;
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, refused, tokens_of};
+use crate::support::http_clients::{Caller, Client, LegacySession, of_both_eras, program};
+use crate::support::rmcp_clients::{RmcpClient, rmcp_client};
+use crate::support::snippets::{ENDLESS, RUN, sleeper, waiter};
+use crate::support::upstreams::upstream;
+use crate::support::waiting::{PATIENCE, bounded, within};
 
 const CONFIGURATION: &str = "conductor.toml";
 
@@ -36,7 +37,7 @@ struct Team {
 fn configured(home: &Home, text: &str) -> String {
     let text = format!("tokens = \"{}\"\n{}", tokens_of(home), text.replace("@ROOT@", home.root()));
     home.write(CONFIGURATION, &text);
-    path_text(home.path(CONFIGURATION))
+    home.name(CONFIGURATION)
 }
 
 impl Team {
@@ -88,7 +89,7 @@ fn each_has_a_workspace_of_its_own() {
     for (client, name) in [(&team.alice, "alice"), (&team.bob, "bob")] {
         let canary = format!("{}-CANARY", name.to_uppercase());
         assert_eq!(client.value("Deno.readTextFile('canary.txt')"), canary);
-        let root = path_text(team.server.home.path(name));
+        let root = team.server.home.name(name);
         assert_eq!(client.value("[WORKSPACE_DIR, Deno.cwd()]"), json!([root, root]));
         client.value(&format!("Deno.writeTextFileSync('new.txt', 'of {name}')"));
         assert_eq!(team.server.home.read(&format!("{name}/new.txt")), format!("of {name}"));
@@ -353,7 +354,7 @@ fn a_run_of_one_cannot_be_cancelled_by_another() {
     connection.head().expect("an answer");
     connection.message_where(|message| message["params"]["message"] == "on");
     his.notify("notifications/cancelled", json!({ "requestId": message["id"] }));
-    let answer = super::common::answer_of(&mut connection);
+    let answer = crate::support::http_clients::answer_of(&mut connection);
     assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
 }
 
@@ -555,7 +556,7 @@ fn a_subject_of_any_name_stays_in_a_place_of_its_own() {
          [principals.\"*\"]\nworkspace = \"@ROOT@/all/{principal}\"\n",
     );
     let home = &team.server.home;
-    let all = path_text(home.path("all"));
+    let all = home.name("all");
     let subjects = ["../alice", "..", ".", "/etc", "a/b", "a%2Fb", "{principal}", "~", "a b", "é"];
     let mut places: Vec<String> = Vec::new();
     for subject in subjects {
@@ -575,7 +576,7 @@ fn a_subject_of_any_name_stays_in_a_place_of_its_own() {
 #[test]
 fn a_subject_with_a_very_long_name_has_a_place_or_hears_why_not() {
     let team = with_subjects("[principals.\"*\"]\nworkspace = \"@ROOT@/all/{principal}\"\n");
-    let all = path_text(team.server.home.path("all"));
+    let all = team.server.home.name("all");
     for subject in ["x".repeat(250), "é".repeat(200)] {
         let client = team.server.client_as(&signed(&claims(&subject)));
         let request = json!({ "name": RUN, "arguments": { "deno_code": "WORKSPACE_DIR" } });

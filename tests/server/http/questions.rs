@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::common::{
-    LegacySession, RUN, Server, add_token, answer_of, awaited, of_both_eras, tokens_of,
-};
-use super::fixture::{Home, upstream};
-use super::wire::{Connection, Request};
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, tokens_of};
+use crate::support::http_clients::{LegacySession, answer_of, of_both_eras};
+use crate::support::snippets::{RUN, awaited};
+use crate::support::upstreams::upstream;
+use crate::support::wire::{Connection, Request};
 
 /// An id that no other request of these tests has.
 const ID: u32 = 1_000_100;

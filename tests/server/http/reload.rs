@@ -6,12 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::common::{
-    Caller as _, LegacySession, Server, add_token, answer_of, path_text, remove_token, sleeper,
-    tokens_of,
-};
-use super::fixture::{Home, within};
-use super::wire::PATIENCE;
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, remove_token, tokens_of};
+use crate::support::http_clients::{Caller as _, LegacySession, answer_of};
+use crate::support::snippets::sleeper;
+use crate::support::waiting::{PATIENCE, within};
 
 const CONFIGURATION: &str = "conductor.toml";
 
@@ -23,7 +22,7 @@ fn configure(home: &Home, text: &str) {
 #[track_caller]
 fn with_configuration(home: Home, text: &str) -> Server {
     configure(&home, text);
-    let file = path_text(home.path(CONFIGURATION));
+    let file = home.name(CONFIGURATION);
     Server::at(home, &[], &["--config", &file])
 }
 
@@ -33,7 +32,7 @@ fn read_again(server: &Server) {
     let said = || server.logged(&["the configuration"]).len();
     let before = said();
     server.signal(Signal::SIGHUP);
-    assert!(within(PATIENCE, || said() > before), "{}", server.stderr());
+    assert!(within(PATIENCE, || said() > before), "{}", server.log());
 }
 
 #[track_caller]
@@ -185,7 +184,7 @@ fn what_needs_a_restart_is_named() {
     is_used(&server);
     for key in ["max_concurrent", "bind", "max_memory"] {
         let said = server.logged(&["WARN", key, "restart"]);
-        assert_eq!(said.len(), 1, "{key}:\n{}", server.stderr());
+        assert_eq!(said.len(), 1, "{key}:\n{}", server.log());
     }
     server.works();
 }
@@ -224,7 +223,7 @@ fn a_section_that_is_gone_gives_nothing_any_more() {
     read_again(&server);
     is_used(&server);
     // Her session may have ended; what it could do has.
-    let again = session.ask("tools/call", super::common::program(&read));
+    let again = session.ask("tools/call", crate::support::http_clients::program(&read));
     assert!(!again.text().contains("SHARED-CANARY"), "{}", again.text());
     let execution = server.client_as(&alice).call(&read);
     assert_eq!(execution["errorType"], "permission", "{execution:#}");

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::common::{Caller as _, LegacySession, Server, initialize, of_both_eras};
-use super::wire::Request;
+use crate::support::http::Server;
+use crate::support::http_clients::{Caller as _, LegacySession, initialize, of_both_eras};
+use crate::support::wire::Request;
 
 #[test]
 fn a_session_ends_when_its_client_deletes_it() {

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller as _, ENDLESS, LegacySession, RUN, Server, answer_of, of_both_eras, on_the_port_of,
-    sleeper, waiter,
-};
-use super::fixture::{Home, are_gone, below, upstream, within};
-use super::wire::{Connection, PATIENCE, Request};
+use crate::support::home::Home;
+use crate::support::http::{Server, on_the_port_of};
+use crate::support::http_clients::{Caller as _, LegacySession, answer_of, of_both_eras};
+use crate::support::processes::Family;
+use crate::support::snippets::{ENDLESS, RUN, sleeper, waiter};
+use crate::support::upstreams::upstream;
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request};
 
 /// Less than what a worker that is left behind has: 10 s of CPU time, or for ever.
 const SOON: Duration = Duration::from_secs(8);
@@ -44,14 +46,14 @@ fn an_idle_server_ends_at_once_with_zero_whoever_is_connected() {
         let mut kept = server.connect();
         assert_eq!(kept.exchange(&Request::new("GET", "/health")).status, 200);
         let _silent = server.connect();
-        let family = below(server.pid());
+        let family = Family::below(server.pid());
         assert!(!family.is_empty(), "a server has a zygote");
 
         let start = Instant::now();
         server.signal(signal);
-        assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+        assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.log());
         assert!(start.elapsed() < BEFORE_THE_DEFAULT, "{:?}", start.elapsed());
-        assert!(within(SOON, || are_gone(&family)), "something is left");
+        assert!(within(SOON, || family.is_gone()), "something is left");
         assert!(kept.closes_within(SOON));
     }
 }
@@ -66,7 +68,7 @@ fn a_run_in_flight_is_answered_before_the_end() {
     let quiet = json!({ "name": RUN, "arguments": { "deno_code": code } });
     let mut quiet = server.client().start("tools/call", quiet);
     server.becomes(&[("executions_active", 3.0)]);
-    let family = below(server.pid());
+    let family = Family::below(server.pid());
     told_to_end(&server);
     server.release("go");
     for connection in &mut running {
@@ -75,8 +77,8 @@ fn a_run_in_flight_is_answered_before_the_end() {
     }
     let answer = quiet.receive().expect("an answer").answer();
     assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
-    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
-    assert!(within(SOON, || are_gone(&family)), "something is left");
+    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.log());
+    assert!(within(SOON, || family.is_gone()), "something is left");
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn a_server_that_ends_is_not_ready_and_takes_no_calls() {
         assert!(!body.contains("taken"), "{status}: {body}");
         assert!(body.contains("shutting down"), "{status}: {body}");
     }
-    let session = status_of(&server, &super::common::initialize(&json!({})));
+    let session = status_of(&server, &crate::support::http_clients::initialize(&json!({})));
     assert!(session.is_none_or(|(status, _)| status == 503));
     let answer = answer_of(&mut running);
     assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
@@ -117,13 +119,13 @@ fn an_endless_run_ends_with_the_drain_timeout() {
     let mut running: Vec<Connection> =
         of_both_eras(&server).iter().map(|client| client.start_program(ENDLESS)).collect();
     running.push(server.client().start_program("while (true) {}"));
-    let family = below(server.pid());
+    let family = Family::below(server.pid());
     let start = Instant::now();
     server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.log());
     let took = start.elapsed();
     assert!(took >= Duration::from_secs(2) && took < BEFORE_THE_DEFAULT, "{took:?}");
-    assert!(within(SOON, || are_gone(&family)), "something is left");
+    assert!(within(SOON, || family.is_gone()), "something is left");
     for connection in &mut running {
         assert!(connection.closes_within(SOON));
     }
@@ -139,7 +141,7 @@ fn a_server_that_waits_for_a_body_ends_all_the_same() {
     std::thread::sleep(Duration::from_millis(300));
     let start = Instant::now();
     server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.log());
     assert!(start.elapsed() < BEFORE_THE_DEFAULT, "{:?}", start.elapsed());
 }
 
@@ -150,15 +152,15 @@ fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
         "for (let i = 0; ; i++) { console.log('x'.repeat(100)); if (i % 100 === 0) await 0 }";
     let _silent: Vec<Connection> = of_both_eras(&server)
         .iter()
-        .map(|client| client.start("tools/call", super::common::program(code)))
+        .map(|client| client.start("tools/call", crate::support::http_clients::program(code)))
         .collect();
     std::thread::sleep(Duration::from_secs(1));
-    let family = below(server.pid());
+    let family = Family::below(server.pid());
     let start = Instant::now();
     server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.log());
     assert!(start.elapsed() < BEFORE_THE_DEFAULT, "{:?}", start.elapsed());
-    assert!(within(SOON, || are_gone(&family)), "something is left");
+    assert!(within(SOON, || family.is_gone()), "something is left");
 }
 
 #[test]
@@ -166,10 +168,10 @@ fn other_servers_end_too() {
     let home = Home::with(&json!({ "wombat": upstream(&["stub"]) }));
     let mut server = Server::at(home, &[], &[]);
     assert_eq!(server.client().value("await callTool('wombat', 'echo', { text: 'hi' })"), "hi");
-    let family = below(server.pid());
+    let family = Family::below(server.pid());
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(PATIENCE).code(), Some(0));
-    assert!(within(SOON, || are_gone(&family)), "something is left");
+    assert!(within(SOON, || family.is_gone()), "something is left");
 }
 
 #[test]
@@ -177,10 +179,10 @@ fn sigkill_of_the_server_leaves_no_process() {
     let mut server = Server::start(&[], &[]);
     let _endless = server.client().start_program(ENDLESS);
     let _busy = server.client().start_program("while (true) {}");
-    let family = below(server.pid());
+    let family = Family::below(server.pid());
     server.signal(Signal::SIGKILL);
     assert_eq!(server.wait(PATIENCE).signal(), Some(9));
-    assert!(within(SOON, || are_gone(&family)), "something is left");
+    assert!(within(SOON, || family.is_gone()), "something is left");
 }
 
 #[test]

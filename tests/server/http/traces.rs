@@ -9,9 +9,13 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::common::{Caller, LegacySession, RUN, Server, refused};
-use super::fixture::{ClosedPort, Home, only_stub, upstream, within};
-use super::wire::PATIENCE;
+use crate::support::home::Home;
+use crate::support::http::{Server, refused};
+use crate::support::http_clients::{Caller, LegacySession};
+use crate::support::ports::ClosedPort;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::{only_stub, upstream};
+use crate::support::waiting::{PATIENCE, within};
 
 /// What a client says of its own span (W3C Trace Context, section 3.2).
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -492,7 +496,7 @@ fn without_its_collector_a_server_works_says_so_once_and_ends_in_time() {
     server.works();
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0));
-    assert_eq!(server.logged(&["traces are lost"]).len(), 1, "{}", server.stderr());
+    assert_eq!(server.logged(&["traces are lost"]).len(), 1, "{}", server.log());
 }
 
 #[test]

@@ -10,12 +10,14 @@ use rmcp::service::NotificationContext;
 use rmcp::{RoleClient, ServiceError};
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller as _, LegacySession, MODERN, RUN, RmcpClient, Server, answer_of, bounded, lifecycles,
-    of_both_eras, on_the_port_of, program, rmcp_client, sleeper, waiter,
+use crate::support::http::{Server, on_the_port_of};
+use crate::support::http_clients::{
+    Caller as _, LegacySession, MODERN, answer_of, of_both_eras, program,
 };
-use super::fixture::within;
-use super::wire::{PATIENCE, Request};
+use crate::support::rmcp_clients::{RmcpClient, lifecycles, rmcp_client};
+use crate::support::snippets::{RUN, sleeper, waiter};
+use crate::support::waiting::{PATIENCE, bounded, within};
+use crate::support::wire::Request;
 
 /// Keeps what it is told about progress.
 #[derive(Clone, Default)]
@@ -221,7 +223,7 @@ fn the_probes_say_that_it_lives_and_is_ready() {
     let server = Server::start(&[], &[]);
     let health = server.get("/health");
     assert_eq!((health.status, &health.json()["status"]), (200, &json!("ok")));
-    assert!(within(PATIENCE, || server.get("/ready").status == 200), "{}", server.stderr());
+    assert!(within(PATIENCE, || server.get("/ready").status == 200), "{}", server.log());
     assert_eq!(server.get("/ready").json()["ready"], true);
     for path in ["/health/", "/healthz", "/Health", "//health", "/health/../mcp", "/"] {
         assert_eq!(server.get(path).status, 404, "{path}");
@@ -279,7 +281,7 @@ fn an_origin_that_is_not_this_server_is_refused() {
     // Sessions are not opened or read from there either.
     let session = LegacySession::open(&server);
     let evil = |request: Request| server.send(&request.header("Origin", "http://evil.example"));
-    assert_eq!(evil(super::common::initialize(&json!({}))).status, 403);
+    assert_eq!(evil(crate::support::http_clients::initialize(&json!({}))).status, 403);
     assert_eq!(evil(session.listen(None)).status, 403);
     assert_eq!(session.value("1"), 1);
 }

@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::common::{
-    Caller, LEGACY, LegacySession, RUN, Server, TOKENS, add_token, of_both_eras, path_text,
-};
-use super::fixture::{Home, within};
-use super::wire::{Connection, PATIENCE, Request};
+use crate::support::home::Home;
+use crate::support::http::{Server, TOKENS, add_token};
+use crate::support::http_clients::{Caller, LEGACY, LegacySession, of_both_eras};
+use crate::support::snippets::RUN;
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request};
 
 /// Bytes that a program may print in these tests: more than sockets take.
 const OUTPUT: &str = "4194304";
@@ -34,7 +35,7 @@ fn outcome(connection: &mut Connection) -> String {
 fn answers_that_nobody_reads_are_bounded_and_are_no_matter_of_others() {
     let home = Home::empty();
     let [alice, bob] = ["alice", "bob"].map(|name| add_token(&home, name));
-    let tokens = path_text(home.path(TOKENS));
+    let tokens = home.name(TOKENS);
     let env = [("MCP_CONDUCTOR_TOKENS", &*tokens), ("MCP_CONDUCTOR_MAX_OUTPUT_SIZE", OUTPUT)];
     let server = Server::at(home, &env, &[]);
     let (alice, bob) = (server.client_as(&alice), server.client_as(&bob));

@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::raw::{Server, TOOL, execution, refusal, value};
+use crate::support::pipes::Server;
+use crate::support::results::{execution, refusal, value};
+use crate::support::snippets::RUN;
 
 #[test]
 fn a_result_is_structured_content_and_the_same_json_as_text() {
     let mut server = Server::ready(&[]);
     let code = "console.log('a\\nb'); console.error('c'); const n: number = 2; ({ n, s: 'é\\n' })";
-    let result = server.call(TOOL, json!({ "deno_code": code }));
+    let result = server.call(RUN, json!({ "deno_code": code }));
     let text = result["content"][0]["text"].as_str().expect("text");
     assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), result["structuredContent"]);
     assert_eq!(
@@ -25,7 +27,7 @@ fn a_result_is_structured_content_and_the_same_json_as_text() {
 fn a_failed_program_is_no_failed_call() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.run("console.log('out'); throw new TypeError('bad')"),
+        server.outcome("console.log('out'); throw new TypeError('bad')"),
         json!({
             "status": "error",
             "output": ["out"],
@@ -48,7 +50,7 @@ fn a_failed_program_is_no_failed_call() {
 #[test]
 fn a_failed_program_tells_causes_and_what_an_aggregate_error_holds() {
     let mut server = Server::ready(&[]);
-    let result = server.run("throw new AggregateError(['a'], 'many', { cause: 'b' })");
+    let result = server.outcome("throw new AggregateError(['a'], 'many', { cause: 'b' })");
     let below = |text: &str| json!({ "name": "Error", "message": text });
     assert_eq!(result["errorDetail"]["errors"], json!([below("\"a\"")]));
     assert_eq!(result["errorDetail"]["cause"], below("\"b\""));
@@ -62,7 +64,7 @@ fn a_failed_program_tells_causes_and_what_an_aggregate_error_holds() {
 fn a_syntax_error_is_no_failed_call() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.run("const y = = 2;"),
+        server.outcome("const y = = 2;"),
         json!({
             "status": "error",
             "output": [],
@@ -83,14 +85,14 @@ fn a_syntax_error_is_no_failed_call() {
 #[test]
 fn an_empty_program_has_no_value() {
     let mut server = Server::ready(&[]);
-    assert_eq!(server.run(""), value(json!(null)));
+    assert_eq!(server.outcome(""), value(json!(null)));
 }
 
 #[test]
 fn globals_are_variables_of_the_program() {
     let mut server = Server::ready(&[]);
     let result = server.call(
-        TOOL,
+        RUN,
         json!({
             "deno_code": "[rows.length, rows[1].n, name, no, $_1]",
             "globals": { "rows": [{ "n": 1 }, { "n": 2 }], "name": "é", "no": null, "$_1": 1.5 },
@@ -98,14 +100,14 @@ fn globals_are_variables_of_the_program() {
     );
     assert_eq!(execution(&result), value(json!([2, 2, "é", null, 1.5])));
     // They are those of one call.
-    assert_eq!(server.run("typeof rows"), value(json!("undefined")));
+    assert_eq!(server.outcome("typeof rows"), value(json!("undefined")));
 }
 
 #[test]
 fn a_timeout_ends_the_program_and_keeps_its_output() {
     let mut server = Server::ready(&[]);
     let code = "console.log('before'); await new Promise((r) => setTimeout(r, 60_000))";
-    let result = execution(&server.call(TOOL, json!({ "deno_code": code, "timeout": 3000 })));
+    let result = execution(&server.call(RUN, json!({ "deno_code": code, "timeout": 3000 })));
     assert_eq!(result["status"], "error");
     assert_eq!(result["output"], json!(["before"]));
     assert_eq!(result["errorType"], "timeout");
@@ -116,11 +118,11 @@ fn a_timeout_ends_the_program_and_keeps_its_output() {
 fn what_a_program_left_behind_is_in_its_result() {
     let mut server = Server::ready(&[]);
     let code = "for (let i = 0; i < 2; i++)\n  setInterval(() => {}, 1000);\n5";
-    let result = execution(&server.call(TOOL, json!({ "deno_code": code })));
+    let result = execution(&server.call(RUN, json!({ "deno_code": code })));
     assert_eq!((&result["status"], &result["returnValue"]), (&json!("success"), &json!(5)));
     let expected = json!([{ "what": "setInterval", "line": 2, "column": 3, "count": 2 }]);
     assert_eq!(result["unfinished"], expected, "{result:#}");
-    assert_eq!(execution(&server.call(TOOL, json!({ "deno_code": "5" }))).get("unfinished"), None);
+    assert_eq!(execution(&server.call(RUN, json!({ "deno_code": "5" }))).get("unfinished"), None);
 }
 
 #[test]
@@ -133,8 +135,8 @@ fn optional_arguments_may_be_null_and_whole_numbers_written_as_floats() {
         "allowedTools": null,
         "dependencies": null,
     });
-    assert_eq!(execution(&server.call(TOOL, absent)), value(json!(1)));
-    let result = server.call(TOOL, json!({ "deno_code": "2", "timeout": 5000.0 }));
+    assert_eq!(execution(&server.call(RUN, absent)), value(json!(1)));
+    let result = server.call(RUN, json!({ "deno_code": "2", "timeout": 5000.0 }));
     assert_eq!(execution(&result), value(json!(2)));
 }
 
@@ -144,9 +146,9 @@ const INVALID: &str = "MCP error -32602: Invalid arguments for tool run_deno_cod
 fn a_call_without_code_is_told_what_is_missing() {
     let mut server = Server::ready(&[]);
     for arguments in [json!({}), json!({ "timeout": 5 })] {
-        assert_eq!(server.refusal(arguments), format!("{INVALID} missing field `deno_code`"));
+        assert_eq!(server.refused_run(arguments), format!("{INVALID} missing field `deno_code`"));
     }
-    let id = server.request("tools/call", json!({ "name": TOOL }));
+    let id = server.request("tools/call", json!({ "name": RUN }));
     let text = refusal(&server.result(id));
     assert_eq!(text, format!("{INVALID} missing field `deno_code`"));
 }
@@ -179,9 +181,9 @@ fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
             "dependencies must be a list of strings, not a list".to_owned(),
         ),
     ] {
-        assert_eq!(server.refusal(arguments), format!("{INVALID} {problem}"));
+        assert_eq!(server.refused_run(arguments), format!("{INVALID} {problem}"));
     }
-    assert_eq!(server.run("1"), value(json!(1)));
+    assert_eq!(server.outcome("1"), value(json!(1)));
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn arguments_that_can_mean_one_thing_only_are_taken() {
         (json!({ "deno_code": "1", "allowed_tools": "[\"mcp__a__*\"]" }), json!(1)),
         (json!({ "deno_code": "1", "dependencies": "[]" }), json!(1)),
     ] {
-        let found = server.call(TOOL, arguments.clone());
+        let found = server.call(RUN, arguments.clone());
         assert_eq!(execution(&found), value(result), "{arguments}");
     }
 }
@@ -211,9 +213,9 @@ fn large_globals_as_text_are_read() {
     let mut server = Server::ready(&[]);
     let rows = format!("{{\"rows\": [{}0]}}", "0,".repeat(300_000));
     let arguments = json!({ "deno_code": "rows.length", "globals": rows });
-    assert_eq!(execution(&server.call(TOOL, arguments)), value(json!(300_001)));
+    assert_eq!(execution(&server.call(RUN, arguments)), value(json!(300_001)));
     let rows = format!("{{\"rows\": \"{}\"}}", "x".repeat(8 << 20));
-    let text = server.refusal(json!({ "deno_code": "1", "globals": rows }));
+    let text = server.refused_run(json!({ "deno_code": "1", "globals": rows }));
     assert!(text.starts_with(&format!("{INVALID} The globals have 83")), "{text}");
 }
 
@@ -221,7 +223,7 @@ fn large_globals_as_text_are_read() {
 fn an_argument_under_two_names_is_refused() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.refusal(json!({ "deno_code": "1", "code": "2" })),
+        server.refused_run(json!({ "deno_code": "1", "code": "2" })),
         format!("{INVALID} deno_code and code are both given for deno_code: give deno_code only")
     );
 }
@@ -281,10 +283,10 @@ fn timeouts_that_mean_nothing_are_refused() {
         ),
     ] {
         let arguments = json!({ "deno_code": "1", "timeout": timeout });
-        assert_eq!(server.refusal(arguments), format!("{INVALID} {problem}"));
+        assert_eq!(server.refused_run(arguments), format!("{INVALID} {problem}"));
     }
     for timeout in [json!(u64::MAX), json!(i64::MIN), json!(1e300), json!(-0.5)] {
-        let text = server.refusal(json!({ "deno_code": "1", "timeout": timeout }));
+        let text = server.refused_run(json!({ "deno_code": "1", "timeout": timeout }));
         assert!(text.starts_with(&format!("{INVALID} timeout must be")), "{text}");
     }
 }
@@ -293,18 +295,18 @@ fn timeouts_that_mean_nothing_are_refused() {
 fn a_program_of_two_mebibytes_is_refused_and_one_of_one_runs() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.refusal(json!({ "deno_code": "1;".repeat(1 << 20) })),
+        server.refused_run(json!({ "deno_code": "1;".repeat(1 << 20) })),
         format!("{INVALID} The program has 2097152 bytes; at most 1048576 are accepted")
     );
     let longest = format!("7;{}", " ".repeat((1 << 20) - 2));
-    assert_eq!(server.run(&longest), value(json!(7)));
+    assert_eq!(server.outcome(&longest), value(json!(7)));
 }
 
 #[test]
 fn an_argument_that_does_not_exist_is_named() {
     let mut server = Server::ready(&[]);
     assert_eq!(
-        server.refusal(json!({ "deno_code": "1", "cwd": "2" })),
+        server.refused_run(json!({ "deno_code": "1", "cwd": "2" })),
         format!(
             "{INVALID} unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, \
              `allowedTools`, `dependencies`"
@@ -317,7 +319,7 @@ fn globals_that_cannot_be_named_are_refused() {
     let mut server = Server::ready(&[]);
     for name in ["a-b", "1a", "", "if", "undefined", "a b"] {
         assert_eq!(
-            server.refusal(json!({ "deno_code": "1", "globals": { name: 1 } })),
+            server.refused_run(json!({ "deno_code": "1", "globals": { name: 1 } })),
             format!(
                 "{INVALID} \"{name}\" cannot be the name of a global: a JavaScript identifier is \
                  needed"
@@ -356,8 +358,8 @@ fn a_method_that_does_not_exist_is_an_error() {
 fn parameters_of_the_wrong_shape_are_invalid_parameters() {
     let mut server = Server::ready(&[]);
     for params in [
-        json!({ "name": TOOL, "arguments": [1] }),
-        json!({ "name": TOOL, "arguments": "1" }),
+        json!({ "name": RUN, "arguments": [1] }),
+        json!({ "name": RUN, "arguments": "1" }),
         json!({ "name": 5 }),
         json!({}),
     ] {
@@ -365,5 +367,5 @@ fn parameters_of_the_wrong_shape_are_invalid_parameters() {
         let answer = server.answer(id);
         assert_eq!(answer["error"]["code"], -32602, "{params}: {answer}");
     }
-    assert_eq!(server.run("1"), value(json!(1)));
+    assert_eq!(server.outcome("1"), value(json!(1)));
 }

@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
-use super::raw::{Server, execution, value};
+use crate::support::pipes::Server;
+use crate::support::results::{execution, value};
+use crate::support::waiting::PATIENCE;
 
 /// The next request is answered, and nothing else had an answer.
 fn goes_on(server: &mut Server) {
-    assert_eq!(server.run("1"), value(json!(1)));
+    assert_eq!(server.outcome("1"), value(json!(1)));
     assert_eq!(server.other_answers().len(), 0);
     assert!(!server.has_ended());
 }
@@ -90,7 +92,7 @@ fn numbers_that_cannot_be_read_come_as_their_digits() {
 
 #[test]
 fn a_byte_order_mark_before_a_message_is_passed_over() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::silent(&[]);
     server.send_line("\u{feff}".as_bytes());
     server.send_line("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"ping\"}".as_bytes());
     assert!(server.answer_where(|answer| answer["id"] == "a").is_some());
@@ -120,7 +122,7 @@ fn empty_lines_are_no_messages() {
 
 #[test]
 fn bad_lines_before_the_handshake_do_not_end_the_server() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::silent(&[]);
     for (line, code) in [("{bad", -32700), ("42", -32600), ("\"x\"", -32600)] {
         server.send_line(line.as_bytes());
         assert_eq!(server.error_without_request()["code"], code, "{line}");
@@ -171,13 +173,13 @@ fn stdout_carries_messages_only_whatever_is_logged() {
     let mut server = Server::ready(&[("RUST_LOG", "trace")]);
     let code = "console.log('{\"jsonrpc\":\"1.0\"}');\
         Deno.stdout.writeSync(new TextEncoder().encode('hi'))";
-    assert_eq!(server.run(code)["output"], json!(["{\"jsonrpc\":\"1.0\"}", "hi"]));
+    assert_eq!(server.outcome(code)["output"], json!(["{\"jsonrpc\":\"1.0\"}", "hi"]));
     server.send_line(b"{bad");
     assert_eq!(server.error_without_request()["code"], -32700);
     server.close_stdin();
     // Panics at a line that is no message.
     server.drain();
-    assert!(server.wait().success());
+    assert!(server.wait(PATIENCE).success());
     assert_eq!(server.other_answers().len(), 0);
     assert!(server.log().contains(" TRACE "), "{}", server.log());
 }

@@ -4,9 +4,7 @@
 mod calls;
 mod concurrency;
 mod lines;
-mod processes;
 mod progress;
-mod raw;
 mod rmcp_client;
 mod schema;
 mod shutdown;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::raw::{Gate, Server, TOOL, execution};
+use crate::support::pipes::Server;
+use crate::support::results::execution;
+use crate::support::snippets::{Gate, RUN};
 
 /// A program that prints lines and does something after the first.
 fn lines_around(statement: &str) -> String {
@@ -35,7 +37,7 @@ fn lines_precede_the_result(server: &mut Server, token: Value) {
     let gate = Gate::closed();
     let arguments = json!({ "deno_code": lines_around(&gate.awaited()) });
     let id = server.start_call_with_token(arguments, token.clone());
-    server.hears(&token, "line 0");
+    server.hears_of(&token, "line 0");
     assert_eq!(server.other_answers().len(), 0, "lines arrive while the program runs");
     gate.open();
     let result = server.result(id);
@@ -61,7 +63,7 @@ fn output_lines_precede_the_result_in_order() {
 
 #[test]
 fn the_stateless_protocol_gets_the_same_notifications() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::silent(&[]);
     server.modern();
     lines_precede_the_result(&mut server, json!(0));
 }
@@ -71,7 +73,7 @@ fn without_a_token_there_are_none() {
     let mut server = Server::ready(&[]);
     let code = lines_around("await new Promise((resolve) => setTimeout(resolve, 80));");
     assert_eq!(
-        execution(&server.call(TOOL, json!({ "deno_code": code })))["output"],
+        execution(&server.call(RUN, json!({ "deno_code": code })))["output"],
         json!(lines())
     );
     assert_eq!(server.notifications().len(), 0);

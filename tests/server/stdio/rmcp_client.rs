@@ -13,7 +13,9 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::raw::{PATIENCE, TOOL, execution, refusal, value};
+use crate::support::results::{execution, refusal, value};
+use crate::support::snippets::RUN;
+use crate::support::waiting::PATIENCE;
 
 /// Keeps what it is told about progress.
 #[derive(Clone, Default)]
@@ -61,7 +63,7 @@ fn object(value: Value) -> JsonObject {
 }
 
 fn params(arguments: Value) -> CallToolRequestParams {
-    CallToolRequestParams::new(TOOL).with_arguments(object(arguments))
+    CallToolRequestParams::new(RUN).with_arguments(object(arguments))
 }
 
 async fn call(connection: &Connection, arguments: Value) -> Value {
@@ -73,7 +75,7 @@ async fn call(connection: &Connection, arguments: Value) -> Value {
 /// What every client does, whichever way it came in.
 async fn works(connection: Connection) {
     let tools = bounded(connection.list_all_tools()).await.expect("tools");
-    assert_eq!((tools.len(), tools[0].name.as_ref()), (8, TOOL));
+    assert_eq!((tools.len(), tools[0].name.as_ref()), (8, RUN));
     assert!(tools[0].output_schema.is_some());
 
     let code = "console.log('out'); rows.length";

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::raw::{Server, TOOL, refusal};
 use super::schema::{mismatches, properties};
+use crate::support::pipes::Server;
+use crate::support::results::refusal;
+use crate::support::snippets::RUN;
 
 fn list(server: &mut Server) -> Value {
     let id = server.request("tools/list", json!({}));
@@ -18,7 +20,7 @@ fn all_tools() -> Vec<Value> {
 /// The one that runs programs, which is the first.
 fn the_tool() -> Value {
     let tool = all_tools().swap_remove(0);
-    assert_eq!(tool["name"], TOOL);
+    assert_eq!(tool["name"], RUN);
     tool
 }
 
@@ -32,10 +34,10 @@ fn arguments(tool: &Value) -> Value {
 #[test]
 fn the_older_protocol_gets_the_version_that_it_asks_for() {
     for version in ["2025-06-18", "2025-11-25"] {
-        let mut server = Server::start(&[]);
+        let mut server = Server::silent(&[]);
         let mut result = server.initialize(version);
         let instructions = result["instructions"].take();
-        assert!(instructions.as_str().is_some_and(|text| text.contains(TOOL) && text.len() < 2048));
+        assert!(instructions.as_str().is_some_and(|text| text.contains(RUN) && text.len() < 2048));
         assert_eq!(
             result,
             json!({
@@ -54,7 +56,7 @@ fn the_older_protocol_gets_the_version_that_it_asks_for() {
 
 #[test]
 fn the_stateless_protocol_discovers_the_server() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::silent(&[]);
     let result = server.modern();
     let versions = result["supportedVersions"].as_array().expect("an array");
     for version in ["2025-06-18", "2025-11-25", "2026-07-28"] {
@@ -62,7 +64,7 @@ fn the_stateless_protocol_discovers_the_server() {
     }
     let capabilities = json!({ "tools": {}, "prompts": {}, "resources": {} });
     assert_eq!(result["capabilities"], capabilities);
-    assert!(result["instructions"].as_str().is_some_and(|text| text.contains(TOOL)));
+    assert!(result["instructions"].as_str().is_some_and(|text| text.contains(RUN)));
 }
 
 /// Under the default grant, which lets programs write to the workspace.
@@ -93,7 +95,7 @@ fn the_tools_have_titles_and_annotations() {
     assert_eq!(
         tools,
         [
-            tool(TOOL, "Run TypeScript", [false, true, false, false]),
+            tool(RUN, "Run TypeScript", [false, true, false, false]),
             tool("list_mcp_servers", "List MCP servers", [true, false, true, true]),
             tool("get_tools", "Get tools of an MCP server", [true, false, true, true]),
             tool("search_tools", "Search tools", [true, false, true, true]),
@@ -193,7 +195,7 @@ fn results_are_of_the_output_schema() {
         "for (const n of [1, 2, 3]) console.log('a line'); 1",
         "for (let i = 0; i < 2; i++) setInterval(() => {}, 1000); 1",
     ] {
-        let result = server.call(TOOL, json!({ "deno_code": code }));
+        let result = server.call(RUN, json!({ "deno_code": code }));
         let problems = mismatches(&schema, &result["structuredContent"]);
         found.extend(problems.into_iter().map(|problem| format!("{code}: {problem}")));
     }
@@ -203,14 +205,14 @@ fn results_are_of_the_output_schema() {
 #[test]
 fn both_eras_see_the_same_tools_and_results() {
     let mut old = Server::ready(&[]);
-    let mut modern = Server::start(&[]);
+    let mut modern = Server::silent(&[]);
     modern.modern();
     assert_eq!(list(&mut old), list(&mut modern));
     assert_eq!(list(&mut old), list(&mut old));
     for code in ["console.log('x'); ({ a: 1 })", "throw new Error('boom')"] {
-        assert_eq!(old.run(code), modern.run(code));
+        assert_eq!(old.outcome(code), modern.outcome(code));
     }
-    assert_eq!(old.refusal(json!({})), modern.refusal(json!({})));
+    assert_eq!(old.refused_run(json!({})), modern.refused_run(json!({})));
 }
 
 #[test]

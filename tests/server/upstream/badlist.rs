@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::upstream;
+use crate::support::pipes::Server;
+use crate::support::upstreams::upstream;
 
 fn bad() -> Server {
     Server::with(&json!({ "bad list": upstream(&["badlist"]) }))

@@ -4,8 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server, text};
-use super::fixture::{Home, stub_bad_and_off};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::results::text;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::stub_bad_and_off;
 
 #[derive(Debug, Deserialize)]
 struct Case {
@@ -44,7 +47,7 @@ impl Case {
     /// What is not as expected.
     fn problems(&self) -> Vec<String> {
         let mut server = self.server();
-        let expect = self.expect.to_string().replace("$HOME", server.home.root());
+        let expect = self.expect.to_string().replace("$HOME", server.home().root());
         let expect: Value = serde_json::from_str(&expect).expect("a path needs no escapes");
         let result = server.call(&self.tool, self.arguments.clone());
         let told = text(&result);

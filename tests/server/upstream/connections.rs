@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server, entry};
-use super::fixture::{
-    CONFIGURATION, Home, only_stub, stub_bad_and_off, upstream, upstream_with, within,
-};
+use crate::support::home::{CONFIGURATION, Home};
+use crate::support::pipes::Server;
+use crate::support::processes::Family;
+use crate::support::results::entry;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::{only_stub, stub_bad_and_off, upstream, upstream_with};
+use crate::support::waiting::within;
 
 const NAMES: &str = "(await mcpFactory.listServers()).map((server) => server.name)";
 const COUNT: &str = "await callTool('stub', 'count')";
@@ -224,13 +227,13 @@ fn a_changed_file_is_read_again() {
     assert_eq!(server.value(COUNT), 1);
     let mut servers = only_stub();
     servers["later"] = upstream(&["up"]);
-    server.home.configure(&servers);
+    server.home().configure(&servers);
     let limit = Duration::from_secs(10);
     assert!(within(limit, || server.value(NAMES) == json!(["stub", "later"])), "{}", server.log());
     assert_eq!(server.value("await callTool('later', 'echo', { a: 1 })"), json!({ "a": 1 }));
     // What did not change stays connected.
     assert_eq!(server.value(COUNT), 2);
-    server.home.configure(&json!({ "later": upstream(&["up"]) }));
+    server.home().configure(&json!({ "later": upstream(&["up"]) }));
     assert!(within(limit, || server.value(NAMES) == json!(["later"])), "{}", server.log());
 }
 
@@ -243,10 +246,10 @@ fn a_file_of_variables_that_changes_is_read_again_and_one_that_is_new_waits() {
     let mut server = Server::at(home, &[]);
     const A: &str = "(await callTool('stub', 'env')).A";
     assert_eq!(server.value(A), "1");
-    server.home.write("a.env", "A=2");
+    server.home().write("a.env", "A=2");
     assert!(within(Duration::from_secs(10), || server.run(A)["returnValue"] == "2"));
-    server.home.write("b.env", "A=3");
-    server.home.configure(&json!({ "stub": stub("../b.env") }));
+    server.home().write("b.env", "A=3");
+    server.home().configure(&json!({ "stub": stub("../b.env") }));
     server.logs(&["stub", "start this server again"]);
     let (_, error) = server.error(A);
     assert!(error.contains("MCP server \"stub\" failed to connect"), "{error}");
@@ -256,12 +259,12 @@ fn a_file_of_variables_that_changes_is_read_again_and_one_that_is_new_waits() {
 fn a_file_that_became_unusable_changes_nothing_and_is_told_of() {
     let mut server = Server::with(&only_stub());
     assert_eq!(server.value(COUNT), 1);
-    server.home.write(CONFIGURATION, "{ this is no JSON");
+    server.home().write(CONFIGURATION, "{ this is no JSON");
     server.logs(&["mcp.json", "line 1"]);
     assert_eq!(server.value(COUNT), 2);
     let health = server.say("health", json!({}));
     assert!(health.contains("mcp.json"), "{health}");
-    server.home.configure(&only_stub());
+    server.home().configure(&only_stub());
     let mended = || !server.say("health", json!({})).contains("mcp.json");
     assert!(within(Duration::from_secs(10), mended), "the problem is over");
 }
@@ -328,10 +331,10 @@ fn a_server_ends_with_everything_that_it_started() {
     server.value("await Promise.all([callTool('a', 'count'), callTool('b', 'echo')])");
     let hanging = server.start_call(RUN, json!({ "deno_code": "callTool('a', 'hang')" }));
     server.reaches("a");
-    let processes = super::fixture::below(server.pid());
+    let processes = Family::below(server.pid());
     assert!(processes.len() >= 3, "a zygote and two servers: {processes:?}");
     server.notify("notifications/cancelled", json!({ "requestId": hanging }));
     assert_eq!(server.close().code(), Some(0));
-    let gone = || super::fixture::are_gone(&processes);
+    let gone = || processes.is_gone();
     assert!(within(Duration::from_secs(5), gone), "something is left of {processes:?}");
 }

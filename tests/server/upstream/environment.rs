@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{Home, upstream_with};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::upstreams::upstream_with;
 
 /// What every child has, which MCP's own SDKs pass on too.
 const INHERITED: [&str; 9] =
@@ -34,7 +35,7 @@ fn a_child_sees_what_it_is_given_and_no_secret() {
     assert!(names.iter().all(|name| expected(name)), "{names:?}");
     assert_eq!(environment["GIVEN"], "yes");
     assert_eq!(environment["LANG"], "C.UTF-8");
-    assert_eq!(environment["HOME"], server.home.root());
+    assert_eq!(environment["HOME"], server.home().root());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{upstream, within};
+use crate::support::pipes::Server;
+use crate::support::upstreams::upstream;
+use crate::support::waiting::within;
 
 const PROBED: &str = "asked before initialize";
 

@@ -5,12 +5,15 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server, text};
-use super::fixture::{Home, WORKSPACE, upstream};
+use crate::support::home::{Home, WORKSPACE};
+use crate::support::pipes::Server;
+use crate::support::results::text;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::upstream;
 
-const REPORT: &str = include_str!("../../examples/upstreams/report.ts");
-const FAN_OUT: &str = include_str!("../../examples/upstreams/fan_out.ts");
-const TRANSFORM: &str = include_str!("../../examples/upstreams/transform.ts");
+const REPORT: &str = include_str!("../../../examples/upstreams/report.ts");
+const FAN_OUT: &str = include_str!("../../../examples/upstreams/fan_out.ts");
+const TRANSFORM: &str = include_str!("../../../examples/upstreams/transform.ts");
 
 /// A year's orders, and customers page by page.
 const MONTHS: u32 = 12;
@@ -114,7 +117,7 @@ fn the_transformation_cleans_files_of_the_workspace() {
             "skipped": ["line 3: \"never\" is no date"],
         }])
     );
-    let written = server.home.read(&format!("{WORKSPACE}/outbox/a.jsonl"));
+    let written = server.home().read(&format!("{WORKSPACE}/outbox/a.jsonl"));
     assert_eq!(written, "{\"date\":\"2026-02-01\",\"product\":\"a, \\\"b\\\"\",\"amount\":1.5}\n");
 }
 
@@ -130,7 +133,7 @@ fn the_transformation_runs_without_any_preparation() {
 
 #[test]
 fn the_examples_configuration_names_the_servers_that_they_call() {
-    let configuration = include_str!("../../examples/upstreams/mcp.json");
+    let configuration = include_str!("../../../examples/upstreams/mcp.json");
     let configuration: Value = serde_json::from_str(configuration).expect("JSON");
     for mode in ["shop", "crm"] {
         let entry = &configuration["mcpServers"][mode];

@@ -19,8 +19,9 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::client::RUN;
-use super::fixture::{Home, upstream};
+use crate::support::home::Home;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::upstream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

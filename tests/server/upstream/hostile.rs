@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::client::{RUN, Server};
-use super::fixture::{below, only_stub, upstream, within};
+use crate::support::pipes::Server;
+use crate::support::processes::Family;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::{only_stub, upstream};
+use crate::support::waiting::within;
 
 fn stub() -> Server {
     Server::with(&only_stub())
@@ -99,7 +102,7 @@ fn a_call_without_an_answer_ends_when_the_client_cancels() {
 
 #[test]
 fn an_entrys_timeout_ends_a_call_before_the_run() {
-    let entry = super::fixture::upstream_with(&["stub"], json!({ "timeout": 2500 }));
+    let entry = crate::support::upstreams::upstream_with(&["stub"], json!({ "timeout": 2500 }));
     let mut server = Server::with(&json!({ "stub": entry }));
     let (_, message) = server.thrown("callTool('stub', 'hang')");
     assert!(message.contains("\"stub\"") && message.contains("2500"), "{message}");
@@ -141,13 +144,13 @@ fn nothing_of_a_crashed_server_is_left() {
     let mut server = stub();
     server.value("await callTool('stub', 'count')");
     server.rests();
-    let before = below(server.pid()).len();
+    let before = Family::below(server.pid()).len();
     for _ in 0..5 {
         server.run("await callTool('stub', 'crash')");
         works(&mut server);
     }
     server.rests();
-    let counts = || (upstreams(&server), below(server.pid()).len());
+    let counts = || (upstreams(&server), Family::below(server.pid()).len());
     let as_before = within(Duration::from_secs(5), || counts().0 == 1 && counts().1 <= before);
     assert!(as_before, "(fixtures, processes) are {:?}, {before} processes before", counts());
 }
@@ -158,7 +161,7 @@ fn upstreams(server: &Server) -> usize {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&command).contains("upstream_fixture")
     };
-    below(server.pid()).into_keys().filter(is_upstream).count()
+    Family::below(server.pid()).pids().iter().filter(|pid| is_upstream(pid)).count()
 }
 
 #[test]
@@ -168,9 +171,9 @@ fn a_server_that_closes_its_output_and_lives_is_ended() {
         Server::with(&json!({ "deaf": { "command": "/bin/sh", "args": ["-c", script] } }));
     let listed = server.listed("deaf");
     assert!(listed["error"].is_string(), "{listed:#}");
-    let processes = below(server.pid());
+    let processes = Family::below(server.pid());
     assert_eq!(server.close().code(), Some(0));
-    let gone = || super::fixture::are_gone(&processes);
+    let gone = || processes.is_gone();
     assert!(within(Duration::from_secs(8), gone), "something is left of {processes:?}");
 }
 
@@ -242,7 +245,7 @@ fn a_schema_that_takes_long_to_read_holds_nobody_up() {
     let start = Instant::now();
     let arguments = json!({ "server": "heavy", "format": "typescript" });
     let shown = server.call("get_tools", arguments);
-    let text = super::client::text(&shown);
+    let text = crate::support::results::text(&shown);
     assert!(text.contains("export function heavy(args"), "{text:.500}");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }

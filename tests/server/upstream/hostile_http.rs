@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{upstream, within};
 use super::hostile::peak_mebibytes;
 use super::http::{Request, answer, response};
+use crate::support::pipes::Server;
+use crate::support::upstreams::upstream;
+use crate::support::waiting::within;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{ClosedPort, Home, within};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::ports::ClosedPort;
+use crate::support::waiting::within;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -352,7 +354,7 @@ fn a_server_that_leaves_the_probe_open_is_connected_and_probed_once() {
     assert_eq!(server.value(&echo("up")), "hello");
     // What nobody waits for any more is closed.
     assert!(within(PATIENCE, || up.shared.left.load(Ordering::SeqCst) == 1));
-    server.home.configure(&json!({ "again": up.entry() }));
+    server.home().configure(&json!({ "again": up.entry() }));
     let again = || server.run(&echo("again"))["returnValue"] == "hello";
     assert!(within(PATIENCE, again), "{}", server.log());
     assert_eq!((up.count("server/discover"), up.count("initialize")), (1, 2));

@@ -2,17 +2,14 @@
 //! server over standard input and output, above a server that may misbehave
 //! (`tests/fixtures/upstream.rs`).
 //!
-//! Each test has a home directory and a server of its own. They need
-//! `cargo build --release --example upstream_fixture`, which `cargo test` does.
+//! Each test has a home directory and a server of its own.
 
 mod badlist;
 mod behaviour;
-mod client;
 mod connections;
 mod environment;
 mod eras;
 mod examples;
-mod fixture;
 mod forwarding;
 mod hostile;
 mod hostile_http;

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::client::Server;
-use super::fixture::{only_stub, upstream};
+use crate::support::pipes::Server;
+use crate::support::upstreams::{only_stub, upstream};
 
 #[test]
 fn tools_are_functions_of_a_module() {

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{Home, PLAYBOOKS};
+use crate::support::home::{Home, PLAYBOOKS};
+use crate::support::pipes::Server;
 
 const BUNDLED: [&str; 3] = ["http-utilities", "mcp-conductor-guide", "playbook-creator"];
 
@@ -43,14 +43,14 @@ fn three_are_there_from_the_start() {
     assert_eq!(list.matches("**Source:** system (default playbook)").count(), 3, "{list}");
     assert!(list.contains("**Has Code:** Yes"), "{list}");
     // They are in the program, not in the user's directory.
-    assert!(!server.home.path(PLAYBOOKS).exists());
+    assert!(!server.home().path(PLAYBOOKS).exists());
 }
 
 #[test]
 fn one_that_is_created_is_there() {
     let mut server = Server::plain();
     let created = server.say("create_playbook", math());
-    let path = server.home.path(&folder("math-utils")).display().to_string();
+    let path = server.home().path(&folder("math-utils")).display().to_string();
     assert!(created.starts_with("Playbook created successfully"), "{created}");
     assert!(created.contains(&format!("**Path:** {path}")), "{created}");
     assert!(created.contains("**Name:** Math Utils"), "{created}");
@@ -74,7 +74,7 @@ fn one_that_is_created_is_there() {
 fn its_files_are_as_the_original_wrote_them() {
     let mut server = Server::plain();
     server.say("create_playbook", math());
-    let home = &server.home;
+    let home = server.home();
     let markdown = home.read(&folder("math-utils/playbook.md"));
     let head = markdown.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
     let (head, content) = head.expect("front matter");
@@ -113,7 +113,7 @@ fn its_code_is_imported_by_programs() {
 #[test]
 fn code_of_a_playbook_has_the_grants_of_its_program() {
     let mut server = Server::plain();
-    let secret = server.home.path("secret.txt");
+    let secret = server.home().path("secret.txt");
     std::fs::write(&secret, "FS-CANARY").unwrap();
     let code = format!(
         "export const read = () => Deno.readTextFileSync('{}');
@@ -158,7 +158,7 @@ fn a_folder_that_exists_is_not_overwritten() {
     assert_eq!(refusal, "Error: Playbook folder already exists: math-utils");
     let told = server.say("get_playbook", json!({ "folder_name": "math-utils" }));
     assert!(told.contains("Add them."), "{told}");
-    let left = std::fs::read_dir(server.home.path(PLAYBOOKS)).unwrap().count();
+    let left = std::fs::read_dir(server.home().path(PLAYBOOKS)).unwrap().count();
     assert_eq!(left, 1, "no draft is left");
 }
 
@@ -279,7 +279,7 @@ fn arguments_that_do_not_fit_are_refused() {
         let mut new = math();
         new[member] = value;
         server.refusal("create_playbook", new);
-        assert!(!server.home.path(&folder("math-utils")).exists(), "{member}");
+        assert!(!server.home().path(&folder("math-utils")).exists(), "{member}");
     }
 }
 

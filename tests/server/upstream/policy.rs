@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server};
-use super::fixture::{
-    AUDIT_LOG, Home, below, descriptors, only_stub, upstream, upstream_with, within,
-};
+use crate::support::home::{AUDIT_LOG, Home};
+use crate::support::pipes::Server;
+use crate::support::processes::{Family, descriptors};
+use crate::support::snippets::RUN;
+use crate::support::upstreams::{only_stub, upstream, upstream_with};
+use crate::support::waiting::within;
 
 /// `up` with these rules, and an audit log.
 fn up(rules: Value) -> Server {
@@ -151,8 +153,8 @@ fn refusals_and_calls_are_in_the_audit_log() {
     let code = "await callTool('up', 'echo', { text: 'ARGUMENT-CANARY' });
 try { await callTool('up', 'secret', {}) } catch { /* goes on */ }";
     server.value(code);
-    assert!(within(Duration::from_secs(5), || server.home.audit().len() == 2));
-    let lines = server.home.audit();
+    assert!(within(Duration::from_secs(5), || server.home().audit().len() == 2));
+    let lines = server.home().audit();
     let refusal = lines.iter().find(|line| line["kind"] == "refusal").expect("a refusal");
     assert_eq!(refusal["permission"], "tool", "{refusal:#}");
     assert_eq!(refusal["target"], "up/secret", "{refusal:#}");
@@ -218,7 +220,7 @@ impl Case {
         server.listed("up");
         server.value("1 + 1");
         server.rests();
-        let before = (descriptors(server.pid()), below(server.pid()).len());
+        let before = (descriptors(server.pid()), Family::below(server.pid()).len());
 
         let execution = server.execute(&self.code, json!({ "timeout": 8000 }));
         let mut problems = Vec::new();
@@ -226,7 +228,7 @@ impl Case {
             problems.push(format!("must {}", self.must));
         }
         let printed = format!("{} {}", execution["output"], execution["returnValue"]);
-        let seen = format!("{execution} {} {}", server.log(), server.home.read(AUDIT_LOG));
+        let seen = format!("{execution} {} {}", server.log(), server.home().read(AUDIT_LOG));
         if printed.contains("LEAK:") || seen.contains("TOOL-CANARY") {
             problems.push("it leaked".to_owned());
         }
@@ -236,9 +238,9 @@ impl Case {
             problems.push(format!("the server took {:?} for the next run", start.elapsed()));
         }
         let pid = server.pid();
-        let rests = || descriptors(pid) <= before.0 && below(pid).len() <= before.1;
+        let rests = || descriptors(pid) <= before.0 && Family::below(pid).len() <= before.1;
         if !within(Duration::from_secs(5), rests) {
-            let now = (descriptors(pid), below(pid).len());
+            let now = (descriptors(pid), Family::below(pid).len());
             problems.push(format!("left over: {now:?} of descriptors and processes {before:?}"));
         }
         if !problems.is_empty() {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server};
-use super::fixture::{Home, only_stub, stub_bad_and_off, upstream};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::{only_stub, stub_bad_and_off, upstream};
 
 fn stub() -> Server {
     Server::with(&only_stub())
@@ -165,7 +167,7 @@ fn a_value_is_not_lost_to_a_call_that_is_left_behind() {
     assert_eq!(execution["unfinished"], expected, "{execution:#}");
     let cancelled =
         || server.run("await callTool('stub', 'cancelled')")["returnValue"].as_u64() >= Some(1);
-    assert!(super::fixture::within(Duration::from_secs(5), cancelled));
+    assert!(crate::support::waiting::within(Duration::from_secs(5), cancelled));
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn a_call_outlives_nothing() {
     assert_eq!(execution["status"], "success", "{execution:#}");
     let cancelled =
         || server.run("await callTool('stub', 'cancelled')")["returnValue"].as_u64() >= Some(1);
-    assert!(super::fixture::within(Duration::from_secs(5), cancelled));
+    assert!(crate::support::waiting::within(Duration::from_secs(5), cancelled));
 }
 
 #[test]

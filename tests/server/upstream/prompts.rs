@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server, text};
-use super::fixture::{Home, only_stub};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::results::text;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::only_stub;
 
 const TOPICS: [&str; 5] = ["overview", "permissions", "tools", "playbooks", "errors"];
 

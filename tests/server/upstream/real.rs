@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::client::Server;
-use super::fixture::Home;
+use crate::support::home::Home;
+use crate::support::pipes::Server;
 
 const PACKAGES: [&str; 2] =
     ["@modelcontextprotocol/server-filesystem", "@modelcontextprotocol/server-memory"];
@@ -77,7 +77,7 @@ fn one_program_drives_two_servers_from_npm() {
         await createEntities({ entities });
         const { entities: kept } = await readGraph({});
         kept.map(({ name, observations }) => [name, observations[0]]).sort()";
-    let directory = server.home.path("files");
+    let directory = server.home().path("files");
     let execution = server.execute(code, json!({ "globals": { "directory": directory } }));
     assert_eq!(
         execution["returnValue"],
@@ -85,7 +85,7 @@ fn one_program_drives_two_servers_from_npm() {
         "{execution:#}\n{}",
         server.log()
     );
-    assert_eq!(server.home.read("files/b.txt"), "second");
+    assert_eq!(server.home().read("files/b.txt"), "second");
     let calls = execution["toolCalls"].as_array().expect("calls");
     let total: u64 = calls.iter().filter_map(|call| call["calls"].as_u64()).sum();
     assert_eq!(total, 8, "{calls:#?}");

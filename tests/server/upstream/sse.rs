@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{RUN, Server};
-use super::fixture::{Home, upstream, within};
 use super::hostile::peak_mebibytes;
 use super::http::{Request, answer, response};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::upstream;
+use crate::support::waiting::within;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{Home, only_stub, upstream, upstream_with};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::upstreams::{only_stub, upstream, upstream_with};
 
 const TOOLS: [&str; 8] = [
     "run_deno_code",

@@ -7,9 +7,10 @@ use std::thread::spawn;
 
 use serde_json::{Value, json};
 
-use super::client::Server;
-use super::fixture::{Home, upstream};
 use super::http::{Request, answer, response};
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::upstreams::upstream;
 
 /// A result with this text, as a line or body of JSON.
 fn with_text(text: &str) -> String {
@@ -145,7 +146,7 @@ fn half_of_a_surrogate_pair_in_an_argument_is_sent_as_a_replacement() {
     assert_eq!(server.value(code), json!({ "text": "\u{fffd}", "\u{fffd}": ["\u{fffd}!"] }));
     let (_, message) = server.thrown(r"callTool('up', 'ech\ud83d')");
     assert!(message.contains("\"echo\""), "{message}");
-    let mut server = Server::with(&super::fixture::only_stub());
+    let mut server = Server::with(&crate::support::upstreams::only_stub());
     let prompt = r"(await (await mcpFactory.load('stub')).getPrompt('p', { who: 'A\ud83d' }))";
     let code = format!("{prompt}.messages[0].content.text");
     assert_eq!(server.value(&code), "hi A\u{fffd}");
