@@ -6,7 +6,7 @@ use std::time::Duration;
 use mcp_conductor::{ErrorKind, ExecuteRequest, Execution, Status};
 use serde_json::{Value, json};
 
-use super::common::{config, run, run_request, run_with};
+use super::runtimes::{config, run, run_request, run_with};
 
 /// What is left behind here takes a minute and more.
 const AT_ONCE: Duration = Duration::from_secs(20);
