@@ -64,10 +64,10 @@ impl Answers {
 
 /// What one request has. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Held(Arc<Inner>);
+pub(super) struct Held(Arc<RequestMemory>);
 
 #[derive(Debug)]
-struct Inner {
+struct RequestMemory {
     answers: Answers,
     charges: Mutex<Vec<Charge>>,
     /// What the run had, until the answer has its own.
@@ -77,7 +77,7 @@ struct Inner {
 impl Held {
     pub(super) fn new(answers: &Answers) -> Self {
         let (charges, run) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { answers: answers.clone(), charges, run }))
+        Self(Arc::new(RequestMemory { answers: answers.clone(), charges, run }))
     }
 
     /// Of the request that a handler answers. None over standard streams.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::guests::Guest;
-use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, Seen};
+use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, RequestCount};
 use super::refusal::Refusal;
 use super::router::router;
 use super::state::App;
@@ -148,7 +148,7 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
     async fn probe(&self, stream: TcpStream, first: Vec<u8>, peer: SocketAddr, guest: &Guest) {
         let (reader, writer) = stream.into_split();
         let io = join(Cursor::new(first).chain(reader), writer);
-        let seen = Seen::default();
+        let seen = RequestCount::default();
         let answered = listener::http(false).serve_connection(
             hyper_util::rt::TokioIo::new(io),
             listener::service(self.router.clone(), peer, None, &seen),

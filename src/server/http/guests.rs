@@ -52,11 +52,11 @@ pub(super) struct Guests {
 
 #[derive(Default)]
 struct All {
-    guests: HashMap<u64, Entry>,
+    guests: HashMap<u64, Connection>,
     last: u64,
 }
 
-struct Entry {
+struct Connection {
     from: IpAddr,
     stage: Stage,
     /// When it has come so far.
@@ -96,8 +96,8 @@ impl Guests {
         let number = all.last;
         let leave = CancellationToken::new();
         let (stage, since) = (Stage::Silent, Instant::now());
-        let entry = Entry { from: network(peer), stage, since, leave: leave.clone() };
-        all.guests.insert(number, entry);
+        let connection = Connection { from: network(peer), stage, since, leave: leave.clone() };
+        all.guests.insert(number, connection);
         Guest { guests: self.clone(), number, leave }
     }
 
@@ -119,20 +119,21 @@ impl All {
     /// Closes the oldest of the peer that has most of this stage. False if there is none.
     fn close_one(&mut self, stage: Stage, grace: Duration) -> bool {
         let mut peers: HashMap<IpAddr, (usize, u64)> = HashMap::new();
-        let goes = |entry: &&Entry| {
-            entry.stage == stage && (stage != Stage::Stranger || entry.since.elapsed() >= grace)
+        let goes = |connection: &&Connection| {
+            connection.stage == stage
+                && (stage != Stage::Stranger || connection.since.elapsed() >= grace)
         };
-        for (number, entry) in self.guests.iter().filter(|(_, entry)| goes(entry)) {
-            let (count, oldest) = peers.entry(entry.from).or_insert((0, u64::MAX));
+        for (number, connection) in self.guests.iter().filter(|(_, connection)| goes(connection)) {
+            let (count, oldest) = peers.entry(connection.from).or_insert((0, u64::MAX));
             *count += 1;
             *oldest = (*oldest).min(*number);
         }
         // Of two peers with as many, the one whose oldest is older.
         let most = peers.into_values().max_by_key(|&(count, oldest)| (count, u64::MAX - oldest));
-        let Some(entry) = most.and_then(|(_, oldest)| self.guests.remove(&oldest)) else {
+        let Some(connection) = most.and_then(|(_, oldest)| self.guests.remove(&oldest)) else {
             return false;
         };
-        entry.leave.cancel();
+        connection.leave.cancel();
         true
     }
 }
@@ -195,8 +196,8 @@ impl Standing {
     }
 
     fn becomes(&self, stage: Stage) {
-        if let Some(entry) = self.guests.all().guests.get_mut(&self.number) {
-            (entry.stage, entry.since) = (stage, Instant::now());
+        if let Some(connection) = self.guests.all().guests.get_mut(&self.number) {
+            (connection.stage, connection.since) = (stage, Instant::now());
         }
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn prepare(stream: &TcpStream) {
 
 /// Requests that a connection has sent.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<AtomicUsize>);
+pub(super) struct RequestCount(Arc<AtomicUsize>);
 
 /// How HTTP is spoken: for one request, or for as many as come.
 pub(super) fn http(keep_alive: bool) -> http1::Builder {
@@ -127,7 +127,7 @@ pub(super) fn service(
     router: Router,
     peer: SocketAddr,
     standing: Option<Standing>,
-    seen: &Seen,
+    seen: &RequestCount,
 ) -> TowerToHyperService<
     impl Service<
         hyper::Request<Incoming>,
@@ -160,7 +160,7 @@ pub(super) async fn connection<H: ServerHandler + Send + 'static>(
 ) {
     let (reader, writer) = stream.into_split();
     let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
-    let seen = Seen::default();
+    let seen = RequestCount::default();
     let service = service(router, peer, Some(guest.standing()), &seen);
     let mut served = pin!(http(true).serve_connection(io, service));
     let result = tokio::select! {
@@ -175,7 +175,12 @@ pub(super) async fn connection<H: ServerHandler + Send + 'static>(
 }
 
 /// Notes how a connection ended.
-pub(super) fn note<H>(app: &App<H>, peer: SocketAddr, seen: &Seen, result: hyper::Result<()>) {
+pub(super) fn note<H>(
+    app: &App<H>,
+    peer: SocketAddr,
+    seen: &RequestCount,
+    result: hyper::Result<()>,
+) {
     // One that was used and then left idle is closed in just the same way.
     let is_first = seen.0.load(Ordering::Relaxed) == 0;
     match result {
