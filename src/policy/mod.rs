@@ -15,7 +15,7 @@ mod mounts;
 mod net;
 mod paths;
 #[cfg(test)]
-mod paths_fuzz;
+mod paths_fuzz_tests;
 mod run;
 mod tools;
 
