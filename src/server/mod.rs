@@ -8,10 +8,10 @@
 mod arguments;
 mod auth;
 mod caller;
+mod coercion;
 mod content;
 mod discovery;
 mod envelope;
-mod given;
 mod handler;
 mod held;
 mod http;

@@ -179,12 +179,12 @@ mod tests {
 
     use super::*;
     use crate::memory::Account;
-    use crate::server::held::Answers;
+    use crate::server::held::AnswerMemory;
 
     /// What a request of 10 KiB has, and the account that it has it of.
     fn held_of_ten() -> (Account, Held) {
         let account = Account::of_server(1 << 20);
-        let held = Held::new(&Answers::of(&account));
+        let held = Held::new(&AnswerMemory::of(&account));
         held.keep(account.try_charge(10 << 10).unwrap());
         (account, held)
     }
