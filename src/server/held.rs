@@ -47,12 +47,12 @@ pub(super) struct Unread;
 
 /// The memory of one principal's answers.
 #[derive(Debug, Clone)]
-pub(super) struct Answers(Account);
+pub(super) struct AnswerMemory(Account);
 
-impl Answers {
+impl AnswerMemory {
     /// Below the principal's account.
     pub(super) fn of(principal: &Account) -> Self {
-        Self(principal.share(ANSWER_BYTES).with_line(WAITING))
+        Self(principal.share(ANSWER_BYTES).with_queue(WAITING))
     }
 
     async fn charge(&self, bytes: usize) -> Result<Charge, Unread> {
@@ -64,20 +64,20 @@ impl Answers {
 
 /// What one request has. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Held(Arc<Inner>);
+pub(super) struct Held(Arc<RequestMemory>);
 
 #[derive(Debug)]
-struct Inner {
-    answers: Answers,
+struct RequestMemory {
+    answers: AnswerMemory,
     charges: Mutex<Vec<Charge>>,
     /// What the run had, until the answer has its own.
     run: Mutex<Option<OfRun>>,
 }
 
 impl Held {
-    pub(super) fn new(answers: &Answers) -> Self {
+    pub(super) fn new(answers: &AnswerMemory) -> Self {
         let (charges, run) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { answers: answers.clone(), charges, run }))
+        Self(Arc::new(RequestMemory { answers: answers.clone(), charges, run }))
     }
 
     /// Of the request that a handler answers. None over standard streams.
@@ -136,8 +136,8 @@ mod tests {
 
     use super::*;
 
-    fn answers() -> Answers {
-        Answers::of(&Account::of_server(1 << 30))
+    fn answers() -> AnswerMemory {
+        AnswerMemory::of(&Account::of_server(1 << 30))
     }
 
     #[tokio::test]
@@ -155,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_nothing_gets_no_more_and_others_do() {
         let server = Account::of_server(1 << 30);
-        let (greedy, other) = (Answers::of(&server), Answers::of(&server));
+        let (greedy, other) = (AnswerMemory::of(&server), AnswerMemory::of(&server));
         let held = Held::new(&greedy);
         held.answer(ANSWER_BYTES).await.unwrap();
         // Some wait; those beyond them are told at once.

@@ -38,13 +38,13 @@ pub(crate) fn lines_lost() -> u64 {
 
 /// Standard error behind a queue. All clones are one.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<Way>);
+pub struct Log(Arc<QueueOwner>);
 
 /// Ends the thread when the last clone is dropped.
 #[derive(Debug)]
-struct Way(Arc<Queue>);
+struct QueueOwner(Arc<Queue>);
 
-impl Drop for Way {
+impl Drop for QueueOwner {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.filled.notify_one();
@@ -73,7 +73,7 @@ impl Log {
             }
         };
         std::thread::Builder::new().name("log".into()).spawn(write)?;
-        Ok(Self(Arc::new(Way(queue))))
+        Ok(Self(Arc::new(QueueOwner(queue))))
     }
 
     /// Says something beside the log's own events, in lines of its own.

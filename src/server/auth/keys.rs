@@ -20,13 +20,25 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::jwt::ALGORITHMS;
 use super::{AuthConfigError, AuthError};
 use crate::config::environment::OAUTH_JWKS;
 
 /// Bytes of a set: an RSA key with its certificates has 4 KiB, so that this is for more
 /// keys than any issuer has.
 const MAX_SET: usize = 1 << 20;
+
+/// Asymmetric ones only. With HS256, the issuer's public key would be the secret.
+pub(super) const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
 
 /// How long keys are used without asking for newer ones.
 const FRESH: Duration = Duration::from_secs(600);

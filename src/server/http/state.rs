@@ -8,8 +8,8 @@ use parking_lot::RwLock;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::Connections;
 use super::error::HttpError;
-use super::guests::Guests;
 use super::pulse::Pulse;
 use super::reading::Readers;
 use super::rejections::Rejections;
@@ -36,7 +36,7 @@ pub(super) struct App<H> {
     pub tenants: Tenants<H>,
     /// No more connections, and no more requests on those that there are.
     pub stopped: CancellationToken,
-    pub guests: Arc<Guests>,
+    pub connections: Arc<Connections>,
     pub pulse: Arc<Pulse>,
     /// Requests that are being answered, see [`Answering`].
     answering: AtomicUsize,
@@ -68,7 +68,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
             base,
             serving,
             stopped: CancellationToken::new(),
-            guests: Guests::new(places),
+            connections: Connections::new(places),
             pulse: Arc::new(Pulse::new()),
             answering: AtomicUsize::new(0),
             port,
@@ -88,7 +88,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
 
     /// Whether connections get short: then each ends with its answer.
     pub(super) fn is_crowded(&self) -> bool {
-        self.guests.is_crowded()
+        self.connections.is_crowded()
     }
 
     /// Lets the last answers out, then ends sessions and connections to other servers.

@@ -87,10 +87,10 @@ impl Unanswered {
 mod tests {
     use super::*;
     use crate::memory::Account;
-    use crate::server::held::Answers;
+    use crate::server::held::AnswerMemory;
 
     fn begins(calls: &Unanswered, call: &Call, number: u64) -> bool {
-        calls.begin(call, number, &Held::new(&Answers::of(&Account::of_server(1 << 20))))
+        calls.begin(call, number, &Held::new(&AnswerMemory::of(&Account::of_server(1 << 20))))
     }
 
     fn call(session: &str, id: i64) -> Call {

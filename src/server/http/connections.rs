@@ -42,7 +42,7 @@ pub(super) enum Stage {
 const YIELDING: [Stage; 3] = [Stage::Silent, Stage::Stranger, Stage::Waiting];
 
 /// All connections.
-pub(super) struct Guests {
+pub(super) struct Connections {
     all: Mutex<All>,
     /// For those that are served. In line: who waits for longest is next.
     places: Arc<Semaphore>,
@@ -52,11 +52,11 @@ pub(super) struct Guests {
 
 #[derive(Default)]
 struct All {
-    guests: HashMap<u64, Entry>,
+    connections: HashMap<u64, ConnectionState>,
     last: u64,
 }
 
-struct Entry {
+struct ConnectionState {
     from: IpAddr,
     stage: Stage,
     /// When it has come so far.
@@ -64,7 +64,7 @@ struct Entry {
     leave: CancellationToken,
 }
 
-impl Guests {
+impl Connections {
     /// At most this many are served at the same time.
     pub(super) fn new(most_served: usize) -> Arc<Self> {
         Self::with_grace(most_served, GRACE)
@@ -77,7 +77,7 @@ impl Guests {
 
     /// Connections that there are.
     pub(super) fn count(&self) -> usize {
-        self.all().guests.len()
+        self.all().connections.len()
     }
 
     /// Whether places get short.
@@ -87,18 +87,18 @@ impl Guests {
 
     /// Takes a connection in. Another one goes if there are too many: there is always one
     /// that can, because those that stay have places.
-    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Guest {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Connection {
         let mut all = self.all();
-        if all.guests.len() >= self.most_served + RESERVE {
+        if all.connections.len() >= self.most_served + RESERVE {
             all.make_room(self.grace);
         }
         all.last += 1;
         let number = all.last;
         let leave = CancellationToken::new();
         let (stage, since) = (Stage::Silent, Instant::now());
-        let entry = Entry { from: network(peer), stage, since, leave: leave.clone() };
-        all.guests.insert(number, entry);
-        Guest { guests: self.clone(), number, leave }
+        let state = ConnectionState { from: network(peer), stage, since, leave: leave.clone() };
+        all.connections.insert(number, state);
+        Connection { connections: self.clone(), number, leave }
     }
 
     /// Closes one, for what else the system has no more room for.
@@ -119,32 +119,32 @@ impl All {
     /// Closes the oldest of the peer that has most of this stage. False if there is none.
     fn close_one(&mut self, stage: Stage, grace: Duration) -> bool {
         let mut peers: HashMap<IpAddr, (usize, u64)> = HashMap::new();
-        let goes = |entry: &&Entry| {
-            entry.stage == stage && (stage != Stage::Stranger || entry.since.elapsed() >= grace)
+        let goes = |state: &&ConnectionState| {
+            state.stage == stage && (stage != Stage::Stranger || state.since.elapsed() >= grace)
         };
-        for (number, entry) in self.guests.iter().filter(|(_, entry)| goes(entry)) {
-            let (count, oldest) = peers.entry(entry.from).or_insert((0, u64::MAX));
+        for (number, state) in self.connections.iter().filter(|(_, state)| goes(state)) {
+            let (count, oldest) = peers.entry(state.from).or_insert((0, u64::MAX));
             *count += 1;
             *oldest = (*oldest).min(*number);
         }
         // Of two peers with as many, the one whose oldest is older.
         let most = peers.into_values().max_by_key(|&(count, oldest)| (count, u64::MAX - oldest));
-        let Some(entry) = most.and_then(|(_, oldest)| self.guests.remove(&oldest)) else {
+        let Some(state) = most.and_then(|(_, oldest)| self.connections.remove(&oldest)) else {
             return false;
         };
-        entry.leave.cancel();
+        state.leave.cancel();
         true
     }
 }
 
 /// A connection, from its arrival to its end.
-pub(super) struct Guest {
-    guests: Arc<Guests>,
+pub(super) struct Connection {
+    connections: Arc<Connections>,
     number: u64,
     leave: CancellationToken,
 }
 
-impl Guest {
+impl Connection {
     /// Ends when it is to be closed for another.
     pub(super) fn left(&self) -> WaitForCancellationFuture<'_> {
         self.leave.cancelled()
@@ -153,15 +153,15 @@ impl Guest {
     /// A place to be served at, which a stranger has to give up if there is none. Waits
     /// in line.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let guests = &self.guests;
+        let connections = &self.connections;
         self.standing().becomes(Stage::Waiting);
-        let mut place = pin!(guests.places.clone().acquire_owned());
+        let mut place = pin!(connections.places.clone().acquire_owned());
         let place = loop {
             tokio::select! {
                 biased;
                 place = place.as_mut() => break place.ok()?,
                 () = tokio::time::sleep(LOOK_EVERY) => {
-                    guests.all().close_one(Stage::Stranger, guests.grace);
+                    connections.all().close_one(Stage::Stranger, connections.grace);
                 }
             }
         };
@@ -170,33 +170,33 @@ impl Guest {
     }
 
     /// For its requests, who say what it is.
-    pub(super) fn standing(&self) -> Standing {
-        Standing { guests: self.guests.clone(), number: self.number }
+    pub(super) fn standing(&self) -> StageReporter {
+        StageReporter { connections: self.connections.clone(), number: self.number }
     }
 }
 
-impl Drop for Guest {
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.guests.all().guests.remove(&self.number);
+        self.connections.all().connections.remove(&self.number);
     }
 }
 
 /// Says how far the connection of a request has come.
 #[derive(Clone)]
-pub(super) struct Standing {
-    guests: Arc<Guests>,
+pub(super) struct StageReporter {
+    connections: Arc<Connections>,
     number: u64,
 }
 
-impl Standing {
+impl StageReporter {
     /// Notes whether its last request had credentials that hold.
     pub(super) fn is_known(&self, is_known: bool) {
         self.becomes(if is_known { Stage::Known } else { Stage::Stranger });
     }
 
     fn becomes(&self, stage: Stage) {
-        if let Some(entry) = self.guests.all().guests.get_mut(&self.number) {
-            (entry.stage, entry.since) = (stage, Instant::now());
+        if let Some(state) = self.connections.all().connections.get_mut(&self.number) {
+            (state.stage, state.since) = (stage, Instant::now());
         }
     }
 }
@@ -220,26 +220,26 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
-    fn has_left(guest: &Guest) -> bool {
-        guest.left().now_or_never().is_some()
+    fn has_left(connection: &Connection) -> bool {
+        connection.left().now_or_never().is_some()
     }
 
     #[test]
     fn a_silent_flood_closes_its_own_oldest_and_nobody_elses() {
-        let guests = Guests::new(2);
-        let honest = guests.enter(peer(1));
-        let flood: Vec<_> = (0..200).map(|_| guests.enter(peer(2))).collect();
+        let connections = Connections::new(2);
+        let honest = connections.enter(peer(1));
+        let flood: Vec<_> = (0..200).map(|_| connections.enter(peer(2))).collect();
         assert!(!has_left(&honest));
-        assert_eq!(guests.count(), 2 + RESERVE);
-        let stayed = flood.iter().filter(|guest| !has_left(guest)).count();
+        assert_eq!(connections.count(), 2 + RESERVE);
+        let stayed = flood.iter().filter(|connection| !has_left(connection)).count();
         assert_eq!(stayed, 1 + RESERVE);
         assert!(flood[..200 - stayed].iter().all(has_left));
     }
 
     #[test]
     fn behind_one_address_the_newest_stay() {
-        let guests = Guests::new(2);
-        let all: Vec<_> = (0..100).map(|_| guests.enter(peer(1))).collect();
+        let connections = Connections::new(2);
+        let all: Vec<_> = (0..100).map(|_| connections.enter(peer(1))).collect();
         assert!(has_left(&all[0]) && !has_left(&all[99]));
     }
 
@@ -254,12 +254,12 @@ mod tests {
 
     #[tokio::test]
     async fn who_wants_a_place_gets_that_of_a_stranger_and_not_of_who_is_known() {
-        let guests = Guests::with_grace(2, Duration::ZERO);
-        let (known, stranger) = (guests.enter(peer(1)), guests.enter(peer(1)));
+        let connections = Connections::with_grace(2, Duration::ZERO);
+        let (known, stranger) = (connections.enter(peer(1)), connections.enter(peer(1)));
         let _first = known.place().await.unwrap();
         let second = stranger.place().await.unwrap();
         known.standing().is_known(true);
-        let third = guests.enter(peer(2));
+        let third = connections.enter(peer(2));
         let mut place = pin!(third.place());
         let waits = timeout(Duration::from_secs(60), stranger.left());
         tokio::select! {
@@ -272,37 +272,37 @@ mod tests {
 
     #[tokio::test]
     async fn a_stranger_that_has_just_come_keeps_its_place() {
-        let guests = Guests::with_grace(1, Duration::from_secs(600));
-        let stranger = guests.enter(peer(1));
+        let connections = Connections::with_grace(1, Duration::from_secs(600));
+        let stranger = connections.enter(peer(1));
         let _place = stranger.place().await.unwrap();
-        let flood: Vec<_> = (0..200).map(|_| guests.enter(peer(1))).collect();
+        let flood: Vec<_> = (0..200).map(|_| connections.enter(peer(1))).collect();
         let waits = timeout(3 * LOOK_EVERY, flood[199].place()).await;
         assert!(waits.is_err() && !has_left(&stranger) && !has_left(&flood[199]));
     }
 
     #[tokio::test]
     async fn who_is_known_is_never_closed_for_others_and_they_wait() {
-        let guests = Guests::with_grace(1, Duration::ZERO);
-        let known = guests.enter(peer(1));
+        let connections = Connections::with_grace(1, Duration::ZERO);
+        let known = connections.enter(peer(1));
         let _place = known.place().await.unwrap();
         known.standing().is_known(true);
-        let waits = guests.enter(peer(2));
+        let waits = connections.enter(peer(2));
         assert!(waits.place().now_or_never().is_none());
-        let flood: Vec<_> = (0..500).map(|_| guests.enter(peer(3))).collect();
+        let flood: Vec<_> = (0..500).map(|_| connections.enter(peer(3))).collect();
         assert!(!has_left(&known) && !has_left(&waits));
-        assert_eq!(guests.count(), 1 + RESERVE);
+        assert_eq!(connections.count(), 1 + RESERVE);
         drop(flood);
         drop(waits);
         // Credentials that hold no more are those of a stranger.
         known.standing().is_known(false);
-        guests.make_room();
+        connections.make_room();
         assert!(has_left(&known));
     }
 
     #[test]
     fn a_connection_that_ends_makes_room() {
-        let guests = Guests::new(1);
-        drop(guests.enter(peer(1)));
-        assert_eq!(guests.count(), 0);
+        let connections = Connections::new(1);
+        drop(connections.enter(peer(1)));
+        assert_eq!(connections.count(), 0);
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::line::{Line, Waiting};
+use super::wait_queue::{WaitQueue, Waiting};
 use super::{Charge, NoMemory, RESERVE, SMALL};
 
-/// A number of units, and how many are taken. Changed while the [`Line`] is locked.
+/// A number of units, and how many are taken. Changed while the [`WaitQueue`] is locked.
 #[derive(Debug)]
 pub(super) struct Level {
     most: usize,
@@ -17,12 +17,12 @@ pub(super) struct Level {
 }
 
 /// What an account may have, with those above it.
-pub(super) struct Books {
+pub(super) struct Ledger {
     /// From the account to the server's: what is taken is taken of all of them.
     levels: Vec<Arc<Level>>,
     /// Of a principal's, and those below it: taken of one of them besides.
     either: Option<Either>,
-    line: Arc<Line>,
+    queue: Arc<WaitQueue>,
     most_waiting: usize,
     waiting: AtomicUsize,
 }
@@ -103,10 +103,10 @@ impl Taken {
     }
 }
 
-impl Books {
+impl Ledger {
     pub(super) fn of_server(units: usize) -> Self {
-        let line = Arc::new(Line::new(units - units / RESERVE));
-        Self::new(vec![Level::new(units)], None, line)
+        let queue = Arc::new(WaitQueue::new(units - units / RESERVE));
+        Self::new(vec![Level::new(units)], None, queue)
     }
 
     pub(super) fn share(&self, units: usize) -> Self {
@@ -116,63 +116,63 @@ impl Books {
     /// Below the server's.
     pub(super) fn of_principal(&self, units: usize) -> Self {
         let all = self.levels.last().map_or(0, |server| server.most);
-        let (usual, reserved) = (self.line.usual().clone(), Level::new(all / SMALL));
+        let (usual, reserved) = (self.queue.usual().clone(), Level::new(all / SMALL));
         self.below(units, Some(Either { usual, reserved }))
     }
 
-    pub(super) fn with_line(&self, most_waiting: usize) -> Self {
-        let books = Self::new(self.levels.clone(), self.either.clone(), self.line.clone());
-        Self { most_waiting, ..books }
+    pub(super) fn with_queue(&self, most_waiting: usize) -> Self {
+        let ledger = Self::new(self.levels.clone(), self.either.clone(), self.queue.clone());
+        Self { most_waiting, ..ledger }
     }
 
     fn below(&self, units: usize, either: Option<Either>) -> Self {
         let levels = std::iter::once(Level::new(units)).chain(self.levels.iter().cloned());
-        Self::new(levels.collect(), either, self.line.clone())
+        Self::new(levels.collect(), either, self.queue.clone())
     }
 
-    fn new(levels: Vec<Arc<Level>>, either: Option<Either>, line: Arc<Line>) -> Self {
-        Self { levels, either, line, most_waiting: usize::MAX, waiting: AtomicUsize::new(0) }
+    fn new(levels: Vec<Arc<Level>>, either: Option<Either>, queue: Arc<WaitQueue>) -> Self {
+        Self { levels, either, queue, most_waiting: usize::MAX, waiting: AtomicUsize::new(0) }
     }
 
-    pub(super) fn line(&self) -> &Line {
-        &self.line
+    pub(super) fn queue(&self) -> &WaitQueue {
+        &self.queue
     }
 
     /// Takes units, if they are free.
     pub(super) fn try_take(&self, units: usize) -> Option<Taken> {
-        let _line = self.line.lock();
+        let _locked = self.queue.lock();
         self.take(units).ok()
     }
 
-    /// Takes units, or gets in line for them.
+    /// Takes units, or queues for them.
     pub(super) fn take_or_wait(
         self: &Arc<Self>,
         units: usize,
     ) -> Result<Result<Charge, Waiting>, NoMemory> {
-        let mut line = self.line.lock();
+        let mut queue = self.queue.lock();
         match self.take(units) {
             Ok(taken) => Ok(Ok(Charge::of(self.clone(), taken))),
             Err(_) if self.waiting() >= self.most_waiting => Err(NoMemory),
-            Err(full) => Ok(Err(line.push(self, units, full))),
+            Err(full) => Ok(Err(queue.push(self, units, full))),
         }
     }
 
     /// Gives units back. Whoever they are enough for has them.
     pub(super) fn give_back(&self, taken: Taken) {
-        let mut line = self.line.lock();
+        let mut queue = self.queue.lock();
         self.levels.iter().for_each(|level| level.give_back(taken.units()));
         if let Some(Either { usual, reserved }) = &self.either {
             usual.give_back(taken.usual);
             reserved.give_back(taken.reserved);
         }
         let either = self.either.iter().flat_map(|either| [&either.usual, &either.reserved]);
-        let served = line.served(self.levels.iter().chain(either));
-        drop(line);
+        let served = queue.served(self.levels.iter().chain(either));
+        drop(queue);
         // Where nobody takes it any more it is given back here.
         served.into_iter().for_each(|served| served.tell());
     }
 
-    /// Takes units, while the line is locked.
+    /// Takes units, while the queue is locked.
     pub(super) fn take(&self, units: usize) -> Result<Taken, Full<'_>> {
         let taken = self.fitting(units)?;
         self.levels.iter().for_each(|level| level.take(units));
@@ -217,8 +217,8 @@ impl Books {
     }
 }
 
-impl fmt::Debug for Books {
+impl fmt::Debug for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Books").field("levels", &self.levels).finish_non_exhaustive()
+        formatter.debug_struct("Ledger").field("levels", &self.levels).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The line of those who wait until something is given back.
+//! The queue of those who wait until something is given back.
 //!
 //! When it is, those are looked at who wait for what it was given back to, in the order in
 //! which they came. Each who fits has what it asked for, charged on its behalf; who does
@@ -7,7 +7,7 @@
 //! - Of two who fit, the one who came first is served first.
 //! - Nobody passes by asking anew: what is left is too little for all who wait.
 //! - Who wants much may be passed by those who want little, for as long as it has
-//!   patience. A line that kept what comes free for its first would stand still where the
+//!   patience. A queue that kept what comes free for its first would stand still where the
 //!   first wants much: a run whose small answers wait behind it could give nothing back.
 //! - What one principal can take in this way ends with its share, and a part of the
 //!   reserve ([`super::RESERVE`]) waits for each of the others.
@@ -22,12 +22,12 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::Charge;
-use super::books::{Books, Full, Level, Taken};
+use super::ledger::{Full, Ledger, Level, Taken};
 
 /// Those who wait, of a whole server.
-pub(super) struct Line {
+pub(super) struct WaitQueue {
     waiters: Mutex<Waiters>,
-    /// See [`super::books`].
+    /// See [`super::ledger`].
     usual: Arc<Level>,
 }
 
@@ -41,27 +41,27 @@ pub(super) struct Waiters {
 }
 
 struct Waiter {
-    books: Arc<Books>,
+    ledger: Arc<Ledger>,
     units: usize,
     /// Where it stands in [`Waiters::at`].
     at: [Option<usize>; 2],
     answer: oneshot::Sender<Charge>,
 }
 
-/// A place in the line, until it is dropped.
+/// A place in the queue, until it is dropped.
 pub(super) struct Waiting {
     number: u64,
-    books: Arc<Books>,
+    ledger: Arc<Ledger>,
     answer: oneshot::Receiver<Charge>,
 }
 
-/// Who has left the line with what it waited for.
+/// Who has left the queue with what it waited for.
 pub(super) struct Served {
     charge: Charge,
     answer: oneshot::Sender<Charge>,
 }
 
-impl Line {
+impl WaitQueue {
     pub(super) fn new(usual: usize) -> Self {
         Self { waiters: Mutex::default(), usual: Level::new(usual) }
     }
@@ -78,14 +78,14 @@ impl Line {
 
 impl Waiters {
     /// One more, at the end.
-    pub(super) fn push(&mut self, books: &Arc<Books>, units: usize, full: Full<'_>) -> Waiting {
+    pub(super) fn push(&mut self, ledger: &Arc<Ledger>, units: usize, full: Full<'_>) -> Waiting {
         let (answer, receiver) = oneshot::channel();
         let number = self.next;
         self.next += 1;
         let at = self.stand(number, units, full);
-        self.all.insert(number, Waiter { books: books.clone(), units, at, answer });
-        books.waits();
-        Waiting { number, books: books.clone(), answer: receiver }
+        self.all.insert(number, Waiter { ledger: ledger.clone(), units, at, answer });
+        ledger.waits();
+        Waiting { number, ledger: ledger.clone(), answer: receiver }
     }
 
     /// Those for whom there is enough now that something was given back to these.
@@ -124,8 +124,8 @@ impl Waiters {
     /// Takes one out with what it waits for, or lets it stand where that is missing.
     fn serve(&mut self, number: u64) -> Option<Served> {
         let waiter = self.all.get(&number)?;
-        let (books, units) = (waiter.books.clone(), waiter.units);
-        match books.take(units) {
+        let (ledger, units) = (waiter.ledger.clone(), waiter.units);
+        match ledger.take(units) {
             Ok(taken) => Some(self.remove(number)?.with(taken)),
             Err(full) => {
                 self.leave(number);
@@ -155,14 +155,14 @@ impl Waiters {
     fn remove(&mut self, number: u64) -> Option<Waiter> {
         self.leave(number);
         let waiter = self.all.remove(&number)?;
-        waiter.books.waits_no_more();
+        waiter.ledger.waits_no_more();
         Some(waiter)
     }
 }
 
 impl Waiter {
     fn with(self, taken: Taken) -> Served {
-        Served { charge: Charge::of(self.books, taken), answer: self.answer }
+        Served { charge: Charge::of(self.ledger, taken), answer: self.answer }
     }
 }
 
@@ -175,14 +175,14 @@ impl Served {
 impl Waiting {
     /// What was asked for, once it is there.
     pub(super) async fn served(mut self) -> Charge {
-        (&mut self.answer).await.expect("who is in line is served or leaves it")
+        (&mut self.answer).await.expect("who is in the queue is served or leaves it")
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let left = self.books.line().lock().remove(self.number);
-        // Not while the line is locked.
+        let left = self.ledger.queue().lock().remove(self.number);
+        // Not while the queue is locked.
         drop(left);
     }
 }
