@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engines::engine;
+use crate::protocol::control::ZYGOTE_ARGUMENT;
 use crate::sandbox::{WARDEN_ARGUMENT, run_warden, sys};
-use crate::worker::{ZYGOTE_ARGUMENT, run_zygote};
+use crate::worker::run_zygote;
 
 static HOOKED: AtomicBool = AtomicBool::new(false);
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Audit, TARGET};
+use crate::text::clip::head;
 use crate::text::escaped::visible_json;
 
 /// Longest target, in bytes: the longest path (`PATH_MAX` of linux/limits.h).
@@ -187,8 +188,8 @@ pub(super) fn rejection_line(
     line(&RejectionLine {
         timestamp: timestamp(SystemTime::now()),
         kind: "rejection",
-        reason: cut(reason, MAX_TEXT_BYTES),
-        from: cut(from, MAX_TEXT_BYTES),
+        reason: head(reason, MAX_TEXT_BYTES),
+        from: head(from, MAX_TEXT_BYTES),
         client,
         unlogged,
     })
@@ -201,11 +202,11 @@ pub(super) fn refusal_line(refusal: &Refusal<'_>, client: Option<&str>) -> Strin
         timestamp: timestamp(SystemTime::now()),
         kind: "refusal",
         execution: refusal.execution,
-        permission: cut(refusal.permission, MAX_TEXT_BYTES),
-        target: target.map(|target| cut(target, MAX_TARGET_BYTES)),
-        flag: cut(refusal.flag, MAX_TEXT_BYTES),
-        operation: cut(refusal.api, MAX_TEXT_BYTES),
-        reason: refusal.reason.map(|reason| cut(reason, MAX_TEXT_BYTES)),
+        permission: head(refusal.permission, MAX_TEXT_BYTES),
+        target: target.map(|target| head(target, MAX_TARGET_BYTES)),
+        flag: head(refusal.flag, MAX_TEXT_BYTES),
+        operation: head(refusal.api, MAX_TEXT_BYTES),
+        reason: refusal.reason.map(|reason| head(reason, MAX_TEXT_BYTES)),
         line: refusal.line,
         column: refusal.column,
         client,
@@ -226,10 +227,6 @@ fn line(value: &impl Serialize) -> String {
         Cow::Borrowed(_) => json,
         Cow::Owned(escaped) => escaped,
     }
-}
-
-fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }
 
 /// What a URL holds beside host and port can be a secret. The parts in the order

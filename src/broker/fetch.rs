@@ -11,9 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde_bytes::ByteBuf;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -27,6 +25,7 @@ use super::fetch_body::{
 };
 use crate::config::credentials::{Credentials, belongs_to_the_connection};
 use crate::memory::Account;
+use crate::net::tls::tls;
 use crate::policy::{AllowedAddress, AllowedUrl, Policy};
 use crate::protocol::{Failure, Response};
 use crate::threads::Threads;
@@ -231,7 +230,8 @@ impl Fetcher {
         let cell = self.origin(url.url().origin().ascii_serialization());
         let connect = || async {
             let addresses = self.addresses(url).await?;
-            let tls = tls(url.url().scheme() == "https").await?;
+            let tls = tls(url.url().scheme() == "https").await;
+            let tls = tls.map_err(|error| failed(error.to_string()))?;
             connector(&addresses, tls, &self.limits)
         };
         cell.get_or_try_init(connect).await.cloned()
@@ -420,48 +420,6 @@ fn connector(
         .http2_max_header_list_size(MAX_RESPONSE_HEADER_BYTES as u32)
         .build()
         .map_err(|error| failed(format!("the HTTP client cannot be made: {error}")))
-}
-
-/// Reading the system's roots takes milliseconds; plain HTTP does without.
-async fn tls(encrypted: bool) -> Result<ClientConfig, FetchError> {
-    static WITH_ROOTS: OnceCell<ClientConfig> = OnceCell::const_new();
-    if !encrypted {
-        return tls_config(RootCertStore::empty());
-    }
-    let load = || async {
-        let roots = tokio::task::spawn_blocking(roots).await;
-        tls_config(roots.map_err(|error| failed(error.to_string()))?)
-    };
-    WITH_ROOTS.get_or_try_init(load).await.cloned()
-}
-
-/// For clients of the server's own.
-///
-/// # Errors
-/// Why TLS cannot be used.
-pub(crate) async fn tls_with_roots() -> Result<ClientConfig, String> {
-    let mut config = tls(true).await.map_err(|_| "TLS cannot be used".to_owned())?;
-    config.resumption = Resumption::default();
-    Ok(config)
-}
-
-fn roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
-}
-
-fn tls_config(roots: RootCertStore) -> Result<ClientConfig, FetchError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(format!("TLS cannot be used: {error}")))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Sessions would be shared by runs.
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(super) use crate::config::environment::MAX_CONNECTIONS;
 use crate::config::environment::MAX_FETCH_SIZE;
 use crate::memory::{Account, Charge};
 use crate::policy::{AllowedUrl, Denied};
+use crate::text::clip::marked;
 
 /// Most bytes that one read answers, whatever the program asks for.
 const MAX_READ: usize = 1 << 20;
@@ -372,12 +373,8 @@ pub(super) fn shown(url: &Url) -> String {
     clip(url.into())
 }
 
-pub(super) fn clip(mut text: String) -> String {
-    if text.len() > MAX_TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
-        text.push('…');
-    }
-    text
+pub(super) fn clip(text: String) -> String {
+    marked(text, MAX_TEXT_BYTES)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use crowd::Owner;
-pub(crate) use fetch::{FetchLimits, tls_with_roots};
+pub(crate) use fetch::FetchLimits;
 pub use keeper::end_commands;
 pub(crate) use keeper::guard_commands;
 pub(crate) use meter::Meter;

@@ -12,6 +12,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::tally;
 use crate::policy::{Denied, FileId, MAX_PATH_BYTES, PathRefusal};
 use crate::protocol::Failure;
+use crate::text::clip::marked_with;
 
 /// Directories that one call goes up from what is open: enough for most paths, and
 /// the kernel's own work stays in proportion to the path.
@@ -90,7 +91,10 @@ impl OpenError {
                      devices{context}"
                 ),
             ),
-            Self::TooLong => Failure::with_context(&Errno::ENAMETOOLONG.into(), &cut(context)),
+            Self::TooLong => Failure::with_context(
+                &Errno::ENAMETOOLONG.into(),
+                &marked_with(context, MAX_CONTEXT, "…'"),
+            ),
             Self::Nul => {
                 Failure::type_error(format!("file name contained an unexpected NUL byte{context}"))
             }
@@ -98,14 +102,8 @@ impl OpenError {
     }
 }
 
-/// The longest context in an error text.
-fn cut(context: &str) -> String {
-    const MAX: usize = 256;
-    if context.len() <= MAX {
-        return context.to_owned();
-    }
-    format!("{}…'", &context[..context.floor_char_boundary(MAX)])
-}
+/// The longest context in an error text, in bytes.
+const MAX_CONTEXT: usize = 256;
 
 /// The kernel's name for what is open.
 pub(super) fn real_path(opened: BorrowedFd<'_>) -> io::Result<PathBuf> {

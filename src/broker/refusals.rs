@@ -9,6 +9,7 @@ use crate::audit::{Audit, Refusal};
 use crate::memory::{Account, Charge};
 use crate::policy::{Denied, Permission};
 use crate::telemetry::Metrics;
+use crate::text::clip::truncate;
 
 /// Refusals of one run that get a line of their own in the audit log; the line of
 /// the run has the number of all of them. A program that is refused more often
@@ -230,7 +231,7 @@ fn bytes(denied: &Denied) -> usize {
 
 fn cut(text: &mut Option<String>, max: usize) {
     if let Some(text) = text {
-        text.truncate(text.floor_char_boundary(max));
+        truncate(text, max);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::memory::Charge;
 use crate::policy::RunTools;
 use crate::protocol::{Answer, Failure, Operation, Question};
 use crate::telemetry::TraceParent;
+use crate::text::clip::truncate;
 use crate::text::mended::mended;
 use crate::upstream::{
     Ask, CallContext, CallError, Caller, Charged, GoOn, Had, MAX_TOOL_NAME, RunCaller,
@@ -199,7 +200,7 @@ impl Run {
                 upstreams.settled().await;
                 let limit = limit.min(MAX_FOUND) as usize;
                 let mut query = query;
-                query.truncate(query.floor_char_boundary(MAX_QUERY));
+                truncate(&mut query, MAX_QUERY);
                 query.shrink_to_fit();
                 let place = self.place().await?;
                 let run = self.clone();

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::{ConfigError, jsonc};
+use crate::text::clip::head;
 use crate::text::escaped::visible_toml;
 
 /// Bytes of the file: a thousand principals of 1 KiB.
@@ -110,7 +111,7 @@ impl File {
             let at = error.span().map(|span| span.start);
             if error.message() == "duplicate key" {
                 let key = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
-                let key = &key[..key.floor_char_boundary(MAX_QUOTED)];
+                let key = head(key, MAX_QUOTED);
                 let problem = format!("{} is there twice, keep one", key.escape_debug());
                 return self.error(at, problem, String::new());
             }
@@ -194,7 +195,7 @@ fn repeated(entries: &[Entry], above: &str) -> Option<(String, Option<usize>)> {
 
 /// The path of a key in a table; nothing above means the top.
 pub(super) fn below(above: &str, key: &str) -> String {
-    let cut = &key[..key.floor_char_boundary(MAX_QUOTED)];
+    let cut = head(key, MAX_QUOTED);
     let name = if is_bare(key) { cut.to_owned() } else { format!("{cut:?}") };
     if above.is_empty() { name } else { format!("{above}.{name}") }
 }

@@ -19,8 +19,10 @@ use url::Url;
 use super::credentials::{header_name, name_length};
 use super::file::{Entry as Member, Value, read};
 use super::jsonc::{self, line_of};
-use crate::policy::{edit_distance, normalize};
+use crate::policy::normalize;
 use crate::private_file::{check_writers, is_read_by_others};
+use crate::text::clip::head;
+use crate::text::near::nearest;
 use clients::{ALLOWED, DENIED, Foreign, SWITCHES, asks, foreign, is_comment};
 use limits::{Limits, Misplaced, Verdict};
 
@@ -403,7 +405,7 @@ impl ServersFile {
         let notes = expander.notes.drain(..).map(|note| (name.clone(), note));
         self.notes.extend(notes.take(MAX_NOTES.saturating_sub(self.notes.len())));
         let Some(read) = read.transpose() else { return };
-        self.servers.push((name, read.map_err(|reason| clipped(&reason, MAX_REASON).to_owned())));
+        self.servers.push((name, read.map_err(|reason| head(&reason, MAX_REASON).to_owned())));
     }
 }
 
@@ -742,7 +744,7 @@ fn is_secret(name: &str, text: &str) -> bool {
     {
         return false;
     }
-    let name = clipped(name, MAX_QUOTED).to_lowercase();
+    let name = head(name, MAX_QUOTED).to_lowercase();
     let is_named = WORDS_OF_SECRETS.iter().any(|word| name.contains(word))
         && !ENDS_OF_PLACES.iter().any(|end| name.ends_with(end));
     let is_key = |word: &str| {
@@ -873,18 +875,13 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
 
 /// The nearest name, if one in three of its letters is wrong at most.
 fn near<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let key = clipped(key, MAX_QUOTED).to_lowercase();
-    let distances = known.iter().map(|name| (edit_distance(&key, &name.to_lowercase()), *name));
-    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (name.len() / 3).max(1)).then_some(name)
+    let key = head(key, MAX_QUOTED).to_lowercase();
+    let known = known.iter().map(|name| (name.to_lowercase(), *name));
+    nearest(&key, known, |name| (name.len() / 3).max(1))
 }
 
 fn quoted(name: &str) -> String {
-    format!("{:?}", clipped(name, MAX_QUOTED))
-}
-
-fn clipped(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    format!("{:?}", head(name, MAX_QUOTED))
 }
 
 /// Puts variables in where a text names them.
@@ -1100,7 +1097,7 @@ fn split_placeholder(text: &str) -> Option<(&str, &str)> {
 }
 
 fn not_set(name: &str) -> String {
-    format!("the variable {} is not set, or empty", clipped(name, MAX_QUOTED))
+    format!("the variable {} is not set, or empty", head(name, MAX_QUOTED))
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use super::lists::Lists;
 use super::principals::Principals;
 use super::variables::{self, Form, Given, Scope, Variable};
 use super::{Config, ConfigError, servers, time_zone};
-use crate::policy::edit_distance;
 use crate::private_file::check_writers;
+use crate::text::clip::head;
+use crate::text::near;
 
 /// What stands above the environment and below it.
 #[derive(Debug, Clone, Default)]
@@ -435,14 +436,11 @@ pub(super) fn no_such_key(
 }
 
 fn nearest(key: &str, known: impl Iterator<Item = &'static Variable>) -> Option<&'static Variable> {
-    let key = &key[..key.floor_char_boundary(MAX_QUOTED)];
-    let key = key.to_lowercase().replace('-', "_");
+    let key = head(key, MAX_QUOTED).to_lowercase().replace('-', "_");
     let key = key.strip_prefix("mcp_conductor_").unwrap_or(&key);
     // Two slips in a short name, one in each third of a long one.
     let most = (key.len() / 3).max(2);
-    let distances = known.map(|variable| (edit_distance(key, &variable.key()), variable));
-    let (_, near) = distances.filter(|(far, _)| *far <= most).min_by_key(|(far, _)| *far)?;
-    Some(near)
+    near::nearest(key, known.map(|variable| (variable.key(), variable)), |_| most)
 }
 
 impl Config {

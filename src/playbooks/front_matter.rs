@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{MAX_CONTENT, Metadata, NewPlaybook};
 
+use crate::text::clip::truncate;
+
 /// Bytes between the dashes: ten times what the longest allowed values take.
 pub(super) const MAX_FRONT_MATTER: usize = 64 << 10;
 
@@ -139,7 +141,7 @@ pub(super) fn parse(file: &[u8]) -> Result<(Header, &[u8]), String> {
 
 fn problem(error: &serde_yaml_ng::Error) -> String {
     let mut text = error.to_string().replace(char::is_control, " ");
-    text.truncate(text.floor_char_boundary(MAX_PROBLEM));
+    truncate(&mut text, MAX_PROBLEM);
     // YAML 1.2, section 7.3.3: ": " ends a plain scalar.
     let is_colon = text.contains("mapping values are not allowed");
     let hint = if is_colon { " (quote a value that has a colon: name: \"A: B\")" } else { "" };

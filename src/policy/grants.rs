@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::Permission;
+use crate::text::near::nearest;
 
 /// Linux refuses paths of PATH_MAX bytes, which counts the final NUL
 /// (include/uapi/linux/limits.h).
@@ -328,25 +329,9 @@ fn is_value(token: &str) -> bool {
 
 fn unknown(head: &str) -> GrantsError {
     let name = head.trim_start_matches('-');
-    let names = FLAGS.iter().map(|(known, _)| *known);
-    let nearest = names.min_by_key(|known| edit_distance(name, known)).unwrap_or("allow-read");
+    let names = FLAGS.iter().map(|(known, _)| (*known, *known));
+    let nearest = nearest(name, names, |_| usize::MAX).unwrap_or("allow-read");
     GrantsError::Unknown { flag: head.to_owned(), nearest }
-}
-
-/// Levenshtein's distance, one row at a time.
-pub(crate) fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// The absolute path that a grant means: `~` and `${userHome}` are the home

@@ -8,6 +8,7 @@
 //! what it does not know is a prompt.
 
 mod closed;
+mod denied;
 mod env;
 mod grants;
 mod mounts;
@@ -19,120 +20,20 @@ mod run;
 mod tools;
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use closed::{FileId, Lineage, Moved};
+pub(crate) use denied::{Denied, Permission};
 pub(crate) use env::EnvRules;
-pub(crate) use grants::{Grants, Scope, edit_distance, expand_path, normalize};
+pub(crate) use grants::{Grants, Scope, expand_path, normalize};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
 use crate::protocol::PermissionState;
-use crate::text::escaped::visible;
-
-/// Deno's permissions, and one of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Permission {
-    Read,
-    Write,
-    Net,
-    Env,
-    Run,
-    /// Ours: a tool of an upstream server.
-    Tool,
-}
-
-impl Permission {
-    /// Deno's name of it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Net => "net",
-            Self::Env => "env",
-            Self::Run => "run",
-            Self::Tool => "tool",
-        }
-    }
-
-    /// The flag that grants it.
-    pub(crate) fn flag(self) -> &'static str {
-        match self {
-            Self::Read => "--allow-read",
-            Self::Write => "--allow-write",
-            Self::Net => "--allow-net",
-            Self::Env => "--allow-env",
-            Self::Run => "--allow-run",
-            Self::Tool => "allowedTools",
-        }
-    }
-}
-
-/// A decision that is not in the program's favour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denied {
-    pub permission: Permission,
-    /// Path, host:port, variable or command; nothing for all of them.
-    pub target: Option<String>,
-    /// What the flag alone does not explain.
-    pub reason: Option<String>,
-    /// Whether the flag would help.
-    pub grantable: bool,
-}
-
-impl Denied {
-    fn new(permission: Permission, target: Option<String>) -> Self {
-        Self { permission, target: target.map(clipped), reason: None, grantable: true }
-    }
-
-    pub(crate) fn never(permission: Permission, target: Option<String>, reason: &str) -> Self {
-        let reason = Some(reason.to_owned());
-        Self { permission, target: target.map(clipped), reason, grantable: false }
-    }
-
-    /// Of no target in particular.
-    pub(crate) fn of_everything(permission: Permission) -> Self {
-        Self::new(permission, None)
-    }
-
-    fn because(self, reason: String) -> Self {
-        Self { reason: Some(reason), ..self }
-    }
-}
-
-/// Longest target in a refusal, in bytes: a path's. A program chooses it.
-const MAX_TARGET: usize = 4096;
-
-fn clipped(mut text: String) -> String {
-    if text.len() > MAX_TARGET {
-        text.truncate(text.floor_char_boundary(MAX_TARGET));
-        text.shrink_to_fit();
-    }
-    text
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Requires {} access", self.permission.name())?;
-        if let Some(target) = &self.target {
-            // Deno quotes without escaping; what a reader would not see is not quoted so.
-            write!(f, " to \"{}\"", visible(target))?;
-        }
-        let flag = self.permission.flag();
-        match self.reason.as_deref().map(visible) {
-            None => write!(f, ", run again with the {flag} flag"),
-            Some(reason) if self.grantable => {
-                write!(f, ", run again with the {flag} flag ({reason})")
-            }
-            Some(reason) => write!(f, ", which no flag grants: {reason}"),
-        }
-    }
-}
 
 /// A variable of the environment that a program may see and set.
 #[derive(Debug, Clone)]
@@ -339,29 +240,4 @@ impl Policy {
 pub(crate) enum UrlError {
     Invalid(String),
     Denied(Denied),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_names_access_target_and_flag_as_deno_does() {
-        let denied = |permission, target: Option<&str>| {
-            Denied::new(permission, target.map(str::to_owned)).to_string()
-        };
-        assert_eq!(
-            denied(Permission::Net, Some("google.com:443")),
-            "Requires net access to \"google.com:443\", run again with the --allow-net flag"
-        );
-        assert_eq!(
-            denied(Permission::Read, Some("/a\u{202e}b\n\u{1b}ä")),
-            "Requires read access to \"/a\\u{202e}b\\n\\u{1b}ä\", run again with the --allow-read \
-             flag"
-        );
-        assert_eq!(
-            denied(Permission::Env, None),
-            "Requires env access, run again with the --allow-env flag"
-        );
-    }
 }

@@ -2,13 +2,11 @@
 //! reap. Frames are passed on and never interpreted, but for the first one,
 //! which says that a worker is sealed.
 
-mod control;
 mod pool;
 mod process;
 mod threads;
 mod worker;
 mod zygote;
 
-pub(crate) use control::{receive_control, send_control};
 pub(crate) use pool::{Pool, PoolConfig, PoolError};
 pub(crate) use worker::{ReceiveError, Usage, Worker};

@@ -7,10 +7,9 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use super::control::{control_pair, send_control};
 use crate::protocol::ZygoteSetup;
+use crate::protocol::control::{CONTROL_FD, ZYGOTE_ARGUMENT, control_pair, send_control};
 use crate::sandbox::{STACK_BYTES, sys};
-use crate::worker::{CONTROL_FD, ZYGOTE_ARGUMENT};
 
 /// A zygote's process and the server's end of its control socket.
 pub(super) struct ZygoteProcess {

@@ -17,9 +17,9 @@ use tokio::time::timeout;
 
 use super::threads::MayAsk;
 use super::zygote::Zygote;
+use crate::protocol::control::STOP_SIGNAL;
 use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
 use crate::sandbox::{Layer, status_bytes, sys, used_memory, verify_threads, verify_worker};
-use crate::worker::STOP_SIGNAL;
 
 /// Sealing takes about half a millisecond.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);

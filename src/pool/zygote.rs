@@ -14,10 +14,10 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::control::{receive_control, send_control, worker_pair};
 use super::process;
 use super::threads::Threads;
 use super::worker::Worker;
+use crate::protocol::control::{receive_control, send_control, worker_pair};
 use crate::protocol::{ExitReport, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
 use crate::sandbox::sys;
 

@@ -1,10 +1,12 @@
 //! Messages between a worker and the server, and between the zygote and the
-//! server, with their framing. Pure: no V8, no MCP, no file or socket.
+//! server, with their framing. Pure: no V8, no MCP, no file, and no socket but in
+//! [`control`].
 //!
 //! Everything that a worker sends is attacker-chosen. Frames are bounded before
 //! they are read, decoding allocates no more than a frame holds, and a message
 //! carries plain data only: what it means is decided by `runtime` and `broker`.
 
+pub(crate) mod control;
 mod frame;
 #[cfg(test)]
 mod fuzz;

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use super::request::is_definable;
 
+use crate::text::clip::head;
+
 /// Bytes of a name that an error shows.
 const MAX_NAME: usize = 200;
 
@@ -77,7 +79,7 @@ impl<'de> Visitor<'de> for NamesVisitor {
         let mut wrong = None;
         while let Some(name) = members.next_key::<String>()? {
             if wrong.is_none() && !is_definable(&name) {
-                wrong = Some(name[..name.floor_char_boundary(MAX_NAME)].to_owned());
+                wrong = Some(head(&name, MAX_NAME).to_owned());
             }
             members.next_value::<IgnoredAny>()?;
         }

@@ -19,6 +19,7 @@ use crate::protocol::{
     ExitReport, Limit, MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Outcome, ProgramError,
     ProgramErrorKind, Unfinished,
 };
+use crate::text::clip::truncate;
 use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 
 /// The limits of one run, for its errors.
@@ -175,7 +176,7 @@ fn value_and_error(
 }
 
 fn unfinished(Unfinished { mut what, line, column, count }: Unfinished) -> UnfinishedWork {
-    what.truncate(what.floor_char_boundary(MAX_UNFINISHED_TEXT));
+    truncate(&mut what, MAX_UNFINISHED_TEXT);
     UnfinishedWork { what, line, column, count }
 }
 

@@ -11,10 +11,10 @@ use super::globals::GlobalsText;
 use crate::broker::{ForWhom, Rounded};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
-use crate::identifiers::{is_reserved, is_spelt};
 use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
 use crate::telemetry::TraceParent;
+use crate::text::identifiers::{is_reserved, is_spelt};
 use crate::upstream::Caller;
 
 /// Largest program in bytes of UTF-8.

@@ -6,7 +6,7 @@ use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
-use crate::text::shown;
+use crate::text::clip::visible;
 
 /// Bytes of a value that an error shows.
 const MAX_SHOWN: usize = 60;
@@ -197,11 +197,7 @@ fn short(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-        Value::String(text) => {
-            let end = text.floor_char_boundary(MAX_SHOWN);
-            let more = if end < text.len() { "…" } else { "" };
-            format!("\"{}{more}\"", shown::line(&text[..end]))
-        }
+        Value::String(text) => format!("\"{}\"", visible(text, MAX_SHOWN)),
         other => other.to_string(),
     }
 }

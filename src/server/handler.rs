@@ -1,6 +1,5 @@
 //! The MCP requests that this server answers.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -30,6 +29,7 @@ use super::{
 };
 use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::telemetry::TraceParent;
+use crate::text::clip::marked;
 
 /// How long a result waits for the progress notifications before it. Less than rmcp
 /// waits for handlers when the client has closed its end, 5 s, or the server ends, 2 s:
@@ -259,7 +259,7 @@ impl Handler {
             },
             _ => {
                 let names: Vec<_> = self.tools().iter().map(|tool| tool.name.to_string()).collect();
-                let name = quoted(name);
+                let name = marked(name, MAX_QUOTE);
                 let message = format!("Unknown tool: {name}. There are {}", names.join(", "));
                 return Err(ErrorData::new(ErrorCode::INVALID_PARAMS, message, None));
             }
@@ -318,7 +318,7 @@ impl ServerHandler for Handler {
                 format!("Invalid params: {method} does not take parameters of this shape");
             return Err(ErrorData::invalid_params(message, None));
         }
-        let message = format!("Method not found: {}", quoted(&method));
+        let message = format!("Method not found: {}", marked(&method, MAX_QUOTE));
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
     }
 
@@ -359,7 +359,7 @@ impl ServerHandler for Handler {
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let text = prompts::get(&request.name, &request.arguments.unwrap_or_default())
-            .map_err(|problem| ErrorData::invalid_params(quoted(&problem).into_owned(), None))?;
+            .map_err(|problem| ErrorData::invalid_params(marked(&problem, MAX_QUOTE), None))?;
         let message = PromptMessage::new_text(Role::User, text);
         Ok(GetPromptResult::new(vec![message]).into())
     }
@@ -380,7 +380,7 @@ impl ServerHandler for Handler {
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         // No resource has a longer one.
-        let uri = quoted(&request.uri).into_owned();
+        let uri = marked(&request.uri, MAX_QUOTE);
         let read = self.blocking(move |all| resources::read(all, &uri)).await;
         Ok(read.map_err(|error| ErrorData::internal_error(error, None))??.into())
     }
@@ -406,16 +406,8 @@ fn from_playbooks(result: Result<Result<String, String>, String>) -> CallToolRes
 /// which users of the original know.
 fn invalid_arguments(tool: &str, problem: &str) -> CallToolResult {
     let code = ErrorCode::INVALID_PARAMS.0;
-    let problem = quoted(problem);
+    let problem = marked(problem, MAX_QUOTE);
     failed(&format!("MCP error {code}: Invalid arguments for tool {tool}: {problem}"))
-}
-
-/// The beginning of a text that a client may have chosen.
-fn quoted(text: &str) -> Cow<'_, str> {
-    match text.floor_char_boundary(MAX_QUOTE) {
-        end if end < text.len() => format!("{}…", &text[..end]).into(),
-        _ => text.into(),
-    }
 }
 
 fn check_progress_token(token: Option<ProgressToken>) -> Result<(), ErrorData> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::playbooks::{Listed, Metadata, Playbook, PlaybookError};
+use crate::text::clip;
 
 /// Bytes of a description in a listing: two or three sentences. The whole of it is
 /// in the playbook.
@@ -26,10 +27,14 @@ pub(super) fn list_text(playbooks: &[Listed]) -> String {
 fn entry(listed: &Listed) -> String {
     let Listed { folder, result, has_code, is_system } = listed;
     let (name, about) = match result {
-        Ok(Metadata { name, description, .. }) => {
-            (one_line(name), format!("**Description:** {}", cut(&one_line(description))))
-        }
-        Err(problem) => (folder.clone(), format!("**Error:** {}", cut(&one_line(problem)))),
+        Ok(Metadata { name, description, .. }) => (
+            clip::line(name),
+            format!("**Description:** {}", clip::marked(clip::line(description), MAX_DESCRIPTION)),
+        ),
+        Err(problem) => (
+            folder.clone(),
+            format!("**Error:** {}", clip::marked(clip::line(problem), MAX_DESCRIPTION)),
+        ),
     };
     let has_code = if *has_code { "Yes" } else { "No" };
     let source = if *is_system { "system (default playbook)" } else { "user (user-created)" };
@@ -38,26 +43,15 @@ fn entry(listed: &Listed) -> String {
     )
 }
 
-/// A value cannot add lines of its own.
-fn one_line(text: &str) -> String {
-    crate::text::shown::line(text).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn cut(text: &str) -> String {
-    if text.len() <= MAX_DESCRIPTION {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(MAX_DESCRIPTION)])
-}
-
 /// The result of `get_playbook`.
 pub(super) fn get_text(playbook: &Playbook) -> String {
     let Metadata { name, description, author, version, tags } = &playbook.metadata;
-    let mut text = format!("# {}\n\n**Description:** {}\n", one_line(name), one_line(description));
+    let mut text =
+        format!("# {}\n\n**Description:** {}\n", clip::line(name), clip::line(description));
     let tags = (!tags.is_empty()).then(|| tags.join(", "));
     for (label, value) in [("Author", author), ("Version", version), ("Tags", &tags)] {
         if let Some(value) = value {
-            let _ = writeln!(text, "**{label}:** {}", one_line(value));
+            let _ = writeln!(text, "**{label}:** {}", clip::line(value));
         }
     }
     let _ = write!(text, "\n---\n\n{}\n", playbook.content);
@@ -92,7 +86,7 @@ fn code_text(folder: &str, code: &str) -> String {
 /// What a line of code exports, without the body that begins on it.
 fn export(line: &str) -> Option<&str> {
     let line = line.strip_prefix("export ")?;
-    let line = &line[..line.floor_char_boundary(MAX_EXPORT)];
+    let line = clip::head(line, MAX_EXPORT);
     let line = line.trim_end().trim_end_matches('{').trim_end();
     (!line.is_empty()).then_some(line)
 }
@@ -115,7 +109,7 @@ pub(super) fn created_text(folder: &str, name: &str, path: &Path) -> String {
         "Playbook created successfully!\n\n**Path:** {}\n**Name:** {}\n\n\
          Use `get_playbook` with folder_name=\"{folder}\" to view it.",
         path.display(),
-        one_line(name)
+        clip::line(name)
     )
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
 use crate::config::Config;
+use crate::text::clip::marked_with;
 
 use super::arguments::RunDenoCode;
 use super::json::ExecutionJson;
@@ -50,12 +51,7 @@ fn shown_grants(grants: &[String]) -> String {
     if grants.is_empty() {
         return "nothing".to_owned();
     }
-    let mut text = grants.join(" ");
-    if text.len() > MAX_GRANTS {
-        text.truncate(text.floor_char_boundary(MAX_GRANTS));
-        text.push_str("… (all: PERMISSIONS)");
-    }
-    text
+    marked_with(grants.join(" "), MAX_GRANTS, "… (all: PERMISSIONS)")
 }
 
 fn description(config: &Config, grants: &[String]) -> String {

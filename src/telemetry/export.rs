@@ -180,7 +180,7 @@ fn client() -> Result<reqwest::blocking::Client, TraceExportError> {
     let failed = |error: String| TraceExportError::Exporter(error);
     let event_loop = tokio::runtime::Builder::new_current_thread().build();
     let event_loop = event_loop.map_err(|error| failed(error.to_string()))?;
-    let tls = event_loop.block_on(crate::broker::tls_with_roots()).map_err(failed)?;
+    let tls = event_loop.block_on(crate::net::tls::tls_with_roots()).map_err(failed)?;
     reqwest::blocking::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{End, TraceParent};
 use crate::protocol::Operation;
+use crate::text::clip::head;
 
 /// The target of all spans. Only [`super::TraceExport::layer`] asks for it: without
 /// one, the spans cost a load and a branch.
@@ -237,7 +238,7 @@ fn file_name(command: &str) -> &str {
 }
 
 fn cut(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MAX_NAME)]
+    head(name, MAX_NAME)
 }
 
 fn integer(value: u64) -> i64 {

@@ -8,9 +8,16 @@
 //!
 //! And messages that somebody else wrote, as far as they can be read: [`mended`],
 //! [`broken`], and with all digits of their numbers ([`digits`]).
+//!
+//! And what every room does with texts: cuts them to a length ([`clip`]), suggests names
+//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript says of names ([`identifiers`]).
 
 pub(crate) mod broken;
+pub(crate) mod clip;
 pub(crate) mod digits;
 pub(crate) mod escaped;
+pub(crate) mod identifiers;
 pub(crate) mod mended;
+pub(crate) mod near;
+pub(crate) mod refusal;
 pub(crate) mod shown;

@@ -17,8 +17,9 @@ use serde_json::{Map, Value};
 use super::declarations::type_of;
 use super::dialects::plain_arguments;
 use super::integers;
-use super::tool_info::{ToolInfo, one_line, resolve};
+use super::tool_info::{ToolInfo, resolve};
 use crate::memory::{Account, Charge};
+use crate::text::clip::line_of;
 
 /// Largest schema, in bytes of its names and texts.
 const MAX_SCHEMA: usize = 256 * 1024;
@@ -178,17 +179,17 @@ fn problem(error: &ValidationError<'_>) -> String {
         Bounded::of(format_args!("{place}{masked}"))
             .unwrap_or_else(|| format!("it does not match \"{}\"", error.kind().keyword()))
     });
-    one_line(&text, MAX_PROBLEM)
+    line_of(&text, MAX_PROBLEM)
 }
 
 fn refusal(tool: &ToolInfo, problems: &[String]) -> String {
     let expected = type_of(plain_arguments(&tool.input_schema));
     format!(
         "Invalid arguments for {}/{}: {}. Expected: {}",
-        one_line(&tool.server, MAX_NAME),
-        one_line(&tool.name, MAX_NAME),
+        line_of(&tool.server, MAX_NAME),
+        line_of(&tool.name, MAX_NAME),
         problems.join("; "),
-        one_line(&expected, MAX_EXPECTED),
+        line_of(&expected, MAX_EXPECTED),
     )
 }
 

@@ -481,7 +481,7 @@ pub(super) fn size(value: &Value) -> usize {
 /// are for it alone, so that no redirect is followed.
 pub(super) async fn http_client() -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::broker::tls_with_roots().await?)
+        .tls_backend_preconfigured(crate::net::tls::tls_with_roots().await?)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         // Their windows take up to 16 and 128 MiB of memory for each answer.

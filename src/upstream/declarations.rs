@@ -7,8 +7,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::dialects::{plain, plain_arguments};
-use super::identifiers::{exports, string_exports, string_literal};
-use super::tool_info::{ToolInfo, one_line, resolve, shortened};
+use super::identifiers::{exports, string_exports};
+use super::tool_info::{ToolInfo, resolve};
+use crate::text::clip::{head, line_of, shortened};
+use crate::text::identifiers::string_literal;
 use crate::text::shown;
 
 /// Names and values of one tool's schemas that are looked at: some ms. Only a schema
@@ -98,13 +100,13 @@ pub(crate) fn sample(tool: &ToolInfo) -> String {
             break;
         }
         let optional = if required.contains(name.as_str()) { "" } else { "?" };
-        let name = one_line(name, MAX_SAMPLED_NAME);
+        let name = line_of(name, MAX_SAMPLED_NAME);
         parameters.push(format!("{name}{optional}:{}", short_type(schema, &root, &mut work)));
     }
-    let name = one_line(&tool.name, MAX_SAMPLED_NAME);
+    let name = line_of(&tool.name, MAX_SAMPLED_NAME);
     let sample = format!("{name}({})", parameters.join(", "));
     let described = description(tool).lines().find(|line| !line.trim().is_empty());
-    match described.map(|line| one_line(line, MAX_SAMPLED_TEXT)) {
+    match described.map(|line| line_of(line, MAX_SAMPLED_TEXT)) {
         Some(line) if !line.is_empty() => format!("{sample} - {line}"),
         _ => sample,
     }
@@ -540,7 +542,7 @@ fn property_name(name: &str) -> String {
 fn property_text(schema: &Value) -> Option<String> {
     let description = schema.get("description").and_then(Value::as_str);
     // A character has four bytes at the most.
-    let description = description.map(|text| &text[..text.floor_char_boundary(4 * MAX_COMMENT)]);
+    let description = description.map(|text| head(text, 4 * MAX_COMMENT));
     let description = description.map(str::trim).filter(|text| !text.is_empty());
     let default = match schema.get("default") {
         Some(Value::String(text)) if text.len() <= MAX_DEFAULT => Some(string_literal(text)),

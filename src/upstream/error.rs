@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::config::environment::MAX_TOOL_RESULT;
 use crate::memory::NoMemory;
-use crate::text::shown;
+use crate::text::clip;
 
 /// Longest text of an upstream server in an error, in bytes.
 const MAX_TEXT: usize = 4096;
@@ -43,12 +43,7 @@ pub(crate) enum UpstreamError {
 
 /// A text that somebody else chose, as far as it is visible and not too long.
 pub(super) fn shown(text: &str) -> String {
-    let cut = &text[..text.floor_char_boundary(MAX_TEXT)];
-    let mut shown = shown::line(cut);
-    if cut.len() < text.len() {
-        shown.push('…');
-    }
-    shown
+    clip::visible(text, MAX_TEXT)
 }
 
 /// ". Did you mean …", if there are candidates.

@@ -8,6 +8,7 @@ use sse_stream::Sse;
 use super::intake::Intake;
 use super::lines::KEPT;
 use crate::memory::Charge;
+use crate::text::clip::head;
 
 /// Bytes of an event that are charged for at once.
 const STEP: usize = 256 << 10;
@@ -170,8 +171,7 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Events<S> {
                 None => self.event.data = Some(value.into_owned()),
             },
             b"event" => {
-                let end = value.floor_char_boundary(MAX_NAME);
-                self.event.event = Some(value[..end].to_owned());
+                self.event.event = Some(head(&value, MAX_NAME).to_owned());
             }
             b"id" => self.event.id = Some(value.into_owned()).filter(|id| is_sendable(id)),
             b"retry" => self.event.retry = value.trim().parse().ok(),

@@ -1,23 +1,10 @@
-//! The names of tools as JavaScript identifiers, and text as its literals.
+//! The names of tools as JavaScript identifiers.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
 
-use serde_json::Value;
-
-use crate::identifiers::{is_reserved, is_spelt};
-use crate::text::shown::is_hidden;
-
-/// Names that a module's code cannot bind beside the reserved words, or TypeScript
-/// cannot declare, and `then`: `await import(…)` calls an export of that name, because
-/// a module with one is a thenable.
-const UNUSABLE: [&str; 4] = ["globalThis", "then", "undefined", "yield"];
-
-/// Whether a name can stand in code as it is. Some identifiers are refused; none is
-/// accepted that is not one.
-pub(crate) fn is_identifier(name: &str) -> bool {
-    is_spelt(name, starts_identifier, continues_identifier) && !has_meaning(name)
-}
+use crate::text::identifiers::{
+    continues_identifier, has_meaning, is_identifier, starts_identifier,
+};
 
 /// An identifier in camelCase for any name: `create-issue` is `createIssue`.
 pub(crate) fn camel_case(name: &str) -> String {
@@ -78,21 +65,6 @@ pub(super) fn string_exports<'a>(names: &[&'a str]) -> Vec<Option<&'a str>> {
         .collect()
 }
 
-/// A string literal of JavaScript and TypeScript, all of it visible and on one line.
-pub(super) fn string_literal(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() + 2);
-    for c in Value::from(text).to_string().chars() {
-        if is_hidden(c) || matches!(c, '\u{2028}' | '\u{2029}') {
-            for unit in c.encode_utf16(&mut [0; 2]).iter() {
-                let _ = write!(literal, "\\u{unit:04x}");
-            }
-        } else {
-            literal.push(c);
-        }
-    }
-    literal
-}
-
 /// Names in use, and for each that was wanted again the next number to try.
 #[derive(Default)]
 struct Taken {
@@ -114,10 +86,6 @@ impl Taken {
             }
         }
     }
-}
-
-fn has_meaning(name: &str) -> bool {
-    is_reserved(name) || UNUSABLE.contains(&name)
 }
 
 fn capitalised(word: &str) -> String {
@@ -146,49 +114,6 @@ fn one_letter(mut mapped: impl Iterator<Item = char>, original: char) -> char {
         (Some(letter), None) if continues_identifier(letter) => letter,
         _ => original,
     }
-}
-
-/// `ID_Start` holds every cased letter; of the others only the great East Asian
-/// blocks are asked for, which saves a table.
-fn starts_identifier(c: char) -> bool {
-    continues_identifier(c)
-        && !c.is_ascii_digit()
-        && (c.is_ascii() || c.is_lowercase() || c.is_uppercase() || is_east_asian(c))
-}
-
-fn continues_identifier(c: char) -> bool {
-    match c {
-        '_' | '$' => true,
-        _ if c.is_ascii() => c.is_ascii_alphanumeric(),
-        _ => c.is_alphabetic() && !is_alphabetic_only(c),
-    }
-}
-
-/// What Unicode 17 calls alphabetic and not `ID_Continue`: letters in circles and
-/// squares, and U+2E2F. U+0345 is a mark that counts as a lower-case letter.
-fn is_alphabetic_only(c: char) -> bool {
-    matches!(
-        c,
-        '\u{345}'
-            | '\u{24b6}'..='\u{24e9}'
-            | '\u{2e2f}'
-            | '\u{1f130}'..='\u{1f149}'
-            | '\u{1f150}'..='\u{1f169}'
-            | '\u{1f170}'..='\u{1f189}'
-    )
-}
-
-/// Letters of Hiragana, Katakana, the unified ideographs and Hangul.
-fn is_east_asian(c: char) -> bool {
-    matches!(
-        c,
-        '\u{3041}'..='\u{3096}'
-            | '\u{309d}'..='\u{309f}'
-            | '\u{30a1}'..='\u{30fa}'
-            | '\u{3400}'..='\u{4dbf}'
-            | '\u{4e00}'..='\u{9fff}'
-            | '\u{ac00}'..='\u{d7a3}'
-    )
 }
 
 #[cfg(test)]
@@ -236,16 +161,6 @@ mod tests {
     }
 
     #[test]
-    fn names_with_a_meaning_in_the_language_are_no_identifiers() {
-        for name in ["getFile", "get_file", "$", "_", "délète", "取得", "of", "async"] {
-            assert!(is_identifier(name), "{name}");
-        }
-        for name in ["", "a-b", "2fa", "a b", "class", "then", "eval", "Ⓐ", "a\u{200d}"] {
-            assert!(!is_identifier(name), "{name:?}");
-        }
-    }
-
-    #[test]
     fn a_tool_is_exported_under_its_name_and_in_camel_case() {
         assert_eq!(
             exports(&["get_file", "create-issue", "ping", "delete"]),
@@ -277,14 +192,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_literal_is_visible_and_one_line() {
-        assert_eq!(
-            string_literal("a\"\\\n\u{2028}\u{202e}\u{7f}\u{e0041}é"),
-            r#""a\"\\\n\u2028\u202e\u007f\udb40\udc41é""#
-        );
-    }
-
     proptest! {
         #[test]
         fn identifiers_are_valid_and_unique(
@@ -297,11 +204,6 @@ mod tests {
             let all: Vec<&String> = exports.iter().flatten().collect();
             prop_assert!(all.iter().all(|name| is_identifier(name)), "{:?}", all);
             prop_assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
-        }
-
-        #[test]
-        fn a_literal_reads_back_as_the_text(text in any::<String>()) {
-            prop_assert_eq!(serde_json::from_str::<String>(&string_literal(&text)).unwrap(), text);
         }
     }
 }

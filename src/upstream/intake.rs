@@ -28,6 +28,7 @@ use super::locked;
 use super::quiet::Quiet;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::text::broken::{Remains, check};
+use crate::text::clip::truncate;
 use crate::text::digits::message_with_all_digits;
 use crate::text::mended::{in_utf8, mend};
 
@@ -216,7 +217,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 /// What is wrong with a text. serde_json quotes a text that it does not expect.
 fn reason(error: &serde_json::Error) -> String {
     let mut reason = error.to_string();
-    reason.truncate(reason.floor_char_boundary(MAX_REASON));
+    truncate(&mut reason, MAX_REASON);
     reason
 }
 

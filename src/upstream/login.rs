@@ -15,10 +15,10 @@ use url::{Host, Url};
 use super::connection::http_client;
 use super::error::{hint, shown};
 use super::redirect::{Listener, Redirect};
-use super::search::near_names;
 use super::tokens::{self, Saved, TokenStore};
 use crate::Config;
 use crate::config::servers::{ServersFile, TransportConfig};
+use crate::text::near::near_names;
 
 /// For somebody who has to find a password first.
 const PATIENCE: Duration = Duration::from_secs(300);

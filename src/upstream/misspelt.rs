@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::hint;
-use super::identifiers::{exports, string_exports, string_literal};
-use super::search::near_names;
+use super::identifiers::{exports, string_exports};
 use super::view::{GoOn, Seen};
+use crate::text::identifiers::string_literal;
+use crate::text::near::near_names;
 
 /// How long the names are looked for at most: others of the principal may have all
 /// threads for that.

@@ -60,10 +60,11 @@ pub(crate) use view::{GoOn, Seen};
 use crate::config::servers::ServersFile;
 use crate::memory::{Account, Charge};
 use crate::policy::{Denied, RunTools, allow_tool, is_visible};
+use crate::text::near::near_names;
 use error::hint;
 use misspelt::Missing;
 use process::Groups;
-use search::{SearchIndex, near_names};
+use search::SearchIndex;
 use view::Work;
 
 /// How often the configuration file is looked at.

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::identifiers::{exports, string_exports, string_literal};
+use super::identifiers::{exports, string_exports};
 use super::tool_info::ToolInfo;
+use crate::text::identifiers::string_literal;
 
 /// Each tool as a function under its identifiers and under its own name; all of
 /// them by their own names as the default export.

@@ -1,12 +1,14 @@
 //! Which tools a query is about: Okapi BM25 (Robertson and Zaragoza, The
 //! Probabilistic Relevance Framework, 2009, section 3.4) over what servers say of
-//! them, and which names are near to one that does not exist.
+//! them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::tool_info::ToolInfo;
+
+use crate::text::clip::head;
 
 /// How soon repeating a word stops to count, and how much a long text counts
 /// against its words: the usual values, section 3.4 there.
@@ -32,15 +34,6 @@ const MAX_ALL_INDEXED: usize = 4 * 1024 * 1024;
 const MIN_INDEXED: usize = 512;
 /// How deep parameters are looked for within parameters.
 const MAX_DEPTH: usize = 3;
-/// Longest name that is compared with others, in characters. The comparison's time
-/// grows with the square of it.
-const MAX_NAME: usize = 128;
-/// Names in a suggestion.
-const MAX_NEAR: usize = 3;
-/// Names that are compared letter by letter: some 10 ms. Those of honest servers have
-/// other letters than what was asked for, but for a few.
-const MAX_COMPARED: usize = 500;
-
 /// The words of tools. Tools are known by their place in the order they came in.
 pub(crate) struct SearchIndex {
     /// In the order of the words.
@@ -101,7 +94,7 @@ impl SearchIndex {
     /// The places of at most `limit` tools and their scores, the best first; equals
     /// keep their order. An empty query finds the first ones.
     pub(crate) fn search(&self, query: &str, limit: usize) -> Vec<(usize, f64)> {
-        let query = query[..query.floor_char_boundary(MAX_QUERY)].trim();
+        let query = head(query, MAX_QUERY).trim();
         if query.is_empty() {
             return (0..self.tools.min(limit)).map(|tool| (tool, 0.0)).collect();
         }
@@ -159,7 +152,7 @@ impl Text {
     }
 
     fn add(&mut self, text: &str, weight: u32) {
-        let text = &text[..text.floor_char_boundary(self.left)];
+        let text = head(text, self.left);
         self.left -= text.len();
         for word in words(text) {
             *self.words.entry(word).or_insert(0) += weight;
@@ -259,74 +252,6 @@ fn singular(mut word: String) -> String {
     word.truncate(word.len() - cut);
     word.push_str(added);
     word
-}
-
-/// The names nearest to one that does not exist, for a suggestion: at most a third
-/// of it differs, or two characters, and something is the same.
-pub(crate) fn near_names<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let wanted = folded(name);
-    let limit = (wanted.len() / 3).max(2);
-    let letters = Letters::of(&wanted);
-    let mut near: Vec<(usize, &str)> = names
-        .map(|other| (other, folded(other)))
-        .filter(|(_, candidate)| letters.may_be_within(limit, candidate))
-        .take(MAX_COMPARED)
-        .filter_map(|(other, candidate)| {
-            let distance = distance(&wanted, &candidate, limit)?;
-            (distance < wanted.len().max(candidate.len())).then_some((distance, other))
-        })
-        .collect();
-    near.sort_by_key(|(distance, _)| *distance);
-    near.into_iter().take(MAX_NEAR).map(|(_, name)| name).collect()
-}
-
-/// How often each letter is in a name.
-struct Letters(HashMap<char, i32>);
-
-impl Letters {
-    fn of(name: &[char]) -> Self {
-        let mut letters = HashMap::new();
-        for c in name {
-            *letters.entry(*c).or_insert(0) += 1;
-        }
-        Self(letters)
-    }
-
-    /// Whether so few changes can make the letters of another name of these: a change
-    /// adds a letter, takes one away, or both.
-    fn may_be_within(&self, limit: usize, other: &[char]) -> bool {
-        let theirs = Self::of(other).0;
-        let beyond = |a: &HashMap<char, i32>, b: &HashMap<char, i32>| {
-            let more = |(c, count): (&char, &i32)| (count - b.get(c).unwrap_or(&0)).max(0);
-            a.iter().map(more).sum::<i32>()
-        };
-        let changes = beyond(&self.0, &theirs).max(beyond(&theirs, &self.0));
-        usize::try_from(changes).is_ok_and(|changes| changes <= limit)
-    }
-}
-
-fn folded(name: &str) -> Vec<char> {
-    name.chars().take(MAX_NAME).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// Levenshtein's distance, if it is no more than `limit`.
-fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > limit {
-        return None;
-    }
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (row, a) in a.iter().enumerate() {
-        let mut line = vec![row + 1];
-        for (column, b) in b.iter().enumerate() {
-            let changed = above[column] + usize::from(a != b);
-            line.push(changed.min(above[column + 1] + 1).min(line[column] + 1));
-        }
-        if line.iter().all(|distance| *distance > limit) {
-            return None;
-        }
-        above = line;
-    }
-    above.last().copied().filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -437,29 +362,6 @@ mod tests {
     }
 
     #[test]
-    fn names_that_all_look_like_another_are_soon_compared() {
-        let wanted: String = "abcdefgh".repeat(16);
-        // The same letters in another order: nothing but a comparison tells them apart.
-        let others: Vec<String> =
-            (0..10_000).map(|n| format!("{}{}", &wanted[n % 64..], &wanted[..n % 64])).collect();
-        let start = Instant::now();
-        let near = near_names(&format!("{}x", &wanted[1..]), others.iter().map(String::as_str));
-        assert!(near.len() <= MAX_NEAR && start.elapsed() < Duration::from_secs(3));
-        assert_eq!(near_names("ecko", ["echo", "other"].into_iter()), ["echo"]);
-    }
-
-    proptest! {
-        #[test]
-        fn letters_leave_out_no_name_that_is_near(
-            a in "[abc]{0,6}", b in "[abc]{0,6}", limit in 0_usize..4
-        ) {
-            let (a, b) = (folded(&a), folded(&b));
-            let is_near = distance(&a, &b, limit).is_some();
-            prop_assert!(!is_near || Letters::of(&a).may_be_within(limit, &b));
-        }
-    }
-
-    #[test]
     fn equals_keep_their_order() {
         let tools: Vec<ToolInfo> = (0..4).map(|_| tool("same", "", json!({}))).collect();
         let found = SearchIndex::new(tools.iter()).search("same", 3);
@@ -490,25 +392,6 @@ mod tests {
         assert!(quickest.min().unwrap() < Duration::from_millis(5));
     }
 
-    #[test]
-    fn near_names_come_nearest_first() {
-        let names = ["delete_issue", "create_issues", "create_issue", "list"];
-        assert_eq!(near_names("creat_issue", names.into_iter()), ["create_issue", "create_issues"]);
-        assert_eq!(
-            near_names("Create-Issue", names.into_iter()),
-            ["create_issue", "create_issues"]
-        );
-        assert_eq!(near_names("lst", names.into_iter()), ["list"]);
-        assert_eq!(near_names("x", ["up", "y", "xy"].into_iter()), ["xy"]);
-        assert_eq!(near_names("zzz", ["stub", "bad"].into_iter()), [""; 0]);
-    }
-
-    #[test]
-    fn at_most_three_names_are_near() {
-        let names = ["aaa1", "aaa2", "aaa3", "aaa4"];
-        assert_eq!(near_names("aaa", names.into_iter()), ["aaa1", "aaa2", "aaa3"]);
-    }
-
     proptest! {
         #[test]
         fn any_text_can_be_indexed_and_searched(
@@ -519,16 +402,6 @@ mod tests {
             let found = SearchIndex::new(tools.iter()).search(&query, 3);
             prop_assert!(found.len() <= 3);
             prop_assert!(found.iter().all(|(at, score)| *at < tools.len() && score.is_finite()));
-            prop_assert!(near_names(&query, texts.iter().map(String::as_str)).len() <= 3);
-        }
-
-        #[test]
-        fn a_distance_is_the_same_both_ways(
-            a in "[ab]{0,6}", b in "[ab]{0,6}", limit in 0_usize..7
-        ) {
-            let (a, b) = (folded(&a), folded(&b));
-            prop_assert_eq!(distance(&a, &b, limit), distance(&b, &a, limit));
-            prop_assert_eq!(distance(&a, &a, limit), Some(0));
         }
     }
 }

@@ -27,6 +27,7 @@ use super::{Limits, locked};
 use crate::config::servers::ServerConfig;
 use crate::memory::{Account, Charge};
 use crate::policy::ServerToolRules;
+use crate::text::clip::head;
 use crate::text::shown;
 
 /// After a failure to connect; doubled with each further one.
@@ -343,7 +344,7 @@ impl Upstream {
             !name.is_empty() && name.len() <= MAX_TOOL_NAME && shown::is_visible_name(name)
         })?;
         let shown = |text: String| {
-            let mut text = text[..text.floor_char_boundary(MAX_DESCRIPTION)].to_owned();
+            let mut text = head(&text, MAX_DESCRIPTION).to_owned();
             show_text(&mut text);
             text
         };

@@ -51,15 +51,6 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// A server's text on one line of at most `limit` characters.
-pub(super) fn one_line(text: &str, limit: usize) -> String {
-    // A character has four bytes at the most. What is not visible is not counted here:
-    // a text of nothing else has an end too.
-    let text = &text[..text.floor_char_boundary(limit.max(1).saturating_mul(16))];
-    let visible = shown::line(text);
-    shortened(visible.split_whitespace().collect::<Vec<_>>().join(" "), limit)
-}
-
 /// Members of schemas and of questions that are texts for readers.
 const TEXTS: [&str; 8] = [
     "title",
@@ -102,16 +93,6 @@ pub(super) fn show_text(text: &mut String) {
     }
 }
 
-/// At most `limit` characters; the last one then says that there was more.
-pub(super) fn shortened(mut text: String, limit: usize) -> String {
-    if text.chars().nth(limit).is_some() {
-        let kept = limit.saturating_sub(1);
-        text.truncate(text.char_indices().nth(kept).map_or(0, |(end, _)| end));
-        text.push('…');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -138,25 +119,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_text_becomes_one_visible_line() {
-        assert_eq!(one_line(" a\r\n\tb\u{2028}c\u{202e}d\u{0}\u{e0041} ", 80), "a b cd");
-    }
-
-    #[test]
-    fn a_long_line_is_cut_at_a_character() {
-        assert_eq!(one_line("déjà vu", 7), "déjà vu");
-        assert_eq!(one_line("déjà vu", 4), "déj…");
-        assert_eq!(one_line("déjà vu", 0), "…");
-    }
-
     proptest! {
         #[test]
-        fn any_reference_and_any_text_are_read(text in any::<String>(), limit in 1_usize..40) {
+        fn any_reference_is_read(text in any::<String>()) {
             let _ = resolve(&json!({"a": {}}), &format!("#{text}"));
-            let line = one_line(&text, limit);
-            prop_assert!(line.chars().count() <= limit);
-            prop_assert!(!line.chars().any(shown::is_hidden));
         }
     }
 }

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::tool_info::ToolInfo;
 
+use crate::text::clip::head;
+
 impl ToolInfo {
     /// As in MCP's `tools/list`.
     pub(crate) fn to_json(&self) -> Value {
@@ -40,6 +42,6 @@ impl ToolInfo {
         const MAX_BRIEF: usize = 200;
         let text = self.description.as_deref().or(self.title.as_deref()).unwrap_or_default();
         let line = text.trim().lines().next().unwrap_or_default();
-        line[..line.floor_char_boundary(MAX_BRIEF)].to_owned()
+        head(line, MAX_BRIEF).to_owned()
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
-use super::CONTROL_FD;
 use super::alloc::{self, EXIT_LOST, EXIT_UNSEALED};
 use super::connection::Connection;
 use super::engine::{Engine, Profile, Shell};
 use crate::protocol::WorkerMessage;
+use crate::protocol::control::CONTROL_FD;
 use crate::sandbox::{CRYPTO_STACK_BYTES, Filters, SandboxPlan, seal_worker, sys};
 
 /// What a worker inherits from its zygote and uses.

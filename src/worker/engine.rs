@@ -51,7 +51,7 @@ pub(crate) trait Engine {
 
     /// Makes a worker's own what it would share with others, every random source before
     /// all, and installs the handler of
-    /// [`STOP_SIGNAL`](crate::worker::STOP_SIGNAL). Descriptors of the zygote are closed
+    /// [`STOP_SIGNAL`](crate::protocol::control::STOP_SIGNAL). Descriptors of the zygote are closed
     /// and system calls not filtered yet.
     ///
     /// # Errors

@@ -8,14 +8,9 @@ mod engine;
 mod work;
 mod zygote;
 
-use nix::sys::signal::Signal;
-
 pub use alloc::WorkerAllocator;
 pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 pub(crate) use connection::{Connection, Lost};
 pub(crate) use engine::{Engine, LoadError, Profile, Shell};
-pub(crate) use work::{ScriptPlace, Work, cut};
-pub(crate) use zygote::{CONTROL_FD, ZYGOTE_ARGUMENT, run_zygote};
-
-/// Asks a worker to stop its program.
-pub(crate) const STOP_SIGNAL: Signal = Signal::SIGUSR1;
+pub(crate) use work::{ScriptPlace, Work};
+pub(crate) use zygote::run_zygote;

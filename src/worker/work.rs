@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::protocol::{MAX_UNFINISHED_TEXT, Operation};
+use crate::text::clip::head;
 
 /// Script, line and column of what runs, before its source map is applied.
 pub(crate) type ScriptPlace = (String, u32, u32);
@@ -45,6 +46,6 @@ fn described(operation: &Operation) -> Cow<'static, str> {
 }
 
 /// The program chooses it, and a call that is awaited is not to pay for its length.
-pub(crate) fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_UNFINISHED_TEXT)]
+fn cut(text: &str) -> &str {
+    head(text, MAX_UNFINISHED_TEXT)
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::alloc::{EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
 use super::child::{Inherited, run_worker};
 use super::engine::{Engine, LoadError, Profile};
-use crate::pool::{receive_control, send_control};
+use crate::protocol::control::{CONTROL_FD, receive_control, send_control};
 use crate::protocol::{
     ExitReport, Hello, Isolate as IsolateMode, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup,
 };
@@ -23,12 +23,6 @@ use crate::sandbox::{
     Filters, Namespaces, SandboxPlan, confine_zygote, status_bytes, sys, unshare_namespaces,
     used_memory,
 };
-
-/// The first argument of a zygote's command line.
-pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
-
-/// The control socket's number in a zygote, and a worker's socket in a worker.
-pub(crate) const CONTROL_FD: RawFd = 3;
 
 /// Serves as a zygote until the server is gone. The answer is an exit code.
 pub(crate) fn run_zygote(engine_of: fn(Kind) -> Box<dyn Engine>) -> i32 {

@@ -11,6 +11,7 @@ use super::missing;
 use super::related::related;
 use crate::engines::v8::stop::Frame;
 use crate::protocol::{Limit, Outcome, ProgramError, ProgramErrorKind};
+use crate::text::clip::marked;
 
 /// Longest message and longest stack in bytes. A program chooses both.
 const MAX_TEXT_BYTES: usize = 16 << 10;
@@ -48,7 +49,7 @@ fn kind_outcome(source: &str, error: &CoreErrorKind, stage: Stage) -> Outcome {
 fn runtime_error(name: impl Into<String>, message: String) -> Outcome {
     Outcome::Error(Box::new(ProgramError {
         name: name.into(),
-        message: clipped(message),
+        message: marked(message, MAX_TEXT_BYTES),
         ..Default::default()
     }))
 }
@@ -87,7 +88,7 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
         "SyntaxError" if stage == Stage::Loading => ProgramErrorKind::Syntax,
         _ => ProgramErrorKind::Runtime,
     };
-    let mut message = clip(message_of(error), MAX_TEXT_BYTES);
+    let mut message = marked(message_of(error), MAX_TEXT_BYTES);
     if name == "ReferenceError"
         && let Some(instead) = missing::instead_of(&message)
     {
@@ -95,12 +96,12 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
     }
     ProgramError {
         kind,
-        name: clip(name, MAX_TEXT_BYTES),
+        name: marked(name, MAX_TEXT_BYTES),
         message,
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         frame: place.and_then(|place| code_frame(source, place)),
-        stack: text.map(clipped).or_else(|| stack(error)),
+        stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| stack(error)),
         related,
     }
 }
@@ -127,7 +128,7 @@ pub(super) fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
 }
 
 fn stack(error: &JsError) -> Option<String> {
-    error.stack.clone().map(clipped)
+    error.stack.clone().map(|stack| marked(stack, MAX_TEXT_BYTES))
 }
 
 /// The stack at which the program was stopped, mapped to its source.
@@ -147,7 +148,7 @@ pub(super) fn stopped_stack(
             }
         })
         .collect();
-    (!lines.is_empty()).then(|| clipped(lines.join("\n")))
+    (!lines.is_empty()).then(|| marked(lines.join("\n"), MAX_TEXT_BYTES))
 }
 
 /// The frames of a stack trace that are the program's own. V8 calls this, in
@@ -183,15 +184,3 @@ fn is_internal<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Val
 
 /// `CallSite.prototype.getScriptNameOrSourceURL`, in an isolate slot.
 pub(super) struct ScriptName(pub v8::Global<v8::Function>);
-
-fn clipped(text: String) -> String {
-    if text.len() <= MAX_TEXT_BYTES { text } else { clip(&text, MAX_TEXT_BYTES) }
-}
-
-/// The beginning of a text.
-pub(super) fn clip(text: &str, bytes: usize) -> String {
-    if text.len() <= bytes {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(bytes)])
-}

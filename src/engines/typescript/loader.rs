@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::protocol::{Answer, Operation};
 use crate::snapshots::Host;
+use crate::text::refusal::requires_flag;
 
 use super::meta::Home;
 use super::transpile::{Transpiled, transpile_import};
@@ -212,16 +213,14 @@ fn refusal(specifier: &str, url: &ModuleSpecifier) -> JsErrorBox {
         "http" | "https" => {
             let host = url.host_str().unwrap_or_default();
             let port = url.port_or_known_default().unwrap_or_default();
-            format!(
-                "Requires import access to \"{host}:{port}\", run again with the --allow-import \
-                 flag. This server does not load remote modules"
-            )
+            let host = format!("{host}:{port}");
+            let refused = requires_flag("import", Some(&host), "--allow-import");
+            format!("{refused}. This server does not load remote modules")
         }
-        "file" => format!(
-            "Requires read access to \"{}\", run again with the --allow-read flag. This server \
-             does not load modules from files",
-            url.path()
-        ),
+        "file" => {
+            let refused = requires_flag("read", Some(url.path()), "--allow-read");
+            format!("{refused}. This server does not load modules from files")
+        }
         "npm" | "jsr" | "node" => format!(
             "Import \"{specifier}\" is not available: there are no packages here. Use the web \
              platform's APIs (URL, crypto.subtle, streams, Intl) or put the code into the program"

@@ -2,8 +2,9 @@
 
 use deno_core::error::JsError;
 
-use super::errors::{clip, message_of, name_of, place_in_program};
+use super::errors::{message_of, name_of, place_in_program};
 use crate::protocol::{MAX_RELATED, MAX_RELATED_DEPTH, RelatedError};
+use crate::text::clip::marked;
 
 /// Longest message and longest stack of each, in bytes: a tenth of what is kept in all
 /// makes some of them readable whatever the first is like.
@@ -104,7 +105,7 @@ fn is_repeat(above: &JsError, error: &JsError) -> bool {
 
 fn one(error: &JsError, of: Option<u8>, is_cause: bool) -> RelatedError {
     let place = error.frames.iter().find_map(place_in_program);
-    let text = |text: &str| clip(text, MAX_TEXT_BYTES);
+    let text = |text: &str| marked(text, MAX_TEXT_BYTES);
     RelatedError {
         of,
         is_cause,
@@ -120,9 +121,9 @@ fn one(error: &JsError, of: Option<u8>, is_cause: bool) -> RelatedError {
 fn head_and_frames(error: &JsError) -> (String, String) {
     let Some(stack) = &error.stack else {
         let head = without_uncaught(&error.exception_message);
-        return (clip(head, MAX_TEXT_BYTES), String::new());
+        return (marked(head, MAX_TEXT_BYTES), String::new());
     };
-    let stack = clip(stack, MAX_TEXT_BYTES);
+    let stack = marked(stack, MAX_TEXT_BYTES);
     match stack.find("\n    at ") {
         Some(at) => (stack[..at].to_owned(), stack[at..].to_owned()),
         None => (stack, String::new()),

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use deno_core::v8;
 
+use crate::protocol::control::STOP_SIGNAL;
 use crate::sandbox::sys;
-use crate::worker::STOP_SIGNAL;
 
 /// Frames of a stack that are shown; more do not help to find a loop.
 const MAX_FRAMES: usize = 10;

@@ -245,7 +245,7 @@ struct State {
 impl Remote {
     async fn new(url: Url) -> Result<Self, String> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::broker::tls_with_roots().await?)
+            .tls_backend_preconfigured(crate::net::tls::tls_with_roots().await?)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(TIMEOUT)

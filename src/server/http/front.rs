@@ -17,10 +17,11 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::app::App;
 use super::guests::Guest;
-use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Seen};
+use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, Seen};
 use super::refusal::Refusal;
+use super::router::router;
+use super::state::App;
 
 /// For a probe's head and answer. Who asks has given up by then.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,14 +68,14 @@ struct Front<H> {
     others: Handle,
 }
 
-/// Takes connections until the server drains. The receiver learns when the last has
-/// ended.
+/// Takes connections, on a thread of its own, until the server drains. The receiver
+/// learns when the last one has ended.
 pub(super) fn start<H: ServerHandler + Send + 'static>(
-    listener: std::net::TcpListener,
+    listener: Listener,
     app: Arc<App<H>>,
 ) -> std::io::Result<oneshot::Receiver<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let router = super::app::router(app.clone());
+    let (listener, router) = (listener.into_socket(), router(app.clone()));
     let front = Arc::new(Front { app, router, others: Handle::current() });
     let (ended, end) = oneshot::channel();
     thread::Builder::new().name("http-front".to_owned()).spawn(move || {

@@ -74,11 +74,6 @@ impl Guests {
         Arc::new(Self { all: Mutex::default(), places, most_served, grace })
     }
 
-    /// Connections that are served at the same time.
-    pub(super) fn places(&self) -> usize {
-        self.most_served
-    }
-
     /// Connections that there are.
     pub(super) fn count(&self) -> usize {
         self.all().guests.len()

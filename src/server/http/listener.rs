@@ -19,12 +19,12 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rmcp::ServerHandler;
 use tokio::io::{AsyncReadExt, join};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tower::{Service, ServiceExt};
 
-use super::HttpError;
-use super::app::App;
+use super::error::HttpError;
 use super::guests::{Guest, RESERVE, Standing};
+use super::state::App;
 use crate::config::environment::MAX_OPEN_FILES;
 use crate::config::{Config, HttpConfig};
 
@@ -44,9 +44,6 @@ const UNREAD_TIMEOUT_MS: u32 = 60_000;
 
 /// Pause after the system refused a connection for want of descriptors or memory.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// For answers on their way when the server ends.
-pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 pub(super) struct Listener {
     listener: std::net::TcpListener,
@@ -73,6 +70,11 @@ impl Listener {
         self.places
     }
 
+    /// The socket.
+    pub(super) fn into_socket(self) -> std::net::TcpListener {
+        self.listener
+    }
+
     /// Says so if runs may use up all descriptors.
     pub(super) fn warn_of_few_descriptors(&self, config: &Config) {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
@@ -87,15 +89,6 @@ impl Listener {
                 self.places()
             );
         }
-    }
-
-    /// Takes connections, on a thread of its own, until the server drains. The receiver
-    /// learns when the last one has ended.
-    pub(super) fn serve<H: ServerHandler + Send + 'static>(
-        self,
-        app: Arc<App<H>>,
-    ) -> Result<oneshot::Receiver<()>, HttpError> {
-        super::front::start(self.listener, app).map_err(HttpError::Thread)
     }
 }
 

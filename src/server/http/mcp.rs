@@ -18,13 +18,15 @@ use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::time::{Instant, timeout_at};
 
-use super::app::{Answering, App, Settings};
-use super::disconnect::{self, Answers, Call, Watched};
+use super::disconnect::{self, Answers, Watched};
 use super::guests::Standing;
 use super::memory::{self, SMALL};
 use super::refusal::Refusal;
 use super::sessions::HELD;
+use super::settings::Settings;
+use super::state::{Answering, App};
 use super::tenants::Tenant;
+use super::unanswered::Call;
 use crate::server::auth::AuthError;
 use crate::server::envelope::{self, Head};
 use crate::text::mended::{is_whole, mend};
@@ -96,7 +98,7 @@ async fn tenant<H: ServerHandler + Send + 'static>(
             app.base.metrics().authentication_failed(error.reason());
             credentials(&settings, &error)
         })?;
-        if let Some(tenant) = app.tenants.tenant(app, &settings, identity)? {
+        if let Some(tenant) = app.tenants.tenant(&settings, || app.settings(), identity)? {
             return Ok((tenant, settings, until));
         }
     }

@@ -11,8 +11,8 @@ use http::{HeaderValue, StatusCode};
 use rmcp::ServerHandler;
 use serde_json::json;
 
-use super::app::{App, not_found};
 use super::hosts;
+use super::state::App;
 use crate::config::environment::ALLOWED_HOSTS;
 use crate::telemetry::{Gauges, METRICS_TYPE, lines_lost};
 
@@ -54,6 +54,11 @@ pub(super) async fn resource<H: ServerHandler + Send + 'static>(
         Some(document) => Json(document).into_response(),
         None => not_found().await.into_response(),
     }
+}
+
+/// The original's text.
+pub(super) async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "Page not found\n")
 }
 
 /// Counts and times, for Prometheus, and for no web page.

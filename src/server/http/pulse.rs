@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::app::App;
-
 /// How often they say so.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -55,9 +53,9 @@ impl Pulse {
 }
 
 /// Runs among what serves, for ever.
-pub(super) async fn beat<H: Send + 'static>(app: Arc<App<H>>) {
+pub(super) async fn beat(pulse: Arc<Pulse>) {
     loop {
-        app.pulse.beats();
+        pulse.beats();
         tokio::time::sleep(EVERY).await;
     }
 }

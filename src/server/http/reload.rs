@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use rmcp::ServerHandler;
 
-use super::app::{App, Settings, check_sections};
-use super::{HttpError, Reload, check_exposure};
+use super::error::HttpError;
+use super::settings::{Settings, check_exposure, check_sections};
+use super::state::App;
+use crate::config::{Config, ConfigError};
+
+/// Reads the configuration again, when SIGHUP arrives.
+pub type Reload = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Takes over what can be; what cannot be used leaves everything as it was.
 pub(super) async fn reload<H: ServerHandler + Send + 'static>(app: &Arc<App<H>>, reload: &Reload) {

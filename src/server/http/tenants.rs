@@ -16,16 +16,17 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::app::{App, Settings};
-use super::disconnect::Unanswered;
+use super::hosts;
 use super::memory::Budget;
 use super::problems::Problems;
 use super::refusal::Refusal;
 use super::sessions::Sessions;
-use super::{MakeHandler, hosts};
+use super::settings::Settings;
+use super::unanswered::Unanswered;
 use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
 use crate::server::auth::{Credential, Identity};
+use crate::server::handler::Serving;
 
 /// Principals at the same time. Each has a policy and a task, some 100 KiB.
 const MAX_TENANTS: usize = 1000;
@@ -33,9 +34,6 @@ const MAX_TENANTS: usize = 1000;
 /// A tenant without sessions that has not called for so long is closed, its
 /// connections to other servers too.
 const IDLE: Duration = Duration::from_secs(15 * 60);
-
-/// How often idle tenants are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Between a break of a stream and its client's return. Lower than rmcp's 3 s, so
 /// that a client that comes back does so before its call is given up.
@@ -64,8 +62,17 @@ struct Rate {
     limit: u32,
 }
 
+/// What a session is served by, made for each one.
+pub(super) type MakeHandler<H> = Arc<dyn Fn(&Runtime, &Arc<Serving>) -> H + Send + Sync>;
+
 pub(super) struct Tenants<H> {
     make: MakeHandler<H>,
+    /// The runtime that those of principals begin with.
+    base: Runtime,
+    serving: Arc<Serving>,
+    port: u16,
+    /// Connections that are served at the same time.
+    places: usize,
     all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
     /// Sessions when they were last counted.
     counted: AtomicUsize,
@@ -73,23 +80,30 @@ pub(super) struct Tenants<H> {
 }
 
 impl<H: ServerHandler + Send + 'static> Tenants<H> {
-    pub(super) fn new(make: MakeHandler<H>) -> Self {
+    pub(super) fn new(
+        make: MakeHandler<H>,
+        base: Runtime,
+        serving: Arc<Serving>,
+        port: u16,
+        places: usize,
+    ) -> Self {
         let (all, problems) = (Mutex::default(), Problems::default());
-        Self { make, all, counted: AtomicUsize::new(0), problems }
+        let counted = AtomicUsize::new(0);
+        Self { make, base, serving, port, places, all, counted, problems }
     }
 
     /// The tenant of a caller, made if there is none. None if the settings that let
-    /// the caller in hold no more.
+    /// the caller in are not the current ones any more.
     pub(super) fn tenant(
         &self,
-        app: &App<H>,
         settings: &Arc<Settings>,
+        current: impl FnOnce() -> Arc<Settings>,
         identity: Identity,
     ) -> Result<Option<Arc<Tenant<H>>>, Refusal> {
         let mut all = self.all();
         // New settings are set first; then the tenants are looked through, under this
         // lock.
-        if !Arc::ptr_eq(settings, &app.settings()) {
+        if !Arc::ptr_eq(settings, &current()) {
             return Ok(None);
         }
         if let Some(tenant) = all.get(&identity) {
@@ -99,24 +113,71 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         if self.problems.has(&identity) {
             return Err(Refusal::Settings);
         }
-        if all.len() >= MAX_TENANTS.min(app.guests.places() / 2) {
+        if all.len() >= MAX_TENANTS.min(self.places / 2) {
             evict(&mut all)?;
         }
         let principal = self.principal(&settings.config, &identity)?;
         let tools = principal.as_ref().and_then(|principal| principal.tools.clone());
         let runtime = match principal {
             Some(principal) => {
-                let runtime = app.base.for_principal(principal);
+                let runtime = self.base.for_principal(principal);
                 runtime.map_err(|error| self.problems.refusal(&identity, &error))?
             }
             None => settings.anonymous.clone(),
         };
-        let make = self.make.clone();
         let credential = settings.authenticator.credential(&identity);
-        let tenant = Tenant::new(app, runtime, tools, credential, make);
-        let tenant = Arc::new(tenant);
+        let tenant = Arc::new(self.make(runtime, tools, credential));
         all.insert(identity, tenant.clone());
         Ok(Some(tenant))
+    }
+
+    fn make(
+        &self,
+        runtime: Runtime,
+        tools: Option<Vec<String>>,
+        credential: Option<Credential>,
+    ) -> Tenant<H> {
+        let http = runtime.config().http();
+        let stop = CancellationToken::new();
+        let mut session = SessionConfig::default();
+        session.keep_alive = Some(longest(runtime.config()));
+        session.sse_retry = Some(RETRY);
+        // What is kept of calls that were cancelled, which nobody takes up again.
+        session.completed_cache_ttl = Duration::ZERO;
+        let sessions = Arc::new(Sessions::new(session));
+        let transport = StreamableHttpServerConfig::default()
+            .with_allowed_hosts(hosts::allowed_hosts(http))
+            .with_allowed_origins(hosts::allowed_origins(http, self.port))
+            .enforce_origin_validation()
+            .with_sse_retry(Some(RETRY))
+            .with_max_request_body_bytes(http.max_body_size)
+            .with_cancellation_token(stop.clone());
+        let (make, served) = (self.make.clone(), runtime.clone());
+        let serving = self.serving.clone();
+        let service = StreamableHttpService::new(
+            move || Ok(make(&served, &serving)),
+            sessions.clone(),
+            transport,
+        );
+        // Another principal always finds a connection.
+        let max_requests = match http.has_authentication() {
+            true => self.places.div_ceil(2),
+            false => self.places,
+        };
+        Tenant {
+            service,
+            sessions,
+            unanswered: Unanswered::default(),
+            budget: Budget::of(runtime.memory()),
+            rate: Rate::new(http.rate_limit, http.burst()),
+            requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
+            max_requests,
+            stop,
+            used: Mutex::new(Instant::now()),
+            runtime,
+            tools,
+            credential,
+        }
     }
 
     /// Ends the tenants whose settings are not what they were, or who are not known
@@ -164,7 +225,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         sessions
     }
 
-    fn close_idle(&self) {
+    /// Closes those that are not used any more.
+    pub(super) fn close_idle(&self) {
         let candidates: Vec<_> = self.all().iter().map(|(k, t)| (k.clone(), t.clone())).collect();
         for (identity, tenant) in candidates {
             let mut all = self.all();
@@ -210,14 +272,6 @@ fn evict<H: ServerHandler + Send + 'static>(
     Ok(())
 }
 
-/// Closes what is not used any more, for ever.
-pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        app.tenants.close_idle();
-    }
-}
-
 /// Stops it at once: no request is begun for it after this. The rest is the future's.
 fn close<H: ServerHandler + Send + 'static>(
     tenant: Arc<Tenant<H>>,
@@ -232,55 +286,6 @@ fn close<H: ServerHandler + Send + 'static>(
 }
 
 impl<H: ServerHandler + Send + 'static> Tenant<H> {
-    fn new(
-        app: &App<H>,
-        runtime: Runtime,
-        tools: Option<Vec<String>>,
-        credential: Option<Credential>,
-        make: MakeHandler<H>,
-    ) -> Self {
-        let http = runtime.config().http();
-        let stop = CancellationToken::new();
-        let mut session = SessionConfig::default();
-        session.keep_alive = Some(longest(runtime.config()));
-        session.sse_retry = Some(RETRY);
-        // What is kept of calls that were cancelled, which nobody takes up again.
-        session.completed_cache_ttl = Duration::ZERO;
-        let sessions = Arc::new(Sessions::new(session));
-        let transport = StreamableHttpServerConfig::default()
-            .with_allowed_hosts(hosts::allowed_hosts(http))
-            .with_allowed_origins(hosts::allowed_origins(http, app.port))
-            .enforce_origin_validation()
-            .with_sse_retry(Some(RETRY))
-            .with_max_request_body_bytes(http.max_body_size)
-            .with_cancellation_token(stop.clone());
-        let (served, serving) = (runtime.clone(), app.serving.clone());
-        let service = StreamableHttpService::new(
-            move || Ok(make(&served, &serving)),
-            sessions.clone(),
-            transport,
-        );
-        // Another principal always finds a connection.
-        let max_requests = match http.has_authentication() {
-            true => app.guests.places().div_ceil(2),
-            false => app.guests.places(),
-        };
-        Self {
-            service,
-            sessions,
-            unanswered: Unanswered::default(),
-            budget: Budget::of(runtime.memory()),
-            rate: Rate::new(http.rate_limit, http.burst()),
-            requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
-            max_requests,
-            stop,
-            used: Mutex::new(Instant::now()),
-            runtime,
-            tools,
-            credential,
-        }
-    }
-
     /// Longest time that a request can take.
     pub(super) fn longest(&self) -> Duration {
         longest(self.runtime.config())

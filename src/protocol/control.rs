@@ -1,11 +1,13 @@
-//! The socket between server and zygote: one message a packet, a descriptor
-//! with it where the message says so.
+//! How server, zygote and workers reach each other: the zygote's command line, the number
+//! of its socket, the signal that stops a program, and the socket between server and
+//! zygote, with one message a packet and a descriptor with it where the message says so.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
@@ -13,6 +15,15 @@ use nix::sys::socket::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::sandbox::sys;
+
+/// The first argument of a zygote's command line.
+pub(crate) const ZYGOTE_ARGUMENT: &str = "mcp-conductor-zygote";
+
+/// The control socket's number in a zygote, and a worker's socket in a worker.
+pub(crate) const CONTROL_FD: RawFd = 3;
+
+/// Asks a worker to stop its program.
+pub(crate) const STOP_SIGNAL: Signal = Signal::SIGUSR1;
 
 /// Largest packet. A hello with its sandbox status is about 1 KiB.
 const MAX_PACKET: usize = 16 << 10;

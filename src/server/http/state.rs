@@ -1,30 +1,31 @@
-//! What all requests share, and where they go.
+//! What all requests share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
-use http::StatusCode;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
+use super::error::HttpError;
 use super::guests::Guests;
-use super::listener::Listener;
 use super::pulse::Pulse;
 use super::reading::Readers;
 use super::rejections::Rejections;
-use super::tenants::Tenants;
-use super::{HttpError, MakeHandler, listener, mcp, probes};
-use crate::config::Config;
+use super::settings::{Settings, check_sections};
+use super::tenants::{MakeHandler, Tenants};
 use crate::runtime::Runtime;
 use crate::server::auth::Authenticator;
 use crate::server::handler::Serving;
 
 /// How often a server that ends looks whether the last answer is on its way.
 const TURN: Duration = Duration::from_millis(10);
+
+/// How often idle tenants are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// For answers on their way when the server ends.
+pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 pub(super) struct App<H> {
     /// The runtime that the server began with: its processes and its queue are
@@ -35,7 +36,7 @@ pub(super) struct App<H> {
     /// No more connections, and no more requests on those that there are.
     pub stopped: CancellationToken,
     pub guests: Arc<Guests>,
-    pub pulse: Pulse,
+    pub pulse: Arc<Pulse>,
     /// Requests that are being answered, see [`Answering`].
     answering: AtomicUsize,
     pub port: u16,
@@ -46,19 +47,12 @@ pub(super) struct App<H> {
     settings: RwLock<Arc<Settings>>,
 }
 
-/// What SIGHUP replaces as a whole.
-pub(super) struct Settings {
-    pub config: Config,
-    pub authenticator: Authenticator,
-    /// Of callers without a name.
-    pub anonymous: Runtime,
-}
-
 impl<H: ServerHandler + Send + 'static> App<H> {
     pub(super) async fn new(
         base: Runtime,
         make: MakeHandler<H>,
-        listener: &Listener,
+        port: u16,
+        places: usize,
     ) -> Result<Arc<Self>, HttpError> {
         let config = base.config().clone();
         let authenticator = Authenticator::new(config.http()).await?;
@@ -66,17 +60,17 @@ impl<H: ServerHandler + Send + 'static> App<H> {
         let serving = Arc::new(Serving::default());
         let settings = Settings { config, authenticator, anonymous: base.clone() };
         Ok(Arc::new(Self {
-            tenants: Tenants::new(make),
+            tenants: Tenants::new(make, base.clone(), serving.clone(), port, places),
             rejections: Rejections::new(base.audit().clone()),
             strangers: Rejections::new(base.audit().clone()),
             readers: Readers::new(),
             base,
             serving,
             stopped: CancellationToken::new(),
-            guests: Guests::new(listener.places()),
-            pulse: Pulse::new(),
+            guests: Guests::new(places),
+            pulse: Arc::new(Pulse::new()),
             answering: AtomicUsize::new(0),
-            port: listener.address().port(),
+            port,
             settings: RwLock::new(Arc::new(settings)),
         }))
     }
@@ -108,7 +102,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
                 tokio::time::sleep(TURN).await;
             }
         };
-        let _ = tokio::time::timeout(listener::LAST_ANSWERS, answered).await;
+        let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
         self.tenants.close_all().await;
         self.settings().anonymous.upstreams().close().await;
     }
@@ -131,41 +125,10 @@ impl<H> Drop for Answering<H> {
     }
 }
 
-/// Looks for sections of the config file that nobody gets.
-pub(super) fn check_sections(
-    config: &Config,
-    authenticator: &Authenticator,
-) -> Result<(), HttpError> {
-    for section in config.sections() {
-        if authenticator.is_open() {
-            return Err(HttpError::Authentication(format!(
-                "principals.{section}: nobody authenticates, so that all get the server's own \
-                 settings; name a file of tokens or an OAuth issuer, for example tokens = \
-                 \"/etc/mcp-conductor/tokens.json\""
-            )));
-        }
-        if section != "*" && !config.has_subject(section) && !authenticator.has_token(section) {
-            tracing::warn!("principals.{section}: there is no token of this name");
-        }
+/// Closes tenants that are not used any more, for ever.
+pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        app.tenants.close_idle();
     }
-    Ok(())
-}
-
-pub(super) fn router<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) -> Router {
-    let mut router = Router::new()
-        .route("/mcp", any(mcp::mcp::<H>))
-        .route("/health", get(probes::health::<H>))
-        .route("/ready", get(probes::ready::<H>))
-        .route("/.well-known/oauth-protected-resource", get(probes::resource::<H>))
-        .route("/.well-known/oauth-protected-resource/mcp", get(probes::resource::<H>));
-    if app.settings().config.http().metrics {
-        router = router.route("/metrics", get(probes::metrics::<H>));
-    }
-    let counted = from_fn_with_state(app.clone(), probes::counted::<H>);
-    router.fallback(not_found).layer(counted).with_state(app)
-}
-
-/// The original's text.
-pub(super) async fn not_found() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "Page not found\n")
 }
