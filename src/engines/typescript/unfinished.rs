@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use deno_core::SourceMapper;
 use deno_core::stats::{RuntimeActivity, RuntimeActivityStatsFactory, RuntimeActivityStatsFilter};
 
-use super::host::in_source;
-use super::loader::MAIN;
+use super::meta::MAIN;
+use super::source::in_source;
 use crate::engines::v8::stop::Frame;
 use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Unfinished};
 use crate::text::clip::head;
