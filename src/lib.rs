@@ -43,7 +43,7 @@ pub use broker::end_commands;
 pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
 pub use hook::zygote_hook;
 pub use runtime::{
-    ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
+    EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
     Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated, UnfinishedWork,
 };

@@ -12,5 +12,5 @@ pub use alloc::WorkerAllocator;
 pub(crate) use alloc::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 pub(crate) use connection::{Connection, Lost};
 pub(crate) use engine::{Engine, LoadError, Profile, Shell};
-pub(crate) use work::{ScriptPlace, Work, cut};
+pub(crate) use work::{ScriptPlace, Work};
 pub(crate) use zygote::run_zygote;

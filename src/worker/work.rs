@@ -46,6 +46,6 @@ fn described(operation: &Operation) -> Cow<'static, str> {
 }
 
 /// The program chooses it, and a call that is awaited is not to pay for its length.
-pub(crate) fn cut(text: &str) -> &str {
+fn cut(text: &str) -> &str {
     head(text, MAX_UNFINISHED_TEXT)
 }

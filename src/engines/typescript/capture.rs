@@ -10,7 +10,7 @@ use deno_ast::swc::ast::*;
 use deno_ast::swc::common::{DUMMY_SP, Spanned, SyntaxContext};
 use deno_ast::swc::ecma_visit::{Visit, VisitWith};
 
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, exported_as_default};
 use super::meta::{self, Home};
 
 /// Wraps the module. `name` is a variable that the program does not use; where it asks for
@@ -230,11 +230,9 @@ impl Wrapper<'_> {
     }
 
     fn reset(&self) -> Stmt {
-        {
-            let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
-            let void = UnaryExpr { span: DUMMY_SP, op: UnaryOp::Void, arg: zero };
-            self.assignment(Box::new(Expr::Unary(void)))
-        }
+        let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
+        let void = UnaryExpr { span: DUMMY_SP, op: UnaryOp::Void, arg: zero };
+        self.assignment(Box::new(Expr::Unary(void)))
     }
 
     /// Captures a statement's completion value. False for statements that have
@@ -324,22 +322,6 @@ fn unnamed(value: Box<Expr>) -> Box<Expr> {
     }
     let zero = Box::new(Expr::Lit(Lit::Num(0.0.into())));
     Box::new(Expr::Seq(SeqExpr { span: DUMMY_SP, exprs: vec![zero, value] }))
-}
-
-/// `x` of `export { x as default }`.
-pub(super) fn exported_as_default(export: &NamedExport) -> Option<&Ident> {
-    if export.src.is_some() || export.type_only {
-        return None;
-    }
-    export.specifiers.iter().find_map(|specifier| match specifier {
-        ExportSpecifier::Named(ExportNamedSpecifier {
-            orig: ModuleExportName::Ident(local),
-            exported: Some(ModuleExportName::Ident(name)),
-            is_type_only: false,
-            ..
-        }) if name.sym == "default" => Some(local),
-        _ => None,
-    })
 }
 
 /// Whether a loop's body leaves early, other than through a function.

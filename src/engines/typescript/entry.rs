@@ -55,11 +55,25 @@ fn default(item: &ModuleItem) -> Option<Ending<'_>> {
             DefaultDecl::Class(_) => Some(Ending::Other),
             DefaultDecl::TsInterfaceDecl(_) => None,
         },
-        ModuleDecl::ExportNamed(export) => {
-            super::capture::exported_as_default(export).map(Ending::Name)
-        }
+        ModuleDecl::ExportNamed(export) => exported_as_default(export).map(Ending::Name),
         _ => None,
     }
+}
+
+/// `x` of `export { x as default }`.
+pub(super) fn exported_as_default(export: &NamedExport) -> Option<&Ident> {
+    if export.src.is_some() || export.type_only {
+        return None;
+    }
+    export.specifiers.iter().find_map(|specifier| match specifier {
+        ExportSpecifier::Named(ExportNamedSpecifier {
+            orig: ModuleExportName::Ident(local),
+            exported: Some(ModuleExportName::Ident(name)),
+            is_type_only: false,
+            ..
+        }) if name.sym == "default" => Some(local),
+        _ => None,
+    })
 }
 
 fn entry_of_value(module: &Module, value: Ending<'_>) -> Option<Entry> {

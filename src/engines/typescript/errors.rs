@@ -1,12 +1,12 @@
 //! Errors of the program as its author can use them: name, message, place in
 //! the code that was written, code frame, and a stack without our own frames.
 
-use deno_core::error::{CoreError, CoreErrorKind, JsError, JsStackFrame};
+use deno_core::error::{CoreError, CoreErrorKind, JsError};
 use deno_core::v8;
 use deno_error::JsErrorClass as _;
 
 use super::code_frame::{Place, code_frame};
-use super::loader::MAIN;
+use super::js_error::{message_of, name_of, place_in_program};
 use super::missing;
 use super::related::related;
 use crate::engines::v8::stop::Frame;
@@ -104,27 +104,6 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
         stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| stack(error)),
         related,
     }
-}
-
-pub(super) fn name_of(error: &JsError) -> &str {
-    error.name.as_deref().unwrap_or("Error")
-}
-
-pub(super) fn message_of(error: &JsError) -> &str {
-    match (&error.name, &error.message) {
-        (_, Some(message)) => message,
-        // Thrown values that are no errors come as "Uncaught …".
-        (None, None) => &error.exception_message,
-        (Some(_), None) => "",
-    }
-}
-
-pub(super) fn place_in_program(frame: &JsStackFrame) -> Option<Place> {
-    if frame.file_name.as_deref() != Some(MAIN) {
-        return None;
-    }
-    let number = |n: Option<i64>| n.and_then(|n| u32::try_from(n).ok());
-    Some(Place { line: number(frame.line_number)?, column: number(frame.column_number)? })
 }
 
 fn stack(error: &JsError) -> Option<String> {

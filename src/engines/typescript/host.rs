@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use deno_core::{SourceMapApplication as Mapped, SourceMapper, v8};
+use deno_core::{SourceMapper, v8};
 
 use tokio::sync::Notify;
 
-use super::loader::MAIN;
+use super::source::in_source;
 use super::unfinished::Timers;
 use crate::protocol::{Answer, Failure, Limit, Operation, Stream, WorkerMessage};
 use crate::snapshots::{self, CallError, CallFuture};
@@ -125,24 +125,6 @@ fn settle(
         }
         CallError(failure)
     })
-}
-
-/// Line and column in the code that the user wrote.
-pub(super) fn in_source(
-    mapper: &RefCell<SourceMapper>,
-    (script, line, column): &ScriptPlace,
-) -> Option<(u32, u32)> {
-    let (line, column) = (*line, *column);
-    if script != MAIN || line == 0 || column == 0 {
-        return None;
-    }
-    match mapper.borrow_mut().apply_source_map(script, line, column) {
-        Mapped::Unchanged => Some((line, column)),
-        Mapped::LineAndColumn { line_number, column_number }
-        | Mapped::LineAndColumnAndFileName { line_number, column_number, .. } => {
-            Some((line_number, column_number))
-        }
-    }
 }
 
 impl snapshots::Host for WorkerHost {

@@ -18,11 +18,8 @@ use crate::protocol::{Answer, Operation};
 use crate::snapshots::Host;
 use crate::text::refusal::requires_flag;
 
-use super::meta::Home;
+use super::meta::{Home, MAIN};
 use super::transpile::{Transpiled, transpile_import};
-
-/// The program's own URL: virtual, it tells nothing about the machine.
-pub(super) const MAIN: &str = "file:///main.ts";
 
 /// Modules of MCP servers, and of playbooks.
 const MCP: &str = "mcp";

@@ -5,7 +5,8 @@ use deno_ast::ModuleSpecifier;
 use deno_ast::swc::ast::*;
 use deno_ast::swc::common::DUMMY_SP;
 
-use super::loader::MAIN;
+/// The program's own URL: virtual, it tells nothing about the machine.
+pub(super) const MAIN: &str = "file:///main.ts";
 
 /// A program's place as it is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use deno_core::error::JsError;
 
-use super::errors::{message_of, name_of, place_in_program};
+use super::js_error::{message_of, name_of, place_in_program};
 use crate::protocol::{MAX_RELATED, MAX_RELATED_DEPTH, RelatedError};
 use crate::text::clip::marked;
 

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use deno_core::SourceMapper;
 use deno_core::stats::{RuntimeActivity, RuntimeActivityStatsFactory, RuntimeActivityStatsFilter};
 
-use super::host::in_source;
-use super::loader::MAIN;
+use super::meta::MAIN;
+use super::source::in_source;
 use crate::engines::v8::stop::Frame;
-use crate::protocol::{MAX_UNFINISHED, Unfinished};
-use crate::worker::{ScriptPlace, Work, cut};
+use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Unfinished};
+use crate::text::clip::head;
+use crate::worker::{ScriptPlace, Work};
 
 /// Timers whose places are kept, 100 KiB. A program that has half as many at the same
 /// time is not followed any further: each costs a look at its stack.
@@ -134,7 +135,12 @@ impl List<'_> {
         if let Some(known) = self.entries.iter_mut().find(is_same) {
             known.count = known.count.saturating_add(1);
         } else if self.entries.len() + 1 < MAX_UNFINISHED {
-            self.entries.push(Unfinished { what: cut(what).to_owned(), line, column, count: 1 });
+            self.entries.push(Unfinished {
+                what: head(what, MAX_UNFINISHED_TEXT).to_owned(),
+                line,
+                column,
+                count: 1,
+            });
         } else {
             self.more = self.more.saturating_add(1);
         }
