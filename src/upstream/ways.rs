@@ -18,21 +18,19 @@ use rmcp::transport::streamable_http_client::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::connection::{http_client, shown_url, without};
+use super::causes::{shown_url, without};
 use super::era::Era;
 use super::handshake::{Connected, Opening, Service, initialize_error, is_final, modern};
 use super::http::{Failure, HttpClient, MAX_RETRY, MIN_RETRY, Welcome};
+use super::http_client::http_client;
 use super::intake::Intake;
 use super::login::authorized;
-use super::sse::SseTransport;
+use super::sse::{MAX_POSTS, SseTransport};
 use super::tokens::TokenStore;
 
 /// For the answer to `server/discover`, and for the address of a server of HTTP+SSE: as
 /// long as rmcp waits for the first over standard streams.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Requests of all runs to one server over HTTP at the same time.
-pub(super) const MAX_POSTS: usize = 64;
 
 /// Answers that have nothing to do with how a server is asked.
 const DENIED: [StatusCode; 4] = [
