@@ -26,7 +26,7 @@ use super::common::Limits;
 use super::error::{UpstreamError, shown};
 use super::handshake::{Connected, Opening, Service};
 use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE};
-use super::process::Process;
+use super::process::ServerProcess;
 use crate::config::servers::{ServerConfig, TransportConfig};
 use crate::memory::{Charge, NoMemory, json};
 
@@ -77,7 +77,7 @@ pub(super) struct Connection {
     url: Option<(String, String)>,
     intake: Arc<Intake>,
     _charge: Charge,
-    _process: Option<Process>,
+    _process: Option<ServerProcess>,
 }
 
 /// Gives back what an answer was charged for, when nobody needs it any more.

@@ -24,7 +24,7 @@ use super::intake::Intake;
 use super::lines;
 use super::ordered::Ordered;
 use super::probe::Probe;
-use super::process::{Launch, Process, Streams};
+use super::process::{Launch, ServerProcess, Streams};
 use crate::config::servers::{ServerConfig, TransportConfig};
 use crate::memory::Account;
 
@@ -43,7 +43,7 @@ pub(super) struct Opening<'a> {
 pub(super) struct Connected {
     pub service: Service,
     pub intake: Arc<Intake>,
-    pub process: Option<Process>,
+    pub process: Option<ServerProcess>,
 }
 
 pub(super) type Service = RunningService<RoleClient, Client>;
@@ -138,7 +138,7 @@ impl Opening<'_> {
         let (intake, probe) = (self.intake(), Arc::new(Probe::default()));
         let quiet = self.client.quiet.clone();
         let (mut process, Streams { stdin, stdout }) =
-            Process::start(&self.client.name, launch, &self.common.groups, quiet)
+            ServerProcess::start(&self.client.name, launch, &self.common.groups, quiet)
                 .map_err(|reason| Failed { reason, next: None })?;
         let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
         let filter = intake.clone();

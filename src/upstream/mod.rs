@@ -68,9 +68,10 @@ const CLOSE: Duration = Duration::from_millis(100);
 
 /// All upstream servers. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Upstreams(Arc<Inner>);
+pub(crate) struct Upstreams(Arc<Shared>);
 
-struct Inner {
+/// What all clones share.
+struct Shared {
     list: Option<List>,
     /// The files as they were when they were read first.
     read: Vec<Option<Stamp>>,
@@ -108,7 +109,7 @@ impl Upstreams {
         let read = list.as_ref().map(List::stamps).unwrap_or_default();
         let (environment, tokens) = (Arc::new(environment), tokens.map(Arc::from));
         let groups = Groups::default();
-        let upstreams = Self(Arc::new(Inner {
+        let upstreams = Self(Arc::new(Shared {
             list,
             read,
             common: Common { environment, tokens, limits, eras, groups },
