@@ -124,6 +124,8 @@ impl JsAnswer {
                 })
             }
             Answer::Permission(state) => Self::Permission(state),
+            // Of an import, which has no op.
+            Answer::Module(module) => Self::Text(module.source),
         }
     }
 }

@@ -65,6 +65,7 @@ pub(crate) use tools::{ForWhom, ToolCalls};
 use crate::audit::Audit;
 use crate::config::credentials::Credentials;
 use crate::memory::{Account, Charge, NoMemory};
+use crate::modules::Modules;
 use crate::playbooks::Playbooks;
 use crate::policy::Policy;
 use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
@@ -100,6 +101,8 @@ pub(crate) struct Services {
     /// The MCP servers that programs may call.
     pub upstreams: Upstreams,
     pub playbooks: Playbooks,
+    /// What programs can import.
+    pub modules: Modules,
     /// Calls of tools that a run may make.
     pub max_tool_calls: u32,
     /// Commands run where the kernel has no Landlock.

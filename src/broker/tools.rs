@@ -16,9 +16,9 @@ use crate::catalog::{GoOn, Had, MAX_TOOL_NAME};
 use crate::config::environment::MAX_TOOL_CALLS;
 use crate::config::servers::MAX_SERVER_NAME;
 use crate::memory::Charge;
-use crate::modules::mcp;
+use crate::modules::{ModuleError, Reading};
 use crate::policy::RunTools;
-use crate::protocol::{Answer, Failure, Operation, Question};
+use crate::protocol::{Answer, Failure, ModuleScheme, Operation, Question};
 use crate::telemetry::TraceParent;
 use crate::text::clip::truncate;
 use crate::text::mended::mended;
@@ -303,22 +303,20 @@ impl Run {
 
     async fn module(self: &Arc<Self>, specifier: &str) -> Result<Answer, Problem> {
         let services = self.services();
-        if let Some(name) = specifier.strip_prefix("mcp:") {
-            let run = &self.tools.for_whom.tools;
-            let module = mcp::source(&services.upstreams, run, name).await?;
-            self.tools.imported(name);
-            return Ok(Answer::Text(module.to_string()));
+        let allowed = services.policy.import(specifier)?;
+        let on_thread = |reading: Reading| async move {
+            let place = self.place().await.ok()?;
+            let reading = move || {
+                let _place = place;
+                reading()
+            };
+            self.on_thread(reading).await
+        };
+        let module = services.modules.load(&allowed, &self.tools.for_whom.tools, on_thread).await?;
+        if allowed.scheme() == ModuleScheme::Mcp {
+            self.tools.imported(allowed.name());
         }
-        let Some(name) = specifier.strip_prefix("playbook:").map(str::to_owned) else {
-            return Err(Failure::type_error(format!("There is no module \"{specifier}\"")).into());
-        };
-        let (run, place) = (self.clone(), self.place().await?);
-        let reading = move || {
-            let _place = place;
-            run.services().playbooks.code(&name)
-        };
-        let read = self.on_thread(reading).await.ok_or_else(super::interrupted)?;
-        Ok(Answer::Text(read.map_err(|error| Failure::new("Error", error.to_string()))?))
+        Ok(Answer::Module(Box::new(module)))
     }
 }
 
@@ -359,6 +357,16 @@ impl From<UpstreamError> for Problem {
             _ => "Error",
         };
         Failure::new(class, error.to_string()).into()
+    }
+}
+
+impl From<ModuleError> for Problem {
+    fn from(error: ModuleError) -> Self {
+        match error {
+            ModuleError::Upstream(error) => error.into(),
+            ModuleError::Playbook(error) => Failure::new("Error", error.to_string()).into(),
+            ModuleError::Interrupted => super::interrupted().into(),
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use super::bm25::{Bm25, Counts};
 use super::list::{Catalog, Provider};
+use super::seen::Seen;
 use super::tool::Tool;
 use super::tool_info::ToolInfo;
-use super::view::Seen;
 use super::words::words;
 use super::work::GoOn;
 use crate::memory::{Account, Charge};

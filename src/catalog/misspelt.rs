@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identifiers::{exports, string_exports};
-use super::view::Seen;
+use super::seen::Seen;
 use super::work::GoOn;
 use crate::text::identifiers::string_literal;
 use crate::text::near::near_names;

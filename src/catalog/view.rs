@@ -1,129 +1,39 @@
-//! What one run may see of a server's tools. A run can name 256 patterns, and a server
-//! 10,000 tools on which each of them takes long: both are looked at once.
+//! Views of one list of tools, kept for the runs that look at it next.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use super::list::{Catalog, Provider};
-use super::tool::Tool;
-use super::tool_info::ToolInfo;
-use super::work::GoOn;
 use crate::memory::Charge;
-use crate::policy::{RunTools, is_visible};
+use crate::policy::RunTools;
 
 /// Views of one list that are kept: runs without patterns of their own have one for
 /// each principal.
 const MAX_VIEWS: usize = 4;
 
 /// Places of tools in a list, in its order.
-pub(crate) struct View {
-    places: Vec<usize>,
+pub(super) struct View {
+    pub(super) places: Vec<usize>,
     /// The source of their module, for the first import.
-    module: OnceLock<(Arc<str>, Charge)>,
+    pub(super) module: OnceLock<(Arc<str>, Charge)>,
 }
 
 /// The last views of a list, and for whom they are.
 #[derive(Default)]
-pub(crate) struct Views(Mutex<VecDeque<(RunTools, Arc<View>)>>);
+pub(super) struct Views(Mutex<VecDeque<(RunTools, Arc<View>)>>);
 
 impl Views {
-    fn of(&self, run: &RunTools) -> Option<Arc<View>> {
+    pub(super) fn of(&self, run: &RunTools) -> Option<Arc<View>> {
         let views = self.0.lock();
         views.iter().find(|(other, _)| other.is_same(run)).map(|(_, view)| view.clone())
     }
 
-    fn keep(&self, run: &RunTools, view: &Arc<View>) {
+    pub(super) fn keep(&self, run: &RunTools, view: &Arc<View>) {
         let mut views = self.0.lock();
         if views.len() == MAX_VIEWS {
             views.pop_front();
         }
         views.push_back((run.clone(), view.clone()));
-    }
-}
-
-/// The tools of a list that a run may call.
-#[derive(Clone)]
-pub(crate) struct Seen {
-    provider: Arc<Provider>,
-    catalog: Arc<Catalog>,
-    view: Arc<View>,
-}
-
-impl Seen {
-    /// What is known already, or soon told.
-    pub(crate) fn at_once(
-        provider: &Arc<Provider>,
-        catalog: &Arc<Catalog>,
-        run: &RunTools,
-    ) -> Option<Self> {
-        if provider.rules.is_open() && run.is_unrestricted() && catalog.views.of(run).is_none() {
-            return Self::look(provider, catalog, run, &|| true);
-        }
-        let view = catalog.views.of(run)?;
-        Some(Self { provider: provider.clone(), catalog: catalog.clone(), view })
-    }
-
-    /// Looks at each tool, unless that was done before. None if it was stopped.
-    pub(crate) fn look(
-        provider: &Arc<Provider>,
-        catalog: &Arc<Catalog>,
-        run: &RunTools,
-        go_on: GoOn<'_>,
-    ) -> Option<Self> {
-        let view = match catalog.views.of(run) {
-            Some(view) => view,
-            None => {
-                let mut places = Vec::new();
-                for (place, tool) in catalog.tools.iter().enumerate() {
-                    if !go_on() {
-                        return None;
-                    }
-                    if is_visible(&provider.rules, run, &provider.name, &tool.info.name) {
-                        places.push(place);
-                    }
-                }
-                let view = Arc::new(View { places, module: OnceLock::new() });
-                catalog.views.keep(run, &view);
-                view
-            }
-        };
-        Some(Self { provider: provider.clone(), catalog: catalog.clone(), view })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.view.places.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.view.places.is_empty()
-    }
-
-    pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.view.places.iter().map(|&place| &self.catalog.tools[place])
-    }
-
-    pub(crate) fn has(&self, place: usize) -> bool {
-        self.view.places.binary_search(&place).is_ok()
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tools().map(|tool| tool.info.name.as_str())
-    }
-
-    /// The source of the module of these tools: made by the first who asks, and kept as
-    /// long as the view is.
-    pub(crate) fn module(&self, make: impl FnOnce(&str, &[&ToolInfo]) -> String) -> Arc<str> {
-        if let Some((source, _)) = self.view.module.get() {
-            return source.clone();
-        }
-        let infos: Vec<_> = self.tools().map(|tool| &tool.info).collect();
-        let source: Arc<str> = make(&self.provider.name, &infos).into();
-        // Without memory for it, it is made again.
-        if let Ok(charge) = self.provider.memory.try_charge(source.len()) {
-            let _ = self.view.module.set((source.clone(), charge));
-        }
-        source
     }
 }

@@ -3,24 +3,26 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
-use std::sync::Arc;
 
+use super::{ModuleError, loaded};
 use crate::catalog::{ToolInfo, exports, string_exports};
 use crate::policy::RunTools;
+use crate::protocol::{MediaType, ModuleScheme, ModuleSource};
 use crate::text::identifiers::string_literal;
 use crate::upstream::{UpstreamError, Upstreams};
 
-/// The source of the module `mcp:NAME` for a run, after connecting to its server if need
-/// be.
-pub(crate) async fn source(
+/// The module of a server, with the tools that the run may call. It is connected to if
+/// need be.
+pub(super) async fn load(
     upstreams: &Upstreams,
     run: &RunTools,
     name: &str,
-) -> Result<Arc<str>, UpstreamError> {
+) -> Result<ModuleSource, ModuleError> {
     let upstream = upstreams.server(name)?;
     let seen = upstreams.seen(&upstream, run).await?;
-    let making = upstreams.on_thread(move |_| seen.module(module_source)).await;
-    making.map_err(UpstreamError::Invalid)
+    let made = upstreams.on_thread(move |_| seen.module(module_source)).await;
+    let source = made.map_err(UpstreamError::Invalid)?.to_string();
+    Ok(loaded(ModuleScheme::Mcp, name, MediaType::JavaScript, source))
 }
 
 /// Each tool as a function under its identifiers and under its own name; all of

@@ -1,6 +1,7 @@
 //! The administrator's permission set. It decides and never acts; what it
 //! allows, it returns as a type that only it can make: [`AllowedPath`],
-//! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`].
+//! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`],
+//! [`AllowedModule`].
 //!
 //! Why not `deno_permissions`, whose flags and words these are: it decides on the
 //! names of files, which can mean something else by the time they are opened; it
@@ -11,6 +12,7 @@ mod closed;
 mod denied;
 mod env;
 mod grants;
+mod import;
 mod mounts;
 mod net;
 mod paths;
@@ -28,6 +30,7 @@ pub(crate) use closed::{FileId, Lineage, Moved};
 pub(crate) use denied::{Denied, Permission};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, expand_path, normalize};
+pub(crate) use import::AllowedModule;
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};

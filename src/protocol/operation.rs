@@ -189,8 +189,8 @@ pub(crate) enum Operation {
     ToolSchema {
         name: String,
     },
-    /// The source of a module of ours, `mcp:name` or `playbook:name`; answered by
-    /// [`Answer::Text`].
+    /// A module of the server's, `mcp:name` or `playbook:name`; answered by
+    /// [`Answer::Module`].
     Module {
         specifier: String,
     },
@@ -310,6 +310,7 @@ pub(crate) enum Answer {
     Exit(Exit),
     Output(Box<Output>),
     Permission(PermissionState),
+    Module(Box<ModuleSource>),
 }
 
 impl Answer {
@@ -323,6 +324,24 @@ impl Answer {
         };
         handles.into_iter().flatten()
     }
+}
+
+/// A module that was loaded for a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ModuleSource {
+    pub media_type: MediaType,
+    pub source: String,
+    /// The specifier that names it.
+    pub name: String,
+}
+
+/// In what a module is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum MediaType {
+    JavaScript,
+    TypeScript,
+    Json,
 }
 
 /// As `Deno.FileInfo`; times in milliseconds since the epoch.

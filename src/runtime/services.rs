@@ -20,6 +20,7 @@ use crate::config::environment::{
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
+use crate::modules::Modules;
 use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
@@ -123,6 +124,7 @@ pub(super) fn services(
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
+    let modules = Modules::new(&upstreams, &playbooks);
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),
@@ -158,6 +160,7 @@ pub(super) fn services(
         owner: common.owner.clone(),
         upstreams,
         playbooks,
+        modules,
         without_landlock: config.unsafe_run_without_landlock(),
     })
 }

@@ -24,7 +24,7 @@ use rmcp::transport::streamable_http_client::{
 use serde_json::Value;
 use sse_stream::Sse;
 
-use super::connection::with_causes;
+use super::causes::with_causes;
 use super::events::{Broken, Events};
 use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};

@@ -3,7 +3,7 @@
 //! reads it where it is.
 //!
 //! ```text
-//! text of a message → Intake::take → rmcp → Told → rmcp
+//! text of a message → Intake::take → rmcp → Ordered → rmcp
 //!                        └─ a large result, read on another thread ─┘
 //! ```
 //!
@@ -443,11 +443,11 @@ impl Intake {
     /// beyond the limit: nothing else would say so.
     fn tells_of_change(&self, looked: &Looked) -> bool {
         #[derive(Deserialize)]
-        struct Told {
+        struct Notification {
             method: String,
         }
         looked.text.len() <= MAX_TOOLS_CHANGED
-            && serde_json::from_slice::<Told>(&looked.text)
+            && serde_json::from_slice::<Notification>(&looked.text)
                 .is_ok_and(|told| told.method == TOOLS_CHANGED)
             && !std::mem::replace(&mut self.rate.lock().has_told, true)
     }

@@ -12,8 +12,8 @@ use rmcp::transport::auth::{
 use thiserror::Error;
 use url::{Host, Url};
 
-use super::connection::http_client;
 use super::error::shown;
+use super::http_client::http_client;
 use super::redirect::{Listener, Redirect};
 use super::tokens::{self, Saved, TokenStore};
 use crate::Config;

@@ -77,7 +77,7 @@ impl Groups {
 
 /// A process that ends when this is dropped: its input is closed by then, and it
 /// is signalled if that was not enough.
-pub(super) struct Process {
+pub(super) struct ServerProcess {
     child: Option<Child>,
     group: Option<i32>,
     groups: Groups,
@@ -88,7 +88,7 @@ pub(super) struct Streams {
     pub stdout: ChildStdout,
 }
 
-impl Process {
+impl ServerProcess {
     pub(super) fn start(
         name: &str,
         launch: &Launch<'_>,
@@ -146,7 +146,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let Some(child) = self.child.take() else { return };
         // Outside of a runtime the child is killed by its own drop.

@@ -1,8 +1,6 @@
 //! One configured upstream server: connects when it is needed, once, and keeps
 //! the connection and what is known of its tools.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,13 +9,11 @@ use serde_json::Value;
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
-use super::Limits;
 use super::client::{CallContext, Client};
+use super::common::Common;
 use super::connection::{Ask, Charged, Connection};
-use super::era::Eras;
 use super::error::{UpstreamError, shown};
 use super::handshake::Opening;
-use super::process::Groups;
 use super::quiet::Quiet;
 use crate::catalog::{Catalog, Provider};
 use crate::config::servers::ServerConfig;
@@ -27,17 +23,6 @@ use crate::policy::ServerToolRules;
 /// After a failure to connect; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// What the servers of a file have in common.
-#[derive(Clone)]
-pub(super) struct Common {
-    pub environment: Arc<HashMap<String, String>>,
-    /// Where logins are kept.
-    pub tokens: Option<Arc<Path>>,
-    pub limits: Limits,
-    pub eras: Eras,
-    pub groups: Groups,
-}
 
 pub(crate) struct Upstream {
     pub name: Arc<str>,

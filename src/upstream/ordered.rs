@@ -14,14 +14,14 @@ use super::probe::Probe;
 
 /// A transport that notes for which calls progress and answers have arrived, and what
 /// is owed to the server. A late answer to the probe has arrived for nobody.
-pub(super) struct Told<T> {
+pub(super) struct Ordered<T> {
     pub inner: T,
     pub calls: Arc<Calls>,
     pub intake: Arc<Intake>,
     pub probe: Arc<Probe>,
 }
 
-impl<T: Transport<RoleClient>> Told<T> {
+impl<T: Transport<RoleClient>> Ordered<T> {
     async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             let message = tokio::select! {
@@ -36,7 +36,7 @@ impl<T: Transport<RoleClient>> Told<T> {
     }
 }
 
-impl<T: Transport<RoleClient>> Transport<RoleClient> for Told<T> {
+impl<T: Transport<RoleClient>> Transport<RoleClient> for Ordered<T> {
     type Error = T::Error;
 
     fn send(
