@@ -6,7 +6,7 @@ use super::super::credentials::name_length;
 use super::super::file::Value;
 use super::env_file;
 use super::names::MAX_QUOTED;
-use super::secrets::is_secret;
+use super::secrets::{VARIABLE, is_secret};
 use crate::policy::normalize;
 use crate::private_file::is_read_by_others;
 use crate::text::clip::head;
@@ -15,9 +15,6 @@ use crate::text::clip::head;
 /// (environ(7)).
 const OF_THE_SYSTEM: [&str; 10] =
     ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
-
-/// Stands before the name of a variable of the environment.
-pub(super) const VARIABLE: &str = "env:";
 
 pub(super) const NO_PLACEHOLDER: &str = "a placeholder is ${NAME}, ${NAME:-default} or ${env:NAME}; nobody \
                               can be asked for VS Code's ${input:NAME}";

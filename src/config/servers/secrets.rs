@@ -4,8 +4,10 @@ use url::Url;
 
 use super::super::credentials::name_length;
 use super::names::MAX_QUOTED;
-use super::placeholders::VARIABLE;
 use crate::text::clip::head;
+
+/// Stands before the name of a variable of the environment.
+pub(super) const VARIABLE: &str = "env:";
 
 /// Beginnings of what services give out as keys and tokens: GitHub, GitLab, OpenAI and
 /// Anthropic, Slack, Amazon, Google, npm, Stripe, Hugging Face; and of a JSON Web Token.
