@@ -11,6 +11,8 @@ use super::variables::{self, GROUPS};
 
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
+/// The texts of `--help` are here.
+const COMMAND_LINE: &str = include_str!("../cli/mod.rs");
 
 const HEAD: &str = "| key | variable | default | values | meaning |\n|---|---|---|---|---|\n";
 
@@ -108,6 +110,14 @@ fn the_documentation_says_what_each_flag_stands_for() {
             line.contains(&format!("`{flag} ")) && line.contains(&format!("`{}`", variable.name))
         };
         assert!(CONFIGURATION.lines().any(|line| says(&line)), "{flag}");
+    }
+}
+
+#[test]
+fn the_command_line_says_what_each_flag_stands_for() {
+    for variable in variables::all().iter().filter(|variable| variable.flag.is_some()) {
+        let stands_for = format!("instead of {}.\n", variable.name);
+        assert!(COMMAND_LINE.contains(&stands_for), "{}", variable.name);
     }
 }
 
