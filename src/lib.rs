@@ -12,6 +12,8 @@
 //! `worker` (everything that runs in the child), `pool`, `upstream` (the MCP servers
 //! that programs call), `playbooks`, `broker`, `runtime`, `server`.
 
+#[cfg(test)]
+mod architecture_tests;
 mod audit;
 mod broker;
 mod config;
