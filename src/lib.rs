@@ -13,6 +13,8 @@
 //! `hook` (this executable as that child), `pool`, `upstream` (the MCP servers
 //! that programs call), `playbooks`, `broker`, `runtime`, `server`.
 
+#[cfg(test)]
+mod architecture_tests;
 mod audit;
 mod broker;
 mod catalog;
