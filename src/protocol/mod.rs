@@ -7,7 +7,7 @@
 
 mod frame;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 mod messages;
 mod operation;
 mod zygote;
