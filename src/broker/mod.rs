@@ -6,6 +6,7 @@
 //!         → policy → effect, started as `dispatch` has it → Event → Session
 //! ```
 
+mod decide;
 mod directory;
 mod dispatch;
 mod effects;
