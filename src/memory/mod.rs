@@ -15,7 +15,7 @@
 //! stops because somebody wants much ([`wait_queue`]).
 
 pub(crate) mod json;
-mod ledger;
+mod limits;
 mod wait_queue;
 
 use std::mem::take;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use ledger::{Ledger, Taken};
+use limits::{Ledger, Taken};
 
 /// Bytes that the server may hold for everybody together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp

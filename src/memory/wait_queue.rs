@@ -22,12 +22,12 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::Charge;
-use super::ledger::{Full, Ledger, Level, Taken};
+use super::limits::{Full, Ledger, Level, Taken};
 
 /// Those who wait, of a whole server.
 pub(super) struct WaitQueue {
     waiters: Mutex<Waiters>,
-    /// See [`super::ledger`].
+    /// See [`super::limits`].
     usual: Arc<Level>,
 }
 
