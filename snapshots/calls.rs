@@ -171,7 +171,7 @@ pub(super) fn op_conductor_text_sync(
     state: &mut OpState,
     #[string] path: String,
 ) -> Result<String, CallError> {
-    host(state).call_sync(Operation::ReadFile { path }).map(text)
+    host(state).call_sync(Operation::read_file(path)).map(text)
 }
 
 #[op2]
@@ -180,7 +180,7 @@ pub(super) async fn op_conductor_text(
     state: Rc<RefCell<OpState>>,
     #[string] path: String,
 ) -> Result<String, CallError> {
-    let call = host(&state.borrow()).call(Operation::ReadFile { path });
+    let call = host(&state.borrow()).call(Operation::read_file(path));
     call.await.map(text)
 }
 

@@ -9,7 +9,7 @@
 pub(crate) mod control;
 mod frame;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 mod messages;
 mod operation;
 mod specifier;

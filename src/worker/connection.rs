@@ -290,7 +290,7 @@ impl Connection {
     /// Closes what an answer opened that nobody waits for.
     fn close(&self, answer: &Answer) {
         for handle in answer.handles() {
-            self.forget(Operation::Close { handle });
+            self.forget(Operation::close(handle));
         }
     }
 

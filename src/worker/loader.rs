@@ -14,7 +14,7 @@ use deno_core::{
 use deno_error::JsErrorBox;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::protocol::{Answer, MediaType, ModuleScheme, Operation};
+use crate::protocol::{Answer, MediaType, ModuleOperation, ModuleScheme, Operation};
 use crate::snapshots::Host;
 use crate::text::refusal::requires_flag;
 
@@ -77,7 +77,8 @@ impl Loader {
         ModuleLoadResponse::Async(Box::pin(async move {
             let over = || JsErrorBox::generic("there is no server to load modules");
             let specifier = server_specifier(&url);
-            let answer = host.ok_or_else(over)?.call(Operation::Module { specifier }).await;
+            let import = Operation::Module(ModuleOperation::Import { specifier });
+            let answer = host.ok_or_else(over)?.call(import).await;
             let module = match answer {
                 Ok(Answer::Module(module)) => module,
                 Ok(_) => return Err(over()),

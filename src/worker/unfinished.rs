@@ -11,7 +11,10 @@ use deno_core::stats::{RuntimeActivity, RuntimeActivityStatsFactory, RuntimeActi
 use super::host::{ScriptPlace, in_source};
 use super::loader::MAIN;
 use super::stop::Frame;
-use crate::protocol::{MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Operation, Unfinished};
+use crate::protocol::{
+    CommandOperation, MAX_UNFINISHED, MAX_UNFINISHED_TEXT, ModuleOperation, NetworkOperation,
+    Operation, ToolOperation, Unfinished,
+};
 use crate::text::clip::head;
 
 /// Timers whose places are kept, 100 KiB. A program that has half as many at the same
@@ -32,24 +35,29 @@ impl Work {
 }
 
 fn described(operation: &Operation) -> Cow<'static, str> {
-    use Operation as Op;
     match operation {
-        Op::CallTool { server: Some(server), tool, .. } => {
+        Operation::Tool(ToolOperation::CallTool { server: Some(server), tool, .. }) => {
             format!("callTool {}/{}", cut(server), cut(tool)).into()
         }
-        Op::CallTool { server: None, tool, .. } => format!("callMCPTool {}", cut(tool)).into(),
-        Op::AskServer { server, .. } => format!("question to MCP server {}", cut(server)).into(),
+        Operation::Tool(ToolOperation::CallTool { server: None, tool, .. }) => {
+            format!("callMCPTool {}", cut(tool)).into()
+        }
+        Operation::Tool(ToolOperation::AskServer { server, .. }) => {
+            format!("question to MCP server {}", cut(server)).into()
+        }
         // What a query holds makes no difference, and may be long.
-        Op::Fetch { url, .. } => {
+        Operation::Network(NetworkOperation::Fetch { url, .. }) => {
             let end = url.find(['?', '#']).unwrap_or(url.len());
             format!("fetch {}", cut(&url[..end])).into()
         }
-        Op::FetchResponse { .. } => "fetch".into(),
-        Op::Spawn(options) | Op::Output(options) => {
-            format!("command {}", cut(&options.command)).into()
+        Operation::Network(NetworkOperation::FetchResponse { .. }) => "fetch".into(),
+        Operation::Command(
+            CommandOperation::Spawn(options) | CommandOperation::Output(options),
+        ) => format!("command {}", cut(&options.command)).into(),
+        Operation::Command(CommandOperation::Wait { .. }) => "command".into(),
+        Operation::Module(ModuleOperation::Import { specifier }) => {
+            format!("import {}", cut(specifier)).into()
         }
-        Op::Wait { .. } => "command".into(),
-        Op::Module { specifier } => format!("import {}", cut(specifier)).into(),
         other => other.name().into(),
     }
 }

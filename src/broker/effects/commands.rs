@@ -2,69 +2,60 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::io::AsyncRead;
+use tokio::task::{AbortHandle, JoinHandle};
 
-use super::failure::Problem;
-use super::handles::{Allowance, Resource};
-use super::open::OpenError;
-use super::process::{Launch, Pipes, Process};
-use super::quota::Quota;
-use super::reply::Event;
-use super::resolve::Resolver;
-use super::run::Run;
-use crate::config::environment::MAX_COMMAND_OUTPUT;
-use crate::memory::{Account, Charge};
+use crate::broker::dispatch::Dispatch;
+use crate::broker::event::Room;
+use crate::broker::failure::Problem;
+use crate::broker::handles::Resource;
+use crate::broker::io::{Launch, Pipes, Process, Running};
+use crate::broker::open::OpenError;
+use crate::broker::quota::Quota;
+use crate::broker::resolve::Resolver;
+use crate::broker::run::Run;
+use crate::broker::streams::{Allowance, collect, forward};
+use crate::memory::Charge;
 use crate::policy::AllowedCommand;
-use crate::protocol::{Answer, Child, Exit, Failure, Output, SpawnOptions, Stdio, Stream};
+use crate::protocol::{
+    Answer, Child, CommandOperation, Failure, Output, SpawnOptions, Stdio, Stream,
+};
 use crate::sandbox::Confinement;
 
 /// Where a command finds others, if the server itself has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Bytes that are passed on from a command to the run's output at once.
-const INHERITED_PIECE: usize = 16 << 10;
-
-/// Bytes of a command's output that room is made for first; then it doubles.
-const OUTPUT_PIECE: usize = 4 << 10;
-
-/// How long the rest of a command's output is waited for when it has ended: what
-/// it left behind may hold the pipe open. Twice: a server that had no time itself for
-/// so long finds the output in the pipe and the time over at the same moment.
-const REST_OF_OUTPUT: Duration = Duration::from_millis(250);
-
-/// A command that was started, with the tasks that pass its output on.
-pub(super) struct Started {
-    pub process: Process,
-    forwards: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
-    /// It printed more than a program may take from it.
-    flooded: Arc<AtomicBool>,
-    limit: u64,
-}
-
-impl Started {
-    /// Waits for the end, and for output that is on its way.
-    pub(super) async fn wait(&self) -> Result<Exit, Failure> {
-        let exit = self.process.wait().await;
-        for mut forward in self.forwards.lock().await.drain(..) {
-            if timeout(REST_OF_OUTPUT, &mut forward).await.is_err() {
-                let _ = timeout(REST_OF_OUTPUT, forward).await;
-            }
+pub(super) fn start(operation: CommandOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
+    match operation {
+        CommandOperation::Spawn(options) => {
+            dispatch.in_time(|run| async move { run.spawn(*options).await })
         }
-        if self.flooded.load(Ordering::Acquire) { Err(too_much(self.limit)) } else { exit }
+        CommandOperation::Output(options) => dispatch.in_task(|run, responder| async move {
+            let Ok(turn) = run.commands.clone().acquire_owned().await else { return };
+            let mut before = Charge::none();
+            let result = run.output(*options, &mut before).await;
+            // What it printed is kept until the session takes it.
+            responder.answer(result, Room::from(turn).after(before));
+        }),
+        CommandOperation::Wait { handle } => dispatch.in_time(|run| async move {
+            let running = run.handles.process(handle)?;
+            Ok(Answer::Exit(running.wait().await?))
+        }),
+        CommandOperation::Kill { handle, signal } => dispatch.at_once(|run| {
+            run.handles.process(handle)?.process.kill(&signal)?;
+            Ok(Answer::Done)
+        }),
     }
 }
 
 impl Run {
     /// Starts a command whose pipes become handles.
-    pub(super) async fn spawn(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
-        let _turn = self.commands.acquire().await.map_err(|_| super::interrupted())?;
+    async fn spawn(self: &Arc<Self>, options: SpawnOptions) -> Result<Answer, Problem> {
+        let _turn = self.commands.acquire().await.map_err(|_| Failure::interrupted())?;
         let (started, mut pipes) = self.launch(&options).await?;
         let pid = started.process.id();
         let limit = Allowance::new(self.services().max_command_output);
@@ -80,7 +71,7 @@ impl Run {
 
     /// Runs a command to its end. It counts as open, with its pipes. `before` is for what
     /// it printed until the answer has a charge of its own.
-    pub(super) async fn output(
+    async fn output(
         self: &Arc<Self>,
         options: SpawnOptions,
         before: &mut Charge,
@@ -102,7 +93,7 @@ impl Run {
         Ok(Answer::Output(Box::new(Output { exit, stdout: bytes(stdout), stderr: bytes(stderr) })))
     }
 
-    async fn launch(self: &Arc<Self>, options: &SpawnOptions) -> Result<(Started, Pipes), Problem> {
+    async fn launch(self: &Arc<Self>, options: &SpawnOptions) -> Result<(Running, Pipes), Problem> {
         let command = self.services().policy.command(&options.command)?;
         let environment = self.command_environment(options)?;
         let run = self.clone();
@@ -110,7 +101,7 @@ impl Run {
         let directory = self
             .on_thread(move || run.command_directory(cwd.as_deref()))
             .await
-            .ok_or_else(super::interrupted)??;
+            .ok_or_else(Failure::interrupted)??;
         let confinement = self.confinement(&command);
         let (process, mut pipes) = Process::start(Launch {
             program: command.program(),
@@ -127,15 +118,27 @@ impl Run {
         let mut forwards = Vec::new();
         let flooded = Arc::new(AtomicBool::new(false));
         if options.stdout == Stdio::Inherit {
-            let forward = |pipe| self.forward(pipe, Stream::Stdout, flooded.clone());
+            let forward = |pipe| self.pass_on(pipe, Stream::Stdout, flooded.clone());
             forwards.extend(pipes.stdout.take().map(forward));
         }
         if options.stderr == Stdio::Inherit {
-            let forward = |pipe| self.forward(pipe, Stream::Stderr, flooded.clone());
+            let forward = |pipe| self.pass_on(pipe, Stream::Stderr, flooded.clone());
             forwards.extend(pipes.stderr.take().map(forward));
         }
         let limit = self.services().max_command_output;
-        Ok((Started { process, forwards: forwards.into(), flooded, limit }, pipes))
+        Ok((Running { process, forwards: forwards.into(), flooded, limit }, pipes))
+    }
+
+    /// Makes what a command prints the run's own output.
+    fn pass_on(
+        &self,
+        pipe: impl AsyncRead + Unpin + Send + 'static,
+        stream: Stream,
+        flooded: Arc<AtomicBool>,
+    ) -> JoinHandle<()> {
+        // Not the run itself: it ends the command when it is dropped.
+        let limit = self.services().max_command_output;
+        forward(pipe, stream, limit, flooded, self.events(), self.pieces())
     }
 
     /// A minimal environment, what `allow-env` names, and what the program gives
@@ -198,33 +201,6 @@ impl Run {
             without_landlock: services.without_landlock,
         }
     }
-
-    /// Passes on what a command prints, as the run's own output. Beyond the limit the
-    /// pipe is closed, as that of a program which does not read any more.
-    fn forward(
-        self: &Arc<Self>,
-        mut pipe: impl AsyncRead + Unpin + Send + 'static,
-        stream: Stream,
-        flooded: Arc<AtomicBool>,
-    ) -> JoinHandle<()> {
-        // Not the run itself: it ends the command when it is dropped.
-        let (events, pieces) = (self.events(), self.pieces());
-        let mut left = self.services().max_command_output;
-        tokio::spawn(async move {
-            let mut buffer = vec![0; INHERITED_PIECE];
-            while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-                match left.checked_sub(read as u64) {
-                    Some(rest) => left = rest,
-                    None => return flooded.store(true, Ordering::Release),
-                }
-                let Ok(room) = pieces.clone().acquire_owned().await else { return };
-                let bytes = buffer[..read].to_vec();
-                if events.send(Event::Output { stream, bytes, _room: Some(room) }).is_err() {
-                    return;
-                }
-            }
-        })
-    }
 }
 
 /// A command and two pipes that have no handles.
@@ -245,42 +221,4 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         (0..self.1).for_each(|_| self.0.close());
     }
-}
-
-/// Everything from a pipe, up to the limit, with what it takes of the server's memory.
-async fn collect(
-    pipe: Option<impl AsyncRead + Unpin>,
-    limit: u64,
-    memory: &Account,
-) -> Result<Option<(Vec<u8>, Charge)>, Problem> {
-    let Some(pipe) = pipe else { return Ok(None) };
-    let mut pipe = pipe.take(limit + 1);
-    let (mut bytes, mut charge) = (Vec::new(), Charge::none());
-    loop {
-        if bytes.len() == bytes.capacity() {
-            let more = bytes.capacity().max(OUTPUT_PIECE);
-            charge.merge(
-                memory.charge(more).await.map_err(|error| Failure::limit(error.to_string()))?,
-            );
-            bytes.reserve_exact(more);
-        }
-        if pipe.read_buf(&mut bytes).await? == 0 {
-            break;
-        }
-    }
-    if bytes.len() as u64 > limit {
-        return Err(too_much(limit).into());
-    }
-    // It is held until the answer has its own charge.
-    bytes.shrink_to_fit();
-    charge.shrink_to(bytes.len());
-    Ok(Some((bytes, charge)))
-}
-
-/// A command printed more than a program may take from it.
-pub(super) fn too_much(limit: u64) -> Failure {
-    Failure::limit(format!(
-        "The command printed more than {limit} bytes ({MAX_COMMAND_OUTPUT}). Let it print less, \
-         or let it write a file and read that"
-    ))
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::net::TcpSocket;
 
-use super::{Broker, Event, ForWhom, run_account};
+use super::{Broker, Event, ToolScope, run_account};
 use crate::config::Config;
 use crate::config::fixture::Directory;
 use crate::policy::RunTools;
-use crate::protocol::{Answer, Failure, Operation, RequestBody, ServerMessage, decode};
+use crate::protocol::{
+    Answer, Failure, NetworkOperation, Operation, RequestBody, ServerMessage, decode,
+};
 use crate::runtime::services_of;
 use crate::telemetry::ExecutionSpan;
 
@@ -17,9 +19,9 @@ fn broker(grants: &str) -> (Broker, Directory) {
     let directory = Directory::new();
     let config = Config::default().with_workspace(&directory.0).with_run_args(grants);
     let services = Arc::new(services_of(&config).expect("the configuration is valid"));
-    let for_whom = ForWhom { tools: RunTools::all(), ..ForWhom::default() };
+    let scope = ToolScope { tools: RunTools::all(), ..ToolScope::default() };
     let account = run_account(&services.memory, 0);
-    (Broker::new(services, account, 1, for_whom, ExecutionSpan::start(None, None)), directory)
+    (Broker::new(services, account, 1, scope, ExecutionSpan::start(None, None)), directory)
 }
 
 async fn answer(broker: &mut Broker, to: u32) -> Result<Answer, Failure> {
@@ -41,12 +43,12 @@ async fn a_response_is_told_though_its_body_is_closed_right_after() {
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = held.local_addr().unwrap().port();
     let (mut broker, _directory) = broker(&format!("allow-net=127.0.0.1:{port}"));
-    let fetch = Operation::Fetch {
+    let fetch = Operation::Network(NetworkOperation::Fetch {
         method: "POST".into(),
         url: format!("http://127.0.0.1:{port}/"),
         headers: Vec::new(),
         body: RequestBody::Stream,
-    };
+    });
     broker.begin(1, fetch, 1).unwrap();
     let Ok(Answer::Handle(handle)) = answer(&mut broker, 1).await else {
         panic!("a request with a streamed body has a handle")
@@ -54,14 +56,15 @@ async fn a_response_is_told_though_its_body_is_closed_right_after() {
     // The request is over when nobody takes its body.
     let mut id = 2;
     loop {
-        broker.begin(id, Operation::Write { handle, data: vec![0; 9].into() }, 9).unwrap();
+        broker.begin(id, Operation::write(handle, vec![0; 9]), 9).unwrap();
         match answer(&mut broker, id).await {
             Err(failure) if failure.class == "BrokenPipe" => break,
             _ => id += 1,
         }
     }
-    broker.begin(100, Operation::FetchResponse { handle }, 1).unwrap();
-    broker.begin(101, Operation::Close { handle }, 1).unwrap();
+    let waits = Operation::Network(NetworkOperation::FetchResponse { handle });
+    broker.begin(100, waits, 1).unwrap();
+    broker.begin(101, Operation::close(handle), 1).unwrap();
     let failure = answer(&mut broker, 100).await.expect_err("nobody listens");
     assert_eq!(failure.class, "TypeError");
     assert!(failure.message.contains("connection refused"), "{failure:?}");

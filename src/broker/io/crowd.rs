@@ -49,12 +49,12 @@ pub(crate) struct Owner(Arc<()>);
 
 /// The commands of one run.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(in crate::broker) struct Crowd {
     owner: Owner,
 }
 
 impl Crowd {
-    pub(super) fn of(owner: &Owner) -> Arc<Self> {
+    pub(in crate::broker) fn of(owner: &Owner) -> Arc<Self> {
         Arc::new(Self { owner: owner.clone() })
     }
 }

@@ -8,9 +8,10 @@ use proptest::sample::Index;
 use serde_bytes::ByteBuf;
 
 use super::{
-    FrameReader, MAX_RELATED, MAX_UNFINISHED, Operation, Outcome, ProgramError, RelatedError,
-    RequestBody, SpawnOptions, Stream, Unfinished, Whence, WorkerMessage, WriteOptions, decode,
-    encode,
+    CommandOperation, FileOperation, FrameReader, HandleCall, HandleOperation, MAX_RELATED,
+    MAX_UNFINISHED, NetworkOperation, Operation, Outcome, PermissionOperation, ProgramError,
+    RelatedError, RequestBody, SpawnOptions, Stream, Unfinished, Whence, WorkerMessage,
+    WriteOptions, decode, encode,
 };
 
 /// Bytes of the length before each frame.
@@ -95,35 +96,37 @@ fn bytes() -> impl Strategy<Value = ByteBuf> {
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        text().prop_map(|path| Operation::ReadFile { path }),
-        (text(), bytes()).prop_map(|(path, data)| Operation::WriteFile {
+        text().prop_map(Operation::read_file),
+        (text(), bytes()).prop_map(|(path, data)| Operation::File(FileOperation::WriteFile {
             path,
             data,
             options: WriteOptions::default()
+        })),
+        (text(), any::<bool>(), option::of(any::<u32>())).prop_map(|(path, recursive, mode)| {
+            Operation::File(FileOperation::Mkdir { path, recursive, mode })
         }),
-        (text(), any::<bool>(), option::of(any::<u32>()))
-            .prop_map(|(path, recursive, mode)| Operation::Mkdir { path, recursive, mode }),
-        (any::<u32>(), any::<i64>()).prop_map(|(handle, offset)| Operation::Seek {
-            handle,
-            offset,
-            whence: Whence::End
+        (any::<u32>(), any::<i64>()).prop_map(|(handle, offset)| {
+            let call = HandleCall::Seek { offset, whence: Whence::End };
+            Operation::Handle(HandleOperation::InTurn { handle, call })
         }),
-        (any::<u32>(), bytes()).prop_map(|(handle, data)| Operation::Write { handle, data }),
+        (any::<u32>(), bytes()).prop_map(|(handle, data)| Operation::write(handle, data)),
         (text(), text(), vec((bytes(), bytes()), 0..5), bytes()).prop_map(
-            |(method, url, headers, body)| Operation::Fetch {
+            |(method, url, headers, body)| Operation::Network(NetworkOperation::Fetch {
                 method,
                 url,
                 headers,
                 body: RequestBody::Bytes(body)
-            }
+            })
         ),
         (text(), vec(text(), 0..5), vec((text(), text()), 0..5)).prop_map(
             |(command, args, env)| {
                 let options = SpawnOptions { command, args, env, ..SpawnOptions::default() };
-                Operation::Spawn(Box::new(options))
+                Operation::Command(CommandOperation::Spawn(Box::new(options)))
             }
         ),
-        (text(), option::of(text())).prop_map(|(name, target)| Operation::Query { name, target }),
+        (text(), option::of(text())).prop_map(|(name, target)| {
+            Operation::Permission(PermissionOperation::Query { name, target })
+        }),
     ]
 }
 
@@ -180,15 +183,21 @@ fn memory(message: &WorkerMessage) -> usize {
 
 fn memory_of_operation(operation: &Operation) -> usize {
     match operation {
-        Operation::ReadFile { path } => path.capacity(),
-        Operation::WriteFile { path, data, .. } => path.capacity() + data.capacity(),
-        Operation::Write { data, .. } => data.capacity(),
-        Operation::Fetch { method, url, headers, .. } => {
+        Operation::File(FileOperation::ReadFile { path }) => path.capacity(),
+        Operation::File(FileOperation::WriteFile { path, data, .. }) => {
+            path.capacity() + data.capacity()
+        }
+        Operation::Handle(HandleOperation::InTurn { call: HandleCall::Write { data }, .. }) => {
+            data.capacity()
+        }
+        Operation::Network(NetworkOperation::Fetch { method, url, headers, .. }) => {
             let pairs = headers.iter().map(|(name, value)| name.capacity() + value.capacity());
             let list = headers.capacity() * size_of::<(ByteBuf, ByteBuf)>();
             method.capacity() + url.capacity() + list + pairs.sum::<usize>()
         }
-        Operation::Spawn(options) | Operation::Output(options) => {
+        Operation::Command(
+            CommandOperation::Spawn(options) | CommandOperation::Output(options),
+        ) => {
             let args = options.args.iter().map(String::capacity).sum::<usize>();
             let env = options.env.iter().map(|(name, value)| name.capacity() + value.capacity());
             let lists = options.args.capacity() * size_of::<String>()
@@ -297,7 +306,7 @@ proptest! {
 fn a_long_list_of_nothing_takes_little_memory_and_is_too_long() {
     let args = vec![String::new(); 1 << 18];
     let options = SpawnOptions { args, ..SpawnOptions::default() };
-    let operation = Operation::Spawn(Box::new(options));
+    let operation = Operation::Command(CommandOperation::Spawn(Box::new(options)));
     let frame = encode(&WorkerMessage::Request { id: 1, operation });
     check(&frame[HEADER..]);
     match decode(&frame[HEADER..]) {

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{Broker, Event, ForWhom, Services, run_account};
+use super::{Broker, Event, Services, ToolScope, run_account};
 use crate::config::Config;
 use crate::config::fixture::Directory;
 use crate::memory::Account;
 use crate::policy::RunTools;
 use crate::protocol::{
-    Answer, Failure, Operation, RequestBody, ServerMessage, WorkerMessage, decode, encode,
+    Answer, EnvironmentOperation, Failure, FileOperation, NetworkOperation, Operation,
+    PermissionOperation, RequestBody, ServerMessage, ToolOperation, WorkerMessage, decode, encode,
 };
 use crate::runtime::services_of;
 use crate::telemetry::ExecutionSpan;
@@ -51,14 +52,14 @@ impl Server {
 }
 
 fn run(services: &Arc<Services>) -> Broker {
-    let for_whom = ForWhom { tools: RunTools::all(), ..ForWhom::default() };
+    let scope = ToolScope { tools: RunTools::all(), ..ToolScope::default() };
     let account = run_account(&services.memory, 0);
     let span = ExecutionSpan::start(None, None);
-    Broker::new(services.clone(), account, 1, for_whom, span)
+    Broker::new(services.clone(), account, 1, scope, span)
 }
 
 fn reads(broker: &mut Broker, id: u32, path: &str) {
-    broker.begin(id, Operation::ReadFile { path: path.into() }, 100).unwrap();
+    broker.begin(id, Operation::read_file(path), 100).unwrap();
 }
 
 /// A run that reads as much as it may at the same time, and takes none of it.
@@ -186,7 +187,7 @@ async fn an_answer_that_is_larger_than_was_charged_waits_for_its_memory() {
     let room = 16 << 10;
     let mut held = principal.memory.try_charge(principal.memory.bytes() - room).unwrap();
     let mut broker = run(&principal);
-    broker.begin(1, Operation::ReadDir { path: ".".into() }, 100).unwrap();
+    broker.begin(1, Operation::File(FileOperation::ReadDir { path: ".".into() }), 100).unwrap();
     let early = timeout(Duration::from_millis(50), broker.next()).await;
     assert!(early.is_err(), "nothing is answered that is not charged");
     held.shrink_to(0);
@@ -206,7 +207,8 @@ async fn what_the_server_does_for_a_run_is_counted_wherever_it_does_it() {
     answer(&mut broker, 1).await.unwrap();
     let files = meter.used();
     assert!(files > before);
-    broker.begin(2, Operation::SearchTools { query: "x".repeat(1024), limit: 9 }, 1).unwrap();
+    let search = ToolOperation::SearchTools { query: "x".repeat(1024), limit: 9 };
+    broker.begin(2, Operation::Tool(search), 1).unwrap();
     answer(&mut broker, 2).await.unwrap();
     assert!(meter.used() > files);
 }
@@ -220,21 +222,45 @@ async fn costs_of_frames() {
     let name = || "x".repeat(100);
     type Made = Box<dyn Fn() -> Operation>;
     let kinds: [(&str, Made); 9] = [
-        ("envAll", Box::new(|| Operation::EnvAll)),
-        ("envGet", Box::new(move || Operation::EnvGet { name: name() })),
-        ("servers", Box::new(|| Operation::Servers)),
-        ("searchTools", Box::new(move || Operation::SearchTools { query: name(), limit: 100 })),
-        ("toolSchema", Box::new(move || Operation::ToolSchema { name: name() })),
-        ("query", Box::new(|| Operation::Query { name: "run".into(), target: Some("sh".into()) })),
-        ("stat", Box::new(|| Operation::Stat { path: "small".into(), follow: true })),
-        ("readFile", Box::new(|| Operation::ReadFile { path: "small".into() })),
+        ("envAll", Box::new(|| Operation::Environment(EnvironmentOperation::All))),
+        (
+            "envGet",
+            Box::new(move || Operation::Environment(EnvironmentOperation::Get { name: name() })),
+        ),
+        ("servers", Box::new(|| Operation::Tool(ToolOperation::Servers))),
+        (
+            "searchTools",
+            Box::new(move || {
+                Operation::Tool(ToolOperation::SearchTools { query: name(), limit: 100 })
+            }),
+        ),
+        (
+            "toolSchema",
+            Box::new(move || Operation::Tool(ToolOperation::ToolSchema { name: name() })),
+        ),
+        (
+            "query",
+            Box::new(|| {
+                let (name, target) = ("run".into(), Some("sh".into()));
+                Operation::Permission(PermissionOperation::Query { name, target })
+            }),
+        ),
+        (
+            "stat",
+            Box::new(|| {
+                Operation::File(FileOperation::Stat { path: "small".into(), follow: true })
+            }),
+        ),
+        ("readFile", Box::new(|| Operation::read_file("small"))),
         (
             "fetch",
-            Box::new(|| Operation::Fetch {
-                method: "GET".into(),
-                url: "http://denied.invalid/".into(),
-                headers: vec![(vec![b'a'].into(), vec![b'b'].into()); 4096],
-                body: RequestBody::None,
+            Box::new(|| {
+                Operation::Network(NetworkOperation::Fetch {
+                    method: "GET".into(),
+                    url: "http://denied.invalid/".into(),
+                    headers: vec![(vec![b'a'].into(), vec![b'b'].into()); 4096],
+                    body: RequestBody::None,
+                })
             }),
         ),
     ];

@@ -7,9 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::failure::Problem;
-use super::interrupted;
 use super::refusals::Refusals;
-use super::run::Run;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::protocol::{Answer, Failure, ServerMessage, Stream, encode};
 use crate::telemetry::{OperationSpan, TraceParent};
@@ -64,23 +62,33 @@ impl Event {
     }
 }
 
+/// Where the answers of a run go, and what they are charged to.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    pub events: mpsc::UnboundedSender<Event>,
+    /// Bytes of answers that the session has yet to take.
+    pub queued: Arc<AtomicUsize>,
+    pub refusals: Arc<Refusals>,
+    pub account: Account,
+}
+
 /// The duty to answer one request. Dropped without an answer, it says so.
 pub(super) struct Responder {
     id: u32,
     operation: &'static str,
-    events: mpsc::UnboundedSender<Event>,
-    queued: Arc<AtomicUsize>,
-    refusals: Arc<Refusals>,
-    account: Account,
+    outbox: Outbox,
     /// Until there is an answer.
     span: Option<OperationSpan>,
 }
 
 impl Responder {
-    pub(super) fn new(id: u32, operation: &'static str, run: &Run, span: OperationSpan) -> Self {
-        let (events, queued) = (run.events(), run.queued.clone());
-        let (refusals, account) = (run.refusals.clone(), run.account.clone());
-        Self { id, operation, events, queued, refusals, account, span: Some(span) }
+    pub(super) fn new(
+        id: u32,
+        operation: &'static str,
+        outbox: Outbox,
+        span: OperationSpan,
+    ) -> Self {
+        Self { id, operation, outbox, span: Some(span) }
     }
 
     /// The trace that the request is part of.
@@ -93,7 +101,7 @@ impl Responder {
         let message = ServerMessage::Data { id: self.id, left, bytes: bytes.into() };
         let frame = encode(&message);
         let event = Event::Frame { bytes: frame, ends: None, room };
-        self.events.send(event).is_ok()
+        self.outbox.events.send(event).is_ok()
     }
 
     /// Sends the answer, or what went wrong.
@@ -101,7 +109,7 @@ impl Responder {
         let result = result.map_err(|problem| match problem {
             Problem::Failed(failure) => failure,
             Problem::Denied(denied) => {
-                self.refusals.note(self.id, &denied, self.operation);
+                self.outbox.refusals.note(self.id, &denied, self.operation);
                 Failure::denied(&denied)
             }
         });
@@ -120,9 +128,10 @@ impl Responder {
         let bytes = encode(&ServerMessage::Reply { id: self.id, result });
         let beyond = bytes.len().saturating_sub(ANSWER);
         room.charge.shrink_to(beyond);
-        let queue = Queue { id: self.id, events: self.events.clone(), queued: self.queued.clone() };
+        let Outbox { events, queued, account, .. } = &self.outbox;
+        let queue = Queue { id: self.id, events: events.clone(), queued: queued.clone() };
         let missing = beyond.saturating_sub(room.charge.bytes());
-        match self.account.try_charge(missing) {
+        match account.try_charge(missing) {
             Ok(charge) => {
                 room.charge.merge(charge);
                 queue.put(bytes, room);
@@ -130,7 +139,7 @@ impl Responder {
             // It is there: it waits for its charge here, and its place is taken.
             Err(_) => match Handle::try_current() {
                 Ok(event_loop) => {
-                    event_loop.spawn(queue.put_charged(bytes, room, missing, self.account.clone()));
+                    event_loop.spawn(queue.put_charged(bytes, room, missing, account.clone()));
                 }
                 Err(_) => queue.put_refusal(room),
             },
@@ -187,7 +196,7 @@ pub(super) fn no_memory(error: NoMemory) -> Failure {
 impl Drop for Responder {
     fn drop(&mut self) {
         if self.span.is_some() {
-            self.send(Err(interrupted()), Room::default());
+            self.send(Err(Failure::interrupted()), Room::default());
         }
     }
 }

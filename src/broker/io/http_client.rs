@@ -4,11 +4,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
@@ -17,17 +18,16 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
-use super::decode::{ACCEPTED, Encoding};
-use super::failure::Problem;
-pub(crate) use super::fetch_body::{FetchError, ResponseBody, Upload};
-use super::fetch_body::{
-    MAX_CONNECTIONS, Place, Progress, Usage, clip, failed, sending_failed, shown,
+use super::body::{
+    FetchError, FetchLimits, MAX_CONNECTIONS, Place, Progress, ResponseBody, Upload, Usage, clip,
+    failed, sending_failed, shown,
 };
+use super::decode::{ACCEPTED, Encoding};
 use crate::config::credentials::{Credentials, belongs_to_the_connection};
 use crate::memory::Account;
 use crate::net::tls::tls;
 use crate::policy::{AllowedAddress, AllowedUrl, Policy};
-use crate::protocol::{Failure, Response};
+use crate::protocol::Response;
 use crate::threads::Threads;
 
 const USER_AGENT: &str = concat!("mcp-conductor/", env!("CARGO_PKG_VERSION"));
@@ -67,22 +67,6 @@ const MAX_ADDRESSES: usize = 16;
 /// connection: 256 KiB fills 20 Mbit/s at a round trip of 100 ms.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
-
-/// What programs may use of the network, in one run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FetchLimits {
-    /// Of all request bodies together.
-    pub request_bytes: u64,
-    /// Of all response bodies together, decoded.
-    pub response_bytes: u64,
-    pub connections: usize,
-    /// For looking a name up, and for connecting with TLS.
-    pub connect_timeout: Duration,
-    /// From the last byte sent to the head of the response.
-    pub response_timeout: Duration,
-    /// Between two pieces of a body.
-    pub idle_timeout: Duration,
-}
 
 /// HTTP for one run. Connections live no longer than it. No cookies, no proxy
 /// from the environment, no cache, no redirect.
@@ -238,7 +222,7 @@ impl Fetcher {
     }
 
     fn origin(&self, name: String) -> Arc<OnceCell<Client>> {
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origins = self.origins.lock();
         let known = origins.iter().position(|(known, _)| *known == name);
         let (name, cell) = match known {
             Some(at) => origins.remove(at),
@@ -304,15 +288,6 @@ impl Fetcher {
             found.map_or_else(|_| Vec::new(), |found| found.map(|address| address.ip()).collect())
         });
         looked_up.await.unwrap_or_default()
-    }
-}
-
-/// What a program sees of a request that did not work.
-pub(super) fn fetch_problem(error: FetchError) -> Problem {
-    match error {
-        FetchError::Denied(denied) => denied.into(),
-        FetchError::Failed { message } => Failure::type_error(message).into(),
-        FetchError::Limit { message } => Failure::limit(message).into(),
     }
 }
 

@@ -4,19 +4,19 @@
 use std::error::Error;
 use std::io;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, stream};
+use parking_lot::Mutex;
 use thiserror::Error as ThisError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::decode::{DecodeError, Decoded, Encoding};
-use super::fetch::FetchLimits;
 pub(super) use crate::config::environment::MAX_CONNECTIONS;
 use crate::config::environment::MAX_FETCH_SIZE;
 use crate::memory::{Account, Charge};
@@ -28,6 +28,22 @@ const MAX_READ: usize = 1 << 20;
 
 /// Longest URL or cause in an error text, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
+
+/// What programs may use of the network, in one run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchLimits {
+    /// Of all request bodies together.
+    pub request_bytes: u64,
+    /// Of all response bodies together, decoded.
+    pub response_bytes: u64,
+    pub connections: usize,
+    /// For looking a name up, and for connecting with TLS.
+    pub connect_timeout: Duration,
+    /// From the last byte sent to the head of the response.
+    pub response_timeout: Duration,
+    /// Between two pieces of a body.
+    pub idle_timeout: Duration,
+}
 
 /// Why a request did not work.
 #[derive(Debug, ThisError)]
@@ -95,11 +111,11 @@ impl Default for Progress {
 
 impl Progress {
     pub(super) fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 
     fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.lock() = Instant::now();
     }
 }
 
