@@ -12,7 +12,7 @@
 // Every step runs inside the program's deadline: getters, toJSON and proxy
 // traps are the program's code.
 
-import { primordials } from "ext:core/mod.js";
+import { core, primordials } from "ext:core/mod.js";
 import { op_conductor_exceeded } from "ext:core/ops";
 const {
   ArrayBufferIsView,
@@ -42,7 +42,6 @@ const {
   TypedArrayPrototypeGetLength,
   Uint8Array,
 } = primordials;
-import { core } from "ext:core/mod.js";
 const {
   isAnyArrayBuffer,
   isBigIntObject,
@@ -88,7 +87,7 @@ class Writer {
     return this.text(JSONStringify(StringPrototypeToWellFormed(value)));
   }
 
-  value(value, holder, key, depth) {
+  value(value, key, depth) {
     switch (typeof value) {
       case "undefined":
         return OMIT;
@@ -140,7 +139,7 @@ class Writer {
     if (typeof toJSON === "function") {
       const replaced = read(() => value.toJSON(key));
       if (replaced instanceof Thrown) return this.string(replaced.text);
-      if (replaced !== value) return this.value(replaced, null, key, depth);
+      if (replaced !== value) return this.value(replaced, key, depth);
     }
     if (ArrayIsArray(value)) return this.array(read(() => value.length), (i) => value[i], depth);
     if (isNativeError(value)) return this.error(value, read, depth);
@@ -159,9 +158,9 @@ class Writer {
     }
     if (isRegExp(value)) return this.string(RegExpPrototypeToString(value));
     if (isStringObject(value)) return this.string(StringPrototypeValueOf(value));
-    if (isNumberObject(value)) return this.value(NumberPrototypeValueOf(value), null, key, depth);
-    if (isBooleanObject(value)) return this.value(BooleanPrototypeValueOf(value), null, key, depth);
-    if (isBigIntObject(value)) return this.value(BigIntPrototypeValueOf(value), null, key, depth);
+    if (isNumberObject(value)) return this.value(NumberPrototypeValueOf(value), key, depth);
+    if (isBooleanObject(value)) return this.value(BooleanPrototypeValueOf(value), key, depth);
+    if (isBigIntObject(value)) return this.value(BigIntPrototypeValueOf(value), key, depth);
     if (isPromise(value)) return this.string("[Promise]");
     if (isWeakMap(value)) return this.string("[WeakMap]");
     if (isWeakSet(value)) return this.string("[WeakSet]");
@@ -175,7 +174,7 @@ class Writer {
     for (let i = 0; i < length; i++) {
       let text;
       try {
-        text = this.value(item(i), null, String(i), depth);
+        text = this.value(item(i), String(i), depth);
       } catch (error) {
         text = this.string(new Thrown(error).text);
       }
@@ -239,7 +238,7 @@ class Writer {
   member(members, key, item, depth) {
     const text = item instanceof Thrown
       ? this.string(item.text)
-      : this.value(item, null, key, depth);
+      : this.value(item, key, depth);
     if (text === OMIT) return members;
     const member = `${this.string(key)}:${text}`;
     this.text(":,");
@@ -276,7 +275,7 @@ function describeFunction(value) {
 }
 
 function toJson(value, maxBytes, maxDepth) {
-  return new Writer(maxBytes, maxDepth).value(value, null, "", 0) ?? "null";
+  return new Writer(maxBytes, maxDepth).value(value, "", 0) ?? "null";
 }
 
 export { toJson };

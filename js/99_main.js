@@ -1,5 +1,5 @@
 // The end of the startup snapshot: the globals are in place, and one object of
-// functions waits for the worker (src/worker/isolate.rs), which takes it and
+// functions waits for the worker (src/engines/typescript/), which takes it and
 // removes it, with everything of deno_core, before any program exists.
 
 import "ext:conductor/00_detach.js";

@@ -9,13 +9,18 @@
 //! [`Runtime::execute`] is the whole of it as a Rust call; the `mcp-conductor`
 //! binary puts an MCP server ([`serve_stdio`]) and a command line around it.
 //! Modules in reading order: `config`, `protocol`, `policy`, `sandbox`,
-//! `worker` (everything that runs in the child), `pool`, `upstream` (the MCP servers
+//! `worker` (the shell of what runs in the child), `engines` (what runs programs in it),
+//! `hook` (this executable as that child), `pool`, `upstream` (the MCP servers
 //! that programs call), `playbooks`, `broker`, `runtime`, `server`.
 
+#[cfg(test)]
+mod architecture_tests;
 mod audit;
 mod broker;
 mod catalog;
 mod config;
+mod engines;
+mod hook;
 mod links;
 mod memory;
 mod modules;
@@ -38,8 +43,9 @@ mod worker;
 
 pub use broker::end_commands;
 pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
+pub use hook::zygote_hook;
 pub use runtime::{
-    ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
+    EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
     Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated, UnfinishedWork,
 };
@@ -60,4 +66,4 @@ pub use text::escaped::visible_lines;
 #[doc(hidden)]
 pub use text::mended::mended;
 pub use upstream::{LoginError, login};
-pub use worker::{WorkerAllocator, zygote_hook};
+pub use worker::WorkerAllocator;

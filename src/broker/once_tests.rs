@@ -12,7 +12,7 @@ use super::files::Files;
 use super::quota::{FileLimits, Quota};
 use super::tally;
 use super::walk::MAX_STEPS;
-use crate::policy::{Given, Grants, Policy};
+use crate::policy::{Grants, Policy, PolicyInput};
 use crate::protocol::{OpenOptions, Time, WriteOptions};
 
 /// Calls of one path at most: the names that are taken one by one, two calls for
@@ -43,7 +43,7 @@ impl Workspace {
         symlink("d", root.join("ws/relative")).unwrap();
         symlink("../ws/d", root.join("ws/around")).unwrap();
         let grants = Grants::parse(&grants.replace("ROOT", &root.to_string_lossy())).unwrap();
-        let policy = Policy::new(&Given {
+        let policy = Policy::new(&PolicyInput {
             grants: &grants,
             workspace: &root.join("ws"),
             home: None,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcp_conductor::{Capabilities, Config, ExecuteRequest, Runtime};
+use mcp_conductor::{Capabilities, Config, EngineStatus, ExecuteRequest, Runtime};
 
 use super::{print, unusable};
 
@@ -29,9 +29,21 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Ok(execution) => return unusable(&format!("A trivial program failed: {execution:?}")),
         Err(error) => return unusable(&error.to_string()),
     }
+    print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
     ExitCode::SUCCESS
+}
+
+async fn engines(runtime: &Runtime) -> String {
+    let line = |engine: &EngineStatus| {
+        let state = match &engine.error {
+            None => "Available".to_owned(),
+            Some(error) => format!("Not available: {error}"),
+        };
+        format!("  {:<16} {state}\n", engine.name)
+    };
+    runtime.engines().await.iter().map(line).collect()
 }
 
 async fn servers(runtime: &Runtime) -> String {

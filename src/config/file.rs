@@ -9,12 +9,9 @@ use serde_json::{Map, Value as Json};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{ConfigError, jsonc};
+use super::{ConfigError, MAX_FILE_BYTES, jsonc};
 use crate::text::clip::head;
 use crate::text::escaped::visible_toml;
-
-/// Bytes of the file: a thousand principals of 1 KiB.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Bytes of a key that a message quotes.
 pub(super) const MAX_QUOTED: usize = 64;
@@ -79,7 +76,7 @@ impl File {
             Some("json" | "jsonc") => Syntax::Json,
             _ => return Err(unusable("a config file ends in .toml or .json".into())),
         };
-        let (text, mode) = read(path, MAX_FILE).map_err(unusable)?;
+        let (text, mode) = read(path, MAX_FILE_BYTES).map_err(unusable)?;
         let mut file = Self::parse(path, syntax, text)?;
         file.is_open_to_others = mode & NOT_THE_OWNER != 0;
         Ok(file)

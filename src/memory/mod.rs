@@ -12,11 +12,11 @@
 //! more than its share and all together not more than the server's. A part of that is a
 //! reserve, of which no principal has much. Who asks for more than there is waits, and
 //! then fails; what is too little for one that waits is left to others, so that nothing
-//! stops because somebody wants much ([`line`]).
+//! stops because somebody wants much ([`wait_queue`]).
 
-mod books;
 pub(crate) mod json;
-mod line;
+mod ledger;
+mod wait_queue;
 
 use std::mem::take;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use books::{Books, Taken};
+use ledger::{Ledger, Taken};
 
 /// Bytes that the server may hold for everybody together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp
@@ -56,7 +56,7 @@ pub(crate) struct NoMemory;
 /// What somebody may have in the server's memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    books: Arc<Books>,
+    ledger: Arc<Ledger>,
     bytes: usize,
 }
 
@@ -64,33 +64,33 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 #[must_use = "what is dropped at once is not counted"]
 pub(crate) struct Charge {
-    books: Option<Arc<Books>>,
+    ledger: Option<Arc<Ledger>>,
     taken: Taken,
 }
 
 impl Account {
     /// The server's own, of at most this many bytes.
     pub(crate) fn of_server(bytes: usize) -> Self {
-        Self { books: Arc::new(Books::of_server(bytes.div_ceil(UNIT))), bytes }
+        Self { ledger: Arc::new(Ledger::of_server(bytes.div_ceil(UNIT))), bytes }
     }
 
     /// An account below this one, of at most this many bytes.
     pub(crate) fn share(&self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
-        Self { books: Arc::new(self.books.share(bytes.div_ceil(UNIT))), bytes }
+        Self { ledger: Arc::new(self.ledger.share(bytes.div_ceil(UNIT))), bytes }
     }
 
     /// One principal's, below the server's: half of it, so that it leaves another half, and
     /// of the reserve at most its part.
     pub(crate) fn of_principal(&self) -> Self {
         let bytes = self.bytes / 2;
-        Self { books: Arc::new(self.books.of_principal(bytes.div_ceil(UNIT))), bytes }
+        Self { ledger: Arc::new(self.ledger.of_principal(bytes.div_ceil(UNIT))), bytes }
     }
 
     /// The same account, for which at most so many wait at the same time. Those beyond
     /// them have [`NoMemory`] at once.
-    pub(crate) fn with_line(&self, most: usize) -> Self {
-        Self { books: Arc::new(self.books.with_line(most)), bytes: self.bytes }
+    pub(crate) fn with_queue(&self, most: usize) -> Self {
+        Self { ledger: Arc::new(self.ledger.with_queue(most)), bytes: self.bytes }
     }
 
     /// The most that it can hold, in bytes.
@@ -101,13 +101,13 @@ impl Account {
     /// What is charged to it at the moment, in bytes.
     #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
-        self.books.used() * UNIT
+        self.ledger.used() * UNIT
     }
 
     /// How many wait for it.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
-        self.books.waiting()
+        self.ledger.waiting()
     }
 
     /// Charges bytes that are there at once, or none.
@@ -116,8 +116,8 @@ impl Account {
     /// [`NoMemory`], here or in an account above.
     pub(crate) fn try_charge(&self, bytes: usize) -> Result<Charge, NoMemory> {
         let units = self.units(bytes)?;
-        let taken = self.books.try_take(units).ok_or(NoMemory)?;
-        Ok(Charge::of(self.books.clone(), taken))
+        let taken = self.ledger.try_take(units).ok_or(NoMemory)?;
+        Ok(Charge::of(self.ledger.clone(), taken))
     }
 
     /// Charges bytes. Waits for at most [`PATIENCE`].
@@ -137,7 +137,7 @@ impl Account {
         bytes: usize,
         patience: Duration,
     ) -> Result<Charge, NoMemory> {
-        match self.books.take_or_wait(self.units(bytes)?)? {
+        match self.ledger.take_or_wait(self.units(bytes)?)? {
             Ok(charge) => Ok(charge),
             Err(waiting) => timeout(patience, waiting.served()).await.map_err(|_| NoMemory),
         }
@@ -149,8 +149,8 @@ impl Account {
 }
 
 impl Charge {
-    fn of(books: Arc<Books>, taken: Taken) -> Self {
-        Self { books: Some(books), taken }
+    fn of(ledger: Arc<Ledger>, taken: Taken) -> Self {
+        Self { ledger: Some(ledger), taken }
     }
 
     /// Nothing, of any account.
@@ -168,10 +168,10 @@ impl Charge {
     /// # Panics
     /// If both are of different accounts.
     pub(crate) fn merge(&mut self, mut other: Self) {
-        let Some(theirs) = &other.books else { return };
-        match &self.books {
+        let Some(theirs) = &other.ledger else { return };
+        match &self.ledger {
             Some(mine) => assert!(Arc::ptr_eq(mine, theirs), "of different accounts"),
-            None => self.books = Some(theirs.clone()),
+            None => self.ledger = Some(theirs.clone()),
         }
         self.taken.add(take(&mut other.taken));
     }
@@ -179,8 +179,8 @@ impl Charge {
     /// Gives back what is beyond this many bytes.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let beyond = self.taken.split_off(bytes.div_ceil(UNIT));
-        if let Some(books) = self.books.as_ref().filter(|_| beyond.units() > 0) {
-            books.give_back(beyond);
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| beyond.units() > 0) {
+            ledger.give_back(beyond);
         }
     }
 }
@@ -330,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn who_finds_as_many_in_line_as_may_wait_is_told_at_once() {
         let server = Account::of_server(10 << 10);
-        let (few, many) = (server.share(10 << 10).with_line(1), server.share(10 << 10));
+        let (few, many) = (server.share(10 << 10).with_queue(1), server.share(10 << 10));
         let held = server.try_charge(10 << 10).unwrap();
         let (mut waits, mut other) = (pin!(few.charge(1)), pin!(many.charge(1)));
         assert!(poll!(&mut waits).is_pending() && poll!(&mut other).is_pending());

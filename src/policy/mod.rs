@@ -17,7 +17,7 @@ mod mounts;
 mod net;
 mod paths;
 #[cfg(test)]
-mod paths_fuzz;
+mod paths_fuzz_tests;
 mod run;
 mod tools;
 
@@ -50,7 +50,7 @@ impl AllowedVariable {
 }
 
 /// What a policy is made of.
-pub(crate) struct Given<'a> {
+pub(crate) struct PolicyInput<'a> {
     pub grants: &'a Grants,
     pub workspace: &'a Path,
     pub home: Option<&'a Path>,
@@ -100,8 +100,8 @@ impl Policy {
     ///
     /// # Errors
     /// What cannot be granted, as a sentence.
-    pub(crate) fn new(given: &Given<'_>) -> Result<Self, String> {
-        let Given { grants, workspace, home, .. } = *given;
+    pub(crate) fn new(given: &PolicyInput<'_>) -> Result<Self, String> {
+        let PolicyInput { grants, workspace, home, .. } = *given;
         let expand = |text: &str| expand_path(text, home, workspace);
         let paths = |permission, rule| PathRules::new(permission, rule, given.protected, expand);
         let read = paths(Permission::Read, &grants.read)?;

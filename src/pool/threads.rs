@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::zygote::LISTEN_TURN;
 use crate::sandbox::{CRYPTO_THREADS, ThreadRequest, allow_thread, next_request, sys};
 
 /// What each worker of a zygote has been given.
@@ -36,12 +36,18 @@ pub(super) struct MayAsk {
 }
 
 impl Threads {
-    /// Answers the requests that come to `listener`.
-    pub(super) fn answer(listener: Option<OwnedFd>) -> io::Result<Arc<Self>> {
+    /// Answers the requests that come to `listener`, until the zygote is dropped.
+    pub(super) fn answer(
+        listener: Option<OwnedFd>,
+        dropped: CancellationToken,
+    ) -> io::Result<Arc<Self>> {
         let threads = Arc::new(Self::default());
         if let Some(listener) = listener {
             let listener = sys::watch_readable(listener)?;
-            tokio::spawn(listen(listener, Arc::downgrade(&threads)));
+            let threads = threads.clone();
+            tokio::spawn(async move {
+                dropped.run_until_cancelled(listen(listener, threads)).await;
+            });
         }
         Ok(threads)
     }
@@ -54,8 +60,7 @@ impl Threads {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Pid, Given>> {
-        // A panic between two map operations leaves a map that is still right.
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.workers.lock()
     }
 
     /// Whether a thread may be made. Only the main one of a worker makes any, and never
@@ -92,11 +97,8 @@ impl Drop for MayAsk {
 }
 
 /// Answers until the zygote and its workers are gone.
-async fn listen(listener: AsyncFd<OwnedFd>, threads: Weak<Threads>) {
-    while let Some(threads) = threads.upgrade() {
-        // Time to see whether anyone still holds the zygote.
-        let Ok(ready) = timeout(LISTEN_TURN, listener.readable()).await else { continue };
-        let Ok(mut ready) = ready else { return };
+async fn listen(listener: AsyncFd<OwnedFd>, threads: Arc<Threads>) {
+    while let Ok(mut ready) = listener.readable().await {
         match next_request(listener.get_ref().as_fd()) {
             Ok(Some(request)) if threads.decide(request) => {
                 if !allow_thread(listener.get_ref().as_fd(), request) {

@@ -39,6 +39,8 @@ const STATUS_BYTES: usize = 4 << 10;
 
 /// A sealed process that waits for a program, runs one, or is about to end.
 pub(crate) struct Worker {
+    /// What its zygote calls it.
+    token: u64,
     stream: UnixStream,
     reader: FrameReader,
     pidfd: Arc<OwnedFd>,
@@ -91,6 +93,7 @@ pub(crate) enum ReceiveError {
 impl Worker {
     pub(super) async fn new(
         zygote: Arc<Zygote>,
+        token: u64,
         socket: OwnedFd,
         pidfd: OwnedFd,
         exit: oneshot::Receiver<ExitReport>,
@@ -102,6 +105,7 @@ impl Worker {
         let pid = pid_of(&pidfd).map_err(|error| error.to_string())?;
         let pidfd = Arc::new(pidfd);
         let mut worker = Self {
+            token,
             stream,
             reader: FrameReader::new(max_frame),
             _may_ask: zygote.threads.expect(pid, &pidfd),
@@ -143,6 +147,16 @@ impl Worker {
     pub(crate) fn is_alive(&self) -> bool {
         let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0))
+    }
+
+    /// What its zygote calls it.
+    pub(super) fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Whether its zygote has said that it ended.
+    pub(super) fn is_reaped(&self) -> bool {
+        !self.exit.is_empty()
     }
 
     /// The next frame's body, or nothing when some of `outbox` was sent: the caller

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::process;
 use super::threads::Threads;
@@ -35,8 +37,19 @@ pub(super) struct Zygote {
     pub hello: Hello,
     pub threads: Arc<Threads>,
     born: Instant,
+    /// Ends the listeners.
+    _dropped: DropGuard,
     // Kills the process when the last worker and the pool have let go.
     _child: Child,
+}
+
+/// What has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The worker of this token.
+    Worker(u64),
+    /// The zygote, and with it its workers.
+    Zygote,
 }
 
 /// What was asked for and has not come.
@@ -52,8 +65,13 @@ struct Expectation {
 }
 
 impl Zygote {
-    /// Starts a zygote and waits until it can fork.
-    pub(super) async fn start(executable: &Path, setup: &ZygoteSetup) -> Result<Self, String> {
+    /// Starts a zygote and waits until it can fork. `on_end` is told, until it is dropped,
+    /// what has ended.
+    pub(super) async fn start(
+        executable: &Path,
+        setup: &ZygoteSetup,
+        on_end: impl Fn(End) + Send + Sync + 'static,
+    ) -> Result<Self, String> {
         let process = process::spawn(executable, setup)
             .map_err(|error| format!("{} cannot be started: {error}", executable.display()))?;
         set_nonblocking(&process.control).map_err(|error| error.to_string())?;
@@ -75,14 +93,17 @@ impl Zygote {
         };
         let control = Arc::new(control);
         let expected = Arc::new(Expected::default());
-        tokio::spawn(listen(Arc::downgrade(&control), expected.clone()));
+        let dropped = CancellationToken::new();
+        let guard = dropped.clone().drop_guard();
+        tokio::spawn(listen(control.clone(), expected.clone(), dropped.clone(), on_end));
         Ok(Self {
             control,
             expected,
             next_token: AtomicU64::new(0),
             hello: hello?,
-            threads: Threads::answer(listener).map_err(|error| error.to_string())?,
+            threads: Threads::answer(listener, dropped).map_err(|error| error.to_string())?,
             born: Instant::now(),
+            _dropped: guard,
             _child: process.child,
         })
     }
@@ -127,7 +148,7 @@ impl Zygote {
                 return Err("the zygote does not fork".into());
             }
         };
-        let worker = Worker::new(self.clone(), ours, pidfd, exit, max_frame).await?;
+        let worker = Worker::new(self.clone(), token, ours, pidfd, exit, max_frame).await?;
         if token == 0 {
             worker.verify_threads()?;
         }
@@ -136,9 +157,8 @@ impl Zygote {
 }
 
 impl Expected {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Expectation>> {
-        // A panic between two map operations leaves a map that is still right.
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Expectation>> {
+        self.workers.lock()
     }
 
     fn add(&self, token: u64, expectation: Expectation) {
@@ -152,7 +172,8 @@ impl Expected {
         self.lock().remove(&token);
     }
 
-    fn receive(&self, message: ZygoteMessage, descriptor: Option<OwnedFd>) {
+    /// Answers the worker that ended, if one did.
+    fn receive(&self, message: ZygoteMessage, descriptor: Option<OwnedFd>) -> Option<End> {
         let mut workers = self.lock();
         let forked = |workers: &mut HashMap<u64, Expectation>, token, answer| {
             let expectation: Option<&mut Expectation> = workers.get_mut(&token);
@@ -176,8 +197,10 @@ impl Expected {
                 if let Some(expectation) = workers.remove(&token) {
                     let _ = expectation.exited.send(report);
                 }
+                return Some(End::Worker(token));
             }
         }
+        None
     }
 
     /// Nothing more will come: whoever waits is told by a dropped sender.
@@ -187,23 +210,26 @@ impl Expected {
     }
 }
 
-/// Receives until the zygote is gone or nobody is interested in it any more.
-async fn listen(control: std::sync::Weak<AsyncFd<OwnedFd>>, expected: Arc<Expected>) {
-    while let Some(control) = control.upgrade() {
-        let received = timeout(LISTEN_TURN, receive(&control)).await;
-        match received {
-            Ok(Ok(Some((message, descriptor)))) => expected.receive(message, descriptor),
-            Ok(Ok(None) | Err(_)) => break,
-            // Time to see whether anyone still holds the zygote.
-            Err(_) => {}
+/// Receives until the zygote is gone, or dropped.
+async fn listen(
+    control: Arc<AsyncFd<OwnedFd>>,
+    expected: Arc<Expected>,
+    dropped: CancellationToken,
+    on_end: impl Fn(End),
+) {
+    let received = async {
+        while let Ok(Some((message, descriptor))) = receive(&control).await {
+            if let Some(end) = expected.receive(message, descriptor) {
+                on_end(end);
+            }
         }
-    }
+    };
+    let is_dropped = dropped.run_until_cancelled(received).await.is_none();
     expected.end();
+    if !is_dropped {
+        on_end(End::Zygote);
+    }
 }
-
-/// How long an idle listener, for messages or for requests of threads, keeps what nobody
-/// else holds.
-pub(super) const LISTEN_TURN: Duration = Duration::from_millis(500);
 
 async fn receive(
     control: &AsyncFd<OwnedFd>,

@@ -6,11 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::sandbox::SandboxStatus;
 
-/// What a zygote has loaded. One kind exists; a type-checking and a Python
-/// zygote are planned, and pool and configuration are keyed by this.
+/// The engine that a zygote has loaded, which its workers run programs with. The pool has
+/// a lane for each; `engines` makes what one names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
     TypeScript,
+}
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 1] = [Self::TypeScript];
+
+    /// The name in status and messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::TypeScript => "typescript",
+        }
+    }
 }
 
 /// Where a worker's isolate is made.

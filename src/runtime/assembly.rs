@@ -22,7 +22,7 @@ use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
 use crate::playbooks::Playbooks;
-use crate::policy::{Given, Grants, Policy, RunTools, Scope, normalize};
+use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
 use crate::telemetry::Metrics;
@@ -247,7 +247,7 @@ fn policy(
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
-    let policy = Policy::new(&Given {
+    let policy = Policy::new(&PolicyInput {
         grants: &grants,
         workspace,
         home: home.as_deref(),

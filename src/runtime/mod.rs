@@ -2,19 +2,19 @@
 //! one call. Knows nothing of MCP.
 
 mod assembly;
+mod engines;
 mod execution;
 mod globals;
 mod outcome;
 mod output;
-mod process;
 mod queue;
 mod related;
 mod request;
 mod session;
 mod shared;
+mod slot_worker;
 mod unreported;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub use engines::EngineStatus;
+use engines::{lanes, zygote_executable};
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
@@ -38,22 +40,18 @@ use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
-use crate::pool::{Pool, PoolConfig, PoolError};
-use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup, encode};
+use crate::pool::{Pool, PoolError};
+use crate::protocol::{Kind, encode};
 use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
 use output::Printed;
-use process::Process;
 pub(crate) use queue::Executions;
-use queue::{Place, Queue, Share};
+use queue::{Queue, Share, Slot};
 use session::{Ran, Session};
 use shared::Shared;
+use slot_worker::SlotWorker;
 use unreported::Used;
-
-/// Bytes of a worker's frame beyond the value in it: an error's message, stack
-/// and code frame.
-const FRAME_OVERHEAD: usize = 128 << 10;
 
 /// What runs share, for tests of the parts that use it.
 #[cfg(test)]
@@ -140,9 +138,9 @@ pub struct ServerStatus {
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Runtime(Arc<Inner>);
+pub struct Runtime(Arc<PrincipalState>);
 
-struct Inner {
+struct PrincipalState {
     config: Config,
     shared: Arc<Shared>,
     services: Arc<Services>,
@@ -168,16 +166,16 @@ impl Runtime {
         config.validate()?;
         let common = assembly::common(&config)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
-        let pool = Pool::start(pool_config(&config)?)
+        let pool = Pool::start(lanes(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
-        for layer in pool.status().missing_optional() {
+        for layer in typescript_sandbox(&pool).missing_optional() {
             tracing::warn!("sandbox: no {}: {}", layer.name, layer.detail);
         }
         let queue = Queue::new(&config);
         let share = queue.whole();
         let shared = Arc::new(Shared::new(pool, queue, common));
-        Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
+        Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
 
     /// A runtime of one principal: its own policy, workspace, limits and connections
@@ -197,7 +195,7 @@ impl Runtime {
         common.owner = Owner::default();
         let services = assembly::services(&config, &common, tools.clone())?;
         let share = assembly::share(&shared.queue, &config);
-        Ok(Self(Inner::new(config, shared, services, tools, Some(name), share)))
+        Ok(Self(PrincipalState::new(config, shared, services, tools, Some(name), share)))
     }
 
     /// This runtime with other settings, but for those of its processes and queue.
@@ -208,7 +206,7 @@ impl Runtime {
         let shared = self.0.shared.clone();
         let services = assembly::services(&config, &shared.common, RunTools::all())?;
         let share = shared.queue.whole();
-        Ok(Self(Inner::new(config, shared, services, RunTools::all(), None, share)))
+        Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
 
     /// Whether both are clones of the same.
@@ -268,8 +266,8 @@ impl Runtime {
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &request.source, &grants);
-        let mut place = match inner.shared.queue.enter(&inner.share).await {
-            Ok(place) => place,
+        let mut slot = match inner.shared.queue.enter(&inner.share).await {
+            Ok(slot) => slot,
             Err(error) => {
                 record.did_not_run(error.outcome());
                 return Err(error);
@@ -282,8 +280,8 @@ impl Runtime {
         let mut attempts = 0;
         let (execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
-            let way = inner.principal.as_ref().map(|_| place.way());
-            let worker = match inner.acquire(&frame, place).await {
+            let way = inner.principal.as_ref().map(|_| slot.way());
+            let worker = match inner.acquire(&frame, slot).await {
                 Ok(worker) => worker,
                 Err(error) => {
                     record.did_not_run(error.outcome());
@@ -300,7 +298,7 @@ impl Runtime {
                     break (*execution, usage, refusals, process);
                 }
                 // A worker that died while it stood by costs a second one.
-                Ran::NotAtAll { place: kept, events: unused } => (place, events) = (kept, unused),
+                Ran::NotAtAll { slot: kept, events: unused } => (slot, events) = (kept, unused),
             }
             attempts += 1;
             if attempts == MAX_ATTEMPTS {
@@ -324,7 +322,12 @@ impl Runtime {
 
     /// What of the sandbox is enforced on this machine.
     pub fn sandbox(&self) -> &SandboxStatus {
-        self.0.shared.pool.status()
+        typescript_sandbox(&self.0.shared.pool)
+    }
+
+    /// What runs programs, after trying to load what is not loaded yet.
+    pub fn engines(&self) -> impl Future<Output = Vec<EngineStatus>> + Send {
+        engines::statuses(&self.0.shared.pool).boxed()
     }
 
     /// What programs may do, as Deno's flags.
@@ -404,7 +407,7 @@ impl Runtime {
         }
     }
 
-    /// Runs that wait for a place.
+    /// Runs that wait for a slot.
     pub(crate) fn waiting(&self) -> usize {
         self.0.shared.queue.waiting()
     }
@@ -448,7 +451,7 @@ impl Runtime {
     }
 }
 
-impl Inner {
+impl PrincipalState {
     fn new(
         config: Config,
         shared: Arc<Shared>,
@@ -475,19 +478,19 @@ impl Inner {
     }
 
     /// A worker that has been sent the program. Whoever gives up waiting for it does not
-    /// have the place back before the worker is made, and gone.
-    async fn acquire(&self, frame: &Bytes, place: Place) -> Result<Process, ExecuteError> {
+    /// have the slot back before the worker is made, and gone.
+    async fn acquire(&self, frame: &Bytes, slot: Slot) -> Result<SlotWorker, ExecuteError> {
         let (shared, frame) = (self.shared.clone(), frame.clone());
         let acquired = tokio::spawn(async move {
-            let mut place = place;
+            let mut slot = slot;
             for _ in 0..MAX_ATTEMPTS {
-                let worker = shared.pool.acquire().await.map_err(unavailable)?;
-                let mut process = Process::new(worker, place);
+                let worker = shared.pool.acquire(Kind::TypeScript).await.map_err(unavailable)?;
+                let mut process = SlotWorker::new(worker, slot);
                 let sent = tokio::time::timeout(SEND_TIMEOUT, process.send(&frame)).await;
                 if matches!(sent, Ok(Ok(()))) {
                     return Ok(process);
                 }
-                (_, place) = process.ended(Duration::ZERO).await;
+                (_, slot) = process.ended(Duration::ZERO).await;
             }
             Err(ExecuteError::Unavailable("Workers end before they take a program".to_owned()))
         });
@@ -504,45 +507,12 @@ const MAX_ATTEMPTS: usize = 32;
 /// milliseconds. One that was stopped from outside does not read at all.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is enforced for the programs of every runtime.
+fn typescript_sandbox(pool: &Pool) -> &SandboxStatus {
+    pool.status(Kind::TypeScript).expect("a pool does not start without it")
+}
+
 fn unavailable(error: PoolError) -> ExecuteError {
     tracing::error!("{error}");
     ExecuteError::Unavailable(error.to_string())
-}
-
-fn pool_config(config: &Config) -> Result<PoolConfig, StartError> {
-    // The kernel's limit is a backstop behind the one that is measured: it has
-    // whole seconds only.
-    let max_cpu_seconds = config.max_cpu_time().as_secs() + 2;
-    Ok(PoolConfig {
-        executable: zygote_executable(config)?,
-        setup: ZygoteSetup {
-            kind: Kind::TypeScript,
-            isolate: config.isolate(),
-            max_memory: config.max_memory(),
-            max_cpu_seconds,
-            time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
-            without: config.without().to_vec(),
-        },
-        standby: config.standby(),
-        max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
-    })
-}
-
-/// The time zone of programs where nothing sets one, as in most containers.
-const UTC: &str = "UTC";
-
-fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {
-    if let Some(path) = config.executable() {
-        return Ok(path.to_owned());
-    }
-    if crate::worker::hook_was_called() {
-        // The file may be replaced while the server runs; this link still
-        // names the one that runs.
-        return Ok(PathBuf::from("/proc/self/exe"));
-    }
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths)
-        .map(|directory| directory.join("mcp-conductor"))
-        .find(|candidate| candidate.is_file())
-        .ok_or(StartError::NoExecutable)
 }

@@ -1,11 +1,12 @@
-//! Places for runs, and a bounded line before them. Each principal has a share of
-//! both: the next place goes to the one that has the fewest runs.
+//! Slots for runs, and a bounded queue before them. Each principal has a share of
+//! both: the next slot goes to the one that has the fewest runs.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -15,11 +16,11 @@ use crate::config::environment::{
     MAX_CONCURRENT, MAX_QUEUE, MAX_QUEUE_WAIT, PRINCIPAL_CONCURRENT, PRINCIPAL_QUEUE,
 };
 
-/// All places and all who wait. Cheap to clone.
+/// All slots and all who wait. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<Inner>);
+pub(super) struct Queue(Arc<QueueState>);
 
-struct Inner {
+struct QueueState {
     line: Mutex<Line>,
     tickets: AtomicU64,
     max_concurrent: usize,
@@ -47,7 +48,7 @@ struct State {
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
-/// What one principal may have of the places.
+/// What one principal may have of the slots.
 pub(super) struct Share {
     id: u64,
     max_concurrent: usize,
@@ -63,8 +64,8 @@ pub(crate) struct Executions {
     pub maximum: usize,
 }
 
-/// A place among the runs, given back when dropped.
-pub(super) struct Place {
+/// A slot among the runs, given back when dropped.
+pub(super) struct Slot {
     queue: Queue,
     share: u64,
     ending: bool,
@@ -78,7 +79,7 @@ pub(super) struct Way {
 
 impl Queue {
     pub(super) fn new(config: &Config) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(QueueState {
             line: Mutex::default(),
             tickets: AtomicU64::new(0),
             max_concurrent: config.max_concurrent(),
@@ -97,10 +98,10 @@ impl Queue {
         self.share(self.0.max_concurrent, self.0.max_waiting)
     }
 
-    /// Waits for a place.
-    pub(super) async fn enter(&self, share: &Share) -> Result<Place, ExecuteError> {
+    /// Waits for a slot.
+    pub(super) async fn enter(&self, share: &Share) -> Result<Slot, ExecuteError> {
         let mut waiter = match self.arrive(share)? {
-            Arrived::Place(place) => return Ok(place),
+            Arrived::Slot(slot) => return Ok(slot),
             Arrived::Waiter(waiter) => waiter,
         };
         match timeout(self.0.max_wait, &mut waiter.granted).await {
@@ -130,7 +131,7 @@ impl Queue {
         }
     }
 
-    /// What of all places is in use.
+    /// What of all slots is in use.
     pub(super) fn use_of_all(&self) -> Executions {
         let line = self.line();
         let (active, waiting) = (line.running, line.waiting);
@@ -160,11 +161,7 @@ impl Queue {
         if own == 0 && state.running < share.max_concurrent && running < self.0.max_concurrent {
             line.grant(share.id);
             drop(line);
-            return Ok(Arrived::Place(Place {
-                queue: self.clone(),
-                share: share.id,
-                ending: false,
-            }));
+            return Ok(Arrived::Slot(Slot { queue: self.clone(), share: share.id, ending: false }));
         }
         let refused = if waiting >= self.0.max_waiting {
             let (most, line) = (self.0.max_concurrent, self.0.max_waiting);
@@ -188,7 +185,7 @@ impl Queue {
         Err(ExecuteError::Busy(format!("Busy: {refused}. Try again later")))
     }
 
-    /// A run ended: its place goes to the next.
+    /// A run ended: its slot goes to the next.
     fn leave(&self, share: u64, was_ending: bool) {
         let mut line = self.line();
         line.running -= 1;
@@ -201,7 +198,7 @@ impl Queue {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.line.lock()
     }
 
     fn next_number(&self) -> u64 {
@@ -219,7 +216,7 @@ impl Line {
         state.served = grants;
     }
 
-    /// Gives a place to who has the fewest runs. Whether somebody could take it.
+    /// Gives a slot to who has the fewest runs. Whether somebody could take it.
     fn serve_next(&mut self) -> bool {
         let may_run =
             |state: &State| !state.waiting.is_empty() && state.running < state.max_running;
@@ -234,7 +231,7 @@ impl Line {
         let Some((_, sender)) = first else { return false };
         self.waiting -= 1;
         self.grant(share);
-        // A waiter that is gone gives the place back when it is dropped.
+        // A waiter that is gone gives the slot back when it is dropped.
         let _ = sender.send(());
         true
     }
@@ -249,11 +246,11 @@ impl Line {
 }
 
 enum Arrived {
-    Place(Place),
+    Slot(Slot),
     Waiter(Waiter),
 }
 
-/// Somebody in the line. Dropping it leaves the line, or the place that it was given.
+/// Somebody in the line. Dropping it leaves the line, or the slot that it was given.
 struct Waiter {
     queue: Queue,
     share: u64,
@@ -263,9 +260,9 @@ struct Waiter {
 }
 
 impl Waiter {
-    fn take(mut self) -> Place {
+    fn take(mut self) -> Slot {
         self.done = true;
-        Place { queue: self.queue.clone(), share: self.share, ending: false }
+        Slot { queue: self.queue.clone(), share: self.share, ending: false }
     }
 }
 
@@ -293,7 +290,7 @@ impl Drop for Waiter {
     }
 }
 
-impl Place {
+impl Slot {
     pub(super) fn way(&self) -> Way {
         Way { queue: self.queue.clone(), share: self.share }
     }
@@ -317,7 +314,7 @@ impl Way {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.queue.leave(self.share, self.ending);
     }
@@ -426,23 +423,23 @@ mod tests {
     async fn the_next_place_goes_to_who_has_the_fewest_runs() {
         let queue = queue(2, 8, 5000);
         let (alice, bob) = (Arc::new(queue.share(2, 8)), Arc::new(queue.share(2, 8)));
-        let places = [queue.enter(&alice).await.unwrap(), queue.enter(&alice).await.unwrap()];
+        let slots = [queue.enter(&alice).await.unwrap(), queue.enter(&alice).await.unwrap()];
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for (name, share) in [("alice", &alice), ("alice", &alice), ("bob", &bob)] {
             let (queue, share, order) = (queue.clone(), share.clone(), order.clone());
             tasks.push(tokio::spawn(async move {
-                let place = queue.enter(&share).await.unwrap();
-                order.lock().unwrap().push(name);
-                place
+                let slot = queue.enter(&share).await.unwrap();
+                order.lock().push(name);
+                slot
             }));
             settle().await;
         }
-        for place in places {
-            drop(place);
+        for slot in slots {
+            drop(slot);
             settle().await;
         }
-        assert_eq!(*order.lock().unwrap(), ["bob", "alice"]);
+        assert_eq!(*order.lock(), ["bob", "alice"]);
         for task in tasks {
             drop(tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap());
         }

@@ -10,8 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use super::execution::{Execution, ToolCallSummary};
 use super::outcome::{self, Cause, Ended, Limits};
 use super::output::{Collector, Printed};
-use super::process::Process;
-use super::queue::{Place, Way};
+use super::queue::{Slot, Way};
+use super::slot_worker::SlotWorker;
 use super::unreported::REPORT_GRACE;
 use crate::broker::{Broker, Event, Meter, Summary, ToolCalls};
 use crate::config::Config;
@@ -54,7 +54,7 @@ const STOP_MEMORY: u64 = 64 << 20;
 const MAX_OUTBOX: usize = 512 << 10;
 
 pub(super) struct Session {
-    worker: Process,
+    worker: SlotWorker,
     broker: Broker,
     limits: Limits,
     started: Instant,
@@ -110,11 +110,11 @@ pub(super) enum Ran {
         usage: Usage,
         refusals: u32,
         /// Not reaped yet.
-        process: Option<Process>,
+        process: Option<SlotWorker>,
     },
     /// The worker was killed before it began with the program, while it stood by
     /// or with its zygote. Another worker can take it.
-    NotAtAll { place: Place, events: Option<mpsc::UnboundedSender<Printed>> },
+    NotAtAll { slot: Slot, events: Option<mpsc::UnboundedSender<Printed>> },
 }
 
 fn was_killed(report: Option<ExitReport>) -> bool {
@@ -150,7 +150,7 @@ fn summary(ToolCalls { tool, calls, errors, time }: ToolCalls) -> ToolCallSummar
 
 impl Session {
     pub(super) fn new(
-        worker: Process,
+        worker: SlotWorker,
         (broker, account): (Broker, Account),
         config: &Config,
         timeout: Duration,
@@ -209,14 +209,14 @@ impl Session {
             }
             End::Gone => {
                 let base = self.worker.base_rss();
-                let (report, place) = self.worker.ended(REPORT_GRACE).await;
+                let (report, slot) = self.worker.ended(REPORT_GRACE).await;
                 let reported = report.map(|report| Usage::reported(&report, base));
                 self.peak = self.peak.most(reported.unwrap_or_default());
                 let cause = match self.stopping {
                     Some(stopping) => stopping.cause,
                     None if !self.running && !self.violated && was_killed(report) => {
                         let events = self.collector.into_events();
-                        return Ran::NotAtAll { place, events };
+                        return Ran::NotAtAll { slot, events };
                     }
                     None => Cause::Died { running: self.running },
                 };

@@ -2,10 +2,12 @@
 //! reaped, and nobody waits for that: the log, the metrics and the trace get it later.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::process::Process;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::slot_worker::SlotWorker;
 use crate::audit::ExecutionRecord;
 use crate::pool::Usage;
 use crate::telemetry::ObservedUsage;
@@ -26,13 +28,13 @@ pub(super) struct Used {
 }
 
 impl Unreported {
-    /// Tells what a run has used once its process is gone, and gives its place back.
-    pub(super) fn until_reaped(self: &Arc<Self>, number: u64, used: Used, process: Process) {
+    /// Tells what a run has used once its process is gone, and gives its slot back.
+    pub(super) fn until_reaped(self: &Arc<Self>, number: u64, used: Used, process: SlotWorker) {
         self.lock().insert(number, used);
         let unreported = Arc::downgrade(self);
         let base = process.base_rss();
         tokio::spawn(async move {
-            let (report, place) = process.ended(REPORT_GRACE).await;
+            let (report, slot) = process.ended(REPORT_GRACE).await;
             // A server that ends has told it already.
             let used =
                 unreported.upgrade().and_then(|unreported| unreported.lock().remove(&number));
@@ -40,13 +42,12 @@ impl Unreported {
                 used.usage = used.usage.most(Usage::reported(&report, base));
             }
             // Who waits until nothing runs has the line too.
-            drop(place);
+            drop(slot);
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Used>> {
-        // A panic between two map operations leaves a map that is still right.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -228,12 +228,11 @@ fn integer(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
     use opentelemetry::Value;
     use opentelemetry::trace::Status;
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+    use parking_lot::{Mutex, MutexGuard};
     use tracing_subscriber::Layer;
     use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt;
@@ -247,7 +246,7 @@ mod tests {
 
     impl SpanExporter for Collected {
         async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-            self.0.lock().unwrap().extend(batch);
+            self.0.lock().extend(batch);
             Ok(())
         }
     }
@@ -256,7 +255,7 @@ mod tests {
     /// that of another test beside it, one that wants none gets some. A program has one.
     fn alone() -> MutexGuard<'static, ()> {
         static TURN: Mutex<()> = Mutex::new(());
-        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+        TURN.lock()
     }
 
     /// The spans that something makes, in the order of their ends.
@@ -266,7 +265,7 @@ mod tests {
         let provider = SdkTracerProvider::builder().with_simple_exporter(collected.clone()).build();
         let subscriber = tracing_subscriber::registry().with(layer(&provider));
         tracing::subscriber::with_default(subscriber, work);
-        let spans = collected.0.lock().unwrap();
+        let spans = collected.0.lock();
         spans.clone()
     }
 

@@ -19,7 +19,6 @@ use parking_lot::Mutex;
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RoleClient, TxJsonRpcMessage};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +31,7 @@ use crate::text::broken::{Remains, check};
 use crate::text::clip::truncate;
 use crate::text::digits::message_with_all_digits;
 use crate::text::mended::{in_utf8, mend};
+use crate::text::nulls::{Members, blank, is_null, kept};
 
 /// The code of the answer that takes the place of one that is too large. Within
 /// the range that JSON-RPC 2.0 leaves to implementations.
@@ -200,18 +200,15 @@ impl Default for Rate {
 struct Head<'a> {
     #[serde(borrow)]
     jsonrpc: Option<&'a RawValue>,
-    method: Option<IgnoredAny>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
+    method: Option<&'a RawValue>,
     /// Which may be null.
-    #[serde(default, deserialize_with = "present")]
-    result: bool,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "kept")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
     error: Option<&'a RawValue>,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// What is wrong with a text. serde_json quotes a text that it does not expect.
@@ -224,13 +221,31 @@ fn reason(error: &serde_json::Error) -> String {
 impl Head<'_> {
     /// Servers print other JSON than messages: lines of their logs.
     fn is_message(&self) -> bool {
-        self.jsonrpc.is_some() || self.result || self.error.is_some()
+        self.jsonrpc.is_some() || self.result.is_some() || self.error().is_some()
+    }
+
+    /// One that says something.
+    fn error(&self) -> Option<&RawValue> {
+        self.error.filter(|error| !is_null(Some(error)))
+    }
+
+    fn has_method(&self) -> bool {
+        self.method.is_some() && !is_null(self.method)
+    }
+
+    /// Its members that say nothing.
+    fn empty(&self, text: &[u8]) -> Vec<(&'static str, usize)> {
+        let Self { method, result, error, .. } = *self;
+        Members { method, result, error }.empty_in(text)
     }
 
     /// Why this would be no answer to rmcp.
     fn problem(&self, text: &[u8]) -> Option<String> {
-        let read = check(text).and_then(|()| match self.error {
-            Some(error) if !self.result => serde_json::from_str::<ErrorData>(error.get()).map(drop),
+        let result = self.result.filter(|result| !is_null(Some(result)));
+        let read = check(text).and_then(|()| match self.error() {
+            Some(error) if result.is_none() => {
+                serde_json::from_str::<ErrorData>(error.get()).map(drop)
+            }
             _ => Ok(()),
         });
         if let Err(error) = read {
@@ -239,7 +254,7 @@ impl Head<'_> {
         if self.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
             return Some("\"jsonrpc\" is not \"2.0\"".to_owned());
         }
-        let is_empty = !self.result && self.error.is_none();
+        let is_empty = self.result.is_none() && self.error().is_none();
         is_empty.then(|| "it has neither a result nor an error".to_owned())
     }
 }
@@ -551,28 +566,33 @@ impl Looked {
         if let Some(whole) = message_with_all_digits(&text) {
             text = whole;
         }
-        let (kind, id_bytes) = Kind::of(&text);
+        let (kind, id_bytes, empty) = Kind::of(&text);
+        for (name, value) in empty {
+            blank(&mut text, name, value);
+        }
         Self { values: values(&text), kind, id_bytes, text }
     }
 }
 
 impl Kind {
-    fn of(text: &[u8]) -> (Self, usize) {
+    /// With the bytes of a request's id, and the members that say nothing.
+    fn of(text: &[u8]) -> (Self, usize, Vec<(&'static str, usize)>) {
         // serde would take an array for the object's members in their order.
         let is_object = text.trim_ascii_start().starts_with(b"{");
         let head = match serde_json::from_slice::<Head<'_>>(text) {
             Ok(head) if is_object && head.is_message() => head,
-            Ok(_) => return (Self::NoMessage, 0),
-            Err(error) => return (Self::of_broken(text, &error), 0),
+            Ok(_) => return (Self::NoMessage, 0, Vec::new()),
+            Err(error) => return (Self::of_broken(text, &error), 0, Vec::new()),
         };
-        match head {
-            Head { method: Some(_), id: Some(id), .. } => (Self::Request, id.get().len()),
-            Head { method: None, id: Some(id), .. } if id.get().len() <= MAX_ID => {
+        let empty = head.empty(text);
+        match head.id {
+            Some(id) if head.has_method() => (Self::Request, id.get().len(), empty),
+            Some(id) if id.get().len() <= MAX_ID => {
                 let id = serde_json::from_str::<RequestId>(id.get());
                 let answer = |id: RequestId| Self::Answer(id.to_string(), head.problem(text));
-                (id.map_or(Self::Notification, answer), 0)
+                (id.map_or(Self::Notification, answer), 0, empty)
             }
-            _ => (Self::Notification, 0),
+            _ => (Self::Notification, 0, empty),
         }
     }
 
@@ -794,6 +814,24 @@ pub(super) mod tests {
         // The reason does not have the whole answer in it.
         let long = json!({"jsonrpc": "2.0", "id": 7, "error": "x".repeat(900)}).to_string();
         assert!(answered(long.as_bytes()).await.len() < 400);
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_null_beside_what_it_says_is_one_to_rmcp() {
+        use rmcp::model::ServerJsonRpcMessage;
+        for (text, is_result) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]},"error":null}"#, true),
+            (r#"{"error":null,"method":null,"result":{},"jsonrpc":"2.0","id":7}"#, true),
+            (r#"{"id":7,"result":null,"error":{"code":-1,"message":"no"},"jsonrpc":"2.0"}"#, false),
+        ] {
+            let passed = answered(text.as_bytes()).await;
+            match serde_json::from_str(&passed) {
+                Ok(ServerJsonRpcMessage::Response(_)) => assert!(is_result, "{passed}"),
+                Ok(ServerJsonRpcMessage::Error(_)) => assert!(!is_result, "{passed}"),
+                other => panic!("{passed}: {other:?}"),
+            }
+            assert!(!passed.contains("-32097"), "{passed}");
+        }
     }
 
     #[tokio::test]

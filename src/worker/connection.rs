@@ -15,8 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::unconstrained;
 
-use super::host::ScriptPlace;
-use super::unfinished::Work;
+use super::work::{ScriptPlace, Work};
 use crate::protocol::{
     Answer, Failure, FrameReader, MAX_IN_FLIGHT, MAX_REQUEST, Operation, Program, ServerMessage,
     WorkerMessage, decode, encode,
@@ -60,9 +59,9 @@ struct Waiting {
 
 /// The server is gone or speaks nonsense. There is nothing left to do.
 #[derive(Debug)]
-pub(super) struct Lost;
+pub(crate) struct Lost;
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: AsyncFd<OwnedFd>,
     reader: RefCell<FrameReader>,
     long_buffer: RefCell<Vec<u8>>,
@@ -79,7 +78,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// To be called inside the worker's tokio runtime.
-    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             socket: sys::watch_readable(socket)?,
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
@@ -94,7 +93,7 @@ impl Connection {
 
     /// Sends a message. While the server does not read, what it sends is taken in:
     /// it may wait for that itself.
-    pub(super) fn send(&self, message: &WorkerMessage) -> Result<(), Lost> {
+    pub(crate) fn send(&self, message: &WorkerMessage) -> Result<(), Lost> {
         self.send_frame(&encode(message))
     }
 
@@ -116,7 +115,7 @@ impl Connection {
     }
 
     /// The program, which is the first message.
-    pub(super) fn receive_program(&self) -> Result<Box<Program>, Lost> {
+    pub(crate) fn receive_program(&self) -> Result<Box<Program>, Lost> {
         loop {
             match self.next_message()? {
                 Some(ServerMessage::Run(program)) => return Ok(program),
@@ -130,13 +129,13 @@ impl Connection {
     }
 
     /// Whether the server asked the program to stop.
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.get()
     }
 
     /// Asks for an operation. The answer comes while [`Self::serve`] runs.
     /// Dropping the future cancels the operation.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         self: Rc<Self>,
         operation: Operation,
         from: Option<Rc<ScriptPlace>>,
@@ -156,7 +155,7 @@ impl Connection {
     }
 
     /// Asks for an operation and waits, while JavaScript stands still.
-    pub(super) fn call_and_wait(
+    pub(crate) fn call_and_wait(
         &self,
         operation: Operation,
         from: Option<Rc<ScriptPlace>>,
@@ -179,7 +178,7 @@ impl Connection {
     }
 
     /// Asks for an operation whose answer does not matter.
-    pub(super) fn forget(&self, operation: Operation) {
+    pub(crate) fn forget(&self, operation: Operation) {
         // A server that is gone has forgotten everything.
         let (id, frame) = self.frame(operation);
         let _ = self.begin(id, &frame, None, None);
@@ -215,8 +214,14 @@ impl Connection {
         Ok(receiver)
     }
 
+    /// Whether the server has been asked for something that it has not answered, or that
+    /// has not been handed on.
+    pub(crate) fn awaits_answers(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// What the program still waits for, in the order in which it was asked for.
-    pub(super) fn unanswered(&self) -> Vec<Work> {
+    pub(crate) fn unanswered(&self) -> Vec<Work> {
         let waiting = self.waiting.borrow();
         let awaited = waiting.iter().filter(|(_, waiting)| !waiting.sender.is_closed());
         let mut found: Vec<_> =
@@ -226,7 +231,7 @@ impl Connection {
     }
 
     /// Delivers answers as they arrive. Returns when the server says stop.
-    pub(super) async fn serve(&self) -> Result<(), Lost> {
+    pub(crate) async fn serve(&self) -> Result<(), Lost> {
         loop {
             self.deliver()?;
             if self.stopped.get() {

@@ -1,69 +1,31 @@
 //! The zygote: re-executed self with an empty environment, one socket, one
-//! thread and no secrets. It makes V8 and the isolate, confines itself, and
+//! thread and no secrets. It loads an engine, confines itself, and
 //! from then on only forks workers and reports how they ended.
 
 use std::collections::HashMap;
 use std::io;
-use std::mem::ManuallyDrop;
-use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use tokio::runtime::Runtime;
 
-use super::alloc::{self, EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
-use super::connection::Connection;
-use super::host::WorkerHost;
-use super::icu::set_time_zone;
-use super::isolate::{self, Isolate};
-use super::run::{Run, touch, warm_up};
-use super::stop;
-use super::unfinished::Timers;
-use crate::protocol::control::{CONTROL_FD, ZYGOTE_ARGUMENT, receive_control, send_control};
+use super::alloc::{EXIT_LOST, EXIT_PANIC, EXIT_THROWN, EXIT_UNSEALED};
+use super::child::{Inherited, run_worker};
+use super::engine::{Engine, LoadError, Profile};
+use crate::protocol::control::{CONTROL_FD, receive_control, send_control};
 use crate::protocol::{
-    ExitReport, Hello, Isolate as IsolateMode, WorkerMessage, ZygoteMessage, ZygoteRequest,
-    ZygoteSetup,
+    ExitReport, Hello, Isolate as IsolateMode, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup,
 };
 use crate::sandbox::{
-    CRYPTO_STACK_BYTES, CRYPTO_THREADS, Filters, SandboxPlan, WARDEN_ARGUMENT, confine_zygote,
-    run_warden, seal_worker, status_bytes, sys, unshare_namespaces, used_memory,
+    Filters, Namespaces, SandboxPlan, confine_zygote, status_bytes, sys, unshare_namespaces,
+    used_memory,
 };
 
-static HOOKED: AtomicBool = AtomicBool::new(false);
-
-/// Lets this executable serve as the zygote, and as the warden of commands. To be
-/// called first in `main`, in a program that embeds the library: when the process was
-/// started as one of them it does not return.
-///
-/// ```no_run
-/// // The first line of main:
-/// mcp_conductor::zygote_hook();
-/// ```
-pub fn zygote_hook() {
-    HOOKED.store(true, Ordering::Relaxed);
-    let argument = std::env::args_os().nth(1);
-    if argument.as_ref().is_some_and(|argument| argument == ZYGOTE_ARGUMENT) {
-        sys::exit_now(run_zygote());
-    }
-    if argument.as_ref().is_some_and(|argument| argument == WARDEN_ARGUMENT) {
-        sys::exit_now(run_warden());
-    }
-}
-
-/// Whether this process's executable can serve as a zygote.
-pub(crate) fn hook_was_called() -> bool {
-    HOOKED.load(Ordering::Relaxed)
-}
-
-fn run_zygote() -> i32 {
+/// Serves as a zygote until the server is gone. The answer is an exit code.
+pub(crate) fn run_zygote(engine_of: fn(Kind) -> Box<dyn Engine>) -> i32 {
     // SAFETY: this process was started with its control socket there, and
     // nothing has run before this line. If it was started by hand instead, the
     // first use of the descriptor fails and the process ends.
@@ -92,7 +54,7 @@ fn run_zygote() -> i32 {
         }
         Err(_) => return EXIT_LOST,
     }
-    let mut zygote = match Zygote::prepare(setup, &namespaces) {
+    let mut zygote = match Zygote::prepare(setup, engine_of, &namespaces) {
         Ok((mut zygote, hello)) => {
             let hello = ZygoteMessage::Hello(Box::new(Ok(hello)));
             // Of this process nothing of it is left: a worker must not answer itself.
@@ -131,29 +93,30 @@ fn offer_to_oom_killer() {
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
-/// Where deno_core makes an error of what an imported module has thrown
-/// (`catch_dynamic_import_promise_error` of the version that Cargo.toml names): it takes
-/// for granted that the message of an Error without a stack is a string.
-const IMPORT_FAILS: (&str, RangeInclusive<u32>) = ("runtime/bindings.rs", 1624..=1678);
+/// What a panic ends: the process, since unwinding through an engine's frames is not
+/// possible, and a worker's report is its exit code. What a program alone brings about is
+/// its error; its output is with the server already.
+fn exit_at_panics(is_of_program: fn(&Location<'_>) -> bool) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_thrown = panic.location().is_some_and(is_of_program);
+        sys::exit_now(if is_thrown { EXIT_THROWN } else { EXIT_PANIC })
+    }));
+}
 
-/// What a panic says. What a program alone brings about is its error; its output is with
-/// the server already.
-fn exit_code(panic: Option<&Location<'_>>) -> i32 {
-    let (file, lines) = IMPORT_FAILS;
-    let is_of_import = |place: &&Location<'_>| {
-        place.file().ends_with(file)
-            && place.file().contains("deno_core")
-            && lines.contains(&place.line())
-    };
-    panic.filter(is_of_import).map_or(EXIT_PANIC, |_| EXIT_THROWN)
+/// Warms an engine. What its start touched and a run does not need would be copied for
+/// every worker.
+fn warm(engine: &mut dyn Engine) -> Result<(), LoadError> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    sys::forget_text_pages(&maps);
+    sys::with_single_text_pages(&maps, || engine.warm())
 }
 
 struct Zygote {
-    setup: ZygoteSetup,
     plan: SandboxPlan,
     filters: Filters,
-    /// The warm isolate; taken by a worker in its own copy of this process.
-    isolate: Option<Isolate>,
+    /// Loaded; used by a worker in its own copy of this process.
+    engine: Box<dyn Engine>,
+    profile: Profile,
     children: SignalFd,
     workers: HashMap<Pid, u64>,
     cpus: u32,
@@ -162,8 +125,9 @@ struct Zygote {
 impl Zygote {
     fn prepare(
         setup: ZygoteSetup,
-        namespaces: &crate::sandbox::Namespaces,
-    ) -> Result<(Self, Hello), Box<dyn std::error::Error>> {
+        engine_of: fn(Kind) -> Box<dyn Engine>,
+        namespaces: &Namespaces,
+    ) -> Result<(Self, Hello), LoadError> {
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
         signals.thread_block()?;
@@ -172,37 +136,32 @@ impl Zygote {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let mut filters = Filters::compile()?;
 
-        // Unwinding through V8's frames is not possible, and a worker's report
-        // is its exit code.
-        std::panic::set_hook(Box::new(|panic| sys::exit_now(exit_code(panic.location()))));
-        isolate::initialize_v8();
-        set_time_zone(&setup.time_zone)
-            .map_err(|code| format!("ICU cannot set the time zone: error {code}"))?;
-        let isolate = match setup.isolate {
-            IsolateMode::Warm => Some(warm_isolate(setup.max_memory)?),
-            IsolateMode::Fresh => None,
-        };
+        let mut engine = engine_of(setup.kind);
+        exit_at_panics(engine.is_panic_of_program());
+        engine.load(&setup)?;
+        if setup.isolate == IsolateMode::Warm {
+            warm(&mut *engine)?;
+        }
         let maps = std::fs::read_to_string("/proc/self/maps")?;
         sys::keep_mappings_across_fork(&maps);
         sys::share_file_pages_across_fork(&maps);
         let status = std::fs::read_to_string("/proc/self/status")?;
         let base_data = status_bytes(&status, "VmData:");
-        // A fresh isolate reserves its code range after the fork.
-        let isolate_bytes = if isolate.is_some() { 0 } else { CODE_RANGE_BYTES };
+        let profile = engine.profile();
         let plan = SandboxPlan::new(
-            base_data + isolate_bytes + setup.max_memory - setup.max_memory / PAGE_TABLES,
+            base_data + profile.reserved_bytes + setup.max_memory - setup.max_memory / PAGE_TABLES,
             setup.max_cpu_seconds,
-            setup.without.clone(),
+            setup.without,
         );
         let status = Hello {
             status: confine_zygote(&plan, namespaces, &mut filters)?,
             base_memory: used_memory(&status).ok_or("its memory cannot be measured")?,
         };
         let zygote = Self {
-            setup,
             plan,
             filters,
-            isolate,
+            engine,
+            profile,
             children,
             workers: HashMap::new(),
             cpus: u32::try_from(cpus).unwrap_or(1),
@@ -248,8 +207,10 @@ impl Zygote {
         let zygote = nix::unistd::getpid();
         let forked = match sys::fork_single_threaded() {
             Ok(sys::Fork::Child) => {
-                let isolate = self.isolate.take();
-                run_worker(self, isolate, zygote, socket, standby)
+                let Self { engine, profile, plan, filters, cpus, .. } = self;
+                let (engine, profile, cpus) = (&mut **engine, *profile, *cpus);
+                let inherited = Inherited { engine, profile, plan, filters, cpus };
+                run_worker(inherited, zygote, socket, standby)
             }
             Ok(sys::Fork::Parent(pid)) => sys::pidfd_open(pid).map(|pidfd| (pid, pidfd)),
             Err(error) => Err(error),
@@ -274,108 +235,6 @@ impl Zygote {
         }
         Ok(())
     }
-}
-
-/// What V8 reserves for code, writable and executable, when an isolate is made.
-const CODE_RANGE_BYTES: u64 = 512 << 20;
-
-fn warm_isolate(max_memory: u64) -> io::Result<Isolate> {
-    // Without an I/O driver the runtime owns no descriptor that a fork would
-    // share. V8's delayed tasks land in it and are never run after this.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let mut isolate = {
-        let _guard = runtime.enter();
-        Isolate::new(max_memory)
-    };
-    // What V8's start touched and a run does not need would be copied for every
-    // worker.
-    let maps = std::fs::read_to_string("/proc/self/maps")?;
-    sys::forget_text_pages(&maps);
-    sys::with_single_text_pages(&maps, || runtime.block_on(warm_up(&mut isolate)))
-        .map_err(|error| io::Error::other(error.to_string()))?;
-    std::mem::forget(runtime);
-    Ok(isolate)
-}
-
-/// The life of a worker: seal, receive, run, answer, exit.
-fn run_worker(
-    parent: &Zygote,
-    isolate: Option<Isolate>,
-    zygote: Pid,
-    socket: OwnedFd,
-    standby: bool,
-) -> ! {
-    alloc::enter_worker();
-    let sealed = seal_worker(&parent.plan, &parent.filters, zygote, socket, || {
-        let runtime = event_loop()?;
-        if parent.filters.threads_are_made_before() {
-            make_threads(&runtime);
-        }
-        isolate::reseed()?;
-        let mut isolate = isolate.unwrap_or_else(|| {
-            let _guard = runtime.enter();
-            Isolate::new(parent.setup.max_memory)
-        });
-        let handle = isolate.runtime.v8_isolate().thread_safe_handle();
-        stop::install(handle.clone())?;
-        Ok((runtime, isolate, handle))
-    });
-    let Ok((runtime, mut isolate, handle)) = sealed else { sys::exit_now(EXIT_UNSEALED) };
-
-    // SAFETY: seal_worker put the socket there and closed everything above.
-    let socket = unsafe { sys::inherited(CONTROL_FD) };
-    let connection = {
-        let _guard = runtime.enter();
-        Connection::new(socket).map(Rc::new)
-    };
-    let Ok(connection) = connection else { sys::exit_now(EXIT_LOST) };
-    let lost = |_| sys::exit_now(EXIT_LOST);
-    if standby {
-        // Nobody waits for this worker yet.
-        touch(&mut isolate);
-    }
-    connection.send(&WorkerMessage::Ready).unwrap_or_else(lost);
-    let program = match connection.receive_program() {
-        Ok(program) => program,
-        Err(_) => sys::exit_now(EXIT_LOST),
-    };
-    let mapper = isolate.runtime.source_mapper();
-    let timers = Timers::new(isolate.runtime.runtime_activity_stats_factory());
-    let host = WorkerHost::new(connection.clone(), handle, mapper, timers, parent.cpus);
-    let host = Rc::new(host);
-    // Never dropped: V8 would take the isolate apart, page by page.
-    let mut run = ManuallyDrop::new(Run::new(isolate, connection.clone(), host));
-    match runtime.block_on(run.execute(*program)) {
-        Ok(outcome) => {
-            connection.send(&WorkerMessage::Outcome(Box::new(outcome))).unwrap_or_else(lost);
-            sys::exit_now(0)
-        }
-        Err(_) => sys::exit_now(EXIT_LOST),
-    }
-}
-
-/// A worker's event loop. Its threads are kept for its whole life: only so many can be
-/// made.
-fn event_loop() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(CRYPTO_THREADS)
-        .thread_stack_size(CRYPTO_STACK_BYTES)
-        .thread_keep_alive(Duration::MAX)
-        .build()
-}
-
-/// Makes all threads that a worker will have, where none can be made after the seal.
-fn make_threads(runtime: &Runtime) {
-    // One that has nothing to do would be given what the next is made for: they are held
-    // until all are there.
-    let all_there = Arc::new(RwLock::new(()));
-    let held = all_there.write();
-    for _ in 0..CRYPTO_THREADS {
-        let all_there = all_there.clone();
-        runtime.spawn_blocking(move || drop(all_there.read()));
-    }
-    drop(held);
 }
 
 fn exit_report(status: libc::c_int, usage: &libc::rusage) -> ExitReport {

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::common::{Done, TemporaryFile, binary, done};
+use crate::support::command::{Ended, binary, ended};
+use crate::support::directory::TemporaryFile;
 
 /// How the authorization server behaves.
 #[derive(Clone, Copy, Default)]
@@ -315,7 +316,7 @@ impl Home {
     }
 
     /// Logs in, with what `browse` does at the address that is shown.
-    fn log_in(&self, browse: impl FnOnce(&str)) -> Done {
+    fn log_in(&self, browse: impl FnOnce(&str)) -> Ended {
         let mut child = self
             .command(&["login", "up"])
             .stdin(Stdio::null())
@@ -340,16 +341,16 @@ impl Home {
         }
         let ended = child.wait_with_output().expect("the binary ends");
         let stderr = String::from_utf8(ended.stderr).expect("UTF-8");
-        Done { code: ended.status.code(), stdout, stderr }
+        Ended { code: ended.status.code(), stdout, stderr }
     }
 
     /// The names of the server's tools and the token that a call of one arrives with.
-    fn ask(&self) -> Result<Value, Done> {
+    fn ask(&self) -> Result<Value, Ended> {
         let program = TemporaryFile::new(
             "const up = await mcpFactory.load('up');
              [(await up.listTools()).map((tool) => tool.name), await callTool('up', 'whoami', {})]",
         );
-        let done = done(&mut self.command(&["run", program.path()]));
+        let done = ended(&mut self.command(&["run", program.path()]));
         match done.code {
             Some(0) => Ok(serde_json::from_str(&done.stdout).expect("JSON")),
             _ => Err(done),
@@ -420,7 +421,7 @@ fn tokens_are_for_their_owner_and_are_not_printed() {
     assert_eq!((mode(&home.tokens()), mode(&home.token_file())), (0o700, 0o600));
     let saved = std::fs::read_to_string(home.token_file()).unwrap();
     assert!(saved.contains("access-1") && saved.contains("refresh-1"), "{saved}");
-    let printed = done.stdout + &done.stderr;
+    let printed = done.stdout + done.stderr.as_str();
     for secret in ["access-1", "refresh-1", "code-1"] {
         assert!(!printed.contains(secret), "{printed}");
     }
@@ -494,7 +495,7 @@ fn redirects_of_another_login_do_not_count() {
 fn a_server_that_wants_no_login_is_told_from_one_that_does() {
     let fake = Fake::start(Manner { silent: true, ..Manner::default() });
     let home = Home::of(&fake);
-    let done = done(&mut home.command(&["login", "up"]));
+    let done = ended(&mut home.command(&["login", "up"]));
     assert_eq!(done.code, Some(3));
     assert!(
         done.stderr.ends_with(
@@ -514,7 +515,7 @@ fn only_servers_with_a_url_and_without_a_token_can_be_logged_in_to() {
         "broken": { "command": "cat", "url": "http://127.0.0.1:9/mcp" },
     })));
     let refused = |name: &str| {
-        let done = done(&mut home.command(&["login", name]));
+        let done = ended(&mut home.command(&["login", name]));
         assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
         done.stderr
     };
@@ -537,7 +538,7 @@ fn only_servers_with_a_url_and_without_a_token_can_be_logged_in_to() {
 
     let without = Home::new(None);
     assert_eq!(
-        done(&mut without.command(&["login", "up"])),
-        Done::new(3, "", "mcp-conductor: there is no configuration of MCP servers\n")
+        ended(&mut without.command(&["login", "up"])),
+        Ended::new(3, "", "mcp-conductor: there is no configuration of MCP servers\n")
     );
 }

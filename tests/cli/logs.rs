@@ -11,7 +11,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
-use super::common::{TemporaryFile, binary};
+use crate::support::command::binary;
+use crate::support::directory::TemporaryFile;
 
 /// For what takes a moment on a machine that has time.
 const PATIENCE: Duration = Duration::from_secs(60);

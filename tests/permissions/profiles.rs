@@ -1,5 +1,4 @@
-//! The programs of `hostile.rs` and `hostile2.rs` again, where the server has less than
-//! root: as an ordinary user, and in what a container engine gives by default.
+//! The programs of `hostile/` again, where the server has less than root: as an ordinary user, and in what a container engine gives by default.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -7,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::TEST_BINARY;
-use crate::denied::{OF_NAMESPACES, deny};
 use crate::fixture::alone;
+use crate::support::denied::{OF_NAMESPACES, deny};
 
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
 
-/// Tests whose names have this are those of both modules.
+/// Tests whose names have this are those of both suites.
 const FILTER: &str = "hostile";
 
 /// How many these are.

@@ -11,12 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::common::Server;
 use super::crowd::{
     Answer, Figures, ROUNDS_PER_MS, Random, STANDBY, Visitor, all, alone, at_rest, say, settled,
     spinning, success,
 };
-use super::fixture::{Home, only_stub, within};
+use crate::support::home::Home;
+use crate::support::http::Server;
+use crate::support::upstreams::only_stub;
+use crate::support::waiting::within;
 
 const CLIENTS: usize = 16;
 
@@ -219,13 +221,13 @@ fn call_on(port: u16, index: usize, calls: &AtomicUsize) -> Figures {
 /// Waits until the server says that it is ready, and an upstream server is there.
 fn recovers(server: &Server) {
     let ready = within(Duration::from_secs(20), || server.get("/ready").status == 200);
-    assert!(ready, "{}\n{}", server.get("/ready").text(), server.stderr());
+    assert!(ready, "{}\n{}", server.get("/ready").text(), server.log());
     let code = "await callMCPTool('mcp__stub__echo', { text: 'again' })";
     let mut visitor = Visitor::modern(server.port, None);
     let again = within(Duration::from_secs(20), || {
         visitor.call(json!({ "deno_code": code })) == success(&[], json!("again"))
     });
-    assert!(again, "the upstream server does not come back:\n{}", server.stderr());
+    assert!(again, "the upstream server does not come back:\n{}", server.log());
 }
 
 #[test]
@@ -260,8 +262,8 @@ fn killed_processes_cost_their_own_calls_and_the_server_recovers() {
         let (mut arguments, right) = task(&mut random, &format!("call {number} afterwards"));
         // As long as it takes: nothing is stopped any more.
         arguments.as_object_mut().expect("an object").remove("timeout");
-        assert_eq!(visitor.call(arguments), right, "{}", server.stderr());
+        assert_eq!(visitor.call(arguments), right, "{}", server.log());
     }
     at_rest(&server, idle);
-    assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+    assert!(!server.log().contains("panicked"), "{}", server.log());
 }

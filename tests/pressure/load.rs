@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::common::{ENDLESS, Server};
 use super::crowd::{
     Answer, Figures, ROUNDS_PER_MS, Random, STANDBY, Visitor, all, alone, at_rest, say, settled,
     spinning, success,
 };
-use super::fixture::{descriptors, within};
+use crate::support::http::Server;
+use crate::support::processes::descriptors;
+use crate::support::snippets::ENDLESS;
+use crate::support::waiting::within;
 
 const CLIENTS: usize = 64;
 
@@ -221,6 +223,6 @@ fn sixty_four_clients_get_their_own_answers_and_leave_nothing_behind() {
     let grown = resident_anonymous(server.pid()).saturating_sub(memory);
     say(&format!("  {now} descriptors, {files} before; {} KiB more memory", grown >> 10));
     assert!(grown < MEMORY_SLACK, "{grown} bytes more than before");
-    assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+    assert!(!server.log().contains("panicked"), "{}", server.log());
     server.works();
 }

@@ -4,7 +4,7 @@
 use mcp_conductor::ErrorKind;
 use serde_json::json;
 
-use super::common::{run, value};
+use super::runtimes::{run, value};
 
 /// The header of an empty WebAssembly module, and a response that holds it.
 const MODULE: &str = "

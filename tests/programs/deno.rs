@@ -3,7 +3,7 @@
 use mcp_conductor::ExecuteRequest;
 use serde_json::json;
 
-use super::common::{config, run_with, value, value_of};
+use super::runtimes::{config, run_with, value, value_of};
 
 #[test]
 fn it_describes_the_run() {

@@ -3,7 +3,7 @@
 use mcp_conductor::{ExecuteRequest, Isolate};
 use serde_json::json;
 
-use super::common::{config, run_with, value, value_of};
+use super::runtimes::{config, run_with, value, value_of};
 
 #[test]
 fn text_is_encoded_and_decoded() {

@@ -15,6 +15,7 @@ use crate::config::servers::MAX_SERVER_NAME;
 use crate::memory::Charge;
 use crate::protocol::{Answer, Failure, Question, ToolOperation};
 use crate::telemetry::TraceParent;
+use crate::text::clip::truncate;
 use crate::text::mended::mended;
 use crate::upstream::{Ask, CallContext, CallError, Charged, UpstreamError};
 
@@ -81,7 +82,7 @@ impl Run {
                 upstreams.settled().await;
                 let limit = limit.min(MAX_FOUND) as usize;
                 let mut query = query;
-                query.truncate(query.floor_char_boundary(MAX_QUERY));
+                truncate(&mut query, MAX_QUERY);
                 query.shrink_to_fit();
                 let place = self.file_place().await?;
                 let run = self.clone();

@@ -400,12 +400,12 @@ fn connector(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Given, Grants, UrlError};
+    use crate::policy::{Grants, PolicyInput, UrlError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket};
 
     fn fetcher(grants: &str, credentials: &str) -> Fetcher {
-        let given = Given {
+        let given = PolicyInput {
             grants: &Grants::parse(grants).unwrap(),
             workspace: std::path::Path::new("/tmp"),
             home: None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::ModuleSource;
+use super::module::ModuleSource;
 
 /// What came of an operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]

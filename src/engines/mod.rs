@@ -1,0 +1,15 @@
+//! What runs programs in a worker, one room for each kind. The shell around an engine is
+//! `worker`, which knows the trait only; the table of them all is here.
+
+mod typescript;
+mod v8;
+
+use crate::protocol::Kind;
+use crate::worker::Engine;
+
+/// An engine of a kind, not loaded.
+pub(crate) fn engine(kind: Kind) -> Box<dyn Engine> {
+    match kind {
+        Kind::TypeScript => Box::<typescript::TypeScript>::default(),
+    }
+}

@@ -1,0 +1,98 @@
+//! TypeScript as an engine: an isolate made from the startup snapshot, in the zygote
+//! (warm) or in the worker (fresh).
+
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+
+use tokio::runtime::Runtime;
+
+use super::host::WorkerHost;
+use super::isolate::Isolate;
+use super::run::Run;
+use super::unfinished::Timers;
+use super::warm::{touch, warm_up};
+use crate::engines::v8::{self, stop};
+use crate::protocol::{Isolate as IsolateMode, Outcome, Program, ZygoteSetup};
+use crate::sandbox::CRYPTO_THREADS;
+use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
+
+/// Runs TypeScript programs in V8.
+#[derive(Default)]
+pub(crate) struct TypeScript {
+    max_memory: u64,
+    /// Warm from the zygote, or made when a worker was entered.
+    isolate: Option<Isolate>,
+    /// What the warm isolate was made in, until it is warm.
+    starting: Option<Runtime>,
+}
+
+const MADE: &str = "an isolate is made before a worker is sealed";
+
+impl TypeScript {
+    fn make_isolate(&mut self, event_loop: &Runtime) {
+        let _guard = event_loop.enter();
+        self.isolate = Some(Isolate::new(self.max_memory));
+    }
+
+    fn isolate(&mut self) -> &mut Isolate {
+        self.isolate.as_mut().expect(MADE)
+    }
+}
+
+impl Engine for TypeScript {
+    fn load(&mut self, setup: &ZygoteSetup) -> Result<(), LoadError> {
+        v8::initialize();
+        v8::set_time_zone(&setup.time_zone)
+            .map_err(|code| format!("ICU cannot set the time zone: error {code}"))?;
+        self.max_memory = setup.max_memory;
+        if setup.isolate == IsolateMode::Warm {
+            // Without an I/O driver the runtime owns no descriptor that a fork would
+            // share. V8's delayed tasks land in it and are never run after this.
+            let starting = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            self.make_isolate(&starting);
+            self.starting = Some(starting);
+        }
+        Ok(())
+    }
+
+    fn warm(&mut self) -> Result<(), LoadError> {
+        let Some(starting) = self.starting.take() else { return Ok(()) };
+        let warmed = starting.block_on(warm_up(self.isolate()));
+        std::mem::forget(starting);
+        warmed.map_err(|error| io::Error::other(error.to_string()).into())
+    }
+
+    fn profile(&self) -> Profile {
+        // A fresh isolate reserves its code range after the fork.
+        let reserved_bytes = if self.isolate.is_some() { 0 } else { v8::CODE_RANGE_BYTES };
+        Profile { reserved_bytes, threads: CRYPTO_THREADS }
+    }
+
+    fn is_panic_of_program(&self) -> fn(&Location<'_>) -> bool {
+        v8::is_of_import
+    }
+
+    fn enter_worker(&mut self, event_loop: &Runtime) -> io::Result<()> {
+        v8::reseed()?;
+        if self.isolate.is_none() {
+            self.make_isolate(event_loop);
+        }
+        stop::install(self.isolate().handle())
+    }
+
+    fn touch(&mut self) {
+        touch(self.isolate());
+    }
+
+    fn run(&mut self, program: Program, shell: &Shell) -> Result<Outcome, Lost> {
+        let isolate = self.isolate();
+        let mapper = isolate.runtime.source_mapper();
+        let timers = Timers::new(isolate.runtime.runtime_activity_stats_factory());
+        let connection = shell.connection.clone();
+        let handle = isolate.handle();
+        let host = Rc::new(WorkerHost::new(connection.clone(), handle, mapper, timers, shell.cpus));
+        let mut run = Run::new(isolate, connection, host);
+        shell.event_loop.block_on(run.execute(program))
+    }
+}

@@ -1,0 +1,22 @@
+//! TypeScript programs: transpiler, value capture, thin ops, console.
+
+mod capture;
+mod code_frame;
+mod engine;
+mod entry;
+mod errors;
+mod fence;
+mod host;
+mod isolate;
+mod js_error;
+mod loader;
+mod meta;
+mod missing;
+mod related;
+mod run;
+mod source;
+mod transpile;
+mod unfinished;
+mod warm;
+
+pub(super) use engine::TypeScript;

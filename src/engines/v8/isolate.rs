@@ -1,0 +1,67 @@
+//! V8 for a process, and what every isolate in it is given: limits, and a way to stop.
+
+use std::sync::Once;
+
+use deno_core::{JsRuntime, v8};
+
+use super::stop::MainContext;
+use crate::sandbox::sys;
+use crate::worker::EXIT_MEMORY;
+
+/// V8's threads do not survive a fork, so there are none. Without concurrent
+/// recompilation a hot loop would stay in Maglev code after on-stack
+/// replacement, 3.4 times slower on a matrix product; --no-maglev-osr undoes
+/// that. The seed of Math.random is set in each worker, which a frozen flag
+/// would not allow.
+const V8_FLAGS: &str = "--single-threaded --no-maglev-osr --no-freeze-flags-after-init";
+
+/// What the heap may grow beyond its limit so that a terminated program can
+/// unwind.
+const UNWIND_BYTES: usize = 32 << 20;
+
+/// What V8 reserves for code, writable and executable, when an isolate is made.
+pub(crate) const CODE_RANGE_BYTES: u64 = 512 << 20;
+
+/// Initializes V8 for this process. Reads ICU's data; opens no descriptor.
+pub(crate) fn initialize() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        v8::V8::set_flags_from_string(V8_FLAGS);
+        let platform = v8::new_single_threaded_default_platform(false).make_shared();
+        JsRuntime::init_platform(Some(platform));
+    });
+}
+
+/// Seeds Math.random. To be called after the fork, before the first use.
+pub(crate) fn reseed() -> std::io::Result<()> {
+    let mut bytes = [0; 4];
+    sys::random(&mut bytes)?;
+    // The flag is an int, and V8 takes 0 for "no seed given": it would ask the
+    // generator that all workers of a zygote share.
+    let seed = (u32::from_ne_bytes(bytes) >> 1).max(1);
+    v8::V8::set_flags_from_string(&format!("--random-seed={seed}"));
+    Ok(())
+}
+
+/// Makes an isolate one that can be stopped, and whose lack of memory is told.
+pub(crate) fn guard(runtime: &mut JsRuntime) {
+    let context = runtime.main_context();
+    let isolate = runtime.v8_isolate();
+    isolate.set_slot(MainContext(context));
+    isolate.set_oom_error_handler(out_of_memory);
+}
+
+/// Ends the program when the heap is full, instead of the process.
+pub(crate) fn watch_heap(runtime: &mut JsRuntime, on_full: impl Fn() + 'static) {
+    let handle = runtime.v8_isolate().thread_safe_handle();
+    runtime.add_near_heap_limit_callback(move |limit, _initial| {
+        on_full();
+        handle.terminate_execution();
+        limit + UNWIND_BYTES
+    });
+}
+
+/// V8 cannot go on. The exit code tells the server why.
+unsafe extern "C" fn out_of_memory(_location: *const std::ffi::c_char, _details: &v8::OomDetails) {
+    sys::exit_now(EXIT_MEMORY);
+}

@@ -1,0 +1,401 @@
+//! One lane: the zygote of one kind of engine, one at a time, and its workers that wait
+//! for a program.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::error::PoolError;
+use super::worker::Worker;
+use super::zygote::{End, Zygote};
+use crate::protocol::{Kind, ZygoteSetup};
+use crate::sandbox::SandboxStatus;
+
+/// How a lane starts its zygotes and how many workers it keeps ready.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneConfig {
+    pub executable: PathBuf,
+    /// Its `kind` is the lane's.
+    pub setup: ZygoteSetup,
+    pub load: Load,
+    /// Whether a pool without it does not start.
+    pub is_required: bool,
+    /// Workers kept ready. 0 forks each on demand.
+    pub standby: usize,
+    /// Largest frame accepted from a worker, in bytes.
+    pub max_frame: usize,
+}
+
+/// When a lane's engine is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// When the pool starts.
+    AtStart,
+    /// When its first worker is asked for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the one kind there is loads at start"))]
+    WhenNeeded,
+}
+
+/// Whether there are workers of a kind.
+#[derive(Debug, Clone)]
+pub(crate) enum Availability {
+    /// Nobody has needed one yet.
+    NotLoaded,
+    Available,
+    /// The engine could not be loaded, and why. It is tried again when a worker is asked
+    /// for.
+    NotAvailable(PoolError),
+}
+
+/// A new zygote after this many forks, so that address layout and hash seed are
+/// not shared for ever: at 500 runs a second about every 20 seconds.
+const RENEW_AFTER_FORKS: u64 = 10_000;
+
+/// A new zygote after this time, for servers that do little.
+const RENEW_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Pause before a renewal that failed is tried again.
+const RENEW_RETRY: Duration = Duration::from_millis(500);
+
+/// Pause before a zygote that died is started again; doubled up to the maximum
+/// while new ones die too.
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// A zygote that lived this long did not die of its start.
+const HEALTHY_AGE: Duration = Duration::from_secs(10);
+
+/// Attempts to get a worker for one call: the first may meet a zygote that just
+/// died, the second one that is being replaced.
+const ACQUIRE_ATTEMPTS: usize = 3;
+
+/// From the use of a standby worker to the making of the next. A trivial run
+/// takes about as long.
+const REFILL_DELAY: Duration = Duration::from_millis(2);
+
+/// From the end of a standby worker to the making of the next, if nobody takes one before:
+/// what ended it, for want of memory, would end the next as well.
+const LOST_DELAY: Duration = Duration::from_millis(250);
+
+/// Hands out sealed workers of one kind. Dropping it ends its zygote; workers that run a
+/// program keep theirs until they end.
+pub(super) struct Lane {
+    state: Arc<State>,
+    _dropped: DropGuard,
+}
+
+struct State {
+    config: LaneConfig,
+    ready: Mutex<VecDeque<Worker>>,
+    /// `None` until the engine is loaded.
+    zygote: Mutex<Option<Arc<Zygote>>>,
+    /// Locked while an engine is loaded, or a zygote that died is started again.
+    restart: tokio::sync::Mutex<Restart>,
+    /// What is enforced for every worker, as the first zygote and worker have shown.
+    status: OnceLock<SandboxStatus>,
+    /// Why the engine is not loaded, of the last attempt.
+    failure: Mutex<Option<PoolError>>,
+    /// A worker was taken, or the zygote has ended.
+    wanted: Notify,
+    /// A worker that stood by has ended.
+    lost: Notify,
+    dropped: CancellationToken,
+}
+
+struct Restart {
+    backoff: Duration,
+    retry_at: Instant,
+}
+
+impl Restart {
+    /// The pause before the next attempt, which is doubled for the one after it.
+    fn back_off(&mut self) {
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        self.retry_at = Instant::now() + self.backoff;
+    }
+}
+
+impl Lane {
+    /// A lane whose engine is not loaded.
+    pub(super) fn new(config: LaneConfig) -> Self {
+        let dropped = CancellationToken::new();
+        let guard = dropped.clone().drop_guard();
+        let state = State {
+            config,
+            ready: Mutex::default(),
+            zygote: Mutex::default(),
+            restart: tokio::sync::Mutex::new(Restart {
+                backoff: MIN_BACKOFF,
+                retry_at: Instant::now(),
+            }),
+            status: OnceLock::new(),
+            failure: Mutex::default(),
+            wanted: Notify::new(),
+            lost: Notify::new(),
+            dropped,
+        };
+        Self { state: Arc::new(state), _dropped: guard }
+    }
+
+    pub(super) fn config(&self) -> &LaneConfig {
+        &self.state.config
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.config().setup.kind
+    }
+
+    /// Loads the engine, if it is not loaded: starts the zygote and one worker, which
+    /// shows that all of it works.
+    pub(super) async fn load(&self) -> Result<(), PoolError> {
+        let state = &self.state;
+        if state.is_loaded() {
+            return Ok(());
+        }
+        let mut restart = state.restart.lock().await;
+        // Another caller may have loaded it, or failed to, while this one waited.
+        if state.is_loaded() {
+            return Ok(());
+        }
+        let failure = state.failure.lock().clone();
+        if let Some(failure) = failure.filter(|_| Instant::now() < restart.retry_at) {
+            return Err(failure);
+        }
+        match state.first_zygote().await {
+            Ok(status) => {
+                *state.failure.lock() = None;
+                let _ = state.status.set(status);
+                state.clone().spawn_keeper();
+                Ok(())
+            }
+            Err(error) => {
+                restart.back_off();
+                *state.failure.lock() = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// What is enforced for every worker, once the engine is loaded.
+    pub(super) fn status(&self) -> Option<&SandboxStatus> {
+        self.state.status.get()
+    }
+
+    pub(super) fn availability(&self) -> Availability {
+        if self.state.is_loaded() {
+            return Availability::Available;
+        }
+        let failure = self.state.failure.lock().clone();
+        failure.map_or(Availability::NotLoaded, Availability::NotAvailable)
+    }
+
+    /// A sealed worker: one that stands by, or a new one.
+    pub(super) async fn acquire(&self) -> Result<Worker, PoolError> {
+        self.load().await?;
+        let ready = self.state.take_ready();
+        self.state.wanted.notify_one();
+        match ready {
+            Some(worker) => Ok(worker),
+            None => self.state.fork(false).await,
+        }
+    }
+
+    /// Whether there is a zygote that can fork, or a worker of one.
+    pub(super) fn has_zygote(&self) -> bool {
+        self.state.living_zygote().is_some() || self.standing_by() > 0
+    }
+
+    /// Workers that stand by.
+    pub(super) fn standing_by(&self) -> usize {
+        self.state.ready().len()
+    }
+}
+
+impl State {
+    /// Keeps workers ready until the lane is dropped.
+    fn spawn_keeper(self: Arc<Self>) {
+        tokio::spawn(async move {
+            let dropped = self.dropped.clone();
+            dropped.run_until_cancelled(keep_ready(self)).await;
+        });
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.status.get().is_some()
+    }
+
+    fn ready(&self) -> MutexGuard<'_, VecDeque<Worker>> {
+        self.ready.lock()
+    }
+
+    fn take_ready(&self) -> Option<Worker> {
+        loop {
+            let worker = self.ready().pop_front()?;
+            if worker.is_alive() {
+                return Some(worker);
+            }
+        }
+    }
+
+    async fn fork(self: &Arc<Self>, standby: bool) -> Result<Worker, PoolError> {
+        let mut failure = String::new();
+        for _ in 0..ACQUIRE_ATTEMPTS {
+            let zygote = self.zygote().await?;
+            match zygote.fork(self.config.max_frame, standby).await {
+                Ok(worker) => return Ok(worker),
+                Err(error) => failure = error,
+            }
+        }
+        Err(PoolError::Worker(failure))
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<Arc<Zygote>, String> {
+        let state = Arc::downgrade(self);
+        let ended = move |end: End| {
+            if let Some(state) = state.upgrade() {
+                state.has_ended(end);
+            }
+        };
+        Zygote::start(&self.config.executable, &self.config.setup, ended).await.map(Arc::new)
+    }
+
+    /// The first zygote and the first worker, and what they show to be enforced.
+    async fn first_zygote(self: &Arc<Self>) -> Result<SandboxStatus, PoolError> {
+        let zygote = self.start().await.map_err(PoolError::Zygote)?;
+        let mut status = zygote.hello.status.clone();
+        if let Some(layer) = status.missing_required().next() {
+            return Err(PoolError::Sandbox(format!("{} ({})", layer.name, layer.detail)));
+        }
+        let LaneConfig { max_frame, standby, .. } = self.config;
+        let first = zygote.fork(max_frame, standby > 0).await.map_err(PoolError::Sandbox)?;
+        status.record_worker_layers();
+        self.replace(zygote);
+        self.stand_by(first);
+        Ok(status)
+    }
+
+    /// The zygote, started anew if it died.
+    async fn zygote(self: &Arc<Self>) -> Result<Arc<Zygote>, PoolError> {
+        if let Some(zygote) = self.living_zygote() {
+            return Ok(zygote);
+        }
+        let mut restart = self.restart.lock().await;
+        // Another caller may have started it while this one waited.
+        if let Some(zygote) = self.living_zygote() {
+            return Ok(zygote);
+        }
+        tracing::warn!("the zygote died and is started again");
+        if self.current().is_some_and(|zygote| zygote.age() > HEALTHY_AGE) {
+            restart.backoff = MIN_BACKOFF;
+        }
+        sleep_until(restart.retry_at).await;
+        restart.back_off();
+        let zygote = self.start().await.map_err(PoolError::Zygote)?;
+        self.replace(zygote.clone());
+        Ok(zygote)
+    }
+
+    fn current(&self) -> Option<Arc<Zygote>> {
+        self.zygote.lock().clone()
+    }
+
+    fn living_zygote(&self) -> Option<Arc<Zygote>> {
+        self.current().filter(|zygote| !zygote.is_dead())
+    }
+
+    fn replace(&self, zygote: Arc<Zygote>) {
+        // The old one may end with this, which is not for the lock to wait for.
+        let old = self.zygote.lock().replace(zygote);
+        drop(old);
+    }
+
+    /// A worker that stood by and has ended is replaced, as is a zygote: also while nobody
+    /// asks for a worker, since without it the server is not ready.
+    fn has_ended(&self, end: End) {
+        match end {
+            End::Zygote => self.wanted.notify_one(),
+            End::Worker(token) if self.ready().iter().any(|worker| worker.token() == token) => {
+                self.lost.notify_one();
+            }
+            // For one that ran a program there is nothing to do.
+            End::Worker(_) => {}
+        }
+    }
+
+    /// Replaces a zygote that has died, or has served long enough. Its workers finish.
+    async fn renew(self: &Arc<Self>) -> Result<(), String> {
+        let Some(old) = self.living_zygote() else {
+            return self.zygote().await.map(drop).map_err(|error| error.to_string());
+        };
+        if old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
+            return Ok(());
+        }
+        tracing::debug!(forks = old.forks(), "the zygote is renewed");
+        self.replace(self.start().await?);
+        self.ready().clear();
+        Ok(())
+    }
+
+    /// When the zygote is due for renewal, if nothing happens before.
+    fn renewal_due(&self) -> Instant {
+        let age = self.current().map_or(Duration::ZERO, |zygote| zygote.age());
+        Instant::now() + RENEW_AFTER.saturating_sub(age)
+    }
+
+    /// Makes workers until as many stand by as are to.
+    async fn fill(self: &Arc<Self>) {
+        // Workers go with their zygote, also while nobody asks for one.
+        self.ready().retain(Worker::is_alive);
+        while self.ready().len() < self.config.standby {
+            match self.fork(true).await {
+                Ok(worker) => self.stand_by(worker),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    sleep(MAX_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    fn stand_by(&self, worker: Worker) {
+        let mut ready = self.ready();
+        ready.push_back(worker);
+        // Its end may have been told of while it was in no list.
+        if ready.back().is_some_and(Worker::is_reaped) {
+            self.lost.notify_one();
+        }
+    }
+}
+
+/// Renews the zygote and keeps workers ready, whenever there is a reason to look.
+async fn keep_ready(state: Arc<State>) {
+    loop {
+        // The run that took a worker goes first.
+        sleep(REFILL_DELAY).await;
+        let next_look = match state.renew().await {
+            Ok(()) => state.renewal_due(),
+            Err(error) => {
+                tracing::warn!("the zygote could not be renewed: {error}");
+                Instant::now() + RENEW_RETRY
+            }
+        };
+        state.fill().await;
+        tokio::select! {
+            () = state.wanted.notified() => {}
+            () = state.lost.notified() => {
+                let _ = timeout(LOST_DELAY, state.wanted.notified()).await;
+            }
+            () = sleep_until(next_look) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! Lanes whose engine does not load.
+
+use super::super::pool::Pool;
+use super::*;
+use crate::protocol::Isolate;
+
+/// A lane whose zygotes end at once.
+fn broken(load: Load, is_required: bool) -> LaneConfig {
+    LaneConfig {
+        executable: "/bin/false".into(),
+        setup: ZygoteSetup {
+            kind: Kind::TypeScript,
+            isolate: Isolate::Warm,
+            max_memory: 1 << 20,
+            max_cpu_seconds: 1,
+            time_zone: "UTC".into(),
+            without: Vec::new(),
+        },
+        load,
+        is_required,
+        standby: 1,
+        max_frame: 1 << 10,
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_load_is_not_available_and_says_why() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    assert!(matches!(lane.availability(), Availability::NotLoaded));
+    let error = lane.acquire().await.err().expect("no worker");
+    let Availability::NotAvailable(why) = lane.availability() else { panic!("it is broken") };
+    assert_eq!(why.to_string(), error.to_string());
+    assert!(why.to_string().starts_with("The zygote does not start: it ended before"), "{why}");
+    assert!(!lane.has_zygote() && lane.status().is_none());
+}
+
+#[tokio::test]
+async fn an_engine_that_did_not_load_is_tried_again_after_a_pause() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    lane.load().await.expect_err("it is broken");
+    let pause = Instant::now() + Duration::from_secs(60);
+    lane.state.restart.lock().await.retry_at = pause;
+    lane.load().await.expect_err("it is broken");
+    assert_eq!(lane.state.restart.lock().await.retry_at, pause, "it was tried in the pause");
+    lane.state.restart.lock().await.retry_at = Instant::now();
+    lane.load().await.expect_err("it is broken");
+    let Restart { backoff, .. } = *lane.state.restart.lock().await;
+    assert_eq!(backoff, 4 * MIN_BACKOFF, "two attempts");
+}
+
+#[tokio::test]
+async fn a_pool_starts_without_an_engine_that_is_not_required() {
+    let pool = Pool::start(vec![broken(Load::AtStart, false)]).await.expect("a pool");
+    assert!(matches!(pool.availability(Kind::TypeScript), Availability::NotAvailable(_)));
+    assert!(pool.acquire(Kind::TypeScript).await.is_err());
+    assert_eq!((pool.has_zygote(), pool.standing_by()), (true, 0));
+}
+
+#[tokio::test]
+async fn a_pool_does_not_start_without_an_engine_that_is_required() {
+    let pool = Pool::start(vec![broken(Load::AtStart, true)]).await;
+    assert!(matches!(pool, Err(PoolError::Zygote(_))));
+}
+
+#[tokio::test]
+async fn a_lane_that_is_loaded_when_needed_costs_nothing_before() {
+    let pool = Pool::start(vec![broken(Load::WhenNeeded, true)]).await.expect("a pool");
+    assert!(matches!(pool.availability(Kind::TypeScript), Availability::NotLoaded));
+    assert!(pool.status(Kind::TypeScript).is_none());
+}
+
+#[tokio::test]
+async fn a_kind_without_a_lane_is_not_available() {
+    let pool = Pool::start(Vec::new()).await.expect("a pool");
+    let error = pool.acquire(Kind::TypeScript).await.err().expect("no worker");
+    assert_eq!(error.to_string(), "There is no engine for typescript");
+    assert!(matches!(pool.availability(Kind::TypeScript), Availability::NotAvailable(_)));
+}

@@ -1,0 +1,86 @@
+//! From the configuration to the lanes of the pool, one for each kind of engine.
+
+use std::path::PathBuf;
+
+use futures::future::join_all;
+
+use super::StartError;
+use crate::config::Config;
+use crate::hook::hook_was_called;
+use crate::pool::{Availability, LaneConfig, Load, Pool};
+use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup};
+
+/// Bytes of a worker's frame beyond the value in it: an error's message, stack
+/// and code frame.
+const FRAME_OVERHEAD: usize = 128 << 10;
+
+/// The time zone of programs where nothing sets one, as in most containers.
+const UTC: &str = "UTC";
+
+/// What runs programs of one kind, and whether it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Why it is not available, which disables its tools and nothing else.
+    pub error: Option<String>,
+}
+
+/// All engines, after trying to load what is not loaded yet.
+pub(super) async fn statuses(pool: &Pool) -> Vec<EngineStatus> {
+    join_all(Kind::ALL.map(|kind| status(pool, kind))).await
+}
+
+async fn status(pool: &Pool, kind: Kind) -> EngineStatus {
+    let error = match pool.load(kind).await {
+        Availability::NotLoaded | Availability::Available => None,
+        Availability::NotAvailable(error) => Some(error.to_string()),
+    };
+    EngineStatus { name: kind.name(), error }
+}
+
+/// The lanes that these settings want.
+pub(super) fn lanes(config: &Config) -> Result<Vec<LaneConfig>, StartError> {
+    Kind::ALL.into_iter().map(|kind| lane(config, kind)).collect()
+}
+
+fn lane(config: &Config, kind: Kind) -> Result<LaneConfig, StartError> {
+    let (load, is_required, standby) = match kind {
+        Kind::TypeScript => (Load::AtStart, true, config.standby()),
+    };
+    // The kernel's limit is a backstop behind the one that is measured: it has
+    // whole seconds only.
+    let max_cpu_seconds = config.max_cpu_time().as_secs() + 2;
+    Ok(LaneConfig {
+        executable: zygote_executable(config)?,
+        setup: ZygoteSetup {
+            kind,
+            isolate: config.isolate(),
+            max_memory: config.max_memory(),
+            max_cpu_seconds,
+            time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
+            without: config.without().to_vec(),
+        },
+        load,
+        is_required,
+        standby,
+        max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
+    })
+}
+
+pub(super) fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {
+    if let Some(path) = config.executable() {
+        return Ok(path.to_owned());
+    }
+    if hook_was_called() {
+        // The file may be replaced while the server runs; this link still
+        // names the one that runs.
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths)
+        .map(|directory| directory.join("mcp-conductor"))
+        .find(|candidate| candidate.is_file())
+        .ok_or(StartError::NoExecutable)
+}
