@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::wait_queue::{WaitQueue, Waiting};
-use super::{Charge, NoMemory, RESERVE, SMALL};
+use super::{RESERVE, SMALL};
 
-/// A number of units, and how many are taken. Changed while the [`WaitQueue`] is locked.
+/// A number of units, and how many are taken. Changed while the
+/// queue is locked ([`super::wait_queue`]).
 #[derive(Debug)]
 pub(super) struct Level {
     most: usize,
@@ -17,19 +17,20 @@ pub(super) struct Level {
 }
 
 /// What an account may have, with those above it.
-pub(super) struct Ledger {
+pub(super) struct Limits {
     /// From the account to the server's: what is taken is taken of all of them.
     levels: Vec<Arc<Level>>,
     /// Of a principal's, and those below it: taken of one of them besides.
     either: Option<Either>,
-    queue: Arc<WaitQueue>,
+    /// What all principals have together, but for the reserve.
+    usual: Arc<Level>,
     most_waiting: usize,
     waiting: AtomicUsize,
 }
 
 #[derive(Debug, Clone)]
 struct Either {
-    /// What all principals have together, but for the reserve.
+    /// The server's [`Limits::usual`].
     usual: Arc<Level>,
     /// What the principal has of the reserve.
     reserved: Arc<Level>,
@@ -103,10 +104,9 @@ impl Taken {
     }
 }
 
-impl Ledger {
+impl Limits {
     pub(super) fn of_server(units: usize) -> Self {
-        let queue = Arc::new(WaitQueue::new(units - units / RESERVE));
-        Self::new(vec![Level::new(units)], None, queue)
+        Self::new(vec![Level::new(units)], None, Level::new(units - units / RESERVE))
     }
 
     pub(super) fn share(&self, units: usize) -> Self {
@@ -116,60 +116,29 @@ impl Ledger {
     /// Below the server's.
     pub(super) fn of_principal(&self, units: usize) -> Self {
         let all = self.levels.last().map_or(0, |server| server.most);
-        let (usual, reserved) = (self.queue.usual().clone(), Level::new(all / SMALL));
+        let (usual, reserved) = (self.usual.clone(), Level::new(all / SMALL));
         self.below(units, Some(Either { usual, reserved }))
     }
 
-    pub(super) fn with_queue(&self, most_waiting: usize) -> Self {
-        let ledger = Self::new(self.levels.clone(), self.either.clone(), self.queue.clone());
-        Self { most_waiting, ..ledger }
+    /// The same, for which at most so many wait.
+    pub(super) fn with_most_waiting(&self, most_waiting: usize) -> Self {
+        let same = Self::new(self.levels.clone(), self.either.clone(), self.usual.clone());
+        Self { most_waiting, ..same }
     }
 
     fn below(&self, units: usize, either: Option<Either>) -> Self {
         let levels = std::iter::once(Level::new(units)).chain(self.levels.iter().cloned());
-        Self::new(levels.collect(), either, self.queue.clone())
+        Self::new(levels.collect(), either, self.usual.clone())
     }
 
-    fn new(levels: Vec<Arc<Level>>, either: Option<Either>, queue: Arc<WaitQueue>) -> Self {
-        Self { levels, either, queue, most_waiting: usize::MAX, waiting: AtomicUsize::new(0) }
+    fn new(levels: Vec<Arc<Level>>, either: Option<Either>, usual: Arc<Level>) -> Self {
+        Self { levels, either, usual, most_waiting: usize::MAX, waiting: AtomicUsize::new(0) }
     }
 
-    pub(super) fn queue(&self) -> &WaitQueue {
-        &self.queue
-    }
-
-    /// Takes units, if they are free.
-    pub(super) fn try_take(&self, units: usize) -> Option<Taken> {
-        let _locked = self.queue.lock();
-        self.take(units).ok()
-    }
-
-    /// Takes units, or queues for them.
-    pub(super) fn take_or_wait(
-        self: &Arc<Self>,
-        units: usize,
-    ) -> Result<Result<Charge, Waiting>, NoMemory> {
-        let mut queue = self.queue.lock();
-        match self.take(units) {
-            Ok(taken) => Ok(Ok(Charge::of(self.clone(), taken))),
-            Err(_) if self.waiting() >= self.most_waiting => Err(NoMemory),
-            Err(full) => Ok(Err(queue.push(self, units, full))),
-        }
-    }
-
-    /// Gives units back. Whoever they are enough for has them.
-    pub(super) fn give_back(&self, taken: Taken) {
-        let mut queue = self.queue.lock();
-        self.levels.iter().for_each(|level| level.give_back(taken.units()));
-        if let Some(Either { usual, reserved }) = &self.either {
-            usual.give_back(taken.usual);
-            reserved.give_back(taken.reserved);
-        }
+    /// All that units are taken of.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Level>> {
         let either = self.either.iter().flat_map(|either| [&either.usual, &either.reserved]);
-        let served = queue.served(self.levels.iter().chain(either));
-        drop(queue);
-        // Where nobody takes it any more it is given back here.
-        served.into_iter().for_each(|served| served.tell());
+        self.levels.iter().chain(either)
     }
 
     /// Takes units, while the queue is locked.
@@ -181,6 +150,15 @@ impl Ledger {
             reserved.take(taken.reserved);
         }
         Ok(taken)
+    }
+
+    /// Gives units back, while the queue is locked.
+    pub(super) fn give_back(&self, taken: Taken) {
+        self.levels.iter().for_each(|level| level.give_back(taken.units()));
+        if let Some(Either { usual, reserved }) = &self.either {
+            usual.give_back(taken.usual);
+            reserved.give_back(taken.reserved);
+        }
     }
 
     fn fitting(&self, units: usize) -> Result<Taken, Full<'_>> {
@@ -205,6 +183,11 @@ impl Ledger {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether as many wait for the account as may.
+    pub(super) fn has_no_room_to_wait(&self) -> bool {
+        self.waiting() >= self.most_waiting
+    }
+
     /// How many wait for the account.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -217,8 +200,8 @@ impl Ledger {
     }
 }
 
-impl fmt::Debug for Ledger {
+impl fmt::Debug for Limits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Ledger").field("levels", &self.levels).finish_non_exhaustive()
+        formatter.debug_struct("Limits").field("levels", &self.levels).finish_non_exhaustive()
     }
 }

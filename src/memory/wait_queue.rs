@@ -16,23 +16,21 @@
 //! wait for something else, as the memory of another run, are not looked at.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::Charge;
-use super::ledger::{Full, Ledger, Level, Taken};
+use super::limits::{Full, Level, Limits, Taken};
+use super::{Charge, NoMemory};
 
 /// Those who wait, of a whole server.
-pub(super) struct WaitQueue {
-    waiters: Mutex<Waiters>,
-    /// See [`super::ledger`].
-    usual: Arc<Level>,
-}
+#[derive(Default)]
+pub(super) struct WaitQueue(Mutex<Waiters>);
 
 #[derive(Default)]
-pub(super) struct Waiters {
+struct Waiters {
     /// By their numbers, which are in the order in which they came.
     all: BTreeMap<u64, Waiter>,
     /// By what is too full for them and their numbers: the units that they want.
@@ -41,7 +39,7 @@ pub(super) struct Waiters {
 }
 
 struct Waiter {
-    ledger: Arc<Ledger>,
+    limits: Arc<Limits>,
     units: usize,
     /// Where it stands in [`Waiters::at`].
     at: [Option<usize>; 2],
@@ -51,48 +49,80 @@ struct Waiter {
 /// A place in the queue, until it is dropped.
 pub(super) struct Waiting {
     number: u64,
-    ledger: Arc<Ledger>,
+    queue: Arc<WaitQueue>,
     answer: oneshot::Receiver<Charge>,
 }
 
-/// Who has left the queue with what it waited for.
-pub(super) struct Served {
-    charge: Charge,
-    answer: oneshot::Sender<Charge>,
+/// Who has left the queue, and what it waited for.
+struct Served {
+    waiter: Waiter,
+    taken: Taken,
 }
 
 impl WaitQueue {
-    pub(super) fn new(usual: usize) -> Self {
-        Self { waiters: Mutex::default(), usual: Level::new(usual) }
+    /// Takes units, if they are free.
+    pub(super) fn try_take(&self, limits: &Limits, units: usize) -> Option<Taken> {
+        let _locked = self.0.lock();
+        limits.take(units).ok()
     }
 
-    pub(super) fn usual(&self) -> &Arc<Level> {
-        &self.usual
+    /// Takes units, or queues for them.
+    pub(super) fn take_or_wait(
+        self: &Arc<Self>,
+        limits: &Arc<Limits>,
+        units: usize,
+    ) -> Result<Result<Charge, Waiting>, NoMemory> {
+        let mut waiters = self.0.lock();
+        match limits.take(units) {
+            Ok(taken) => Ok(Ok(Charge::of(limits.clone(), self.clone(), taken))),
+            Err(_) if limits.has_no_room_to_wait() => Err(NoMemory),
+            Err(full) => {
+                let (answer, receiver) = oneshot::channel();
+                let number = waiters.push(limits, units, full, answer);
+                Ok(Err(Waiting { number, queue: self.clone(), answer: receiver }))
+            }
+        }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Waiters> {
-        // Nothing panics between two changes that belong together.
-        self.waiters.lock()
+    /// Gives units back. Whoever they are enough for has them.
+    pub(super) fn give_back(self: &Arc<Self>, limits: &Limits, taken: Taken) {
+        let mut waiters = self.0.lock();
+        limits.give_back(taken);
+        let served = waiters.served(limits.all());
+        drop(waiters);
+        for Served { waiter, taken } in served {
+            let charge = Charge::of(waiter.limits, self.clone(), taken);
+            // Where nobody takes it any more it is given back here.
+            let _ = waiter.answer.send(charge);
+        }
+    }
+}
+
+impl fmt::Debug for WaitQueue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WaitQueue").finish_non_exhaustive()
     }
 }
 
 impl Waiters {
     /// One more, at the end.
-    pub(super) fn push(&mut self, ledger: &Arc<Ledger>, units: usize, full: Full<'_>) -> Waiting {
-        let (answer, receiver) = oneshot::channel();
+    fn push(
+        &mut self,
+        limits: &Arc<Limits>,
+        units: usize,
+        full: Full<'_>,
+        answer: oneshot::Sender<Charge>,
+    ) -> u64 {
         let number = self.next;
         self.next += 1;
         let at = self.stand(number, units, full);
-        self.all.insert(number, Waiter { ledger: ledger.clone(), units, at, answer });
-        ledger.waits();
-        Waiting { number, ledger: ledger.clone(), answer: receiver }
+        self.all.insert(number, Waiter { limits: limits.clone(), units, at, answer });
+        limits.waits();
+        number
     }
 
     /// Those for whom there is enough now that something was given back to these.
-    pub(super) fn served<'a>(
-        &mut self,
-        levels: impl Iterator<Item = &'a Arc<Level>>,
-    ) -> Vec<Served> {
+    fn served<'a>(&mut self, levels: impl Iterator<Item = &'a Arc<Level>>) -> Vec<Served> {
         let levels: Vec<_> = levels.filter(|level| level.is_wanted()).collect();
         let (mut served, mut from) = (Vec::new(), 0);
         while let Some(number) = self.first(&levels, from) {
@@ -124,9 +154,9 @@ impl Waiters {
     /// Takes one out with what it waits for, or lets it stand where that is missing.
     fn serve(&mut self, number: u64) -> Option<Served> {
         let waiter = self.all.get(&number)?;
-        let (ledger, units) = (waiter.ledger.clone(), waiter.units);
-        match ledger.take(units) {
-            Ok(taken) => Some(self.remove(number)?.with(taken)),
+        let (limits, units) = (waiter.limits.clone(), waiter.units);
+        match limits.take(units) {
+            Ok(taken) => Some(Served { waiter: self.remove(number)?, taken }),
             Err(full) => {
                 self.leave(number);
                 let at = self.stand(number, units, full);
@@ -155,20 +185,8 @@ impl Waiters {
     fn remove(&mut self, number: u64) -> Option<Waiter> {
         self.leave(number);
         let waiter = self.all.remove(&number)?;
-        waiter.ledger.waits_no_more();
+        waiter.limits.waits_no_more();
         Some(waiter)
-    }
-}
-
-impl Waiter {
-    fn with(self, taken: Taken) -> Served {
-        Served { charge: Charge::of(self.ledger, taken), answer: self.answer }
-    }
-}
-
-impl Served {
-    pub(super) fn tell(self) {
-        let _ = self.answer.send(self.charge);
     }
 }
 
@@ -181,7 +199,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let left = self.ledger.queue().lock().remove(self.number);
+        let left = self.queue.0.lock().remove(self.number);
         // Not while the queue is locked.
         drop(left);
     }
