@@ -1,4 +1,4 @@
-//! Modules of ours: `mcp:` of an upstream server's tools, and `playbook:`.
+//! Imports of what the server has: decided by policy, loaded by `modules`.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ModuleOperation {
-    /// The source of `mcp:name` or `playbook:name`; answered by
+    /// Such as `mcp:name` or `playbook:name`; answered by
     /// [`Answer::Module`](super::Answer::Module).
     Import { specifier: String },
 }
