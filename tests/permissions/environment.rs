@@ -4,7 +4,7 @@
 use mcp_conductor::ErrorKind;
 use serde_json::json;
 
-use crate::Host;
+use crate::{Host, commands};
 
 fn host(grants: &str) -> Host {
     let variables = [
@@ -136,4 +136,28 @@ fn what_can_be_no_variable_is_an_error_in_denos_words() {
             true
         ]"#,
     );
+}
+
+/// ld.so(8): the library is loaded into whatever is started.
+#[test]
+fn a_variable_of_the_dynamic_linker_reaches_a_command_by_its_very_name_only() {
+    const PROGRAM: &str = r#"
+        for (const name of ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]) {
+          await t(() => Deno.env.set(name, "@ROOT@/ws/none.so"));
+        }
+        await t(() => Deno.env.set("FOO", "set"));
+        const shown = (o: any) => text(o.stdout).split("\n").filter((l) => /^(LD_|FOO)/.test(l)).sort();
+        const env = new Deno.Command("env"), child = new Deno.Command("env", { stdout: "piped" }).spawn();
+        const given = new Deno.Command("env", { env: { LD_PRELOAD: "@ROOT@/ws/none.so" } });
+        return [
+          shown(await env.output()), shown(env.outputSync()), shown(await child.output()),
+          await t(async () => shown(await given.output())).then((s: any) => typeof s === "string" ? s.split(":")[0] : s),
+        ];"#;
+    if let Some(host) = commands::host(",allow-env") {
+        host.gives(PROGRAM, r#"[["FOO=set"], ["FOO=set"], ["FOO=set"], "NotCapable"]"#);
+    }
+    if let Some(host) = commands::host(",allow-env=LD_PRELOAD,FOO") {
+        let expected = r#"["FOO=set", "LD_PRELOAD=@ROOT@/ws/none.so"]"#;
+        host.gives(PROGRAM, &format!("[{expected}, {expected}, {expected}, {expected}]"));
+    }
 }

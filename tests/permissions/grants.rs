@@ -1,6 +1,7 @@
 //! `MCP_CONDUCTOR_RUN_ARGS`: what is no grant stops the start, and programs are
 //! told the truth about what is.
 
+use mcp_conductor::ErrorKind;
 use serde_json::json;
 
 use crate::fixture::Fixture;
@@ -251,4 +252,21 @@ fn what_revoke_answers_holds_afterwards() {
     let host = Host::of_the_workspace();
     assert_eq!(host.value(program), json!([true, true]));
     assert_eq!(host.value("Deno.readTextFileSync('hello.txt')"), "hello");
+}
+
+#[test]
+fn an_uncaught_refusal_is_a_permission_error() {
+    let host = Host::of_the_workspace();
+    assert_eq!(
+        host.error("await Deno.readTextFile('/etc/passwd')"),
+        (
+            ErrorKind::Permission,
+            "NotCapable: Requires read access to \"/etc/passwd\", run again with the --allow-read \
+             flag"
+                .to_owned()
+        )
+    );
+    let (kind, message) = host.error("Deno.readTextFileSync('nope')");
+    assert_eq!(kind, ErrorKind::Runtime);
+    assert_eq!(message, "NotFound: No such file or directory (os error 2): readfile 'nope'");
 }

@@ -1,16 +1,12 @@
-//! Paths that are none, files that are none, and a name that means something
-//! else at every moment.
+//! Names of files: those that are no paths or no text, those that look like something else,
+//! and other names for what may not be read.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use mcp_conductor::{ErrorKind, ExecuteRequest};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::commands::{self, SHELL};
 use crate::{Host, WORKSPACE};
 
 #[test]
@@ -68,6 +64,29 @@ fn only_files_and_directories_are_opened() {
     assert_eq!(host.value(source), json!([[], "victim", true]));
 }
 
+/// opendir(3) of a FIFO that nobody writes would wait for ever.
+#[test]
+fn to_list_what_is_no_directory_is_an_error_at_once() {
+    Host::of_the_workspace().gives(
+        r#"
+        const list = async (path: string) => { for await (const _ of Deno.readDir(path)); };
+        const each = async (path: string) =>
+          [await t(() => list(path)), await t(() => [...Deno.readDirSync(path)])];
+        return [await each("hello.txt"), await each("nope"), (await each("fifo")).map((said) => said.split(":")[0])];"#,
+        r#"[
+            [
+                "NotADirectory: Not a directory (os error 20): readdir 'hello.txt' [ENOTDIR]",
+                "NotADirectory: Not a directory (os error 20): readdir 'hello.txt' [ENOTDIR]"
+            ],
+            [
+                "NotFound: No such file or directory (os error 2): readdir 'nope' [ENOENT]",
+                "NotFound: No such file or directory (os error 2): readdir 'nope' [ENOENT]"
+            ],
+            ["NotADirectory", "NotADirectory"]
+        ]"#,
+    );
+}
+
 #[test]
 fn a_name_that_is_no_text_is_listed_with_the_others() {
     let host = Host::of_the_workspace();
@@ -88,89 +107,83 @@ fn a_name_that_is_no_text_is_listed_with_the_others() {
     );
 }
 
-/// As long as one run of Deno took to leak 306 times, and ten times that.
-const RACE: Duration = Duration::from_secs(30);
-
-/// A thread of its own swaps a directory with a link to `outside/` as fast as the
-/// kernel can, while a program works through the name.
+/// proc_pid_fd(5): the kernel adds these words to the name of what was removed.
 #[test]
-fn no_race_leads_out_of_the_grant() {
-    let longer = Duration::from_secs(120);
-    let host = Host::with(WORKSPACE, |config| {
-        config.with_max_cpu_time(longer).with_max_new_files(10_000_000)
-    });
-    let (a, b) = (host.files.path("ws/swap"), host.files.path("ws/linkdir_out"));
-    let stop = AtomicBool::new(false);
-    let source = r#"
-        const end = Date.now() + RACE, seen: Record<string, number> = {}, leaks: string[] = [];
-        const note = (name: string) => seen[name] = (seen[name] ?? 0) + 1;
-        const look = (text: string) => {
-          note(text === "inside" ? text : "other");
-          if (text !== "inside") leaks.push(text);
-        };
-        const steps: (() => unknown)[] = [
-          async () => look(await Deno.readTextFile("swap/canary.txt")),
-          () => look(Deno.readTextFileSync("swap/canary.txt")),
-          () => { using f = Deno.openSync("swap/canary.txt"); const b = new Uint8Array(64);
-            look(new TextDecoder().decode(b.subarray(0, f.readSync(b)!))) },
-          () => Deno.writeTextFile("swap/victim.txt", "x"),
-          () => Deno.writeTextFileSync("swap/new.txt", "x"),
-          () => Deno.mkdirSync("swap/made", { recursive: true }),
-          () => Deno.renameSync("swap/new.txt", "swap/newer.txt"),
-          () => Deno.copyFileSync("hello.txt", "swap/data.json"),
-          () => Deno.removeSync("swap/made", { recursive: true }),
-          () => Deno.truncateSync("swap/victim.txt", 0),
-          () => { if ([...Deno.readDirSync("swap")].some((e) => e.name === "mod.js")) leaks.push("dir") },
-          () => { if (Deno.realPathSync("swap").includes("outside")) leaks.push("real") },
-        ];
-        while (Date.now() < end) {
-          for (const step of steps) { try { await step() } catch (e: any) { note(e.name) } }
-        }
-        [leaks, seen]"#;
-    let source = source.replace("RACE", &RACE.as_millis().to_string());
-    let request = ExecuteRequest::new(source).with_timeout(longer);
-    let execution = std::thread::scope(|scope| {
-        scope.spawn(|| exchange(&a, &b, &stop));
-        let execution = host.execute(request);
-        stop.store(true, Ordering::Relaxed);
-        execution
-    });
-    assert_eq!(execution.error, None);
-    let Value::Array(value) = &execution.return_value else { panic!("{execution:#?}") };
-    assert_eq!(value[0], json!([]));
-    let seen = value[1].as_object().unwrap();
-    let expected = ["inside", "NotCapable", "NotFound", "AlreadyExists"];
-    assert!(seen.keys().all(|name| expected.contains(&name.as_str())), "{seen:?}");
-    assert!(seen["inside"].as_u64() > Some(100), "the directory was hardly met: {seen:?}");
-    assert!(seen["NotCapable"].as_u64() > Some(100), "the link was hardly met: {seen:?}");
-    // The drop of the fixture compares outside/.
-}
-
-fn exchange(a: &Path, b: &Path, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        for _ in 0..1000 {
-            renameat2(AT_FDCWD, a, AT_FDCWD, b, RenameFlags::RENAME_EXCHANGE)
-                .expect("both are there");
-            std::thread::yield_now();
-        }
-        // Other tests need a processor too.
-        std::thread::sleep(Duration::from_millis(1));
+fn a_file_whose_name_says_deleted_is_a_file_like_any_other() {
+    let denied = "@ROOT@/ws/y (deleted)";
+    let host = Host::with_grants(&format!("{WORKSPACE},deny-read={denied},deny-write={denied}"));
+    for (name, text) in [("x (deleted)", "x"), ("y (deleted)", "Y-CANARY")] {
+        std::fs::write(host.files.path("ws").join(name), text).unwrap();
     }
+    host.gives(
+        r#"
+        const start = (said: string) => said.split(/ \(os|, run/)[0];
+        return [
+          await both("readTextFile", "x (deleted)"), Deno.statSync("x (deleted)").size,
+          await both("realPath", "x (deleted)"), await both("writeTextFile", "x (deleted)", "changed"),
+          await both("readTextFile", "x (deleted)"), start(await both("readTextFile", "y (deleted)")),
+          start(await both("writeTextFile", "y (deleted)", "x")), start(await both("rename", "y (deleted)", "z*")),
+          start(await both("readTextFile", "y")), await both("writeTextFile", "y", "plain"),
+          await both("readTextFile", "y"),
+        ];"#,
+        r#"[
+            "x",
+            1,
+            "@ROOT@/ws/x (deleted)",
+            "done",
+            "changed",
+            "NotCapable: Requires read access to \"y (deleted)\"",
+            "NotCapable: Requires write access to \"y (deleted)\"",
+            "NotCapable: Requires read access to \"y (deleted)\"",
+            "NotFound: No such file or directory",
+            "done",
+            "plain"
+        ]"#,
+    );
+    assert_eq!(host.files.read("ws/y (deleted)"), "Y-CANARY");
+}
+
+/// renameat(2) needs no right to read what it moves; the new name would be one
+/// that may be read.
+#[test]
+fn a_file_that_may_not_be_read_gets_no_other_name() {
+    let grants = "allow-read=@ROOT@/ws;deny-read=@ROOT@/ws/secret;allow-write=@ROOT@/ws";
+    let host = Host::with_grants(grants);
+    host.gives(
+        r#"
+        const start = (said: string) => said.split(", run")[0];
+        return [
+          start(await both("rename", "secret/s.txt", "open*")), start(await both("rename", "secret", "open*")),
+          start(await both("link", "secret/s.txt", "open*")), start(await both("copyFile", "secret/s.txt", "open*")),
+          start(await both("symlink", "secret/s.txt", "open*")),
+          [...Deno.readDirSync(".")].some((entry) => entry.name.startsWith("open")),
+          await t(() => Deno.renameSync("hello.txt", "moved")), await both("readTextFile", "moved"),
+        ];"#,
+        r#"[
+            "NotCapable: Requires read access to \"secret/s.txt\"",
+            "NotCapable: Requires read access to \"secret\"",
+            "NotCapable: Requires read access to \"secret/s.txt\"",
+            "NotCapable: Requires read access to \"secret/s.txt\"",
+            "NotCapable: Requires read access to \"secret/s.txt\"",
+            false,
+            "done",
+            "hello"
+        ]"#,
+    );
+    assert_eq!(host.files.read("ws/secret/s.txt"), host.files.text("SECRET-CANARY-@MARK@"));
 }
 
 #[test]
-fn an_uncaught_refusal_is_a_permission_error() {
-    let host = Host::of_the_workspace();
-    assert_eq!(
-        host.error("await Deno.readTextFile('/etc/passwd')"),
-        (
-            ErrorKind::Permission,
-            "NotCapable: Requires read access to \"/etc/passwd\", run again with the --allow-read \
-             flag"
-                .to_owned()
-        )
-    );
-    let (kind, message) = host.error("Deno.readTextFileSync('nope')");
-    assert_eq!(kind, ErrorKind::Runtime);
-    assert_eq!(message, "NotFound: No such file or directory (os error 2): readfile 'nope'");
+fn a_command_gives_no_other_name_to_what_may_not_be_read() {
+    let Some(host) = commands::host(",deny-read=@ROOT@/ws/secret/s.txt") else { return };
+    let shell = format!("{}{SHELL}", include_str!("prelude.ts"));
+    let execution = host.run(&format!(
+        "{shell} return [
+          await sh('mv secret/s.txt open || ln secret/s.txt open || cp secret/s.txt open'),
+          await sh('mv secret open; cat open/s.txt open'), await sh('cat hello.txt'),
+        ].map(([code, out]) => [code === 0, out])"
+    ));
+    assert_eq!(execution.error, None);
+    assert_eq!(execution.return_value, json!([[false, ""], [false, ""], [true, "hello"]]));
+    assert_eq!(host.files.read("ws/secret/s.txt"), host.files.text("SECRET-CANARY-@MARK@"));
 }
