@@ -3,7 +3,8 @@
 
 use mcp_conductor::ErrorKind;
 
-use crate::fixture::{Fixture, eventually};
+use crate::fixture::Fixture;
+use crate::support::waiting::eventually;
 use crate::{Host, WORKSPACE, landlock};
 
 const RUN: &str = "allow-run=sh,cat,sleep,echo,true,env,pwd,ls,yes";

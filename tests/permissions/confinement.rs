@@ -8,7 +8,7 @@ use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::json;
 
 use crate::commands::{SHELL, host, nothing_is_left};
-use crate::fixture::eventually;
+use crate::support::waiting::eventually;
 use crate::{EVENT_LOOP, Host, WORKSPACE, landlock};
 
 /// `true` for a script that fails, says that it may not, and prints nothing.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use mcp_conductor::{ErrorKind, ExecuteRequest};
 
 use crate::Host;
-use crate::fixture::eventually;
 use crate::servers::P1;
+use crate::support::waiting::eventually;
 
 pub const NET: &str = "allow-net=127.0.0.1:@P2@,127.0.0.1:@P3@";
 
