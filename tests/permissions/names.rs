@@ -15,34 +15,38 @@ fn what_is_no_path_is_a_clear_error() {
         r#"
         const start = (said: string) => said.split(": ").slice(0, 2).join(": ").split(" [")[0];
         const long = "a/".repeat(2500) + "b";
-        return [
-          (await both("readTextFile", long)).includes("File name too long (os error 36)"),
-          (await both("mkdir", long, { recursive: true })).includes("too long"),
-          start(await both("readTextFile", "n".repeat(300))),
-          start(await both("readTextFile", "hello.txt\0")), start(await both("stat", "a\0b")),
-          start(await both("writeTextFile", "hello.txt\0x", "y")), start(await both("mkdir", "q\0")),
-          start(await both("rename", "hello.txt", "a\0")), start(await both("symlink", "a\0", "l*")),
-          await both("stat", ""), await both("readTextFile", new URL("http://x/y")),
-          await both("readTextFile", new URL("file:///a%00b")).then((s) => s.split(":")[0]),
-          start(await both("readTextFile", "@ROOT@/ws/%68ello.txt")),
-          await both("readTextFile", new URL("file://@ROOT@/ws/%68ello.txt")),
-        ];"#,
-        r#"[
-            true,
-            true,
-            "Error: File name too long (os error 36)",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "NotFound: No such file or directory (os error 2): stat '' [ENOENT]",
-            "TypeError: Must be a file URL",
-            "TypeError",
-            "NotFound: No such file or directory (os error 2)",
-            "hello"
-        ]"#,
+        return {
+          "readTextFile long .includes File name too long os error 36": (await both("readTextFile", long)).includes("File name too long (os error 36)"),
+          "mkdir long, { recursive: true } .includes too long": (await both("mkdir", long, { recursive: true })).includes("too long"),
+          "readTextFile n.repeat 300": start(await both("readTextFile", "n".repeat(300))),
+          "readTextFile hello.txt0": start(await both("readTextFile", "hello.txt\0")),
+          "stat a0b": start(await both("stat", "a\0b")),
+          "writeTextFile hello.txt0x, y": start(await both("writeTextFile", "hello.txt\0x", "y")),
+          "mkdir q0": start(await both("mkdir", "q\0")),
+          "rename hello.txt, a0": start(await both("rename", "hello.txt", "a\0")),
+          "symlink a0, l*": start(await both("symlink", "a\0", "l*")),
+          "stat": await both("stat", ""),
+          "readTextFile http://x/y": await both("readTextFile", new URL("http://x/y")),
+          "readTextFile file:///a%00b": await both("readTextFile", new URL("file:///a%00b")).then((s) => s.split(":")[0]),
+          "readTextFile /ws/%68ello.txt": start(await both("readTextFile", "@ROOT@/ws/%68ello.txt")),
+          "readTextFile file:///ws/%68ello.txt": await both("readTextFile", new URL("file://@ROOT@/ws/%68ello.txt")),
+        };"#,
+        r#"{
+            "readTextFile long .includes File name too long os error 36": true,
+            "mkdir long, { recursive: true } .includes too long": true,
+            "readTextFile n.repeat 300": "Error: File name too long (os error 36)",
+            "readTextFile hello.txt0": "TypeError: file name contained an unexpected NUL byte",
+            "stat a0b": "TypeError: file name contained an unexpected NUL byte",
+            "writeTextFile hello.txt0x, y": "TypeError: file name contained an unexpected NUL byte",
+            "mkdir q0": "TypeError: file name contained an unexpected NUL byte",
+            "rename hello.txt, a0": "TypeError: file name contained an unexpected NUL byte",
+            "symlink a0, l*": "TypeError: file name contained an unexpected NUL byte",
+            "stat": "NotFound: No such file or directory (os error 2): stat '' [ENOENT]",
+            "readTextFile http://x/y": "TypeError: Must be a file URL",
+            "readTextFile file:///a%00b": "TypeError",
+            "readTextFile /ws/%68ello.txt": "NotFound: No such file or directory (os error 2)",
+            "readTextFile file:///ws/%68ello.txt": "hello"
+        }"#,
     );
 }
 
@@ -118,27 +122,32 @@ fn a_file_whose_name_says_deleted_is_a_file_like_any_other() {
     host.gives(
         r#"
         const start = (said: string) => said.split(/ \(os|, run/)[0];
-        return [
-          await both("readTextFile", "x (deleted)"), Deno.statSync("x (deleted)").size,
-          await both("realPath", "x (deleted)"), await both("writeTextFile", "x (deleted)", "changed"),
-          await both("readTextFile", "x (deleted)"), start(await both("readTextFile", "y (deleted)")),
-          start(await both("writeTextFile", "y (deleted)", "x")), start(await both("rename", "y (deleted)", "z*")),
-          start(await both("readTextFile", "y")), await both("writeTextFile", "y", "plain"),
-          await both("readTextFile", "y"),
-        ];"#,
-        r#"[
-            "x",
-            1,
-            "@ROOT@/ws/x (deleted)",
-            "done",
-            "changed",
-            "NotCapable: Requires read access to \"y (deleted)\"",
-            "NotCapable: Requires write access to \"y (deleted)\"",
-            "NotCapable: Requires read access to \"y (deleted)\"",
-            "NotFound: No such file or directory",
-            "done",
-            "plain"
-        ]"#,
+        return {
+          "readTextFile x deleted": await both("readTextFile", "x (deleted)"),
+          "statSync x deleted .size": Deno.statSync("x (deleted)").size,
+          "realPath x deleted": await both("realPath", "x (deleted)"),
+          "writeTextFile x deleted , changed": await both("writeTextFile", "x (deleted)", "changed"),
+          "readTextFile x deleted, 2": await both("readTextFile", "x (deleted)"),
+          "readTextFile y deleted": start(await both("readTextFile", "y (deleted)")),
+          "writeTextFile y deleted , x": start(await both("writeTextFile", "y (deleted)", "x")),
+          "rename y deleted , z*": start(await both("rename", "y (deleted)", "z*")),
+          "readTextFile y": start(await both("readTextFile", "y")),
+          "writeTextFile y, plain": await both("writeTextFile", "y", "plain"),
+          "readTextFile y, 2": await both("readTextFile", "y"),
+        };"#,
+        r#"{
+            "readTextFile x deleted": "x",
+            "statSync x deleted .size": 1,
+            "realPath x deleted": "@ROOT@/ws/x (deleted)",
+            "writeTextFile x deleted , changed": "done",
+            "readTextFile x deleted, 2": "changed",
+            "readTextFile y deleted": "NotCapable: Requires read access to \"y (deleted)\"",
+            "writeTextFile y deleted , x": "NotCapable: Requires write access to \"y (deleted)\"",
+            "rename y deleted , z*": "NotCapable: Requires read access to \"y (deleted)\"",
+            "readTextFile y": "NotFound: No such file or directory",
+            "writeTextFile y, plain": "done",
+            "readTextFile y, 2": "plain"
+        }"#,
     );
     assert_eq!(host.files.read("ws/y (deleted)"), "Y-CANARY");
 }
@@ -152,23 +161,26 @@ fn a_file_that_may_not_be_read_gets_no_other_name() {
     host.gives(
         r#"
         const start = (said: string) => said.split(", run")[0];
-        return [
-          start(await both("rename", "secret/s.txt", "open*")), start(await both("rename", "secret", "open*")),
-          start(await both("link", "secret/s.txt", "open*")), start(await both("copyFile", "secret/s.txt", "open*")),
-          start(await both("symlink", "secret/s.txt", "open*")),
-          [...Deno.readDirSync(".")].some((entry) => entry.name.startsWith("open")),
-          await t(() => Deno.renameSync("hello.txt", "moved")), await both("readTextFile", "moved"),
-        ];"#,
-        r#"[
-            "NotCapable: Requires read access to \"secret/s.txt\"",
-            "NotCapable: Requires read access to \"secret\"",
-            "NotCapable: Requires read access to \"secret/s.txt\"",
-            "NotCapable: Requires read access to \"secret/s.txt\"",
-            "NotCapable: Requires read access to \"secret/s.txt\"",
-            false,
-            "done",
-            "hello"
-        ]"#,
+        return {
+          "rename secret/s.txt, open*": start(await both("rename", "secret/s.txt", "open*")),
+          "rename secret, open*": start(await both("rename", "secret", "open*")),
+          "link secret/s.txt, open*": start(await both("link", "secret/s.txt", "open*")),
+          "copyFile secret/s.txt, open*": start(await both("copyFile", "secret/s.txt", "open*")),
+          "symlink secret/s.txt, open*": start(await both("symlink", "secret/s.txt", "open*")),
+          "[...readDirSync . ].some entry to entry.name.startsWith open": [...Deno.readDirSync(".")].some((entry) => entry.name.startsWith("open")),
+          "renameSync hello.txt, moved": await t(() => Deno.renameSync("hello.txt", "moved")),
+          "readTextFile moved": await both("readTextFile", "moved"),
+        };"#,
+        r#"{
+            "rename secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "rename secret, open*": "NotCapable: Requires read access to \"secret\"",
+            "link secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "copyFile secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "symlink secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "[...readDirSync . ].some entry to entry.name.startsWith open": false,
+            "renameSync hello.txt, moved": "done",
+            "readTextFile moved": "hello"
+        }"#,
     );
     assert_eq!(host.files.read("ws/secret/s.txt"), host.files.text("SECRET-CANARY-@MARK@"));
 }
