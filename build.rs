@@ -8,7 +8,7 @@ use deno_core::{ModuleCodeString, ModuleName, SourceMapData};
 use deno_error::JsErrorBox;
 
 /// As `crate::protocol` in the library, for the ops.
-#[path = "src/protocol/operation.rs"]
+#[path = "src/protocol/operation/mod.rs"]
 #[allow(dead_code, reason = "shared with the library, which uses all of it")]
 mod protocol;
 #[path = "snapshots/mod.rs"]
@@ -18,7 +18,7 @@ mod snapshots;
 fn main() {
     println!("cargo:rerun-if-changed=snapshots");
     println!("cargo:rerun-if-changed=js");
-    println!("cargo:rerun-if-changed=src/protocol/operation.rs");
+    println!("cargo:rerun-if-changed=src/protocol/operation");
     let target = std::env::var("TARGET").expect("cargo sets TARGET");
     println!("cargo:rustc-env=CONDUCTOR_TARGET={target}");
 

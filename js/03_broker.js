@@ -1,6 +1,7 @@
 // Privileged operations. Nothing is decided here: each call names what it needs
-// and the broker, outside of this process, decides and acts. The names of
-// operations and their fields are those of src/protocol/operation.rs.
+// and the broker, outside of this process, decides and acts. An operation is the
+// name of its capability with the name of the operation in it, as the files in
+// src/protocol/operation have them, fields included.
 
 import { core, primordials } from "ext:core/mod.js";
 import {

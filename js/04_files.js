@@ -23,6 +23,11 @@ const {
 
 const WHENCE = ["start", "current", "end"];
 const time = (seconds, nanos) => ({ __proto__: null, seconds, nanos });
+const file = (operation) => ({ __proto__: null, file: operation });
+const inTurn = (handle, call) => ({
+  __proto__: null,
+  handle: { __proto__: null, inTurn: { __proto__: null, handle, call } },
+});
 
 function length(value) {
   if (typeof value === "number" && value > NumberMAX_SAFE_INTEGER) {
@@ -45,51 +50,51 @@ function openOptions(options) {
   };
 }
 
-pair("op_fs_open", (name, options) => ({
+pair("op_fs_open", (name, options) => file({
   __proto__: null,
   open: { __proto__: null, path: path(name), options: openOptions(options) },
 }));
-pair("op_fs_chmod", (name, mode) => ({
+pair("op_fs_chmod", (name, mode) => file({
   __proto__: null,
   chmod: { __proto__: null, path: path(name), mode },
 }));
-pair("op_fs_copy_file", (from, to) => ({
+pair("op_fs_copy_file", (from, to) => file({
   __proto__: null,
   copyFile: { __proto__: null, from: path(from), to: path(to) },
 }));
-pair("op_fs_link", (from, to) => ({
+pair("op_fs_link", (from, to) => file({
   __proto__: null,
   link: { __proto__: null, from: path(from), to: path(to) },
 }));
-pair("op_fs_mkdir", (name, recursive, mode) => ({
+pair("op_fs_mkdir", (name, recursive, mode) => file({
   __proto__: null,
   mkdir: { __proto__: null, path: path(name), recursive: !!recursive, mode },
 }));
-pair("op_fs_read_link", (name) => ({
+pair("op_fs_read_link", (name) => file({
   __proto__: null,
   readLink: { __proto__: null, path: path(name) },
 }));
-pair("op_fs_realpath", (name) => ({
+pair("op_fs_realpath", (name) => file({
   __proto__: null,
   realPath: { __proto__: null, path: path(name) },
 }));
-pair("op_fs_remove", (name, recursive) => ({
+pair("op_fs_remove", (name, recursive) => file({
   __proto__: null,
   remove: { __proto__: null, path: path(name), recursive },
 }));
-pair("op_fs_rename", (from, to) => ({
+pair("op_fs_rename", (from, to) => file({
   __proto__: null,
   rename: { __proto__: null, from: path(from), to: path(to) },
 }));
-pair("op_fs_symlink", (target, name) => ({
+pair("op_fs_symlink", (target, name) => file({
   __proto__: null,
   symlink: { __proto__: null, target: path(target), path: path(name) },
 }));
-pair("op_fs_truncate", (name, size) => ({
+pair("op_fs_truncate", (name, size) => file({
   __proto__: null,
   truncate: { __proto__: null, path: path(name), length: length(size) },
 }));
-pair("op_fs_utime", (name, seconds, nanos, modifiedSeconds, modifiedNanos) => ({
+pair("op_fs_utime", (name, seconds, nanos, modifiedSeconds, modifiedNanos) => file({
   __proto__: null,
   utime: {
     __proto__: null,
@@ -100,7 +105,7 @@ pair("op_fs_utime", (name, seconds, nanos, modifiedSeconds, modifiedNanos) => ({
 }));
 
 function makeTemp(directory) {
-  return (parent, prefix, suffix) => ({
+  return (parent, prefix, suffix) => file({
     __proto__: null,
     makeTemp: {
       __proto__: null,
@@ -185,18 +190,15 @@ function stat(name, operation) {
   ops[`${name}_sync`] = (target, buffer) => fill(buffer, callSync(operation(target)));
   ops[`${name}_async`] = async (target) => parts(await call(operation(target)));
 }
-stat("op_fs_stat", (name) => ({
+stat("op_fs_stat", (name) => file({
   __proto__: null,
   stat: { __proto__: null, path: path(name), follow: true },
 }));
-stat("op_fs_lstat", (name) => ({
+stat("op_fs_lstat", (name) => file({
   __proto__: null,
   stat: { __proto__: null, path: path(name), follow: false },
 }));
-stat("op_fs_file_stat", (handle) => ({
-  __proto__: null,
-  fileStat: { __proto__: null, handle },
-}));
+stat("op_fs_file_stat", (handle) => inTurn(handle, "stat"));
 
 // What works on an open file needs no grant any more, so no place is taken.
 function onFile(sync, promise, operation) {
@@ -206,37 +208,36 @@ function onFile(sync, promise, operation) {
 onFile("op_fs_seek_sync", "op_fs_seek_async", (handle, offset, whence) => {
   const from = WHENCE[whence];
   if (from === undefined) throw new TypeError(`Invalid seek mode: ${whence}`);
-  return {
+  return inTurn(handle, {
     __proto__: null,
-    seek: { __proto__: null, handle, offset: Number(offset), whence: from },
-  };
+    seek: { __proto__: null, offset: Number(offset), whence: from },
+  });
 });
-onFile("op_fs_ftruncate_sync", "op_fs_file_truncate_async", (handle, size) => ({
-  __proto__: null,
-  fileTruncate: { __proto__: null, handle, length: length(size) },
-}));
+onFile("op_fs_ftruncate_sync", "op_fs_file_truncate_async", (handle, size) =>
+  inTurn(handle, {
+    __proto__: null,
+    truncate: { __proto__: null, length: length(size) },
+  }));
 onFile(
   "op_fs_futime_sync",
   "op_fs_futime_async",
-  (handle, seconds, nanos, modifiedSeconds, modifiedNanos) => ({
-    __proto__: null,
-    fileUtime: {
+  (handle, seconds, nanos, modifiedSeconds, modifiedNanos) =>
+    inTurn(handle, {
       __proto__: null,
-      handle,
-      accessed: time(seconds, nanos),
-      modified: time(modifiedSeconds, modifiedNanos),
-    },
-  }),
+      utime: {
+        __proto__: null,
+        accessed: time(seconds, nanos),
+        modified: time(modifiedSeconds, modifiedNanos),
+      },
+    }),
 );
-const sync = (dataOnly) => (handle) => ({
-  __proto__: null,
-  fileSync: { __proto__: null, handle, dataOnly },
-});
+const sync = (dataOnly) => (handle) =>
+  inTurn(handle, { __proto__: null, sync: { __proto__: null, dataOnly } });
 onFile("op_fs_file_sync_sync", "op_fs_file_sync_async", sync(false));
 onFile("op_fs_file_sync_data_sync", "op_fs_file_sync_data_async", sync(true));
 
 // Whole files.
-const readFile = (name) => ({
+const readFile = (name) => file({
   __proto__: null,
   readFile: { __proto__: null, path: path(name) },
 });
@@ -258,7 +259,7 @@ function bytes(data) {
   if (!ArrayBufferIsView(data)) throw new TypeError("Expected a buffer of bytes");
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
-const writeFile = (name, data, options) => ({
+const writeFile = (name, data, options) => file({
   __proto__: null,
   writeFile: {
     __proto__: null,
@@ -315,7 +316,7 @@ ops.op_fs_write_file_async = async (name, mode, append, create, createNew, data)
   }
 };
 
-const listing = (name) => ({
+const listing = (name) => file({
   __proto__: null,
   readDir: { __proto__: null, path: name },
 });
@@ -325,11 +326,11 @@ ops.op_fs_read_dir_sync = (name) => callSync(listing(path(name)));
 const directory = { path: "/" };
 ops.op_fs_cwd = () => directory.path;
 ops.op_fs_chdir = (name) => {
-  callSync({ __proto__: null, chdir: { __proto__: null, path: path(name) } });
-  directory.path = op_conductor_call_sync({
+  callSync(file({ __proto__: null, chdir: { __proto__: null, path: path(name) } }));
+  directory.path = op_conductor_call_sync(file({
     __proto__: null,
     realPath: { __proto__: null, path: "." },
-  });
+  }));
 };
 
 const LOCKS = "Files cannot be locked here: no other program sees them while this one runs";

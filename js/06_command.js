@@ -31,19 +31,22 @@ function options(given) {
   };
 }
 
-ops.op_spawn_child = (given) => callSync({ __proto__: null, spawn: options(given) });
+const command = (operation) => ({ __proto__: null, command: operation });
+
+ops.op_spawn_child = (given) => callSync(command({ __proto__: null, spawn: options(given) }));
 ops.op_spawn_sync = (given) => {
   if (given.input !== undefined) {
     throw new TypeError("Input is not supported for this function, use spawn() instead");
   }
-  return callSync({ __proto__: null, output: options(given) });
+  return callSync(command({ __proto__: null, output: options(given) }));
 };
-ops.op_spawn_wait = (handle) => call({ __proto__: null, wait: { __proto__: null, handle } });
+ops.op_spawn_wait = (handle) =>
+  call(command({ __proto__: null, wait: { __proto__: null, handle } }));
 ops.op_spawn_kill = (handle, signal) =>
-  op_conductor_call_sync({
+  op_conductor_call_sync(command({
     __proto__: null,
     kill: { __proto__: null, handle, signal: String(signal) },
-  });
+  }));
 // A run waits for its commands as for everything else.
 ops.op_spawn_child_ref = () => undefined;
 ops.op_spawn_child_unref = () => undefined;

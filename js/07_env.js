@@ -13,19 +13,22 @@ function argument(value, name, api) {
   return value;
 }
 
+const environment = (operation) => callSync({ __proto__: null, environment: operation });
+const variable = (name) => environment({ __proto__: null, get: { __proto__: null, name } });
+
 const env = {
   get(name) {
     const key = argument(name, "the name", "Deno.env.get()");
-    return callSync({ __proto__: null, envGet: { __proto__: null, name: key } }) ?? undefined;
+    return variable(key) ?? undefined;
   },
   has(name) {
     const key = argument(name, "the name", "Deno.env.has()");
-    return callSync({ __proto__: null, envGet: { __proto__: null, name: key } }) !== null;
+    return variable(key) !== null;
   },
   set(name, value) {
-    callSync({
+    environment({
       __proto__: null,
-      envSet: {
+      set: {
         __proto__: null,
         name: argument(name, "the name", "Deno.env.set()"),
         value: argument(value, "the value", "Deno.env.set()"),
@@ -34,10 +37,10 @@ const env = {
   },
   delete(name) {
     const key = argument(name, "the name", "Deno.env.delete()");
-    callSync({ __proto__: null, envDelete: { __proto__: null, name: key } });
+    environment({ __proto__: null, delete: { __proto__: null, name: key } });
   },
   toObject() {
-    const pairs = callSync("envAll");
+    const pairs = environment("all");
     const variables = {};
     for (let i = 0; i < pairs.length; i++) variables[pairs[i][0]] = pairs[i][1];
     return variables;

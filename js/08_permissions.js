@@ -62,7 +62,7 @@ function query(descriptor, missing) {
     : path(value);
   const { granted, denied, partial } = op_conductor_call_sync({
     __proto__: null,
-    query: { __proto__: null, name, target },
+    permission: { __proto__: null, query: { __proto__: null, name, target } },
   });
   const state = granted ? "granted" : denied ? "denied" : missing;
   return new PermissionStatus(state, partial, key);

@@ -44,8 +44,10 @@ function toText(args) {
   return text === undefined ? "{}" : text;
 }
 
+const tool = (operation) => ({ __proto__: null, tool: operation });
+
 async function request(operation) {
-  return parse(await call(operation));
+  return parse(await call(tool(operation)));
 }
 
 function isText(block) {
@@ -198,10 +200,10 @@ async function searchTools(query, limit) {
 }
 
 async function getToolSchema(name) {
-  const schema = await call({
+  const schema = await call(tool({
     __proto__: null,
     toolSchema: { __proto__: null, name: String(name) },
-  });
+  }));
   return schema === null || schema === undefined ? null : parse(schema);
 }
 

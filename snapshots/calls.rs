@@ -78,6 +78,8 @@ impl JsAnswer {
                 })
             }
             Answer::Permission(state) => Self::Permission(state),
+            // Of an import, which has no op.
+            Answer::Module(module) => Self::Text(module.source),
         }
     }
 }
@@ -123,7 +125,7 @@ pub(super) fn op_conductor_text_sync(
     state: &mut OpState,
     #[string] path: String,
 ) -> Result<String, CallError> {
-    host(state).call_sync(Operation::ReadFile { path }).map(text)
+    host(state).call_sync(Operation::read_file(path)).map(text)
 }
 
 #[op2]
@@ -132,7 +134,7 @@ pub(super) async fn op_conductor_text(
     state: Rc<RefCell<OpState>>,
     #[string] path: String,
 ) -> Result<String, CallError> {
-    let call = host(&state.borrow()).call(Operation::ReadFile { path });
+    let call = host(&state.borrow()).call(Operation::read_file(path));
     call.await.map(text)
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::error::{CallError, CallFuture};
 use super::resource::{RemoteHandle, WRITE_PIECE};
 use super::{Host, host};
-use crate::protocol::{Answer, Operation, RequestBody, Response};
+use crate::protocol::{Answer, NetworkOperation, Operation, RequestBody, Response};
 
 /// A request that was started by `op_fetch` and is waited for by `op_fetch_send`.
 struct FetchRequest {
@@ -57,11 +57,13 @@ pub(super) fn op_conductor_fetch(
         return data_url(state, &method, url);
     }
     let bytes = |text: ByteString| serde_bytes::ByteBuf::from(text.to_vec());
-    let request = |body| Operation::Fetch {
-        method: String::from_utf8_lossy(&method).into_owned(),
-        url: url.clone(),
-        headers: headers.into_iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
-        body,
+    let request = |body| {
+        Operation::Network(NetworkOperation::Fetch {
+            method: String::from_utf8_lossy(&method).into_owned(),
+            url: url.clone(),
+            headers: headers.into_iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
+            body,
+        })
     };
     let cancel = CancelHandle::new_rc();
     let response = match (data, stream) {
@@ -154,7 +156,8 @@ fn upload(
         let Answer::Handle(handle) = started.await? else {
             return Err(CallError::new("Error", "the broker's answer holds no handle"));
         };
-        let response = host.call(Operation::FetchResponse { handle });
+        let waits = NetworkOperation::FetchResponse { handle };
+        let response = host.call(Operation::Network(waits));
         let sender = host.clone();
         let failed: Rc<RefCell<Option<CallError>>> = Rc::default();
         let failure = failed.clone();
@@ -166,7 +169,7 @@ fn upload(
             {
                 *failure.borrow_mut() = Some(error);
             }
-            sender.forget(Operation::Close { handle });
+            sender.forget(Operation::close(handle));
         });
         match response.await {
             Ok(response) => Ok(response),
@@ -177,7 +180,7 @@ fn upload(
 }
 
 async fn send(host: &dyn Host, handle: u32, body: Body) -> Result<(), CallError> {
-    let write = |data: &[u8]| host.call(Operation::Write { handle, data: data.to_vec().into() });
+    let write = |data: &[u8]| host.call(Operation::write(handle, data.to_vec()));
     match body {
         Body::Bytes(data) => {
             for piece in data.chunks(WRITE_PIECE) {

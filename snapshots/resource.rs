@@ -48,11 +48,11 @@ impl RemoteHandle {
     }
 
     fn read_operation(&self, limit: usize) -> Operation {
-        Operation::Read { handle: self.handle, max: u32::try_from(limit).unwrap_or(u32::MAX) }
+        Operation::read(self.handle, u32::try_from(limit).unwrap_or(u32::MAX))
     }
 
     fn write_operation(&self, piece: &[u8]) -> Operation {
-        Operation::Write { handle: self.handle, data: piece.to_vec().into() }
+        Operation::write(self.handle, piece.to_vec())
     }
 }
 
@@ -127,7 +127,7 @@ impl Resource for RemoteHandle {
     fn close(self: Rc<Self>) {
         if !self.closed.replace(true) {
             self.cancel.cancel();
-            self.host.forget(Operation::Close { handle: self.handle });
+            self.host.forget(Operation::close(self.handle));
         }
     }
 }

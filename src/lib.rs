@@ -13,13 +13,17 @@
 //! `hook` (this executable as that child), `pool`, `upstream` (the MCP servers
 //! that programs call), `playbooks`, `broker`, `runtime`, `server`.
 
+#[cfg(test)]
+mod architecture_tests;
 mod audit;
 mod broker;
+mod catalog;
 mod config;
 mod engines;
 mod hook;
 mod links;
 mod memory;
+mod modules;
 mod net;
 mod playbooks;
 mod policy;

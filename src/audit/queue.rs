@@ -2,9 +2,11 @@
 //! empties it, so that no run waits for a slow disk.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::file::LogFile;
 use super::record::lost_line;
@@ -100,18 +102,16 @@ impl State {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits for room at most [`MAX_WAIT`], and not at all after another caller
     /// did so in vain: a stuck disk must not cost every refusal that much.
     fn send(&self, line: String) {
-        let state = self.lock();
+        let mut state = self.lock();
         let patience = if state.stuck { Duration::ZERO } else { MAX_WAIT };
-        let (mut state, _) = self
-            .room
-            .wait_timeout_while(state, patience, |state| state.lines.len() >= MAX_LINES)
-            .unwrap_or_else(PoisonError::into_inner);
+        let is_full = |state: &mut State| state.lines.len() >= MAX_LINES;
+        self.room.wait_while_for(&mut state, is_full, patience);
         if state.lines.len() < MAX_LINES {
             state.lines.push_back(line);
             self.filled.notify_one();
@@ -127,10 +127,8 @@ impl Queue {
 
     /// Waits for a line. None: no more will come.
     fn next(&self) -> Option<String> {
-        let mut state = self
-            .filled
-            .wait_while(self.lock(), |state| state.lines.is_empty() && !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        self.filled.wait_while(&mut state, |state| state.lines.is_empty() && !state.closed);
         let line = state.lines.pop_front()?;
         state.stuck &= state.lines.len() > MAX_LINES / 2;
         self.room.notify_one();
@@ -138,10 +136,8 @@ impl Queue {
     }
 
     fn wait_for_the_end(&self) -> bool {
-        let (state, _) = self
-            .ended
-            .wait_timeout_while(self.lock(), MAX_FLUSH, |state| !state.ended)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        self.ended.wait_while_for(&mut state, |state| !state.ended, MAX_FLUSH);
         state.ended
     }
 }

@@ -2,7 +2,8 @@
 //! what the program has set since on top.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::failure::Problem;
 use crate::policy::{AllowedVariable, Policy};
@@ -27,7 +28,7 @@ struct Set {
 
 impl Environment {
     fn with<T>(&self, then: impl FnOnce(&mut Set) -> T) -> T {
-        then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        then(&mut self.0.lock())
     }
 
     pub(super) fn get(

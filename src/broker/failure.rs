@@ -25,6 +25,11 @@ impl Failure {
         Self::new("BadResource", "Bad resource ID")
     }
 
+    /// An effect ended without an answer.
+    pub(super) fn interrupted() -> Self {
+        Self::new("Interrupted", "The operation was interrupted")
+    }
+
     /// A limit of the administrator's.
     pub(super) fn limit(message: impl Into<String>) -> Self {
         Self::new("Error", message)

@@ -3,28 +3,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard};
+use std::io;
+use std::sync::Arc;
 
-use nix::sys::stat::{fstat, futimens};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use parking_lot::MutexGuard;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::commands::{Started, too_much};
 use super::failure::Problem;
-use super::fetch::{ResponseBody, fetch_problem};
-use super::files::{set_len, spec};
-use super::open::real_path;
+use super::io::{ResponseBody, Running};
 use super::quota::Quota;
-use super::run::Run;
-use super::stat::describe;
-use crate::protocol::{Answer, Failure, Operation, Response, Whence};
-
-/// Bytes that one read answers at most, whatever is asked for.
-pub(super) const MAX_READ: usize = 256 << 10;
+use super::streams::Allowance;
+use crate::protocol::{Failure, Response};
 
 /// Something open. Operations on it take turns, in the order in which they came.
 pub(super) enum Resource {
@@ -41,20 +32,8 @@ pub(super) enum Resource {
     Stderr(ChildStderr, Allowance),
 }
 
-/// Bytes that may be read from a pipe.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Allowance {
-    limit: u64,
-    left: u64,
-}
-
-impl Allowance {
-    pub(super) fn new(limit: u64) -> Self {
-        Self { limit, left: limit }
-    }
-}
-
-type Shared = Arc<Mutex<Resource>>;
+/// Something open, as those that work on it share it.
+pub(super) type Shared = Arc<Mutex<Resource>>;
 
 /// A turn on something open.
 pub(super) type Turn = OwnedMutexGuard<Resource>;
@@ -65,7 +44,7 @@ pub(super) type PendingResponse = oneshot::Receiver<Result<(Response, ResponseBo
 /// Everything that a run has open.
 pub(super) struct Handles {
     quota: Arc<Quota>,
-    inner: StdMutex<Inner>,
+    inner: parking_lot::Mutex<Inner>,
 }
 
 #[derive(Default)]
@@ -74,16 +53,16 @@ struct Inner {
     open: HashMap<u32, Shared>,
     responses: HashMap<u32, PendingResponse>,
     requests: HashMap<u32, AbortOnDropHandle<()>>,
-    processes: HashMap<u32, Arc<Started>>,
+    processes: HashMap<u32, Arc<Running>>,
 }
 
 impl Handles {
     pub(super) fn new(quota: Arc<Quota>) -> Self {
-        Self { quota, inner: StdMutex::default() }
+        Self { quota, inner: parking_lot::Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Gives something open a handle.
@@ -110,7 +89,7 @@ impl Handles {
     }
 
     /// A process that was started.
-    pub(super) fn add_process(&self, process: Started) -> io::Result<u32> {
+    pub(super) fn add_process(&self, process: Running) -> io::Result<u32> {
         self.quota.open()?;
         let mut inner = self.inner();
         let handle = inner.next();
@@ -122,7 +101,7 @@ impl Handles {
         self.inner().open.get(&handle).cloned().ok_or_else(Failure::bad_resource)
     }
 
-    pub(super) fn process(&self, handle: u32) -> Result<Arc<Started>, Failure> {
+    pub(super) fn process(&self, handle: u32) -> Result<Arc<Running>, Failure> {
         self.inner().processes.get(&handle).cloned().ok_or_else(Failure::bad_resource)
     }
 
@@ -178,130 +157,4 @@ async fn end_upload(request: AbortOnDropHandle<()>, body: Shared) {
     // Either it was aborted, or it ends by itself: its bounds are the fetcher's.
     let _ = request.await;
     drop(body);
-}
-
-/// Whether operations on it block a thread.
-pub(super) fn is_file(resource: &Resource) -> bool {
-    matches!(resource, Resource::File { .. })
-}
-
-/// An operation on an open file. Blocks.
-pub(super) fn on_file(mut turn: Turn, operation: Operation, run: &Run) -> Result<Answer, Problem> {
-    let Resource::File { file, whole } = &mut *turn else {
-        return Err(Failure::bad_resource().into());
-    };
-    Ok(match operation {
-        Operation::Read { max, .. } => Answer::Bytes(read(file, max)?.into()),
-        Operation::Write { data, .. } => {
-            let written = run.quota.write(data.len() as u64).and_then(|()| file.write_all(&data));
-            written.map_err(|error| match whole {
-                Some(path) => Failure::with_context(&error, &format!(": writefile '{path}'")),
-                None => Failure::io(&error),
-            })?;
-            Answer::Count(data.len() as u64)
-        }
-        Operation::Seek { offset, whence, .. } => {
-            let position = match whence {
-                Whence::Start => SeekFrom::Start(u64::try_from(offset).map_err(|_| invalid())?),
-                Whence::Current => SeekFrom::Current(offset),
-                Whence::End => SeekFrom::End(offset),
-            };
-            Answer::Count(file.seek(position)?)
-        }
-        Operation::FileStat { .. } => {
-            let stat = fstat(&*file).map_err(io::Error::from)?;
-            Answer::Stat(Box::new(describe(&stat, Some(file.as_fd()))))
-        }
-        Operation::FileTruncate { length, .. } => {
-            set_len(file, length, &run.quota)?;
-            Answer::Done
-        }
-        Operation::FileUtime { accessed, modified, .. } => {
-            // A descriptor for reading is enough for the kernel, not for the grant
-            // (CVE-2025-61785 was this, in Deno).
-            if !is_writable(file) {
-                let path = real_path(file.as_fd())?;
-                return Err(run.services().policy.write.refusal(&path.to_string_lossy()).into());
-            }
-            futimens(&*file, &spec(accessed), &spec(modified)).map_err(io::Error::from)?;
-            Answer::Done
-        }
-        Operation::FileSync { data_only, .. } => {
-            if data_only { file.sync_data() } else { file.sync_all() }?;
-            Answer::Done
-        }
-        _ => return Err(unsupported()),
-    })
-}
-
-fn invalid() -> io::Error {
-    nix::errno::Errno::EINVAL.into()
-}
-
-fn unsupported() -> Problem {
-    Failure::new("NotSupported", "The operation is not supported").into()
-}
-
-fn is_writable(file: &File) -> bool {
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    let flags = fcntl(file, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
-    flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE != OFlag::O_RDONLY)
-}
-
-fn read(file: &mut File, max: u32) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; (max as usize).min(MAX_READ)];
-    let read = file.read(&mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-/// An operation on a body or a pipe.
-pub(super) async fn on_stream(mut turn: Turn, operation: Operation) -> Result<Answer, Problem> {
-    match operation {
-        Operation::Read { max, .. } => {
-            let max = (max as usize).min(MAX_READ);
-            let bytes = match &mut *turn {
-                Resource::Body(body) => body.read(max).await.map_err(fetch_problem)?,
-                Resource::Stdout(pipe, left) => read_pipe(pipe, left, max).await?,
-                Resource::Stderr(pipe, left) => read_pipe(pipe, left, max).await?,
-                _ => return Err(unsupported()),
-            };
-            Ok(Answer::Bytes(bytes.into()))
-        }
-        Operation::Write { data, .. } => {
-            let length = data.len() as u64;
-            match &mut *turn {
-                Resource::Stdin(pipe) => pipe.write_all(&data).await?,
-                Resource::Upload(body @ Some(_)) => {
-                    // Nothing is the end.
-                    let (piece, is_end) = (data.into_vec(), length == 0);
-                    let sender = body.as_ref().ok_or_else(Failure::bad_resource)?;
-                    let gone = |_| Failure::new("BrokenPipe", "The request is over");
-                    sender.send((!is_end).then_some(piece)).await.map_err(gone)?;
-                    if is_end {
-                        *body = None;
-                    }
-                }
-                _ => return Err(unsupported()),
-            }
-            Ok(Answer::Count(length))
-        }
-        _ => Err(unsupported()),
-    }
-}
-
-async fn read_pipe(
-    pipe: &mut (impl AsyncRead + Unpin),
-    allowance: &mut Allowance,
-    max: usize,
-) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(max);
-    pipe.take(max as u64).read_buf(&mut bytes).await?;
-    // It may wait for its place on the way to the worker.
-    bytes.shrink_to_fit();
-    match allowance.left.checked_sub(bytes.len() as u64) {
-        Some(rest) => allowance.left = rest,
-        None => return Err(too_much(allowance.limit).into()),
-    }
-    Ok(bytes)
 }

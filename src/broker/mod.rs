@@ -2,46 +2,44 @@
 //! then done here, outside of the sandbox.
 //!
 //! ```text
-//! Session → Broker::begin → Run::perform, one exhaustive match → policy → effect → Event → Session
+//! Session → Broker::begin → effects::start, a match by capability → a room of effects
+//!         → policy → effect, started as `dispatch` has it → Event → Session
 //! ```
 
-mod commands;
-mod crowd;
-mod decode;
+mod decide;
 mod directory;
+mod dispatch;
+mod effects;
 mod environment;
+mod event;
 mod failure;
-mod fetch;
-mod fetch_body;
 mod files;
 mod handles;
-mod keeper;
+mod io;
 mod meter;
-mod network;
 #[cfg(test)]
-mod once;
+mod once_tests;
 mod open;
 #[cfg(test)]
-mod open_fuzz;
+mod open_fuzz_tests;
 #[cfg(test)]
-mod order;
+mod order_tests;
 mod place;
 #[cfg(test)]
-mod pressure;
-mod process;
+mod pressure_tests;
 mod quota;
 mod refusals;
-mod reply;
 mod resolve;
 mod rounded;
 mod run;
+mod services;
 mod stat;
+mod streams;
 mod tally;
-mod tools;
+mod tool_calls;
 mod walk;
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -51,64 +49,26 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-pub(crate) use crowd::Owner;
-pub(crate) use fetch::FetchLimits;
-pub use keeper::end_commands;
-pub(crate) use keeper::guard_commands;
+pub(crate) use event::Event;
+pub use io::end_commands;
+pub(crate) use io::{FetchLimits, Owner, guard_commands};
 pub(crate) use meter::Meter;
 pub(crate) use quota::FileLimits;
-pub(crate) use reply::Event;
 pub(crate) use rounded::Rounded;
 pub(crate) use run::{MAX_WAITING_BYTES, run_account};
-pub(crate) use tools::{ForWhom, ToolCalls};
+pub(crate) use services::Services;
+pub(crate) use tool_calls::{ToolCalls, ToolScope};
 
-use crate::audit::Audit;
-use crate::config::credentials::Credentials;
 use crate::memory::{Account, Charge, NoMemory};
-use crate::playbooks::Playbooks;
-use crate::policy::Policy;
-use crate::protocol::{Failure, MAX_IN_FLIGHT, Operation};
-use crate::sandbox::CommandLimits;
-use crate::telemetry::{ExecutionSpan, Metrics};
-use crate::threads::Threads;
-use crate::upstream::Upstreams;
-use reply::{ANSWER, Responder, Room, no_memory};
+use crate::protocol::{MAX_IN_FLIGHT, Operation};
+use crate::telemetry::ExecutionSpan;
+use dispatch::Dispatch;
+use event::{ANSWER, Room, no_memory};
 use run::Run;
-
-/// What all runs of a server share.
-pub(crate) struct Services {
-    pub policy: Arc<Policy>,
-    pub audit: Audit,
-    pub metrics: Arc<Metrics>,
-    pub credentials: Arc<Credentials>,
-    /// The environment when the server started.
-    pub environment: HashMap<String, String>,
-    pub workspace: PathBuf,
-    pub file_limits: FileLimits,
-    pub fetch_limits: FetchLimits,
-    pub command_limits: CommandLimits,
-    /// Whose number of processes it is that commands have.
-    pub owner: Owner,
-    /// Bytes of memory of a run: no larger file is read as a whole.
-    pub max_memory: u64,
-    /// Bytes that a program may read from one pipe of a command.
-    pub max_command_output: u64,
-    /// What the server may hold for the principal whose runs these are.
-    pub memory: Account,
-    /// The threads that the principal may block.
-    pub threads: Threads,
-    /// The MCP servers that programs may call.
-    pub upstreams: Upstreams,
-    pub playbooks: Playbooks,
-    /// Calls of tools that a run may make.
-    pub max_tool_calls: u32,
-    /// Commands run where the kernel has no Landlock.
-    pub without_landlock: bool,
-}
 
 /// What a run did through its broker.
 #[derive(Debug, Default)]
-pub(crate) struct Done {
+pub(crate) struct Summary {
     pub refusals: u32,
     pub tool_calls: Vec<ToolCalls>,
 }
@@ -124,7 +84,7 @@ pub(crate) struct Broker {
     waiting: HashMap<u32, Waiting>,
     waiting_bytes: usize,
     /// Requests that there was no memory for, and what they wait for.
-    held: VecDeque<Held>,
+    uncharged: VecDeque<Uncharged>,
     events: mpsc::UnboundedReceiver<Event>,
     span: ExecutionSpan,
 }
@@ -136,7 +96,7 @@ struct Waiting {
     charge: Charge,
 }
 
-struct Held {
+struct Uncharged {
     id: u32,
     operation: Operation,
     charge: BoxFuture<'static, Result<Charge, NoMemory>>,
@@ -147,16 +107,16 @@ impl Broker {
         services: Arc<Services>,
         account: Account,
         execution: u64,
-        for_whom: ForWhom,
+        scope: ToolScope,
         span: ExecutionSpan,
     ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self {
-            run: Arc::new(Run::new(services, account, execution, for_whom, sender)),
+            run: Arc::new(Run::new(services, account, execution, scope, sender)),
             tasks: JoinSet::new(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
-            held: VecDeque::new(),
+            uncharged: VecDeque::new(),
             events,
             span,
         }
@@ -179,13 +139,13 @@ impl Broker {
         }
         self.waiting.insert(id, Waiting { task: None, bytes, charge: Charge::none() });
         self.waiting_bytes += bytes;
-        let account = &self.run.account;
+        let account = self.run.account();
         match account.try_charge(bytes + ANSWER) {
-            Ok(charge) if self.held.is_empty() => self.start(id, operation, charge),
+            Ok(charge) if self.uncharged.is_empty() => self.start(id, operation, charge),
             _ => {
                 let account = account.clone();
                 let charge = async move { account.charge(bytes + ANSWER).await }.boxed();
-                self.held.push_back(Held { id, operation, charge });
+                self.uncharged.push_back(Uncharged { id, operation, charge });
             }
         }
         Ok(())
@@ -193,8 +153,9 @@ impl Broker {
 
     fn start(&mut self, id: u32, operation: Operation, charge: Charge) {
         let span = self.span.operation(&operation);
-        let responder = Responder::new(id, operation.name(), &self.run, span);
-        let task = self.run.clone().start(operation, responder, &mut self.tasks);
+        let responder = self.run.responder(id, operation.name(), span);
+        let dispatch = Dispatch { run: self.run.clone(), responder, tasks: &mut self.tasks };
+        let task = effects::start(operation, dispatch);
         if let Some(waiting) = self.waiting.get_mut(&id) {
             (waiting.task, waiting.charge) = (task, charge);
         }
@@ -203,7 +164,7 @@ impl Broker {
     /// Whether the worker may ask for more: not while it leaves answers unread, nor
     /// while there is no memory for what it has asked for.
     pub(crate) fn has_room(&self) -> bool {
-        self.held.is_empty() && self.run.queued.load(Ordering::Relaxed) < MAX_WAITING_BYTES
+        self.uncharged.is_empty() && self.run.queued().load(Ordering::Relaxed) < MAX_WAITING_BYTES
     }
 
     /// Processor time that the server uses for the run.
@@ -225,13 +186,13 @@ impl Broker {
         let mut event = loop {
             tokio::select! {
                 event = self.events.recv() => break event.expect("the run holds a sender"),
-                charged = first(&mut self.held), if !self.held.is_empty() => {
+                charged = first(&mut self.uncharged), if !self.uncharged.is_empty() => {
                     self.charged(charged);
                 }
             }
         };
         if let Some((id, bytes)) = event.ends() {
-            self.run.queued.fetch_sub(bytes, Ordering::Relaxed);
+            self.run.queued().fetch_sub(bytes, Ordering::Relaxed);
             if let Some(waiting) = self.waiting.remove(&id) {
                 self.waiting_bytes -= waiting.bytes;
                 if let Event::Frame { room, .. } = &mut event {
@@ -244,12 +205,12 @@ impl Broker {
 
     /// Starts the request that waited longest for memory, or says that there is none.
     fn charged(&mut self, charged: Result<Charge, NoMemory>) {
-        let Some(Held { id, operation, .. }) = self.held.pop_front() else { return };
+        let Some(Uncharged { id, operation, .. }) = self.uncharged.pop_front() else { return };
         match charged {
             Ok(charge) => self.start(id, operation, charge),
             Err(error) => {
                 let span = self.span.operation(&operation);
-                let responder = Responder::new(id, operation.name(), &self.run, span);
+                let responder = self.run.responder(id, operation.name(), span);
                 responder.answer(Err(no_memory(error).into()), Room::default());
             }
         }
@@ -257,7 +218,7 @@ impl Broker {
 
     /// Where the program was when it was refused, as the worker says.
     pub(crate) fn refused_at(&self, id: u32, line: u32, column: u32) {
-        self.run.refusals.place(id, line, column);
+        self.run.refusals().place(id, line, column);
     }
 
     /// What is to follow the message of an error that the program ended with: names that
@@ -271,10 +232,10 @@ impl Broker {
     }
 
     /// Ends everything that is done for the run, and says what there was.
-    pub(crate) fn end(&mut self) -> Done {
+    pub(crate) fn end(&mut self) -> Summary {
         self.tasks.abort_all();
         self.run.end();
-        Done { refusals: self.run.refusals.close(), tool_calls: self.run.tools.calls() }
+        Summary { refusals: self.run.refusals().close(), tool_calls: self.run.tools.calls() }
     }
 }
 
@@ -285,15 +246,10 @@ impl Drop for Broker {
 }
 
 /// What the first of these waits for. It goes on waiting where this is dropped.
-async fn first(held: &mut VecDeque<Held>) -> Result<Charge, NoMemory> {
-    std::future::poll_fn(|context| match held.front_mut() {
-        Some(held) => held.charge.poll_unpin(context),
+async fn first(uncharged: &mut VecDeque<Uncharged>) -> Result<Charge, NoMemory> {
+    std::future::poll_fn(|context| match uncharged.front_mut() {
+        Some(request) => request.charge.poll_unpin(context),
         None => Poll::Pending,
     })
     .await
-}
-
-/// What the program is told where an effect ended without an answer.
-fn interrupted() -> Failure {
-    Failure::new("Interrupted", "The operation was interrupted")
 }

@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::Mode;
 
+use super::decide::Resolver;
 use super::open::{OpenError, file_system, is_kernels, real_path};
 use super::place::Place;
-use super::resolve::Resolver;
 use super::tally;
 use crate::policy::{AllowedPath, normalize};
 

@@ -20,7 +20,7 @@ enum TokenCommand {
     /// Make a token and print it: it is shown this once.
     Add(Named),
     /// Show the names of all tokens, and when they were made.
-    List(Place),
+    List(FileArgument),
     /// Forget a token.
     Remove(Named),
 }
@@ -30,18 +30,18 @@ struct Named {
     /// Who it is for: up to 64 characters out of A-Z, a-z, 0-9 and ._@-
     name: String,
     #[command(flatten)]
-    place: Place,
+    file_argument: FileArgument,
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct FileArgument {
     /// The file; instead of MCP_CONDUCTOR_TOKENS. Without either:
     /// ~/.mcp-conductor/tokens.json.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
 }
 
-impl Place {
+impl FileArgument {
     fn file(&self, config: &Config) -> Result<TokenFile, TokenFileError> {
         match &self.tokens {
             Some(path) => Ok(TokenFile::new(path)),
@@ -53,7 +53,7 @@ impl Place {
 pub(super) fn token(config: &Config, arguments: &TokenArguments) -> ExitCode {
     let done = match &arguments.command {
         TokenCommand::Add(named) => add(config, named),
-        TokenCommand::List(place) => list(config, place),
+        TokenCommand::List(file_argument) => list(config, file_argument),
         TokenCommand::Remove(named) => remove(config, named),
     };
     match done {
@@ -63,7 +63,7 @@ pub(super) fn token(config: &Config, arguments: &TokenArguments) -> ExitCode {
 }
 
 fn add(config: &Config, named: &Named) -> Result<(), String> {
-    let file = named.place.file(config).map_err(described)?;
+    let file = named.file_argument.file(config).map_err(described)?;
     let token = file.add(&named.name).map_err(described)?;
     if let Err(error) = print(&format!("{token}\n")) {
         // Nobody has seen it.
@@ -79,8 +79,8 @@ fn add(config: &Config, named: &Named) -> Result<(), String> {
     Ok(())
 }
 
-fn list(config: &Config, place: &Place) -> Result<(), String> {
-    let tokens = place.file(config).and_then(|file| file.list()).map_err(described)?;
+fn list(config: &Config, file_argument: &FileArgument) -> Result<(), String> {
+    let tokens = file_argument.file(config).and_then(|file| file.list()).map_err(described)?;
     let width = tokens.iter().map(|token| token.name.len()).max().unwrap_or_default();
     for token in tokens {
         let line = format!("{:width$}  {}", token.name, token.created);
@@ -91,7 +91,7 @@ fn list(config: &Config, place: &Place) -> Result<(), String> {
 }
 
 fn remove(config: &Config, named: &Named) -> Result<(), String> {
-    let file = named.place.file(config).map_err(described)?;
+    let file = named.file_argument.file(config).map_err(described)?;
     file.remove(&named.name).map_err(described)?;
     eprintln!("Removed \"{}\". A server that runs takes it until SIGHUP.", named.name);
     Ok(())

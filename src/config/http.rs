@@ -4,82 +4,79 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How `mcp-conductor http` serves. Set the fields of a default one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HttpConfig {
-    /// The address to listen on. 127.0.0.1.
-    pub bind: IpAddr,
+use super::Config;
+
+/// The fields of [`HttpConfig`], for whose defaults the entries in `variables` stand.
+macro_rules! http_config {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+        /// How `mcp-conductor http` serves. Set the fields of a default one.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct HttpConfig {
+            /// The address to listen on. 127.0.0.1.
+            pub bind: IpAddr,
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl HttpConfig {
+            /// Without defaults; what has one is zero. On loopback, whatever is forgotten.
+            pub(super) fn unset() -> Self {
+                Self { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), $($name: Default::default(),)* }
+            }
+        }
+    };
+}
+
+http_config! {
     /// The port to listen on; 0 for one that is free. 3001.
-    pub port: u16,
+    port: u16;
     /// Host names, with or without a port, that requests may name. Empty: loopback's
     /// and the public URL's; any where authentication is required, because a page
     /// that reaches this server by DNS rebinding has no token.
-    pub allowed_hosts: Vec<String>,
+    allowed_hosts: Vec<String>;
     /// Origins of web pages that may call, such as `https://app.example.com:443`.
     /// Empty: this port on loopback.
-    pub allowed_origins: Vec<String>,
+    allowed_origins: Vec<String>;
     /// The URL of `/mcp` as clients see it. Needed with OAuth (RFC 9728, section 2).
-    pub public_url: Option<String>,
+    public_url: Option<String>;
     /// Bytes of a request's body. 16 MiB, as of a line on standard input.
-    pub max_body_size: usize,
+    max_body_size: usize;
     /// Connections at the same time. 4096.
-    pub max_clients: usize,
+    max_clients: usize;
     /// Sessions of one principal at the same time (protocol versions before
     /// 2026-07-28). 1000.
-    pub max_sessions: usize,
+    max_sessions: usize;
     /// How long runs may go on after SIGTERM. 8 s: container engines kill after 10 s.
-    pub drain_timeout: Duration,
+    drain_timeout: Duration;
     /// The file of hashed bearer tokens.
-    pub tokens: Option<PathBuf>,
+    tokens: Option<PathBuf>;
     /// Who signs JSON Web Tokens: the `iss` that they must have.
-    pub oauth_issuer: Option<String>,
+    oauth_issuer: Option<String>;
     /// The `aud` that JSON Web Tokens must have. Without it: the public URL.
-    pub oauth_audience: Option<String>,
+    oauth_audience: Option<String>;
     /// The issuer's keys: an https URL, an http URL on loopback, or a file.
-    pub oauth_jwks: Option<String>,
+    oauth_jwks: Option<String>;
     /// Scopes that JSON Web Tokens must have.
-    pub oauth_scopes: Vec<String>,
+    oauth_scopes: Vec<String>;
     /// Calls a minute of one principal; 0 for no limit.
-    pub rate_limit: u32,
+    rate_limit: u32;
     /// Calls of one principal before the rate holds; 0 for ten seconds' worth.
-    pub rate_burst: u32,
+    rate_burst: u32;
     /// Runs of one principal at the same time; 0 for half of all, or all where nobody
     /// authenticates.
-    pub principal_concurrent: usize,
+    principal_concurrent: usize;
     /// Runs of one principal that wait; 0 for half of all, or all where nobody
     /// authenticates.
-    pub principal_queue: usize,
+    principal_queue: usize;
     /// Whether `/metrics` is served. Yes.
-    pub metrics: bool,
+    metrics: bool;
     /// Whether to listen beyond loopback without authentication. No.
-    pub unsafe_no_auth: bool,
+    unsafe_no_auth: bool;
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self {
-            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 3001,
-            allowed_hosts: Vec::new(),
-            allowed_origins: Vec::new(),
-            public_url: None,
-            max_body_size: 16 << 20,
-            max_clients: 4096,
-            max_sessions: 1000,
-            drain_timeout: Duration::from_secs(8),
-            tokens: None,
-            oauth_issuer: None,
-            oauth_audience: None,
-            oauth_jwks: None,
-            oauth_scopes: Vec::new(),
-            rate_limit: 0,
-            rate_burst: 0,
-            principal_concurrent: 0,
-            principal_queue: 0,
-            metrics: true,
-            unsafe_no_auth: false,
-        }
+        Config::default().http
     }
 }
 

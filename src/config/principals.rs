@@ -7,16 +7,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::entry::Variable;
 use super::environment::{
     DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, MCP_CONFIG, RUN_ARGS, WORKSPACE,
 };
-use super::file::{Entry, File, Syntax, Value, below};
+use super::file::{File, Syntax, below};
+use super::form::Given;
 use super::servers::ServersFile;
-use super::settings::{
-    Surroundings, check_headers, check_open_file, example_of, file_value, no_such_key, set,
-};
-use super::variables::{self, Given, Variable};
-use super::{Config, ConfigError};
+use super::settings::{check_headers, check_open_file, example_of, file_value, no_such_key, set};
+use super::surroundings::Surroundings;
+use super::value::{Entry, Value};
+use super::{Config, ConfigError, variables};
 use crate::policy::{Grants, RunTools, normalize};
 
 /// Who a request comes from, with what is set for it.
@@ -250,7 +251,7 @@ impl Reader<'_> {
         let given = file_value(self.file, &above, variable, entry)?;
         check_open_file(self.file, &above, variable, entry, &given)?;
         // To see whether it can be set.
-        set(self.file, &above, variable, entry, self.server.clone(), given.clone())?;
+        set(self.file, &above, variable, entry, &mut self.server.clone(), given.clone())?;
         Ok((variable, given))
     }
 
@@ -283,14 +284,14 @@ impl Reader<'_> {
         for (variable, _) in &section.settings {
             self.check_ceiling(variable, &config)?;
         }
-        if config.default_timeout > config.max_timeout {
-            let (default, max) =
-                (config.default_timeout.as_millis(), config.max_timeout.as_millis());
+        let (default, max) = (config.default_timeout(), config.max_timeout());
+        if default > max {
+            let (default, max) = (default.as_millis(), max.as_millis());
             let problem = format!("{default} ms is more than max_timeout, which is {max} ms");
             return Err(self.problem_of(DEFAULT_TIMEOUT, &problem));
         }
         let all = config.run_args().is_some_and(|text| Grants::parse(text).is_ok_and(|g| g.all));
-        if section.has(RUN_ARGS) && all && !self.server.unsafe_allow_all {
+        if section.has(RUN_ARGS) && all && !self.server.unsafe_allow_all() {
             let problem = "allow-all gives programs everything that the server's user may do; name \
                            what they need, or set unsafe_allow_all = true at the top as well";
             return Err(self.problem_of(RUN_ARGS, problem));
@@ -376,11 +377,12 @@ impl Section {
     pub(super) fn apply(&self, server: &Config) -> Result<Config, String> {
         let mut config = server.clone();
         for (variable, given) in &self.settings {
-            config = variable.form.set(config, given.clone())?;
+            variable.form.set(&mut config, given.clone())?;
         }
         // As with the server's own, the one that was not set follows.
         if self.has(MAX_TIMEOUT) && !self.has(DEFAULT_TIMEOUT) {
-            config.default_timeout = config.default_timeout.min(config.max_timeout);
+            let limits = &mut config.limits;
+            limits.default_timeout = limits.default_timeout.min(limits.max_timeout);
         }
         Ok(config)
     }
@@ -421,7 +423,7 @@ impl Config {
         };
         let mut config = section.apply(self).map_err(error)?.within_processes_of(self);
         if section.has(WORKSPACE) {
-            config.workspace = with_name(&config.workspace, &name);
+            config.files.workspace = with_name(config.workspace(), &name);
         }
         config.validate()?;
         Ok(Principal { name, config, tools: section.tools.clone() })

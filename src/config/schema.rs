@@ -3,11 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::Config;
-use super::environment::{MAX_CONCURRENT, STANDBY, WORKSPACE};
-use super::variables::{self, Form, Variable};
-
-/// Settings whose default depends on the machine.
-const OF_THE_MACHINE: [&str; 3] = [MAX_CONCURRENT, STANDBY, WORKSPACE];
+use super::entry::{Standard, Variable};
+use super::form::{Form, MAX_MILLIS};
+use super::variables;
 
 impl Config {
     /// The JSON Schema (2020-12) of the config file.
@@ -69,8 +67,9 @@ fn principal() -> Value {
 
 fn property(variable: &Variable) -> (String, Value) {
     let (key, mut schema) = inherited(variable);
+    let is_of_the_machine = matches!(variable.default, Standard::PerCore(_) | Standard::InHome(_));
     let default = variable.form.shown(&Config::default());
-    if let Some(default) = default.filter(|_| !OF_THE_MACHINE.contains(&variable.name)) {
+    if let Some(default) = default.filter(|_| !is_of_the_machine) {
         schema["default"] = default;
     }
     (key, schema)
@@ -86,21 +85,19 @@ fn inherited(variable: &Variable) -> (String, Value) {
 
 fn type_of(form: &Form) -> Value {
     match form {
-        Form::Millis { .. } => {
-            json!({"type": "integer", "minimum": 1, "maximum": variables::MAX_MILLIS})
-        }
+        Form::Millis(_) => json!({"type": "integer", "minimum": 1, "maximum": MAX_MILLIS}),
         Form::Number { min, max, .. } => {
             json!({"type": "integer", "minimum": min, "maximum": max})
         }
-        Form::Flag { .. } => json!({"type": "boolean"}),
+        Form::Flag(_) => json!({"type": "boolean"}),
         Form::Choice { of, .. } => json!({"enum": of}),
-        Form::Path { .. } => json!({"type": "string", "pattern": "^/"}),
-        Form::Text { .. } => json!({"type": "string", "minLength": 1}),
+        Form::Path(_) | Form::Directory(_) => json!({"type": "string", "pattern": "^/"}),
+        Form::Address(_) | Form::Text { .. } => json!({"type": "string", "minLength": 1}),
         Form::List { .. } => json!({"type": "array", "items": {"type": "string"}}),
-        Form::Grants => json!({
+        Form::Grants(_) => json!({
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
         }),
-        Form::Headers => json!({
+        Form::Headers(_) => json!({
             "type": "object",
             "additionalProperties": {
                 "type": "object",

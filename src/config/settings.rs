@@ -1,283 +1,20 @@
-//! From the places where settings come from to one [`Config`]: a flag of the command
-//! line stands above the environment, that above the config file, that above the
-//! default.
+//! A setting as the config file has it: of the type that its entry says, or an error with
+//! the line and what would work.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::credentials::{Credentials, name_length};
-use super::environment::{
-    BIND, DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, PORT, TIME_ZONE, TZ, UPSTREAM,
-};
-use super::file::{Entry, File, MAX_QUOTED, Value, below};
-use super::lists::Lists;
-use super::principals::Principals;
-use super::variables::{self, Form, Given, Scope, Variable};
-use super::{Config, ConfigError, servers, time_zone};
-use crate::private_file::check_writers;
+use super::entry::Variable;
+use super::file::{File, MAX_QUOTED, below};
+use super::form::{Form, Given};
+use super::surroundings::Surroundings;
+use super::value::{Entry, Value};
+use super::{Config, ConfigError, variables};
 use crate::text::clip::head;
 use crate::text::near;
 
-/// What stands above the environment and below it.
-#[derive(Debug, Clone, Default)]
-pub struct Sources {
-    /// The config file.
-    pub file: Option<PathBuf>,
-    /// Flags of the command line: the name of the variable that each stands for, and
-    /// its text, such as `("MCP_CONDUCTOR_PORT", "8080")`.
-    pub flags: Vec<(&'static str, String)>,
-}
-
-/// Where a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    Default,
-    /// At this byte.
-    File(Option<usize>),
-    Environment(&'static str),
-    /// The flag that stands for this variable.
-    Flag(&'static str),
-}
-
-impl Origin {
-    /// Higher ones win.
-    fn rank(self) -> u8 {
-        match self {
-            Self::Default => 0,
-            Self::File(_) => 1,
-            Self::Environment(_) => 2,
-            Self::Flag(_) => 3,
-        }
-    }
-}
-
-/// What is around the process.
-pub(super) struct Surroundings<'a> {
-    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
-    pub home: Option<PathBuf>,
-}
-
-impl Surroundings<'_> {
-    /// A variable whose value is text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        (self.variable)(name)?.into_string().ok()
-    }
-}
-
-/// A configuration and where it comes from.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub config: Config,
-    pub file: Option<File>,
-    origins: HashMap<&'static str, Origin>,
-}
-
-/// Reads everything of this process.
-///
-/// # Errors
-/// The first setting that cannot be used.
-pub(super) fn load(sources: &Sources) -> Result<Settings, ConfigError> {
-    let variable = |name: &str| std::env::var_os(name);
-    resolve(sources, &Surroundings { variable: &variable, home: std::env::home_dir() })
-}
-
-/// As [`load`], from given surroundings.
-pub(super) fn resolve(
-    sources: &Sources,
-    surroundings: &Surroundings<'_>,
-) -> Result<Settings, ConfigError> {
-    let file = sources.file.as_deref().map(File::read).transpose()?;
-    if let Some(file) = &file {
-        let problem =
-            |problem| ConfigError::new(file.path.display().to_string(), problem, String::new());
-        for warning in check_writers(&file.path).map_err(problem)? {
-            tracing::warn!("{}: {warning}", file.path.display());
-        }
-    }
-    let mut settings = Settings { config: Config::default(), file: None, origins: HashMap::new() };
-    if let Some(file) = &file {
-        settings.read_file(file)?;
-        let path = std::path::absolute(&file.path);
-        settings.config.config_file = Some(path.unwrap_or_else(|_| file.path.clone()));
-    }
-    settings.file = file;
-    settings.read_environment(surroundings)?;
-    settings.read_flags(&sources.flags)?;
-    settings.settle_timeouts()?;
-    settings.settle_time_zone(surroundings)?;
-    settings.add_default_servers(surroundings);
-    settings.check_headers(surroundings)?;
-    settings.config.validate()?;
-    if let Some(file) = &settings.file {
-        let principals = Principals::read(&settings.config, file, surroundings)?;
-        for warning in principals.warnings(&settings.config) {
-            tracing::warn!("{}: {warning}", file.path.display());
-        }
-        settings.config.principals = Arc::new(principals);
-    }
-    settings.read_lists(surroundings);
-    Ok(settings)
-}
-
-impl Settings {
-    /// Where the setting of a variable comes from.
-    pub(super) fn origin(&self, variable: &Variable) -> Origin {
-        self.origins.get(canonical(variable)).copied().unwrap_or(Origin::Default)
-    }
-
-    fn read_file(&mut self, file: &File) -> Result<(), ConfigError> {
-        for entry in &file.entries {
-            if is_no_setting(entry) {
-                continue;
-            }
-            let found = variables::of_the_file().find(|variable| variable.key() == entry.key);
-            let variable = found.ok_or_else(|| unknown_key(file, entry))?;
-            let given = file_value(file, "", variable, entry)?;
-            check_open_file(file, "", variable, entry, &given)?;
-            self.config = set(file, "", variable, entry, self.config.clone(), given)?;
-            self.origins.insert(variable.name, Origin::File(entry.at));
-        }
-        Ok(())
-    }
-
-    fn read_environment(&mut self, surroundings: &Surroundings<'_>) -> Result<(), ConfigError> {
-        for variable in variables::all() {
-            let Some(value) = (surroundings.variable)(variable.name) else { continue };
-            let error =
-                |problem: String| ConfigError::variable(variable.name, problem, variable.example);
-            let text = value.to_str().ok_or_else(|| error("the value is no UTF-8".into()))?;
-            self.config = variable.set_text(self.config.clone(), text.trim()).map_err(error)?;
-            self.origins.insert(canonical(variable), Origin::Environment(variable.name));
-        }
-        Ok(())
-    }
-
-    fn read_flags(&mut self, flags: &[(&'static str, String)]) -> Result<(), ConfigError> {
-        for (name, text) in flags {
-            let variable = variables::named(name).ok_or_else(|| {
-                ConfigError::new((*name).to_owned(), "no such setting", String::new())
-            })?;
-            let set = variable.set_text(self.config.clone(), text.trim());
-            self.config = set.map_err(|problem| flag_error(variable, problem, variable.example))?;
-            self.origins.insert(canonical(variable), Origin::Flag(variable.name));
-        }
-        Ok(())
-    }
-
-    /// A maximum that comes from higher up than the default timeout lowers it.
-    fn settle_timeouts(&mut self) -> Result<(), ConfigError> {
-        let (default, max) = (self.config.default_timeout, self.config.max_timeout);
-        if default <= max {
-            return Ok(());
-        }
-        let [default_origin, max_origin] = [DEFAULT_TIMEOUT, MAX_TIMEOUT]
-            .map(|name| self.origins.get(name).copied().unwrap_or(Origin::Default));
-        if default_origin.rank() < max_origin.rank() {
-            self.config.default_timeout = max;
-            self.origins.insert(DEFAULT_TIMEOUT, max_origin);
-            return Ok(());
-        }
-        let (default, max) = (default.as_millis(), max.as_millis());
-        let set = if max_origin == Origin::Default { default_origin } else { max_origin };
-        let maximum = match set {
-            Origin::File(_) => "max_timeout".to_owned(),
-            Origin::Flag(_) => flag_of(MAX_TIMEOUT),
-            Origin::Environment(_) | Origin::Default => MAX_TIMEOUT.to_owned(),
-        };
-        let problem = format!("{default} ms is more than {maximum}, which is {max} ms");
-        Err(self.error(DEFAULT_TIMEOUT, problem, &json!(max as u64)))
-    }
-
-    /// Without a setting, the time zone is that of the server's environment.
-    fn settle_time_zone(&mut self, surroundings: &Surroundings<'_>) -> Result<(), ConfigError> {
-        let Some(text) = surroundings.text(TZ).filter(|_| self.config.time_zone.is_none()) else {
-            return Ok(());
-        };
-        let error = |problem| ConfigError::variable(TZ, problem, "Europe/Berlin");
-        match time_zone::of_system(&text).map_err(error)? {
-            Some(zone) => {
-                self.config.time_zone = Some(zone);
-                self.origins.insert(TIME_ZONE, Origin::Environment(TZ));
-            }
-            None => tracing::warn!(
-                "{TZ}: {text:?} says no name of a time zone: programs have UTC. Set {TIME_ZONE}, \
-                 for example {TIME_ZONE}=Europe/Berlin"
-            ),
-        }
-        Ok(())
-    }
-
-    fn add_default_servers(&mut self, surroundings: &Surroundings<'_>) {
-        // A server that is itself the upstream of one would start itself for ever.
-        let is_upstream = (surroundings.variable)(UPSTREAM).is_some();
-        if self.config.mcp_config.is_none() && !is_upstream {
-            self.config.mcp_config = surroundings.home.as_deref().and_then(servers::default_file);
-        }
-    }
-
-    fn read_lists(&mut self, surroundings: &Surroundings<'_>) {
-        let files = self.config.mcp_config.clone().into_iter();
-        let files = files.chain(self.config.principals.files());
-        self.config.lists = Arc::new(Lists::read(files, &|name| surroundings.text(name)));
-    }
-
-    fn check_headers(&self, surroundings: &Surroundings<'_>) -> Result<(), ConfigError> {
-        let example = json!({"api.example.com": {"authorization": "Bearer env:TOKEN"}});
-        check_headers(&self.config, surroundings)
-            .map_err(|problem| self.error(FETCH_HEADERS, problem, &example))
-    }
-
-    /// A problem with a setting, with the name that it has where it comes from.
-    fn error(&self, name: &'static str, problem: String, example: &Json) -> ConfigError {
-        let text = match example {
-            Json::String(text) => text.clone(),
-            // As a person writes it, and as the documentation has it.
-            Json::Object(_) => example.to_string().replace("\":", "\": "),
-            other => other.to_string(),
-        };
-        let origin = self.origins.get(name).copied().unwrap_or(Origin::Default);
-        match (origin, &self.file, variables::named(name)) {
-            (Origin::File(at), Some(file), Some(variable)) => {
-                let key = variable.key();
-                file.error(at, format!("{key}: {problem}"), file.setting(&key, example))
-            }
-            (Origin::Flag(_), _, Some(variable)) => flag_error(variable, problem, &text),
-            _ => ConfigError::variable(name, problem, &text),
-        }
-    }
-}
-
-/// The name of the setting that a variable sets.
-fn canonical(variable: &Variable) -> &'static str {
-    match variable.scope {
-        Scope::Alias(of) => of,
-        Scope::Server | Scope::Principal => variable.name,
-    }
-}
-
-/// The command line's name of a setting.
-pub(super) fn flag_of(name: &'static str) -> String {
-    match name {
-        DEFAULT_TIMEOUT => "--timeout".into(),
-        MAX_TIMEOUT => "--max-timeout".into(),
-        BIND => "--bind".into(),
-        PORT => "--port".into(),
-        other => other.to_owned(),
-    }
-}
-
-fn flag_error(variable: &Variable, problem: String, example: &str) -> ConfigError {
-    let flag = flag_of(variable.name);
-    let example = format!("{flag} {example}");
-    ConfigError::new(flag, problem, example)
-}
-
 /// The sections, and what editors look for.
-fn is_no_setting(entry: &Entry) -> bool {
+pub(super) fn is_no_setting(entry: &Entry) -> bool {
     entry.key == "principals" || (entry.key == "$schema" && matches!(entry.value, Value::Text(_)))
 }
 
@@ -293,14 +30,19 @@ pub(super) fn file_value(
 ) -> Result<Given, ConfigError> {
     let form = &variable.form;
     let read = match (form, &entry.value) {
-        (Form::Millis { .. } | Form::Number { .. }, Value::Number(text)) => Some(form.parse(text)),
-        (Form::Flag { .. }, Value::Flag(yes)) => Some(Ok(Given::Flag(*yes))),
+        (Form::Millis(_) | Form::Number { .. }, Value::Number(text)) => Some(form.parse(text)),
+        (Form::Flag(_), Value::Flag(yes)) => Some(Ok(Given::Flag(*yes))),
         (
-            Form::Choice { .. } | Form::Path { .. } | Form::Text { .. } | Form::Grants,
+            Form::Choice { .. }
+            | Form::Path(_)
+            | Form::Directory(_)
+            | Form::Address(_)
+            | Form::Text { .. }
+            | Form::Grants(_),
             Value::Text(text),
         ) => Some(form.parse(text)),
-        (Form::List { .. } | Form::Grants, value) => value.texts().map(|t| Ok(Given::List(t))),
-        (Form::Headers, value) => {
+        (Form::List { .. } | Form::Grants(_), value) => value.texts().map(|t| Ok(Given::List(t))),
+        (Form::Headers(_), value) => {
             value.tables_of_texts().map(|json| Ok(Given::Headers(json.to_string())))
         }
         _ => None,
@@ -310,7 +52,7 @@ pub(super) fn file_value(
         let path = below(above, &entry.key);
         let problem = match &entry.value {
             Value::List(_) | Value::Table(_)
-                if matches!(form, Form::List { .. } | Form::Headers) =>
+                if matches!(form, Form::List { .. } | Form::Headers(_)) =>
             {
                 format!("{path} must be {expected}")
             }
@@ -321,7 +63,7 @@ pub(super) fn file_value(
     read.map_err(|problem| value_error(file, above, variable, entry, &problem))
 }
 
-/// `config` with what an entry gives.
+/// Puts what an entry gives into `config`.
 ///
 /// # Errors
 /// What is wrong with the value.
@@ -330,9 +72,9 @@ pub(super) fn set(
     above: &str,
     variable: &Variable,
     entry: &Entry,
-    config: Config,
+    config: &mut Config,
     given: Given,
-) -> Result<Config, ConfigError> {
+) -> Result<(), ConfigError> {
     variable
         .form
         .set(config, given)
@@ -406,7 +148,8 @@ pub(super) fn check_headers(
     Credentials::parse(json, &|name: &str| surroundings.text(name)).map(|_| ())
 }
 
-fn unknown_key(file: &File, entry: &Entry) -> ConfigError {
+/// A key at the top that is no setting.
+pub(super) fn unknown_key(file: &File, entry: &Entry) -> ConfigError {
     if ["tools", "subject"].contains(&entry.key.as_str()) {
         let problem = format!("{} is of a principal, and stands in its section", entry.key);
         let example = match file.syntax {
@@ -443,28 +186,18 @@ fn nearest(key: &str, known: impl Iterator<Item = &'static Variable>) -> Option<
     near::nearest(key, known.map(|variable| (variable.key(), variable)), |_| most)
 }
 
-impl Config {
-    /// The default settings, and what `sources` and the environment say instead: a flag
-    /// stands above the environment, that above the file, that above the default.
-    ///
-    /// # Errors
-    /// The first setting that cannot be used.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        load(sources).map(|settings| settings.config)
-    }
-
-    /// The file that these settings come from.
-    pub fn config_file(&self) -> Option<&Path> {
-        self.config_file.as_deref()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::environment::{MAX_CPU_TIME, MAX_MEMORY, MCP_CONFIG, PROXY_CONFIG, RUN_ARGS};
+    use std::path::Path;
+
+    use super::super::environment::{
+        DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_CPU_TIME, MAX_MEMORY, MAX_TIMEOUT, MCP_CONFIG, PORT,
+        PROXY_CONFIG, RUN_ARGS,
+    };
     use super::super::fixture::{Directory, problem, read, read_named, read_toml};
+    use super::super::precedence::Origin;
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Config, String> {

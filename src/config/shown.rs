@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
+use super::entry::Variable;
 use super::environment::{RUN_ARGS, WORKSPACE};
 use super::file::{toml_key, toml_text};
+use super::form::Form;
+use super::precedence::{self, Origin, Settings, Sources};
 use super::principals::Section;
-use super::settings::{self, Origin, Settings, Sources, flag_of, is_reference};
-use super::variables::{self, Form, Variable};
+use super::settings::is_reference;
+use super::variables;
 use super::{Config, ConfigError};
 
 /// Stands for a secret.
@@ -26,7 +29,7 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn check(sources: &Sources) -> Result<String, ConfigError> {
-        settings::load(sources).map(|settings| shown(&settings))
+        precedence::load(sources).map(|settings| shown(&settings))
     }
 }
 
@@ -85,7 +88,7 @@ fn origin(settings: &Settings, variable: &Variable) -> String {
     match settings.origin(variable) {
         Origin::Default => "default".to_owned(),
         Origin::Environment(name) => format!("environment {name}"),
-        Origin::Flag(name) => format!("flag {}", flag_of(name)),
+        Origin::Flag(flag) => format!("flag {flag}"),
         Origin::File(_) => {
             let path = settings.file.as_ref().map(|file| file.path.display().to_string());
             format!("file {}", path.unwrap_or_default().escape_debug())
@@ -95,10 +98,10 @@ fn origin(settings: &Settings, variable: &Variable) -> String {
 
 fn without_secrets(variable: &Variable, value: Json) -> Json {
     match (&variable.form, value) {
-        (Form::Headers, Json::Object(hosts)) => {
+        (Form::Headers(_), Json::Object(hosts)) => {
             Json::Object(hosts.into_iter().map(|(host, value)| (host, hidden(value))).collect())
         }
-        (Form::Headers, _) => HIDDEN.into(),
+        (Form::Headers(_), _) => HIDDEN.into(),
         (Form::Text { .. }, Json::String(text)) => without_key(&text).into(),
         (_, value) => value,
     }

@@ -12,10 +12,11 @@
 //! more than its share and all together not more than the server's. A part of that is a
 //! reserve, of which no principal has much. Who asks for more than there is waits, and
 //! then fails; what is too little for one that waits is left to others, so that nothing
-//! stops because somebody wants much ([`line`]).
+//! stops because somebody wants much ([`wait_queue`]).
 
-mod books;
-mod line;
+pub(crate) mod json;
+mod limits;
+mod wait_queue;
 
 use std::mem::take;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use books::{Books, Taken};
+use limits::{Limits, Taken};
+use wait_queue::WaitQueue;
 
 /// Bytes that the server may hold for everybody together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp
@@ -55,7 +57,8 @@ pub(crate) struct NoMemory;
 /// What somebody may have in the server's memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    books: Arc<Books>,
+    limits: Arc<Limits>,
+    queue: Arc<WaitQueue>,
     bytes: usize,
 }
 
@@ -63,33 +66,38 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 #[must_use = "what is dropped at once is not counted"]
 pub(crate) struct Charge {
-    books: Option<Arc<Books>>,
+    of: Option<(Arc<Limits>, Arc<WaitQueue>)>,
     taken: Taken,
 }
 
 impl Account {
     /// The server's own, of at most this many bytes.
     pub(crate) fn of_server(bytes: usize) -> Self {
-        Self { books: Arc::new(Books::of_server(bytes.div_ceil(UNIT))), bytes }
+        let limits = Arc::new(Limits::of_server(bytes.div_ceil(UNIT)));
+        Self { limits, queue: Arc::default(), bytes }
     }
 
     /// An account below this one, of at most this many bytes.
     pub(crate) fn share(&self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
-        Self { books: Arc::new(self.books.share(bytes.div_ceil(UNIT))), bytes }
+        self.below(self.limits.share(bytes.div_ceil(UNIT)), bytes)
     }
 
     /// One principal's, below the server's: half of it, so that it leaves another half, and
     /// of the reserve at most its part.
     pub(crate) fn of_principal(&self) -> Self {
         let bytes = self.bytes / 2;
-        Self { books: Arc::new(self.books.of_principal(bytes.div_ceil(UNIT))), bytes }
+        self.below(self.limits.of_principal(bytes.div_ceil(UNIT)), bytes)
     }
 
     /// The same account, for which at most so many wait at the same time. Those beyond
     /// them have [`NoMemory`] at once.
-    pub(crate) fn with_line(&self, most: usize) -> Self {
-        Self { books: Arc::new(self.books.with_line(most)), bytes: self.bytes }
+    pub(crate) fn with_queue(&self, most: usize) -> Self {
+        self.below(self.limits.with_most_waiting(most), self.bytes)
+    }
+
+    fn below(&self, limits: Limits, bytes: usize) -> Self {
+        Self { limits: Arc::new(limits), queue: self.queue.clone(), bytes }
     }
 
     /// The most that it can hold, in bytes.
@@ -100,13 +108,13 @@ impl Account {
     /// What is charged to it at the moment, in bytes.
     #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
-        self.books.used() * UNIT
+        self.limits.used() * UNIT
     }
 
     /// How many wait for it.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
-        self.books.waiting()
+        self.limits.waiting()
     }
 
     /// Charges bytes that are there at once, or none.
@@ -115,8 +123,8 @@ impl Account {
     /// [`NoMemory`], here or in an account above.
     pub(crate) fn try_charge(&self, bytes: usize) -> Result<Charge, NoMemory> {
         let units = self.units(bytes)?;
-        let taken = self.books.try_take(units).ok_or(NoMemory)?;
-        Ok(Charge::of(self.books.clone(), taken))
+        let taken = self.queue.try_take(&self.limits, units).ok_or(NoMemory)?;
+        Ok(Charge::of(self.limits.clone(), self.queue.clone(), taken))
     }
 
     /// Charges bytes. Waits for at most [`PATIENCE`].
@@ -136,7 +144,7 @@ impl Account {
         bytes: usize,
         patience: Duration,
     ) -> Result<Charge, NoMemory> {
-        match self.books.take_or_wait(self.units(bytes)?)? {
+        match self.queue.take_or_wait(&self.limits, self.units(bytes)?)? {
             Ok(charge) => Ok(charge),
             Err(waiting) => timeout(patience, waiting.served()).await.map_err(|_| NoMemory),
         }
@@ -148,8 +156,8 @@ impl Account {
 }
 
 impl Charge {
-    fn of(books: Arc<Books>, taken: Taken) -> Self {
-        Self { books: Some(books), taken }
+    fn of(limits: Arc<Limits>, queue: Arc<WaitQueue>, taken: Taken) -> Self {
+        Self { of: Some((limits, queue)), taken }
     }
 
     /// Nothing, of any account.
@@ -167,10 +175,10 @@ impl Charge {
     /// # Panics
     /// If both are of different accounts.
     pub(crate) fn merge(&mut self, mut other: Self) {
-        let Some(theirs) = &other.books else { return };
-        match &self.books {
-            Some(mine) => assert!(Arc::ptr_eq(mine, theirs), "of different accounts"),
-            None => self.books = Some(theirs.clone()),
+        let Some(theirs) = &other.of else { return };
+        match &self.of {
+            Some((mine, _)) => assert!(Arc::ptr_eq(mine, &theirs.0), "of different accounts"),
+            None => self.of = Some(theirs.clone()),
         }
         self.taken.add(take(&mut other.taken));
     }
@@ -178,8 +186,8 @@ impl Charge {
     /// Gives back what is beyond this many bytes.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let beyond = self.taken.split_off(bytes.div_ceil(UNIT));
-        if let Some(books) = self.books.as_ref().filter(|_| beyond.units() > 0) {
-            books.give_back(beyond);
+        if let Some((limits, queue)) = self.of.as_ref().filter(|_| beyond.units() > 0) {
+            queue.give_back(limits, beyond);
         }
     }
 }
@@ -329,7 +337,7 @@ mod tests {
     #[tokio::test]
     async fn who_finds_as_many_in_line_as_may_wait_is_told_at_once() {
         let server = Account::of_server(10 << 10);
-        let (few, many) = (server.share(10 << 10).with_line(1), server.share(10 << 10));
+        let (few, many) = (server.share(10 << 10).with_queue(1), server.share(10 << 10));
         let held = server.try_charge(10 << 10).unwrap();
         let (mut waits, mut other) = (pin!(few.charge(1)), pin!(many.charge(1)));
         assert!(poll!(&mut waits).is_pending() && poll!(&mut other).is_pending());

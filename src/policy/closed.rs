@@ -120,12 +120,12 @@ impl<'a> Sought<'a> {
 
 /// What a place was, open: its inode number is not given to another file.
 #[derive(Debug)]
-struct Held {
+struct Pinned {
     id: FileId,
     _open: OwnedFd,
 }
 
-impl Held {
+impl Pinned {
     fn open(path: &Path) -> Option<Self> {
         let open = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
         Some(Self { id: FileId::from(&fstat(&open).ok()?), _open: open })
@@ -138,7 +138,7 @@ pub(crate) struct Closed {
     path: PathBuf,
     folded: PathBuf,
     /// When the rules were made.
-    held: Option<Held>,
+    held: Option<Pinned>,
     /// The nearest directory above it that existed then, and the names from there:
     /// what is denied may come to exist later, or be replaced.
     above: Option<(FileId, PathBuf)>,
@@ -150,7 +150,7 @@ impl Closed {
             let below = path.strip_prefix(directory).ok()?.to_owned();
             Some((id_of(directory)?, below))
         });
-        Self { path: path.to_owned(), folded: folded(path), held: Held::open(path), above }
+        Self { path: path.to_owned(), folded: folded(path), held: Pinned::open(path), above }
     }
 
     /// Whether what was found is this place, or lies in it.

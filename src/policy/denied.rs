@@ -14,6 +14,7 @@ pub(crate) enum Permission {
     Net,
     Env,
     Run,
+    Import,
     /// Ours: a tool of an upstream server.
     Tool,
 }
@@ -27,6 +28,7 @@ impl Permission {
             Self::Net => "net",
             Self::Env => "env",
             Self::Run => "run",
+            Self::Import => "import",
             Self::Tool => "tool",
         }
     }
@@ -39,6 +41,7 @@ impl Permission {
             Self::Net => "--allow-net",
             Self::Env => "--allow-env",
             Self::Run => "--allow-run",
+            Self::Import => "--allow-import",
             Self::Tool => "allowedTools",
         }
     }

@@ -4,7 +4,7 @@ use super::grants::{Rule, Scope};
 
 /// Deno 2.9's patterns: a name, or the beginning of names before a final `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
+enum NamePattern {
     Name(String),
     Prefix(String),
 }
@@ -13,7 +13,7 @@ enum Entry {
 enum Names {
     Nothing,
     All,
-    Only(Vec<Entry>),
+    Only(Vec<NamePattern>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +54,9 @@ impl EnvRules {
     /// Whether an allow entry is this very name, and no pattern.
     pub(crate) fn names_literally(&self, name: &str) -> bool {
         match &self.allow {
-            Names::Only(entries) => {
-                entries.iter().any(|entry| matches!(entry, Entry::Name(known) if known == name))
-            }
+            Names::Only(entries) => entries
+                .iter()
+                .any(|entry| matches!(entry, NamePattern::Name(known) if known == name)),
             Names::Nothing | Names::All => false,
         }
     }
@@ -68,7 +68,7 @@ impl Names {
             Scope::Nothing => Self::Nothing,
             Scope::All => Self::All,
             Scope::Only(entries) => Self::Only(
-                entries.iter().map(|entry| Entry::parse(entry)).collect::<Result<_, _>>()?,
+                entries.iter().map(|entry| NamePattern::parse(entry)).collect::<Result<_, _>>()?,
             ),
         })
     }
@@ -82,7 +82,7 @@ impl Names {
     }
 }
 
-impl Entry {
+impl NamePattern {
     fn parse(text: &str) -> Result<Self, String> {
         let (stem, is_prefix) = match text.strip_suffix('*') {
             Some(stem) => (stem, true),

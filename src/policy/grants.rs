@@ -213,7 +213,7 @@ impl Grants {
             Permission::Net => &mut self.net,
             Permission::Env => &mut self.env,
             Permission::Run => &mut self.run,
-            Permission::Tool => unreachable!("no flag is about tools"),
+            Permission::Import | Permission::Tool => unreachable!("no flag is about them"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The administrator's permission set. It decides and never acts; what it
 //! allows, it returns as a type that only it can make: [`AllowedPath`],
-//! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`].
+//! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`],
+//! [`AllowedModule`].
 //!
 //! Why not `deno_permissions`, whose flags and words these are: it decides on the
 //! names of files, which can mean something else by the time they are opened; it
@@ -11,11 +12,12 @@ mod closed;
 mod denied;
 mod env;
 mod grants;
+mod import;
 mod mounts;
 mod net;
 mod paths;
 #[cfg(test)]
-mod paths_fuzz;
+mod paths_fuzz_tests;
 mod run;
 mod tools;
 
@@ -28,6 +30,7 @@ pub(crate) use closed::{FileId, Lineage, Moved};
 pub(crate) use denied::{Denied, Permission};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, expand_path, normalize};
+pub(crate) use import::AllowedModule;
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
@@ -47,7 +50,7 @@ impl AllowedVariable {
 }
 
 /// What a policy is made of.
-pub(crate) struct Given<'a> {
+pub(crate) struct PolicyInput<'a> {
     pub grants: &'a Grants,
     pub workspace: &'a Path,
     pub home: Option<&'a Path>,
@@ -97,8 +100,8 @@ impl Policy {
     ///
     /// # Errors
     /// What cannot be granted, as a sentence.
-    pub(crate) fn new(given: &Given<'_>) -> Result<Self, String> {
-        let Given { grants, workspace, home, .. } = *given;
+    pub(crate) fn new(given: &PolicyInput<'_>) -> Result<Self, String> {
+        let PolicyInput { grants, workspace, home, .. } = *given;
         let expand = |text: &str| expand_path(text, home, workspace);
         let paths = |permission, rule| PathRules::new(permission, rule, given.protected, expand);
         let read = paths(Permission::Read, &grants.read)?;

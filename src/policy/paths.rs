@@ -1,6 +1,6 @@
 //! Which paths programs may read or write. A grant is a directory (or file) that
 //! is opened when the server starts; a path is allowed beneath it, never by name
-//! alone: [`crate::broker`] opens it from the grant's descriptor and then asks
+//! alone: the broker opens it from the grant's descriptor and then asks
 //! again with the path that the kernel says it has opened.
 
 use std::io;

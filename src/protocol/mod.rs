@@ -9,9 +9,10 @@
 pub(crate) mod control;
 mod frame;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 mod messages;
 mod operation;
+mod specifier;
 mod zygote;
 
 pub(crate) use frame::{FrameError, FrameReader, decode, encode};
@@ -21,5 +22,6 @@ pub(crate) use messages::{
     ServerMessage, Stream, Unfinished, WorkerMessage,
 };
 pub(crate) use operation::*;
+pub(crate) use specifier::ModuleScheme;
 pub use zygote::Isolate;
 pub(crate) use zygote::{ExitReport, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup};

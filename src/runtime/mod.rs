@@ -1,6 +1,7 @@
 //! [`Runtime::execute`]: composes configuration, pool, policy and broker into
 //! one call. Knows nothing of MCP.
 
+mod assembly;
 mod engines;
 mod execution;
 mod globals;
@@ -9,7 +10,6 @@ mod output;
 mod queue;
 mod related;
 mod request;
-mod services;
 mod session;
 mod shared;
 mod slot_worker;
@@ -56,7 +56,7 @@ use unreported::Used;
 /// What runs share, for tests of the parts that use it.
 #[cfg(test)]
 pub(crate) fn services_of(config: &Config) -> Result<Services, StartError> {
-    services::services(config, &services::common(config)?, RunTools::all())
+    assembly::services(config, &assembly::common(config)?, RunTools::all())
 }
 
 /// Why a runtime does not start.
@@ -164,8 +164,8 @@ impl Runtime {
 
     async fn start(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let common = services::common(&config)?;
-        let services = services::services(&config, &common, RunTools::all())?;
+        let common = assembly::common(&config)?;
+        let services = assembly::services(&config, &common, RunTools::all())?;
         let pool = Pool::start(lanes(&config)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -187,14 +187,14 @@ impl Runtime {
         let Principal { name, config, tools } = principal;
         let shared = self.0.shared.clone();
         let name: Arc<str> = name.into();
-        let tools = RunTools::parse(tools).map_err(services::invalid_tools)?;
+        let tools = RunTools::parse(tools).map_err(assembly::invalid_tools)?;
         let mut common = shared.common.clone();
         common.audit = common.audit.of_client(name.clone());
         common.memory = common.memory.of_principal();
         common.threads = common.threads.share();
         common.owner = Owner::default();
-        let services = services::services(&config, &common, tools.clone())?;
-        let share = services::share(&shared.queue, &config);
+        let services = assembly::services(&config, &common, tools.clone())?;
+        let share = assembly::share(&shared.queue, &config);
         Ok(Self(PrincipalState::new(config, shared, services, tools, Some(name), share)))
     }
 
@@ -204,7 +204,7 @@ impl Runtime {
     /// [`StartError`] if the settings cannot be used.
     pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
         let shared = self.0.shared.clone();
-        let services = services::services(&config, &shared.common, RunTools::all())?;
+        let services = assembly::services(&config, &shared.common, RunTools::all())?;
         let share = shared.queue.whole();
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
@@ -259,8 +259,8 @@ impl Runtime {
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
-        let (request, mut for_whom) = request.validate(&inner.config, &inner.globals)?;
-        for_whom.tools = for_whom.tools.within(&inner.tools);
+        let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
+        scope.tools = scope.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
         observed.queues(number);
         let services = &inner.services;
@@ -289,8 +289,8 @@ impl Runtime {
                 }
             };
             let account = run_account(&services.memory, inner.largest());
-            let (whom, span) = (for_whom.clone(), observed.span());
-            let broker = Broker::new(services.clone(), account.clone(), number, whom, span);
+            let (scope, span) = (scope.clone(), observed.span());
+            let broker = Broker::new(services.clone(), account.clone(), number, scope, span);
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
@@ -466,7 +466,7 @@ impl PrincipalState {
         {
             crate::broker::guard_commands(&executable);
         }
-        let globals = services::globals(&config, &services);
+        let globals = assembly::globals(&config, &services);
         let services = Arc::new(services);
         Arc::new(Self { config, shared, services, globals, principal, tools, share })
     }

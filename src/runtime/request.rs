@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::globals::{GlobalsText, is_definable};
-use crate::broker::{ForWhom, Rounded};
+use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::policy::RunTools;
@@ -161,7 +161,7 @@ impl ExecuteRequest {
         self,
         config: &Config,
         given: &Map<String, Value>,
-    ) -> Result<(ValidRequest, ForWhom), InvalidRequest> {
+    ) -> Result<(ValidRequest, ToolScope), InvalidRequest> {
         if self.source.len() > MAX_SOURCE_BYTES {
             return Err(InvalidRequest::SourceTooLarge(self.source.len()));
         }
@@ -190,7 +190,7 @@ impl ExecuteRequest {
         let caller = self.caller.map(|CallerOf(caller)| caller);
         let rounded = Rounded::in_source(&self.source);
         let request = ValidRequest { source: self.source, globals, timeout };
-        Ok((request, ForWhom { tools, caller, rounded }))
+        Ok((request, ToolScope { tools, caller, rounded }))
     }
 }
 

@@ -13,7 +13,7 @@ use super::output::{Collector, Printed};
 use super::queue::{Slot, Way};
 use super::slot_worker::SlotWorker;
 use super::unreported::REPORT_GRACE;
-use crate::broker::{Broker, Done, Event, Meter, ToolCalls};
+use crate::broker::{Broker, Event, Meter, Summary, ToolCalls};
 use crate::config::Config;
 use crate::memory::{Account, Charge};
 use crate::pool::{ReceiveError, Usage};
@@ -194,7 +194,7 @@ impl Session {
         let end = self.meter.clone().of(self.watch()).await;
         let execution_time = self.started.elapsed();
         // What the broker still does for the run ends now.
-        let Done { refusals, tool_calls } = self.broker.end();
+        let Summary { refusals, tool_calls } = self.broker.end();
         let tool_calls = tool_calls.into_iter().map(summary).collect();
         let ((mut cause, unfinished), report, process) = match end {
             End::Outcome(outcome) => {

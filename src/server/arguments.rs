@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::given::{self, Argument, Arguments, Kind};
+use super::coercion::{self, Argument, Arguments, Kind};
 use crate::runtime::{ExecuteRequest, GlobalsText};
 
 /// The arguments as clients send them.
@@ -93,7 +93,7 @@ fn refuse_packages(dependencies: &[String]) -> Result<(), String> {
 /// Parses the arguments; the error is a sentence for the model.
 pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, String> {
     let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
-        given::read(arguments)?;
+        coercion::read(arguments)?;
     let mut request = ExecuteRequest::new(deno_code);
     refuse_packages(&dependencies.unwrap_or_default())?;
     if let Some(patterns) = allowed_tools {

@@ -8,11 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::given::{Argument, Arguments, Kind};
+use super::coercion::{Argument, Arguments, Kind};
+use crate::catalog::{Found, GoOn, Seen, Tool, module_declaration};
 use crate::runtime::Runtime;
-use crate::upstream::{
-    Found, GoOn, Listed, Seen, Tool, UpstreamError, module_declaration, no_tool,
-};
+use crate::upstream::{Listed, UpstreamError, no_tool};
 
 /// Tools that one search gives back at most.
 const MAX_FOUND: usize = 100;
@@ -22,9 +21,9 @@ const DEFAULT_FOUND: usize = 10;
 /// The arguments of a tool that takes none.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(super) struct NoArguments {}
 
-impl Arguments for Nothing {
+impl Arguments for NoArguments {
     const KNOWN: &'static [Argument] = &[];
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::text::broken::{self, Remains};
 use crate::text::digits::message_with_all_digits;
+use crate::text::nulls::{Members, blank, is_null, kept};
 
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
@@ -20,13 +21,13 @@ struct Envelope<'a> {
     jsonrpc: Option<&'a RawValue>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "kept")]
     method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "kept")]
     result: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "kept")]
     error: Option<&'a RawValue>,
 }
 
@@ -38,7 +39,8 @@ pub(super) struct Head {
 }
 
 /// Reads a message far enough to know that rmcp can judge it. With its head comes the text
-/// that takes its place, where some of its numbers are texts then.
+/// that takes its place, where some of its numbers are texts then, or members that say
+/// nothing are left out.
 ///
 /// # Errors
 /// The answer (JSON-RPC 2.0, section 5.1) to bytes that are no message.
@@ -56,7 +58,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
         return Err(answer(INVALID_REQUEST, what, id_of(bytes)));
     };
     let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
-    let is_answer = message.result.is_some() || message.error.is_some();
+    let Envelope { method, result, error, .. } = message;
+    let has = |member: Option<&RawValue>| member.is_some() && !is_null(member);
+    let is_answer = has(result) || has(error);
+    let mut instead = None;
+    for (name, value) in (Members { method, result, error }).empty_in(bytes) {
+        blank(instead.get_or_insert_with(|| bytes.to_vec()), name, value);
+    }
     let [jsonrpc, id, method] = [message.jsonrpc, message.id, message.method].map(scalar);
     let invalid = if jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")
@@ -75,7 +83,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     match invalid {
         Some(what) => Err(answer(INVALID_REQUEST, &format!("Invalid request: {what}"), id)),
         None => {
-            let instead = message_with_all_digits(bytes);
+            let whole = message_with_all_digits(instead.as_deref().unwrap_or(bytes));
+            let instead = whole.or(instead);
             let text = instead.as_deref().unwrap_or(bytes);
             broken::check(text).map_err(|error| unread(&error))?;
             let method = method.and_then(|method| method.as_str().map(str::to_owned));
@@ -137,7 +146,26 @@ pub(super) fn answer(code: i32, message: &str, id: Option<Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rmcp::model::ClientJsonRpcMessage;
+
     use super::*;
+
+    #[test]
+    fn an_answer_with_null_beside_what_it_says_is_one_to_rmcp() {
+        for (text, is_result) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"action":"accept"},"error":null}"#, true),
+            (r#"{"method":null,"result":{},"jsonrpc":"2.0","id":7}"#, true),
+            (r#"{"id":7,"result":null,"error":{"code":-1,"message":"no"},"jsonrpc":"2.0"}"#, false),
+        ] {
+            let (head, instead) = read(text.as_bytes()).unwrap();
+            assert_eq!(head, Head { id: Some(7.into()), method: None });
+            match serde_json::from_slice(&instead.unwrap()) {
+                Ok(ClientJsonRpcMessage::Response(_)) => assert!(is_result, "{text}"),
+                Ok(ClientJsonRpcMessage::Error(_)) => assert!(!is_result, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn of_an_id_that_is_a_list_or_an_object_no_tree_is_made() {

@@ -19,7 +19,7 @@ use rmcp::{RoleServer, model::ErrorCode};
 use serde_json::Value;
 
 use super::caller::{Client, PeerCaller};
-use super::given::{self, Arguments};
+use super::coercion::{self, Arguments};
 use super::held::{Held, bytes_of};
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
@@ -170,7 +170,7 @@ impl Handler {
 
     /// Texts that are data are read here; long ones on a thread for that.
     async fn parse(&self, given: Option<JsonObject>) -> Result<ExecuteRequest, String> {
-        match given::is_long(given.as_ref()) {
+        match coercion::is_long(given.as_ref()) {
             true => self.runtime.on_thread(move || arguments::parse(given)).await?,
             false => arguments::parse(given),
         }
@@ -210,7 +210,7 @@ impl Handler {
         let runtime = &self.runtime;
         Ok(match name {
             RUN_DENO_CODE => self.run_deno_code(given, context).await,
-            tools::LIST_MCP_SERVERS => match parsed::<discovery::Nothing>(name, given) {
+            tools::LIST_MCP_SERVERS => match parsed::<discovery::NoArguments>(name, given) {
                 Ok(_) => self.structured(discovery::list_mcp_servers(runtime).await),
                 Err(result) => result,
             },
@@ -222,11 +222,11 @@ impl Handler {
                 Ok(given) => self.answered(discovery::search_tools(runtime, given).await),
                 Err(result) => result,
             },
-            tools::HEALTH => match parsed::<discovery::Nothing>(name, given) {
+            tools::HEALTH => match parsed::<discovery::NoArguments>(name, given) {
                 Ok(_) => self.structured(discovery::health(runtime, self.serving.uptime())),
                 Err(result) => result,
             },
-            tools::LIST_PLAYBOOKS => match parsed::<discovery::Nothing>(name, given) {
+            tools::LIST_PLAYBOOKS => match parsed::<discovery::NoArguments>(name, given) {
                 Ok(_) => {
                     let list = self.blocking(|all| playbooks::list_text(&all.list()));
                     succeeded_with(list.await)
@@ -388,7 +388,7 @@ impl ServerHandler for Handler {
 
 /// Arguments of a tool, or the result that says what is wrong with them.
 fn parsed<T: Arguments>(tool: &str, given: Option<JsonObject>) -> Result<T, CallToolResult> {
-    given::read(given).map_err(|problem| invalid_arguments(tool, &problem))
+    coercion::read(given).map_err(|problem| invalid_arguments(tool, &problem))
 }
 
 fn succeeded_with(text: Result<String, String>) -> CallToolResult {

@@ -3,10 +3,11 @@
 //! not the handler, not the stream of its answer, nor a client that may come back for
 //! the rest of that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
+use parking_lot::Mutex;
 use rmcp::model::{CallToolResult, ContentBlock, Extensions};
 use serde_json::Value;
 use thiserror::Error;
@@ -46,12 +47,12 @@ pub(super) struct Unread;
 
 /// The memory of one principal's answers.
 #[derive(Debug, Clone)]
-pub(super) struct Answers(Account);
+pub(super) struct AnswerMemory(Account);
 
-impl Answers {
+impl AnswerMemory {
     /// Below the principal's account.
     pub(super) fn of(principal: &Account) -> Self {
-        Self(principal.share(ANSWER_BYTES).with_line(WAITING))
+        Self(principal.share(ANSWER_BYTES).with_queue(WAITING))
     }
 
     async fn charge(&self, bytes: usize) -> Result<Charge, Unread> {
@@ -63,20 +64,20 @@ impl Answers {
 
 /// What one request has. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Held(Arc<Inner>);
+pub(super) struct Held(Arc<RequestMemory>);
 
 #[derive(Debug)]
-struct Inner {
-    answers: Answers,
+struct RequestMemory {
+    answers: AnswerMemory,
     charges: Mutex<Vec<Charge>>,
     /// What the run had, until the answer has its own.
     run: Mutex<Option<OfRun>>,
 }
 
 impl Held {
-    pub(super) fn new(answers: &Answers) -> Self {
+    pub(super) fn new(answers: &AnswerMemory) -> Self {
         let (charges, run) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { answers: answers.clone(), charges, run }))
+        Self(Arc::new(RequestMemory { answers: answers.clone(), charges, run }))
     }
 
     /// Of the request that a handler answers. None over standard streams.
@@ -85,12 +86,12 @@ impl Held {
     }
 
     pub(super) fn keep(&self, charge: Charge) {
-        self.0.charges.lock().unwrap_or_else(PoisonError::into_inner).push(charge);
+        self.0.charges.lock().push(charge);
     }
 
     /// What a run has of the memory, until [`Held::answer`] has come to an end.
     pub(super) fn until_answered(&self, run: OfRun) {
-        *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+        *self.0.run.lock() = Some(run);
     }
 
     /// For an answer of about this many bytes. Waits for others to be read.
@@ -99,7 +100,7 @@ impl Held {
     /// [`Unread`].
     pub(super) async fn answer(&self, bytes: usize) -> Result<(), Unread> {
         let charged = self.0.answers.charge(bytes).await;
-        self.0.run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.run.lock().take();
         self.keep(charged?);
         Ok(())
     }
@@ -135,8 +136,8 @@ mod tests {
 
     use super::*;
 
-    fn answers() -> Answers {
-        Answers::of(&Account::of_server(1 << 30))
+    fn answers() -> AnswerMemory {
+        AnswerMemory::of(&Account::of_server(1 << 30))
     }
 
     #[tokio::test]
@@ -154,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_nothing_gets_no_more_and_others_do() {
         let server = Account::of_server(1 << 30);
-        let (greedy, other) = (Answers::of(&server), Answers::of(&server));
+        let (greedy, other) = (AnswerMemory::of(&server), AnswerMemory::of(&server));
         let held = Held::new(&greedy);
         held.answer(ANSWER_BYTES).await.unwrap();
         // Some wait; those beyond them are told at once.

@@ -1,14 +1,17 @@
 //! MCP in, MCP out: tools, prompts and resources, their arguments and results, the
 //! stdio and the HTTP transport.
-//! Knows the runtime and nothing behind it.
+//!
+//! Programs run through the runtime alone. Of what is behind it, the server looks at
+//! three things: which tools there are (`upstream`), playbooks, and the audit log, which
+//! requests go into that never become runs.
 
 mod arguments;
 mod auth;
 mod caller;
+mod coercion;
 mod content;
 mod discovery;
 mod envelope;
-mod given;
 mod handler;
 mod held;
 mod http;

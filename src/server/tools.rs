@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
-use super::discovery::{GetTools, Nothing, SearchTools};
-use super::given::{Argument, Arguments, Kind};
+use super::coercion::{Argument, Arguments, Kind};
+use super::discovery::{GetTools, NoArguments, SearchTools};
 use super::tool::schema;
 use crate::playbooks::NewPlaybook;
 
@@ -112,7 +112,7 @@ fn reads(title: &str, open_world: bool) -> ToolAnnotations {
 /// In the order in which clients see them.
 pub(super) fn all() -> Vec<Tool> {
     vec![
-        input::<Nothing>(
+        input::<NoArguments>(
             LIST_MCP_SERVERS,
             "List MCP servers",
             "List the MCP servers whose tools programs in run_deno_code can call: name, number of \
@@ -137,7 +137,7 @@ pub(super) fn all() -> Vec<Tool> {
              callTool(\"SERVER\", \"NAME\", {...}).",
         )
         .with_annotations(reads("Search tools", true)),
-        input::<Nothing>(
+        input::<NoArguments>(
             LIST_PLAYBOOKS,
             "List playbooks",
             "List the playbooks: instructions and TypeScript for tasks that come again. Look here \
@@ -164,7 +164,7 @@ pub(super) fn all() -> Vec<Tool> {
                 .idempotent(false)
                 .open_world(false),
         ),
-        input::<Nothing>(
+        input::<NoArguments>(
             HEALTH,
             "Health",
             "Whether this server works: workers, runs in flight and waiting, MCP servers that are \
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_arguments_of_every_tool_are_known() {
         assert_known::<RunDenoCode>();
-        assert_known::<Nothing>();
+        assert_known::<NoArguments>();
         assert_known::<GetTools>();
         assert_known::<SearchTools>();
         assert_known::<GetPlaybook>();

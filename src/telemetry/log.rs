@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::audit::timestamp;
@@ -37,13 +38,13 @@ pub(crate) fn lines_lost() -> u64 {
 
 /// Standard error behind a queue. All clones are one.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<Way>);
+pub struct Log(Arc<QueueOwner>);
 
 /// Ends the thread when the last clone is dropped.
 #[derive(Debug)]
-struct Way(Arc<Queue>);
+struct QueueOwner(Arc<Queue>);
 
-impl Drop for Way {
+impl Drop for QueueOwner {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.filled.notify_one();
@@ -72,7 +73,7 @@ impl Log {
             }
         };
         std::thread::Builder::new().name("log".into()).spawn(write)?;
-        Ok(Self(Arc::new(Way(queue))))
+        Ok(Self(Arc::new(QueueOwner(queue))))
     }
 
     /// Says something beside the log's own events, in lines of its own.
@@ -180,7 +181,7 @@ impl State {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn send(&self, line: Vec<u8>) {
@@ -207,7 +208,7 @@ impl Queue {
             self.written.notify_all();
         }
         let idle = |state: &mut State| state.lines.is_empty() && !state.closed;
-        let mut state = self.filled.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+        self.filled.wait_while(&mut state, idle);
         let line = state.lines.pop_front()?;
         state.bytes -= line.len() + LINE;
         state.is_writing = true;
@@ -215,15 +216,13 @@ impl Queue {
     }
 
     fn wait_until_written(&self) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         let patience = if state.is_stuck { Duration::ZERO } else { MAX_FLUSH };
         let busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
-        let (mut state, waited) = self
-            .written
-            .wait_timeout_while(state, patience, busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.is_stuck |= waited.timed_out();
-        !waited.timed_out()
+        self.written.wait_while_for(&mut state, busy, patience);
+        let was_in_vain = busy(&mut state);
+        state.is_stuck |= was_in_vain;
+        !was_in_vain
     }
 }
 

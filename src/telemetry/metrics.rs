@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::End;
-use super::process::Process;
+use super::process::ServerProcess;
 
 /// The Content-Type of [`Metrics::encode`] (OpenMetrics 1.0, section "Overall
 /// Structure").
@@ -125,7 +125,7 @@ impl Metrics {
 
     fn registered(mut self) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process::new()));
+        registry.register_collector(Box::new(ServerProcess::new()));
         let own = registry.sub_registry_with_prefix(PREFIX);
         let version = label("version", env!("CARGO_PKG_VERSION"));
         own.register("build", "The version of this server", Info::new(version));

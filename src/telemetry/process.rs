@@ -14,19 +14,19 @@ use prometheus_client::registry::Unit;
 
 /// Read anew by every scrape. What cannot be read is left out.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ServerProcess {
     /// Seconds since 1970 when the first metric was made.
     started: f64,
 }
 
-impl Process {
+impl ServerProcess {
     pub(super) fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: since.as_secs_f64() }
     }
 }
 
-impl Collector for Process {
+impl Collector for ServerProcess {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut add = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
             let described = encoder.encode_descriptor(name, help, unit, metric.metric_type())?;
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_process_has_memory_descriptors_and_a_past() {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process::new()));
+        registry.register_collector(Box::new(ServerProcess::new()));
         let mut encoded = String::new();
         text::encode(&mut encoded, &registry).unwrap();
         let value = |name: &str| {

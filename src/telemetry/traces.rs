@@ -13,7 +13,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
 use super::{End, TraceParent};
-use crate::protocol::Operation;
+use crate::protocol::{CommandOperation, NetworkOperation, Operation, ToolOperation};
 use crate::text::clip::head;
 
 /// The target of all spans. Only [`super::TraceExport::layer`] asks for it: without
@@ -170,61 +170,42 @@ impl<'a> About<'a> {
     /// Nothing for what happens in tables of the server's, or on something that was
     /// opened before.
     fn of(operation: &'a Operation) -> Option<Self> {
-        use Operation as Op;
-        Some(match operation {
-            Op::Open { .. }
-            | Op::ReadFile { .. }
-            | Op::WriteFile { .. }
-            | Op::Stat { .. }
-            | Op::ReadDir { .. }
-            | Op::Mkdir { .. }
-            | Op::Remove { .. }
-            | Op::Rename { .. }
-            | Op::CopyFile { .. }
-            | Op::Link { .. }
-            | Op::Symlink { .. }
-            | Op::ReadLink { .. }
-            | Op::RealPath { .. }
-            | Op::Truncate { .. }
-            | Op::Chmod { .. }
-            | Op::Utime { .. }
-            | Op::MakeTemp { .. }
-            | Op::Chdir { .. }
-            | Op::Module { .. } => Self::default(),
-            Op::Fetch { url, .. } => Self { is_request: true, host: host(url), ..Self::default() },
-            Op::FetchResponse { .. } => Self { is_request: true, ..Self::default() },
-            Op::Spawn(options) | Op::Output(options) => {
-                Self { program: Some(file_name(&options.command)), ..Self::default() }
+        match operation {
+            Operation::File(_) | Operation::Module(_) => Some(Self::default()),
+            Operation::Network(operation) => Some(Self::of_network(operation)),
+            Operation::Command(operation) => Self::of_command(operation),
+            Operation::Tool(operation) => Self::of_tool(operation),
+            Operation::Handle(_) | Operation::Environment(_) | Operation::Permission(_) => None,
+        }
+    }
+
+    fn of_network(operation: &NetworkOperation) -> Self {
+        let host = match operation {
+            NetworkOperation::Fetch { url, .. } => host(url),
+            NetworkOperation::FetchResponse { .. } => None,
+        };
+        Self { is_request: true, host, ..Self::default() }
+    }
+
+    fn of_command(operation: &'a CommandOperation) -> Option<Self> {
+        match operation {
+            CommandOperation::Spawn(options) | CommandOperation::Output(options) => {
+                Some(Self { program: Some(file_name(&options.command)), ..Self::default() })
             }
-            Op::CallTool { server, tool, .. } => Self {
-                is_request: true,
-                server: server.as_deref(),
-                tool: Some(tool),
-                ..Self::default()
-            },
-            Op::AskServer { server, .. } => {
-                Self { is_request: true, server: Some(server), ..Self::default() }
-            }
-            Op::Read { .. }
-            | Op::Write { .. }
-            | Op::Seek { .. }
-            | Op::FileStat { .. }
-            | Op::FileTruncate { .. }
-            | Op::FileUtime { .. }
-            | Op::FileSync { .. }
-            | Op::Close { .. }
-            | Op::EnvGet { .. }
-            | Op::EnvSet { .. }
-            | Op::EnvDelete { .. }
-            | Op::EnvAll
-            | Op::Wait { .. }
-            | Op::Kill { .. }
-            | Op::Servers
-            | Op::DescribeServers
-            | Op::SearchTools { .. }
-            | Op::ToolSchema { .. }
-            | Op::Query { .. } => return None,
-        })
+            CommandOperation::Wait { .. } | CommandOperation::Kill { .. } => None,
+        }
+    }
+
+    fn of_tool(operation: &'a ToolOperation) -> Option<Self> {
+        let (server, tool) = match operation {
+            ToolOperation::CallTool { server, tool, .. } => (server.as_deref(), Some(&**tool)),
+            ToolOperation::AskServer { server, .. } => (Some(&**server), None),
+            ToolOperation::Servers
+            | ToolOperation::DescribeServers
+            | ToolOperation::SearchTools { .. }
+            | ToolOperation::ToolSchema { .. } => return None,
+        };
+        Some(Self { is_request: true, server, tool, ..Self::default() })
     }
 }
 
@@ -247,26 +228,25 @@ fn integer(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
     use opentelemetry::Value;
     use opentelemetry::trace::Status;
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+    use parking_lot::{Mutex, MutexGuard};
     use tracing_subscriber::Layer;
     use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::super::export::layer;
     use super::*;
-    use crate::protocol::RequestBody;
+    use crate::protocol::{EnvironmentOperation, RequestBody};
 
     #[derive(Debug, Clone, Default)]
     struct Collected(Arc<Mutex<Vec<SpanData>>>);
 
     impl SpanExporter for Collected {
         async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-            self.0.lock().unwrap().extend(batch);
+            self.0.lock().extend(batch);
             Ok(())
         }
     }
@@ -275,7 +255,7 @@ mod tests {
     /// that of another test beside it, one that wants none gets some. A program has one.
     fn alone() -> MutexGuard<'static, ()> {
         static TURN: Mutex<()> = Mutex::new(());
-        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+        TURN.lock()
     }
 
     /// The spans that something makes, in the order of their ends.
@@ -285,7 +265,7 @@ mod tests {
         let provider = SdkTracerProvider::builder().with_simple_exporter(collected.clone()).build();
         let subscriber = tracing_subscriber::registry().with(layer(&provider));
         tracing::subscriber::with_default(subscriber, work);
-        let spans = collected.0.lock().unwrap();
+        let spans = collected.0.lock();
         spans.clone()
     }
 
@@ -295,12 +275,12 @@ mod tests {
     }
 
     fn fetch() -> Operation {
-        Operation::Fetch {
+        Operation::Network(NetworkOperation::Fetch {
             method: "GET".into(),
             url: "https://user:canary@api.example.com/canary?canary#canary".into(),
             headers: Vec::new(),
             body: RequestBody::None,
-        }
+        })
     }
 
     fn end(outcome: &'static str) -> End {
@@ -351,7 +331,7 @@ mod tests {
             let run = ExecutionSpan::start(None, None);
             for _ in 0..MAX_OPERATIONS + 2 {
                 drop(run.operation(&fetch()));
-                drop(run.operation(&Operation::EnvAll));
+                drop(run.operation(&Operation::Environment(EnvironmentOperation::All)));
             }
             run.ended(&end("success"));
         });

@@ -7,10 +7,12 @@
 //!   and what honest languages need stays.
 //!
 //! And messages that somebody else wrote, as far as they can be read: [`mended`],
-//! [`broken`], and with all digits of their numbers ([`digits`]).
+//! [`broken`], with all digits of their numbers ([`digits`]), and without the members that
+//! say nothing ([`nulls`]).
 //!
 //! And what every room does with texts: cuts them to a length ([`clip`]), suggests names
-//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript says of names ([`identifiers`]).
+//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript says of
+//! names ([`identifiers`]).
 
 pub(crate) mod broken;
 pub(crate) mod clip;
@@ -19,5 +21,6 @@ pub(crate) mod escaped;
 pub(crate) mod identifiers;
 pub(crate) mod mended;
 pub(crate) mod near;
+pub(crate) mod nulls;
 pub(crate) mod refusal;
 pub(crate) mod shown;

@@ -4,12 +4,13 @@
 #![allow(deprecated)]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::ErrorData;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
@@ -28,9 +29,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::error::shown;
-use super::locked;
 use super::quiet::Quiet;
-use super::tool_info::show_texts;
+use crate::catalog::show_texts;
 use crate::telemetry::TraceParent;
 
 /// The client of this server, as far as upstream servers may ask it something.
@@ -155,7 +155,7 @@ struct Call {
 
 impl Calls {
     fn lock(&self) -> MutexGuard<'_, Known> {
-        locked(&self.known)
+        self.known.lock()
     }
 
     /// Calls can be made from now on. What comes during the handshake rmcp drops.

@@ -20,14 +20,15 @@ use rmcp::service::{Peer, PeerRequestOptions, RoleClient, ServiceError};
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 
-use super::Limits;
+use super::causes::{innermost, shown_url};
 use super::client::{CallContext, Client};
+use super::common::Limits;
 use super::error::{UpstreamError, shown};
 use super::handshake::{Connected, Opening, Service};
-use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE, memory};
-use super::process::Process;
+use super::intake::{Intake, LARGE, NO_MEMORY, TOO_LARGE, UNREADABLE};
+use super::process::ServerProcess;
 use crate::config::servers::{ServerConfig, TransportConfig};
-use crate::memory::{Charge, NoMemory};
+use crate::memory::{Charge, NoMemory, json};
 
 /// Until a server has answered for the first time. `npx` may have to download it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -76,7 +77,7 @@ pub(super) struct Connection {
     url: Option<(String, String)>,
     intake: Arc<Intake>,
     _charge: Charge,
-    _process: Option<Process>,
+    _process: Option<ServerProcess>,
 }
 
 /// Gives back what an answer was charged for, when nobody needs it any more.
@@ -282,7 +283,7 @@ impl Connection {
             let Some(Value::Array(items)) = items else {
                 return Err(self.unexpected(format!("a list without \"{key}\"")));
             };
-            let kept = items.iter().map(memory).sum::<usize>();
+            let kept = items.iter().map(json::bytes_of).sum::<usize>();
             of_page.shrink_to(kept);
             charge.merge(of_page);
             // Small pages are not counted on their way.
@@ -437,17 +438,6 @@ fn url_of(config: &ServerConfig) -> Option<(String, String)> {
     shown_url(url)
 }
 
-pub(super) fn shown_url(url: &url::Url) -> Option<(String, String)> {
-    Some((url.to_string(), url.origin().ascii_serialization()))
-}
-
-pub(super) fn without(url: &Option<(String, String)>, text: String) -> String {
-    match url {
-        Some((url, shown)) => text.replace(url, shown),
-        None => text,
-    }
-}
-
 enum Answered {
     Complete(Charged),
     Asks(Box<InputRequiredResult>, Charge),
@@ -475,46 +465,4 @@ pub(super) fn size(value: &Value) -> usize {
             2 + members.iter().map(|(key, value)| key.len() + 4 + size(value)).sum::<usize>()
         }
     }
-}
-
-/// The administrator chose the server, so that any address will do; its headers
-/// are for it alone, so that no redirect is followed.
-pub(super) async fn http_client() -> Result<reqwest::Client, String> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::net::tls::tls_with_roots().await?)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        // Their windows take up to 16 and 128 MiB of memory for each answer.
-        .no_brotli()
-        .no_zstd()
-        .connect_timeout(Duration::from_secs(10))
-        // A request that finds an idle connection half-closed waits 40 ms for
-        // Linux' delayed acknowledgement; rmcp's own client does the same.
-        .pool_max_idle_per_host(0)
-        .build()
-        .map_err(|error| format!("the HTTP client cannot be made: {error}"))
-}
-
-/// What happened, without the types that it happened in.
-pub(super) fn innermost(
-    error: &rmcp::transport::DynamicTransportError,
-    url: &Option<(String, String)>,
-) -> String {
-    with_causes(&*error.error, url)
-}
-
-pub(super) fn with_causes(
-    error: &(dyn std::error::Error + 'static),
-    url: &Option<(String, String)>,
-) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    shown(&without(url, text))
 }

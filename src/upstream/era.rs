@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::locked;
+use parking_lot::Mutex;
+
 use crate::config::servers::TransportConfig;
 
 /// Entries of which the era is known, 24 bytes each: 16 files of servers.
@@ -34,13 +35,13 @@ struct Known {
 
 impl Eras {
     pub(super) fn of(&self, transport: &TransportConfig) -> Option<Era> {
-        locked(&self.0.eras).get(&self.place(transport)).copied()
+        self.0.eras.lock().get(&self.place(transport)).copied()
     }
 
     /// A server has answered in this era.
     pub(super) fn note(&self, transport: &TransportConfig, era: Era) {
         let place = self.place(transport);
-        let mut eras = locked(&self.0.eras);
+        let mut eras = self.0.eras.lock();
         if eras.len() >= MAX_KNOWN {
             eras.clear();
         }
@@ -50,7 +51,7 @@ impl Eras {
     /// It has refused what it answered before: it may be another version by now.
     pub(super) fn forget(&self, transport: &TransportConfig) {
         let place = self.place(transport);
-        locked(&self.0.eras).remove(&place);
+        self.0.eras.lock().remove(&place);
     }
 
     /// What is started or reached; with which secrets does not matter.
@@ -90,7 +91,7 @@ mod tests {
         for port in 0..2 * MAX_KNOWN + 7 {
             eras.note(&at(port), Era::Legacy);
         }
-        assert!(locked(&eras.0.eras).len() <= MAX_KNOWN);
+        assert!(eras.0.eras.lock().len() <= MAX_KNOWN);
         assert_eq!(eras.of(&at(2 * MAX_KNOWN + 6)), Some(Era::Legacy));
     }
 }

@@ -45,12 +45,3 @@ pub(crate) enum UpstreamError {
 pub(super) fn shown(text: &str) -> String {
     clip::visible(text, MAX_TEXT)
 }
-
-/// ". Did you mean …", if there are candidates.
-pub(super) fn hint(near: &[&str]) -> String {
-    if near.is_empty() {
-        return String::new();
-    }
-    let quoted: Vec<_> = near.iter().map(|name| format!("\"{name}\"")).collect();
-    format!(". Did you mean {}?", quoted.join(" or "))
-}

@@ -15,16 +15,16 @@ use rmcp::service::{
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 
+use super::causes::{innermost, with_causes};
 use super::client::Client;
-use super::connection::{innermost, with_causes};
+use super::common::Common;
 use super::era::Era;
 use super::http::Failure;
 use super::intake::Intake;
 use super::lines;
+use super::ordered::Ordered;
 use super::probe::Probe;
-use super::process::{Launch, Process, Streams};
-use super::server::Common;
-use super::told::Told;
+use super::process::{Launch, ServerProcess, Streams};
 use crate::config::servers::{ServerConfig, TransportConfig};
 use crate::memory::Account;
 
@@ -43,7 +43,7 @@ pub(super) struct Opening<'a> {
 pub(super) struct Connected {
     pub service: Service,
     pub intake: Arc<Intake>,
-    pub process: Option<Process>,
+    pub process: Option<ServerProcess>,
 }
 
 pub(super) type Service = RunningService<RoleClient, Client>;
@@ -105,7 +105,7 @@ impl Opening<'_> {
         lifecycle: ClientLifecycleMode,
     ) -> Result<Service, ClientInitializeError> {
         let (calls, intake, probe) = (self.client.calls.clone(), intake.clone(), probe.clone());
-        let transport = Told { inner, calls, intake, probe };
+        let transport = Ordered { inner, calls, intake, probe };
         let service = self.client.clone().serve_with_lifecycle(transport, lifecycle).await?;
         let info = service.peer().peer_info();
         let has_handshake = info.is_none_or(|info| info.protocol_version.has_initialize());
@@ -138,7 +138,7 @@ impl Opening<'_> {
         let (intake, probe) = (self.intake(), Arc::new(Probe::default()));
         let quiet = self.client.quiet.clone();
         let (mut process, Streams { stdin, stdout }) =
-            Process::start(&self.client.name, launch, &self.common.groups, quiet)
+            ServerProcess::start(&self.client.name, launch, &self.common.groups, quiet)
                 .map_err(|reason| Failed { reason, next: None })?;
         let (output, filtered) = tokio::io::duplex(PIPE_BYTES);
         let filter = intake.clone();

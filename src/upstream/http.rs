@@ -3,14 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use reqwest::{RequestBuilder, Response};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage,
@@ -23,11 +24,10 @@ use rmcp::transport::streamable_http_client::{
 use serde_json::Value;
 use sse_stream::Sse;
 
-use super::connection::with_causes;
+use super::causes::with_causes;
 use super::events::{Broken, Events};
 use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};
-use super::locked;
 use crate::memory::Charge;
 use crate::text::mended::mended;
 
@@ -92,12 +92,12 @@ pub(super) struct Welcome {
 impl Welcome {
     /// Of its last answer.
     pub(super) fn status(&self) -> Option<StatusCode> {
-        *locked(&self.status)
+        *self.status.lock()
     }
 
     /// Why something was not sent, which rmcp does not always pass on.
     pub(super) fn failure(&self) -> Option<String> {
-        locked(&self.failure).clone()
+        self.failure.lock().clone()
     }
 
     /// Whether it is a server of HTTP+SSE.
@@ -112,7 +112,7 @@ struct Ended(Mutex<VecDeque<(String, Value)>>);
 
 impl Ended {
     fn note(&self, last: String, request: Value) {
-        let mut ended = locked(&self.0);
+        let mut ended = self.0.lock();
         ended.retain(|(known, _)| *known != last);
         if ended.len() >= MAX_ENDED {
             ended.pop_front();
@@ -123,7 +123,7 @@ impl Ended {
     /// What a stream is to answer that goes on after this event. It may be opened again
     /// and again.
     fn request(&self, last: &str) -> Option<Value> {
-        let ended = locked(&self.0);
+        let ended = self.0.lock();
         ended.iter().find(|(known, _)| known == last).map(|(_, request)| request.clone())
     }
 }
@@ -135,7 +135,7 @@ struct Pace(Mutex<u32>);
 impl Pace {
     /// Doubles from [`MIN_RETRY`], which rmcp waits itself, with each useless stream.
     fn pause(&self) -> Duration {
-        match *locked(&self.0) {
+        match *self.0.lock() {
             0 | 1 => Duration::ZERO,
             useless => (MIN_RETRY * (1 << (useless - 1).min(6))).min(MAX_RETRY),
         }
@@ -143,7 +143,7 @@ impl Pace {
 
     /// A stream has ended.
     fn ended(&self, was_useful: bool) {
-        let mut useless = locked(&self.0);
+        let mut useless = self.0.lock();
         *useless = if was_useful { 0 } else { useless.saturating_add(1) };
     }
 }
@@ -632,7 +632,7 @@ impl HttpClient {
         let response = request.json(&message).send().await?;
         let status = response.status();
         if begins(&message) {
-            *locked(&self.welcome.status) = Some(status);
+            *self.welcome.status.lock() = Some(status);
         }
         challenged(&response)?;
         if self.is_sse && status.is_success() {
@@ -724,7 +724,7 @@ impl StreamableHttpClient for HttpClient {
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let posted = self.while_connected(self.post(&uri, message, session, token, headers)).await;
         if let Err(failure) = &posted {
-            *locked(&self.welcome.failure) = Some(with_causes(failure, &None));
+            *self.welcome.failure.lock() = Some(with_causes(failure, &None));
         }
         posted
     }

@@ -3,7 +3,7 @@
 //! reads it where it is.
 //!
 //! ```text
-//! text of a message → Intake::take → rmcp → Told → rmcp
+//! text of a message → Intake::take → rmcp → Ordered → rmcp
 //!                        └─ a large result, read on another thread ─┘
 //! ```
 //!
@@ -11,26 +11,27 @@
 //! the call would wait for its timeout.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RoleClient, TxJsonRpcMessage};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::error::shown;
-use super::locked;
 use super::quiet::Quiet;
+use crate::memory::json::VALUE_BYTES;
 use crate::memory::{Account, Charge, NoMemory};
 use crate::text::broken::{Remains, check};
 use crate::text::clip::truncate;
 use crate::text::digits::message_with_all_digits;
 use crate::text::mended::{in_utf8, mend};
+use crate::text::nulls::{Members, blank, is_null, kept};
 
 /// The code of the answer that takes the place of one that is too large. Within
 /// the range that JSON-RPC 2.0 leaves to implementations.
@@ -82,9 +83,8 @@ const MAX_DROPPED_BYTES: usize = 4 * MAX_NOTIFICATION_BYTES;
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 const MAX_TOOLS_CHANGED: usize = 256;
 
-/// Bytes of a JSON value while rmcp reads it (see `server::http::memory`), and after.
+/// Bytes of a JSON value while rmcp reads it (see `server::http::memory`).
 const READ_BYTES: usize = 240;
-const VALUE_BYTES: usize = 100;
 
 /// Answers up to this length are not counted: there are at most 32 for each run.
 const SMALL: usize = 4 << 10;
@@ -200,18 +200,15 @@ impl Default for Rate {
 struct Head<'a> {
     #[serde(borrow)]
     jsonrpc: Option<&'a RawValue>,
-    method: Option<IgnoredAny>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
+    method: Option<&'a RawValue>,
     /// Which may be null.
-    #[serde(default, deserialize_with = "present")]
-    result: bool,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "kept")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
     error: Option<&'a RawValue>,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// What is wrong with a text. serde_json quotes a text that it does not expect.
@@ -224,13 +221,31 @@ fn reason(error: &serde_json::Error) -> String {
 impl Head<'_> {
     /// Servers print other JSON than messages: lines of their logs.
     fn is_message(&self) -> bool {
-        self.jsonrpc.is_some() || self.result || self.error.is_some()
+        self.jsonrpc.is_some() || self.result.is_some() || self.error().is_some()
+    }
+
+    /// One that says something.
+    fn error(&self) -> Option<&RawValue> {
+        self.error.filter(|error| !is_null(Some(error)))
+    }
+
+    fn has_method(&self) -> bool {
+        self.method.is_some() && !is_null(self.method)
+    }
+
+    /// Its members that say nothing.
+    fn empty(&self, text: &[u8]) -> Vec<(&'static str, usize)> {
+        let Self { method, result, error, .. } = *self;
+        Members { method, result, error }.empty_in(text)
     }
 
     /// Why this would be no answer to rmcp.
     fn problem(&self, text: &[u8]) -> Option<String> {
-        let read = check(text).and_then(|()| match self.error {
-            Some(error) if !self.result => serde_json::from_str::<ErrorData>(error.get()).map(drop),
+        let result = self.result.filter(|result| !is_null(Some(result)));
+        let read = check(text).and_then(|()| match self.error() {
+            Some(error) if result.is_none() => {
+                serde_json::from_str::<ErrorData>(error.get()).map(drop)
+            }
             _ => Ok(()),
         });
         if let Err(error) = read {
@@ -239,7 +254,7 @@ impl Head<'_> {
         if self.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
             return Some("\"jsonrpc\" is not \"2.0\"".to_owned());
         }
-        let is_empty = !self.result && self.error.is_none();
+        let is_empty = self.result.is_none() && self.error().is_none();
         is_empty.then(|| "it has neither a result nor an error".to_owned())
     }
 }
@@ -298,7 +313,7 @@ impl Intake {
 
     /// The handshake is done: answers may be as long as messages are.
     pub(super) fn connected(&self) {
-        locked(&self.asked).is_connected = true;
+        self.asked.lock().is_connected = true;
     }
 
     /// Ends when the connection is to end.
@@ -328,7 +343,7 @@ impl Intake {
         let bytes = text.len();
         let taken = self.judge(text, again).await;
         if taken == Taken::Drop {
-            let pause = locked(&self.rate).drop_one(bytes);
+            let pause = self.rate.lock().drop_one(bytes);
             if let Some(pause) = pause {
                 self.warn("it says much that nobody asked for: it is read slowly");
                 tokio::time::sleep(pause).await;
@@ -387,7 +402,7 @@ impl Intake {
 
     /// Whether somebody waits for an answer, which is the only one from then on.
     fn waits(&self, id: &str, is_again: bool) -> bool {
-        let mut asked = locked(&self.asked);
+        let mut asked = self.asked.lock();
         if is_again {
             asked.requests.insert(id.to_owned(), Request::default());
         }
@@ -406,14 +421,14 @@ impl Intake {
         let Ok(charge) = self.account.try_charge(bytes) else {
             return self.break_off("there is no memory for what it asks");
         };
-        locked(&self.passed).push_back(charge);
+        self.passed.lock().push_back(charge);
         Taken::Pass(looked.text)
     }
 
     /// Whether so many requests, or one of what needs no answer, may come in this
     /// second.
     fn counts(&self, requests: u32, bytes: usize) -> bool {
-        let mut rate = locked(&self.rate);
+        let mut rate = self.rate.lock();
         rate.go_on();
         rate.requests += requests;
         rate.notifications += 1 - requests;
@@ -428,17 +443,17 @@ impl Intake {
     /// beyond the limit: nothing else would say so.
     fn tells_of_change(&self, looked: &Looked) -> bool {
         #[derive(Deserialize)]
-        struct Told {
+        struct Notification {
             method: String,
         }
         looked.text.len() <= MAX_TOOLS_CHANGED
-            && serde_json::from_slice::<Told>(&looked.text)
+            && serde_json::from_slice::<Notification>(&looked.text)
                 .is_ok_and(|told| told.method == TOOLS_CHANGED)
-            && !std::mem::replace(&mut locked(&self.rate).has_told, true)
+            && !std::mem::replace(&mut self.rate.lock().has_told, true)
     }
 
     async fn answer(&self, id: String, looked: Looked, is_again: bool) -> Taken {
-        let is_handshake = is_again || !locked(&self.asked).is_connected;
+        let is_handshake = is_again || !self.asked.lock().is_connected;
         if is_handshake && looked.text.len() > MAX_HANDSHAKE {
             return self.break_off("its answer to the handshake is too long");
         }
@@ -454,7 +469,7 @@ impl Intake {
             let reading = tokio::task::spawn_blocking(move || read(looked.text));
             match reading.await {
                 Ok((text, result)) => {
-                    if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+                    if let Some(request) = self.asked.lock().requests.get_mut(&id) {
                         request.result = result;
                     }
                     text
@@ -466,7 +481,7 @@ impl Intake {
         };
         charge.shrink_to(bytes + looked.values * VALUE_BYTES);
         // Nobody waits any more if it is not there.
-        if let Some(request) = locked(&self.asked).requests.get_mut(&id) {
+        if let Some(request) = self.asked.lock().requests.get_mut(&id) {
             request.charge = charge;
         }
         Taken::Pass(text)
@@ -476,7 +491,7 @@ impl Intake {
     pub(super) fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Owed> {
         match message {
             JsonRpcMessage::Request(request) => {
-                let (id, mut asked) = (request.id.to_string(), locked(&self.asked));
+                let (id, mut asked) = (request.id.to_string(), self.asked.lock());
                 if !asked.early.remove(&id) {
                     asked.requests.insert(id, Request::default());
                 }
@@ -490,7 +505,7 @@ impl Intake {
     /// A request of the server was handed to rmcp. What is given back is held until it
     /// is handled.
     pub(super) fn asks(&self) -> Arc<Owed> {
-        let charge = locked(&self.passed).pop_front();
+        let charge = self.passed.lock().pop_front();
         Arc::new(self.owes(charge.unwrap_or_default()))
     }
 
@@ -503,19 +518,19 @@ impl Intake {
 
     /// The result of an answer that rmcp was given a stand-in for.
     pub(super) fn result(&self, id: &RequestId) -> Option<ServerResult> {
-        locked(&self.asked).requests.get_mut(&id.to_string())?.result.take()
+        self.asked.lock().requests.get_mut(&id.to_string())?.result.take()
     }
 
     /// What an answer is charged for, which is whose the answer is from then on.
     pub(super) fn take_charge(&self, id: &RequestId) -> Charge {
-        let mut asked = locked(&self.asked);
+        let mut asked = self.asked.lock();
         let request = asked.requests.get_mut(&id.to_string());
         request.map(|request| std::mem::take(&mut request.charge)).unwrap_or_default()
     }
 
     /// Nobody waits for an answer any more, or needs what it was charged for.
     pub(super) fn forget(&self, id: &RequestId) {
-        let (id, mut asked) = (id.to_string(), locked(&self.asked));
+        let (id, mut asked) = (id.to_string(), self.asked.lock());
         // Only this takes a request out: one that is not there has not been sent.
         if asked.requests.remove(&id).is_none() && asked.early.len() < MAX_EARLY {
             asked.early.insert(id);
@@ -551,28 +566,33 @@ impl Looked {
         if let Some(whole) = message_with_all_digits(&text) {
             text = whole;
         }
-        let (kind, id_bytes) = Kind::of(&text);
+        let (kind, id_bytes, empty) = Kind::of(&text);
+        for (name, value) in empty {
+            blank(&mut text, name, value);
+        }
         Self { values: values(&text), kind, id_bytes, text }
     }
 }
 
 impl Kind {
-    fn of(text: &[u8]) -> (Self, usize) {
+    /// With the bytes of a request's id, and the members that say nothing.
+    fn of(text: &[u8]) -> (Self, usize, Vec<(&'static str, usize)>) {
         // serde would take an array for the object's members in their order.
         let is_object = text.trim_ascii_start().starts_with(b"{");
         let head = match serde_json::from_slice::<Head<'_>>(text) {
             Ok(head) if is_object && head.is_message() => head,
-            Ok(_) => return (Self::NoMessage, 0),
-            Err(error) => return (Self::of_broken(text, &error), 0),
+            Ok(_) => return (Self::NoMessage, 0, Vec::new()),
+            Err(error) => return (Self::of_broken(text, &error), 0, Vec::new()),
         };
-        match head {
-            Head { method: Some(_), id: Some(id), .. } => (Self::Request, id.get().len()),
-            Head { method: None, id: Some(id), .. } if id.get().len() <= MAX_ID => {
+        let empty = head.empty(text);
+        match head.id {
+            Some(id) if head.has_method() => (Self::Request, id.get().len(), empty),
+            Some(id) if id.get().len() <= MAX_ID => {
                 let id = serde_json::from_str::<RequestId>(id.get());
                 let answer = |id: RequestId| Self::Answer(id.to_string(), head.problem(text));
-                (id.map_or(Self::Notification, answer), 0)
+                (id.map_or(Self::Notification, answer), 0, empty)
             }
-            _ => (Self::Notification, 0),
+            _ => (Self::Notification, 0, empty),
         }
     }
 
@@ -589,19 +609,6 @@ impl Kind {
             _ => Self::NoMessage,
         }
     }
-}
-
-/// Memory of a value, in bytes.
-pub(super) fn memory(value: &Value) -> usize {
-    let more = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory).sum(),
-        Value::Object(members) => {
-            members.iter().map(|(key, value)| key.len() + memory(value)).sum()
-        }
-        _ => 0,
-    };
-    VALUE_BYTES + more
 }
 
 /// Values in a JSON text, at most: each has a comma, a colon or a bracket before it.
@@ -810,6 +817,24 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_with_null_beside_what_it_says_is_one_to_rmcp() {
+        use rmcp::model::ServerJsonRpcMessage;
+        for (text, is_result) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]},"error":null}"#, true),
+            (r#"{"error":null,"method":null,"result":{},"jsonrpc":"2.0","id":7}"#, true),
+            (r#"{"id":7,"result":null,"error":{"code":-1,"message":"no"},"jsonrpc":"2.0"}"#, false),
+        ] {
+            let passed = answered(text.as_bytes()).await;
+            match serde_json::from_str(&passed) {
+                Ok(ServerJsonRpcMessage::Response(_)) => assert!(is_result, "{passed}"),
+                Ok(ServerJsonRpcMessage::Error(_)) => assert!(!is_result, "{passed}"),
+                other => panic!("{passed}: {other:?}"),
+            }
+            assert!(!passed.contains("-32097"), "{passed}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_text_that_is_no_unicode_comes_with_replacements() {
         let whole = r#"{"jsonrpc":"2.0","id":7,"result":{"t":"cut …"}}"#;
         let marked = format!("\u{feff}{whole}");
@@ -866,7 +891,7 @@ pub(super) mod tests {
         for (length, passes) in [(100 << 10, true), (MAX_HANDSHAKE, false)] {
             for is_first in [true, false] {
                 let intake = intake(1 << 20);
-                locked(&intake.asked).is_connected = !is_first;
+                intake.asked.lock().is_connected = !is_first;
                 asks(&intake, 0);
                 let text = answer(0, length);
                 let taken = intake.take(text.clone(), Some(&again).filter(|_| !is_first)).await;
@@ -892,7 +917,7 @@ pub(super) mod tests {
         for id in (0_i64..).take(2 * MAX_EARLY) {
             intake.forget(&RequestId::Number(id));
         }
-        assert_eq!(locked(&intake.asked).early.len(), MAX_EARLY);
+        assert_eq!(intake.asked.lock().early.len(), MAX_EARLY);
     }
 
     #[tokio::test]

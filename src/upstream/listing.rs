@@ -7,7 +7,8 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde::Serialize;
 
-use super::{Ask, GoOn, Seen, Upstream, Upstreams};
+use super::{Ask, Upstream, Upstreams};
+use crate::catalog::{GoOn, Seen};
 use crate::policy::RunTools;
 
 /// Samples of each server in a list (of the original).

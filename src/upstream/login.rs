@@ -12,11 +12,12 @@ use rmcp::transport::auth::{
 use thiserror::Error;
 use url::{Host, Url};
 
-use super::connection::http_client;
-use super::error::{hint, shown};
+use super::error::shown;
+use super::http_client::http_client;
 use super::redirect::{Listener, Redirect};
 use super::tokens::{self, Saved, TokenStore};
 use crate::Config;
+use crate::catalog::did_you_mean;
 use crate::config::servers::{ServersFile, TransportConfig};
 use crate::text::near::near_names;
 
@@ -174,7 +175,7 @@ fn configured(config: &Config, name: &str) -> Result<Url, LoginError> {
     let file = ServersFile::read(path, &variable, None).map_err(LoginError::Configuration)?;
     let Some((_, server)) = file.servers.iter().find(|(other, _)| other == name) else {
         let near = near_names(name, file.servers.iter().map(|(other, _)| other.as_str()));
-        return Err(LoginError::NoServer { name: shown(name), hint: hint(&near) });
+        return Err(LoginError::NoServer { name: shown(name), hint: did_you_mean(&near) });
     };
     let server = server.as_ref().map_err(|reason| broken(format!("\"{name}\": {reason}")))?;
     let TransportConfig::Http { url, headers } = &server.transport else {

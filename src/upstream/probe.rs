@@ -3,12 +3,9 @@
 //! reads the probe together with the `initialize` that took its place. rmcp would take
 //! them for answers to that.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use rmcp::model::{ClientRequest, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RoleClient, RxJsonRpcMessage, TxJsonRpcMessage};
-
-use super::locked;
 
 /// The probe of one connection.
 #[derive(Default)]
@@ -30,9 +27,9 @@ impl Probe {
         let JsonRpcMessage::Request(request) = message else { return };
         match request.request {
             ClientRequest::DiscoverRequest(_) => {
-                locked(&self.0).asked = Some(request.id.clone());
+                self.0.lock().asked = Some(request.id.clone());
             }
-            ClientRequest::InitializeRequest(_) => locked(&self.0).is_over = true,
+            ClientRequest::InitializeRequest(_) => self.0.lock().is_over = true,
             _ => {}
         }
     }
@@ -47,7 +44,7 @@ impl Probe {
             JsonRpcMessage::Error(error) => (error.id.as_ref(), false),
             _ => return false,
         };
-        let mut state = locked(&self.0);
+        let mut state = self.0.lock();
         // As rmcp takes it, the number as a string too.
         let is_answer = state
             .asked
@@ -63,7 +60,7 @@ impl Probe {
 
     /// Whether a late answer was one of the era without a handshake.
     pub(super) fn is_modern(&self) -> bool {
-        locked(&self.0).is_modern
+        self.0.lock().is_modern
     }
 }
 

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::error::shown;
-use super::locked;
 use super::quiet::Quiet;
 use crate::config::environment::UPSTREAM;
 
@@ -50,7 +50,7 @@ struct All {
 
 impl Groups {
     fn lock(&self) -> MutexGuard<'_, All> {
-        locked(&self.0)
+        self.0.lock()
     }
 
     /// Whether nothing is started any more.
@@ -77,7 +77,7 @@ impl Groups {
 
 /// A process that ends when this is dropped: its input is closed by then, and it
 /// is signalled if that was not enough.
-pub(super) struct Process {
+pub(super) struct ServerProcess {
     child: Option<Child>,
     group: Option<i32>,
     groups: Groups,
@@ -88,7 +88,7 @@ pub(super) struct Streams {
     pub stdout: ChildStdout,
 }
 
-impl Process {
+impl ServerProcess {
     pub(super) fn start(
         name: &str,
         launch: &Launch<'_>,
@@ -146,7 +146,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let Some(child) = self.child.take() else { return };
         // Outside of a runtime the child is killed by its own drop.

@@ -1,9 +1,8 @@
 //! How much a server may write into the log, through whatever it does.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::locked;
+use parking_lot::Mutex;
 
 /// Lines of one server in a second. A server that starts says some dozens.
 const LINES: u32 = 100;
@@ -33,7 +32,7 @@ impl Quiet {
     }
 
     fn allows_at(&self, server: &str, now: Instant) -> bool {
-        let mut second = locked(&self.0);
+        let mut second = self.0.lock();
         if now.saturating_duration_since(second.since) >= Duration::from_secs(1) {
             *second = Second { since: now, lines: 0, missed: second.missed };
         }

@@ -21,7 +21,9 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::http::{ENDPOINT, Failure, unusable};
-use super::ways::MAX_POSTS;
+
+/// Requests of all runs to one server over HTTP at the same time.
+pub(super) const MAX_POSTS: usize = 64;
 
 /// Longest address, in bytes: what servers take as the first line of a request (RFC
 /// 9112, section 3, asks for 8000 at least).

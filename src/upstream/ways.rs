@@ -18,21 +18,19 @@ use rmcp::transport::streamable_http_client::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::connection::{http_client, shown_url, without};
+use super::causes::{shown_url, without};
 use super::era::Era;
 use super::handshake::{Connected, Opening, Service, initialize_error, is_final, modern};
 use super::http::{Failure, HttpClient, MAX_RETRY, MIN_RETRY, Welcome};
+use super::http_client::http_client;
 use super::intake::Intake;
 use super::login::authorized;
-use super::sse::SseTransport;
+use super::sse::{MAX_POSTS, SseTransport};
 use super::tokens::TokenStore;
 
 /// For the answer to `server/discover`, and for the address of a server of HTTP+SSE: as
 /// long as rmcp waits for the first over standard streams.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Requests of all runs to one server over HTTP at the same time.
-pub(super) const MAX_POSTS: usize = 64;
 
 /// Answers that have nothing to do with how a server is asked.
 const DENIED: [StatusCode; 4] = [
@@ -50,7 +48,7 @@ enum Way {
 }
 
 /// A server over HTTP, and what is sent along.
-struct Place<'a> {
+struct Target<'a> {
     url: &'a Url,
     headers: HashMap<HeaderName, HeaderValue>,
     http: reqwest::Client,
@@ -75,7 +73,7 @@ impl Opening<'_> {
         url: &Url,
         headers: &[(String, String)],
     ) -> Result<Connected, String> {
-        let place = self.place(url, headers).await?;
+        let target = self.target(url, headers).await?;
         let ways: &[Way] = match self.era() {
             Some(Era::Legacy) => &[Way::Initialize, Way::Sse],
             Some(Era::Sse) => &[Way::Sse],
@@ -83,7 +81,7 @@ impl Opening<'_> {
         };
         let mut reason = None;
         for way in ways {
-            let missed = match self.try_way(*way, &place).await {
+            let missed = match self.try_way(*way, &target).await {
                 Ok(connected) => return Ok(connected),
                 Err(missed) => missed,
             };
@@ -97,11 +95,11 @@ impl Opening<'_> {
         Err(reason.unwrap_or_default())
     }
 
-    async fn place<'a>(
+    async fn target<'a>(
         &self,
         url: &'a Url,
         headers: &[(String, String)],
-    ) -> Result<Place<'a>, String> {
+    ) -> Result<Target<'a>, String> {
         let headers = custom(headers)?;
         let http = http_client().await?;
         // A token of the configuration goes before one of a login.
@@ -115,36 +113,36 @@ impl Opening<'_> {
         };
         let client = HttpClient::new(http.clone(), self.intake());
         let login = manager.map(|manager| AuthClient::new(client, manager));
-        Ok(Place { url, headers, http, login })
+        Ok(Target { url, headers, http, login })
     }
 
-    async fn try_way(&self, way: Way, place: &Place<'_>) -> Result<Connected, Missed> {
+    async fn try_way(&self, way: Way, target: &Target<'_>) -> Result<Connected, Missed> {
         let intake = self.intake();
         // What was begun ends with the attempt, if that fails or is given up.
         let attempt = intake.broken().clone().drop_guard();
-        let http = HttpClient::new(place.http.clone(), intake.clone());
+        let http = HttpClient::new(target.http.clone(), intake.clone());
         let http = if way == Way::Sse { http.for_sse() } else { http };
         let welcome = http.welcome();
-        let asked = match place.login.clone() {
+        let asked = match target.login.clone() {
             Some(mut login) => {
                 login.http_client = http;
-                self.ask(way, place, login, &intake).await
+                self.ask(way, target, login, &intake).await
             }
-            None => self.ask(way, place, http, &intake).await,
+            None => self.ask(way, target, http, &intake).await,
         };
         match asked {
             Ok(service) => {
                 let _ = attempt.disarm();
                 Ok(Connected { service, intake, process: None })
             }
-            Err(error) => Err(self.missed(way, place, error, &welcome)),
+            Err(error) => Err(self.missed(way, target, error, &welcome)),
         }
     }
 
     async fn ask<C>(
         &self,
         way: Way,
-        place: &Place<'_>,
+        target: &Target<'_>,
         http: C,
         intake: &Arc<Intake>,
     ) -> Result<Service, Unanswered>
@@ -153,7 +151,7 @@ impl Opening<'_> {
     {
         let (probe, lifecycle) = (Arc::default(), ClientLifecycleMode::Initialize);
         if way == Way::Sse {
-            let opening = SseTransport::open(http, place.url, place.headers.clone());
+            let opening = SseTransport::open(http, target.url, target.headers.clone());
             let opened = timeout(PROBE_TIMEOUT, opening).await.map_err(|_| Unanswered::None)?;
             let inner = opened.map_err(|error| {
                 ClientInitializeError::transport::<SseTransport<C>>(error, "open the stream")
@@ -162,7 +160,7 @@ impl Opening<'_> {
             self.note(Era::Sse);
             return Ok(service);
         }
-        let inner = StreamableHttpClientTransport::with_client(http, streamable(place, intake));
+        let inner = StreamableHttpClientTransport::with_client(http, streamable(target, intake));
         if way == Way::Initialize {
             return self.serve(inner, intake, &probe, lifecycle).await.map_err(Some);
         }
@@ -170,7 +168,13 @@ impl Opening<'_> {
         timeout(PROBE_TIMEOUT, asked).await.map_err(|_| Unanswered::None)?.map_err(Some)
     }
 
-    fn missed(&self, way: Way, place: &Place<'_>, error: Unanswered, welcome: &Welcome) -> Missed {
+    fn missed(
+        &self,
+        way: Way,
+        target: &Target<'_>,
+        error: Unanswered,
+        welcome: &Welcome,
+    ) -> Missed {
         let is_final = error.as_ref().is_some_and(is_final);
         let status = welcome.status().filter(|status| !DENIED.contains(status));
         let is_denied = welcome.status().is_some() && status.is_none();
@@ -184,7 +188,7 @@ impl Opening<'_> {
             Way::Initialize => is_other || welcome.has_endpoint(),
             Way::Sse => false,
         };
-        let url = shown_url(place.url);
+        let url = shown_url(target.url);
         let sent = welcome.failure().filter(|_| error.as_ref().is_some_and(is_closed));
         let reason = match &error {
             Some(error) => {
@@ -208,9 +212,9 @@ fn is_closed(error: &ClientInitializeError) -> bool {
     }
 }
 
-fn streamable(place: &Place<'_>, intake: &Intake) -> StreamableHttpClientTransportConfig {
-    let mut config = StreamableHttpClientTransportConfig::with_uri(place.url.as_str())
-        .custom_headers(place.headers.clone())
+fn streamable(target: &Target<'_>, intake: &Intake) -> StreamableHttpClientTransportConfig {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(target.url.as_str())
+        .custom_headers(target.headers.clone())
         .max_concurrent_requests(MAX_POSTS)
         .max_sse_event_size(intake.limit());
     config.retry_config = Arc::new(Retry);

@@ -214,6 +214,12 @@ impl Connection {
         Ok(receiver)
     }
 
+    /// Whether the server has been asked for something that it has not answered, or that
+    /// has not been handed on.
+    pub(crate) fn awaits_answers(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// What the program still waits for, in the order in which it was asked for.
     pub(crate) fn unanswered(&self) -> Vec<Work> {
         let waiting = self.waiting.borrow();
@@ -289,7 +295,7 @@ impl Connection {
     /// Closes what an answer opened that nobody waits for.
     fn close(&self, answer: &Answer) {
         for handle in answer.handles() {
-            self.forget(Operation::Close { handle });
+            self.forget(Operation::close(handle));
         }
     }
 

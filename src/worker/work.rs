@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::protocol::{MAX_UNFINISHED_TEXT, Operation};
+use crate::protocol::{
+    CommandOperation, MAX_UNFINISHED_TEXT, ModuleOperation, NetworkOperation, Operation,
+    ToolOperation,
+};
 use crate::text::clip::head;
 
 /// Script, line and column of what runs, before its source map is applied.
@@ -23,24 +26,29 @@ impl Work {
 }
 
 fn described(operation: &Operation) -> Cow<'static, str> {
-    use Operation as Op;
     match operation {
-        Op::CallTool { server: Some(server), tool, .. } => {
+        Operation::Tool(ToolOperation::CallTool { server: Some(server), tool, .. }) => {
             format!("callTool {}/{}", cut(server), cut(tool)).into()
         }
-        Op::CallTool { server: None, tool, .. } => format!("callMCPTool {}", cut(tool)).into(),
-        Op::AskServer { server, .. } => format!("question to MCP server {}", cut(server)).into(),
+        Operation::Tool(ToolOperation::CallTool { server: None, tool, .. }) => {
+            format!("callMCPTool {}", cut(tool)).into()
+        }
+        Operation::Tool(ToolOperation::AskServer { server, .. }) => {
+            format!("question to MCP server {}", cut(server)).into()
+        }
         // What a query holds makes no difference, and may be long.
-        Op::Fetch { url, .. } => {
+        Operation::Network(NetworkOperation::Fetch { url, .. }) => {
             let end = url.find(['?', '#']).unwrap_or(url.len());
             format!("fetch {}", cut(&url[..end])).into()
         }
-        Op::FetchResponse { .. } => "fetch".into(),
-        Op::Spawn(options) | Op::Output(options) => {
-            format!("command {}", cut(&options.command)).into()
+        Operation::Network(NetworkOperation::FetchResponse { .. }) => "fetch".into(),
+        Operation::Command(
+            CommandOperation::Spawn(options) | CommandOperation::Output(options),
+        ) => format!("command {}", cut(&options.command)).into(),
+        Operation::Command(CommandOperation::Wait { .. }) => "command".into(),
+        Operation::Module(ModuleOperation::Import { specifier }) => {
+            format!("import {}", cut(specifier)).into()
         }
-        Op::Wait { .. } => "command".into(),
-        Op::Module { specifier } => format!("import {}", cut(specifier)).into(),
         other => other.name().into(),
     }
 }

@@ -1,10 +1,11 @@
 //! Settings from the environment: used, or refused in one line.
 
-use super::common::{Done, TemporaryFile, binary, conductor, done};
+use crate::support::command::{Ended, binary, conductor, ended};
+use crate::support::directory::TemporaryFile;
 
-fn run_with(variables: &[(&str, &str)], source: &str) -> Done {
+fn run_with(variables: &[(&str, &str)], source: &str) -> Ended {
     let program = TemporaryFile::new(source);
-    done(binary(&["run", program.path()]).envs(variables.iter().copied()))
+    ended(binary(&["run", program.path()]).envs(variables.iter().copied()))
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn a_value_that_cannot_be_used_stops_with_one_line() {
     ] {
         assert_eq!(
             run_with(&[(variable, value)], "1"),
-            Done::new(3, "", &format!("mcp-conductor: {line}\n"))
+            Ended::new(3, "", &format!("mcp-conductor: {line}\n"))
         );
     }
 }
@@ -58,8 +59,8 @@ fn a_value_that_cannot_be_used_stops_with_one_line() {
 fn the_server_and_the_doctor_stop_with_the_same_line() {
     for command in ["stdio", "doctor"] {
         assert_eq!(
-            done(binary(&[command]).env("MCP_CONDUCTOR_MAX_QUEUE", "many")),
-            Done::new(
+            ended(binary(&[command]).env("MCP_CONDUCTOR_MAX_QUEUE", "many")),
+            Ended::new(
                 3,
                 "",
                 "mcp-conductor: MCP_CONDUCTOR_MAX_QUEUE: \"many\" is no whole number from 0 to \
@@ -75,7 +76,7 @@ fn a_default_timeout_above_the_maximum_is_refused() {
         [("MCP_CONDUCTOR_DEFAULT_TIMEOUT", "5000"), ("MCP_CONDUCTOR_MAX_TIMEOUT", "1000")];
     assert_eq!(
         run_with(&variables, "1"),
-        Done::new(
+        Ended::new(
             3,
             "",
             "mcp-conductor: MCP_CONDUCTOR_DEFAULT_TIMEOUT: 5000 ms is more than \
@@ -97,7 +98,7 @@ fn the_default_timeout_is_used() {
 fn the_grace_of_what_is_left_behind_is_used() {
     let variables = [("MCP_CONDUCTOR_UNFINISHED_GRACE", "60000")];
     let source = "setTimeout(() => console.log('late'), 1500); 1";
-    assert_eq!(run_with(&variables, source), Done::new(0, "1\n", "late\n"));
+    assert_eq!(run_with(&variables, source), Ended::new(0, "1\n", "late\n"));
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn both_kinds_of_isolate_run_programs() {
         let variables = [("MCP_CONDUCTOR_ISOLATE", isolate)];
         assert_eq!(
             run_with(&variables, "[1, 2].map((n) => n * 2).join()"),
-            Done::new(0, "\"2,4\"\n", "")
+            Ended::new(0, "\"2,4\"\n", "")
         );
     }
 }
@@ -114,7 +115,7 @@ fn both_kinds_of_isolate_run_programs() {
 #[test]
 fn the_workspace_is_the_working_directory() {
     let variables = [("MCP_CONDUCTOR_WORKSPACE", "/srv/work")];
-    assert_eq!(run_with(&variables, "Deno.cwd()"), Done::new(0, "\"/srv/work\"\n", ""));
+    assert_eq!(run_with(&variables, "Deno.cwd()"), Ended::new(0, "\"/srv/work\"\n", ""));
 }
 
 const ZONE: &str = "Intl.DateTimeFormat().resolvedOptions().timeZone";
@@ -129,7 +130,7 @@ fn the_time_zone_is_the_setting_or_that_of_the_system_or_utc() {
         (&[setting], "America/New_York"),
         (&[setting, ("TZ", "Mars/Base")], "America/New_York"),
     ] {
-        assert_eq!(run_with(variables, ZONE), Done::new(0, &format!("\"{zone}\"\n"), ""));
+        assert_eq!(run_with(variables, ZONE), Ended::new(0, &format!("\"{zone}\"\n"), ""));
     }
 }
 
@@ -140,7 +141,7 @@ fn a_time_zone_that_does_not_exist_stops_with_one_line() {
             "mcp-conductor: {variable}: \"Mars/Base\" is no time zone of the IANA database, for \
              example {variable}=Europe/Berlin\n"
         );
-        assert_eq!(run_with(&[(variable, "Mars/Base")], "1"), Done::new(3, "", &line));
+        assert_eq!(run_with(&[(variable, "Mars/Base")], "1"), Ended::new(3, "", &line));
     }
 }
 
@@ -189,7 +190,7 @@ fn warnings_are_shown_without_being_asked_for() {
 fn help_and_version_are_printed() {
     let version = conductor(&["--version"]);
     let expected = format!("mcp-conductor {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(version, Done::new(0, &expected, ""));
+    assert_eq!(version, Ended::new(0, &expected, ""));
     let help = conductor(&["--help"]);
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     for command in ["stdio", "run", "doctor"] {

@@ -7,14 +7,14 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::common::{Done, TemporaryFile, binary, done};
+use crate::support::command::{Ended, binary, ended};
+use crate::support::directory::{Directory, TemporaryFile};
 
 /// How the authorization server behaves.
 #[derive(Clone, Copy, Default)]
@@ -272,22 +272,17 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 /// A home directory with a configuration, which goes away with the value.
-struct Home(PathBuf);
+struct Home(Directory);
 
 impl Home {
     fn new(servers: Option<&Value>) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mcp-conductor-login-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // Pids are used again, and a process that is killed leaves its files.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(path.join(".mcp-conductor")).expect("a home directory");
+        let home = Self(Directory::in_target("login"));
+        std::fs::create_dir(home.0.path(".mcp-conductor")).expect("a directory");
         if let Some(servers) = servers {
             let text = json!({ "mcpServers": servers }).to_string();
-            std::fs::write(path.join(".mcp-conductor/mcp.json"), text).expect("a configuration");
+            std::fs::write(home.0.path(".mcp-conductor/mcp.json"), text).expect("a configuration");
         }
-        Self(path)
+        home
     }
 
     fn of(fake: &Fake) -> Self {
@@ -297,12 +292,12 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = binary(arguments);
-        command.env("HOME", &self.0);
+        command.env("HOME", self.0.root());
         command
     }
 
     fn tokens(&self) -> PathBuf {
-        self.0.join(".mcp-conductor/tokens")
+        self.0.path(".mcp-conductor/tokens")
     }
 
     /// The one file of tokens.
@@ -315,7 +310,7 @@ impl Home {
     }
 
     /// Logs in, with what `browse` does at the address that is shown.
-    fn log_in(&self, browse: impl FnOnce(&str)) -> Done {
+    fn log_in(&self, browse: impl FnOnce(&str)) -> Ended {
         let mut child = self
             .command(&["login", "up"])
             .stdin(Stdio::null())
@@ -340,26 +335,20 @@ impl Home {
         }
         let ended = child.wait_with_output().expect("the binary ends");
         let stderr = String::from_utf8(ended.stderr).expect("UTF-8");
-        Done { code: ended.status.code(), stdout, stderr }
+        Ended { code: ended.status.code(), stdout, stderr }
     }
 
     /// The names of the server's tools and the token that a call of one arrives with.
-    fn ask(&self) -> Result<Value, Done> {
+    fn ask(&self) -> Result<Value, Ended> {
         let program = TemporaryFile::new(
             "const up = await mcpFactory.load('up');
              [(await up.listTools()).map((tool) => tool.name), await callTool('up', 'whoami', {})]",
         );
-        let done = done(&mut self.command(&["run", program.path()]));
+        let done = ended(&mut self.command(&["run", program.path()]));
         match done.code {
             Some(0) => Ok(serde_json::from_str(&done.stdout).expect("JSON")),
             _ => Err(done),
         }
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -420,7 +409,7 @@ fn tokens_are_for_their_owner_and_are_not_printed() {
     assert_eq!((mode(&home.tokens()), mode(&home.token_file())), (0o700, 0o600));
     let saved = std::fs::read_to_string(home.token_file()).unwrap();
     assert!(saved.contains("access-1") && saved.contains("refresh-1"), "{saved}");
-    let printed = done.stdout + &done.stderr;
+    let printed = done.stdout + done.stderr.as_str();
     for secret in ["access-1", "refresh-1", "code-1"] {
         assert!(!printed.contains(secret), "{printed}");
     }
@@ -494,7 +483,7 @@ fn redirects_of_another_login_do_not_count() {
 fn a_server_that_wants_no_login_is_told_from_one_that_does() {
     let fake = Fake::start(Manner { silent: true, ..Manner::default() });
     let home = Home::of(&fake);
-    let done = done(&mut home.command(&["login", "up"]));
+    let done = ended(&mut home.command(&["login", "up"]));
     assert_eq!(done.code, Some(3));
     assert!(
         done.stderr.ends_with(
@@ -514,7 +503,7 @@ fn only_servers_with_a_url_and_without_a_token_can_be_logged_in_to() {
         "broken": { "command": "cat", "url": "http://127.0.0.1:9/mcp" },
     })));
     let refused = |name: &str| {
-        let done = done(&mut home.command(&["login", name]));
+        let done = ended(&mut home.command(&["login", name]));
         assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
         done.stderr
     };
@@ -537,7 +526,7 @@ fn only_servers_with_a_url_and_without_a_token_can_be_logged_in_to() {
 
     let without = Home::new(None);
     assert_eq!(
-        done(&mut without.command(&["login", "up"])),
-        Done::new(3, "", "mcp-conductor: there is no configuration of MCP servers\n")
+        ended(&mut without.command(&["login", "up"])),
+        Ended::refused("there is no configuration of MCP servers")
     );
 }

@@ -1,9 +1,13 @@
-//! The command line, as a shell sees it.
+//! The command line, as a shell sees it; and what is around the program, which is kept in
+//! agreement with it.
 
-mod common;
 mod config_file;
 mod configuration;
 mod login;
 mod logs;
+mod packages;
 mod run;
 mod servers_file;
+
+#[path = "../support/mod.rs"]
+mod support;

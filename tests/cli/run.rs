@@ -4,14 +4,15 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::common::{Done, TemporaryFile, conductor, done, piped};
+use crate::support::command::{Ended, conductor, ended, piped};
+use crate::support::directory::TemporaryFile;
 
 #[test]
 fn the_value_goes_to_stdout_and_output_to_stderr() {
     let program = TemporaryFile::new("console.log('log'); console.error('err'); ({ a: [1, 'x'] })");
     assert_eq!(
         conductor(&["run", program.path()]),
-        Done::new(0, "{\n  \"a\": [\n    1,\n    \"x\"\n  ]\n}\n", "log\nerr\n")
+        Ended::new(0, "{\n  \"a\": [\n    1,\n    \"x\"\n  ]\n}\n", "log\nerr\n")
     );
 }
 
@@ -23,18 +24,18 @@ fn a_limit_that_the_shell_has_set_stays_and_programs_run() {
     let script = "ulimit -u 1000; exec \"$0\" run \"$1\"";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_mcp-conductor"), program.path()]);
     shell.env_clear().env("HOME", env!("CARGO_TARGET_TMPDIR"));
-    assert_eq!(done(&mut shell), Done::new(0, "42\n", ""));
+    assert_eq!(ended(&mut shell), Ended::new(0, "42\n", ""));
 }
 
 #[test]
 fn a_dash_reads_the_program_from_standard_input() {
-    assert_eq!(piped(&["run", "-"], "const n: number = 20; n + 22"), Done::new(0, "42\n", ""));
+    assert_eq!(piped(&["run", "-"], "const n: number = 20; n + 22"), Ended::new(0, "42\n", ""));
 }
 
 #[test]
 fn a_program_without_a_value_prints_null() {
     for source in ["", "\n", "// nothing", "undefined"] {
-        assert_eq!(piped(&["run", "-"], source), Done::new(0, "null\n", ""), "{source:?}");
+        assert_eq!(piped(&["run", "-"], source), Ended::new(0, "null\n", ""), "{source:?}");
     }
 }
 
@@ -42,7 +43,7 @@ fn a_program_without_a_value_prints_null() {
 fn a_failed_program_is_described_on_stderr_and_ends_with_one() {
     assert_eq!(
         piped(&["run", "-"], "type A = 1;\nconsole.log('out');\nthrow new Error('boom');"),
-        Done::new(
+        Ended::new(
             1,
             "",
             "out\n\
@@ -62,7 +63,7 @@ fn a_failed_program_is_described_on_stderr_and_ends_with_one() {
 fn a_syntax_error_ends_with_one() {
     assert_eq!(
         piped(&["run", "-"], "const y = = 2;"),
-        Done::new(
+        Ended::new(
             1,
             "",
             "error: SyntaxError: Expression expected\n\
@@ -77,12 +78,12 @@ fn a_syntax_error_ends_with_one() {
 fn exit_codes_of_programs_become_one() {
     assert_eq!(
         piped(&["run", "-"], "Deno.exit(7)"),
-        Done::new(1, "", "error: Process exited with code 7\n")
+        Ended::new(1, "", "error: Process exited with code 7\n")
     );
-    assert_eq!(piped(&["run", "-"], "Deno.exit(0)"), Done::new(0, "null\n", ""));
+    assert_eq!(piped(&["run", "-"], "Deno.exit(0)"), Ended::new(0, "null\n", ""));
 }
 
-fn without_time(done: &Done) -> Value {
+fn without_time(done: &Ended) -> Value {
     let mut result: Value = serde_json::from_str(&done.stdout).expect("JSON");
     let time = result.as_object_mut().and_then(|object| object.remove("executionTime"));
     assert!(time.is_some_and(|time| time.is_u64()), "{result}");
@@ -129,7 +130,7 @@ fn globals_come_from_a_file() {
     let globals = TemporaryFile::new(r#"{ "x": 10, "rows": [{ "n": 1 }] }"#);
     assert_eq!(
         piped(&["run", "-", "--globals", globals.path()], "x + rows[0].n"),
-        Done::new(0, "11\n", "")
+        Ended::new(0, "11\n", "")
     );
 }
 
@@ -141,7 +142,7 @@ fn globals_may_have_half_of_a_surrogate_pair_and_a_byte_order_mark() {
             &["run", "-", "--globals", globals.path()],
             "[...x].map((c) => c.codePointAt(0)).at(-1)"
         ),
-        Done::new(0, "65533\n", "")
+        Ended::new(0, "65533\n", "")
     );
 }
 
@@ -150,7 +151,7 @@ fn globals_of_a_file_have_all_their_digits() {
     let globals = TemporaryFile::new(r#"{ "ids": [1915883588174806058, 18446744073709551617] }"#);
     assert_eq!(
         piped(&["run", "-", "--globals", globals.path()], "ids.join()"),
-        Done::new(0, "\"1915883588174806058,18446744073709551617\"\n", "")
+        Ended::new(0, "\"1915883588174806058,18446744073709551617\"\n", "")
     );
 }
 
@@ -165,7 +166,7 @@ fn globals_that_are_no_object_are_refused() {
         let path = globals.path();
         assert_eq!(
             piped(&["run", "-", "--globals", path], "1"),
-            Done::new(3, "", &format!("mcp-conductor: {path} holds no JSON object: {problem}\n"))
+            Ended::new(3, "", &format!("mcp-conductor: {path} holds no JSON object: {problem}\n"))
         );
     }
 }
@@ -175,7 +176,7 @@ fn a_global_that_cannot_be_named_is_refused() {
     let globals = TemporaryFile::new(r#"{ "a-b": 1 }"#);
     assert_eq!(
         piped(&["run", "-", "--globals", globals.path()], "1"),
-        Done::new(
+        Ended::new(
             3,
             "",
             "mcp-conductor: \"a-b\" cannot be the name of a global: a JavaScript identifier is \
@@ -188,7 +189,7 @@ fn a_global_that_cannot_be_named_is_refused() {
 fn a_program_that_is_no_utf8_is_refused() {
     assert_eq!(
         piped(&["run", "-"], b"const a = '\xff'; 1"),
-        Done::new(3, "", "mcp-conductor: - is no UTF-8 text: invalid byte at offset 11\n")
+        Ended::new(3, "", "mcp-conductor: - is no UTF-8 text: invalid byte at offset 11\n")
     );
 }
 
@@ -196,7 +197,7 @@ fn a_program_that_is_no_utf8_is_refused() {
 fn a_file_that_does_not_exist_is_named() {
     assert_eq!(
         conductor(&["run", "/nowhere/program.ts"]),
-        Done::new(
+        Ended::new(
             3,
             "",
             "mcp-conductor: /nowhere/program.ts: No such file or directory (os error 2)\n"
@@ -208,7 +209,7 @@ fn a_file_that_does_not_exist_is_named() {
 fn a_directory_is_no_program() {
     assert_eq!(
         conductor(&["run", "/"]),
-        Done::new(3, "", "mcp-conductor: /: Is a directory (os error 21)\n")
+        Ended::new(3, "", "mcp-conductor: /: Is a directory (os error 21)\n")
     );
 }
 
@@ -232,7 +233,7 @@ fn a_timeout_ends_the_program() {
             &["run", "-", "--timeout", "3000"],
             "console.log('before');\nawait new Promise((r) => setTimeout(r, 60_000))"
         ),
-        Done::new(
+        Ended::new(
             1,
             "",
             "before\n\
@@ -247,7 +248,7 @@ fn a_timeout_ends_the_program() {
 fn what_a_program_left_behind_is_named_on_standard_error() {
     assert_eq!(
         piped(&["run", "-"], "console.log('out');\nsetInterval(() => {}, 1000);\n5"),
-        Done::new(0, "5\n", "out\nunfinished: setInterval of line 2, column 1\n")
+        Ended::new(0, "5\n", "out\nunfinished: setInterval of line 2, column 1\n")
     );
 }
 
@@ -256,7 +257,7 @@ fn a_timeout_of_zero_or_beyond_the_maximum_is_refused() {
     for timeout in ["0", "300001", "18446744073709551615"] {
         assert_eq!(
             piped(&["run", "-", "--timeout", timeout], "1"),
-            Done::new(
+            Ended::new(
                 3,
                 "",
                 &format!(
@@ -286,13 +287,13 @@ fn arguments_that_mean_nothing_end_with_two() {
 
 #[test]
 fn nothing_of_the_shells_environment_reaches_the_program() {
-    let mut command = super::common::binary(&["run", "-"]);
+    let mut command = crate::support::command::binary(&["run", "-"]);
     command.env("SECRET", "canary");
     let source = TemporaryFile::new("try { Deno.env.toObject() } catch (e) { (e as Error).name }");
-    let done: Done = command
+    let done: Ended = command
         .stdin(std::fs::File::open(source.path()).expect("a file"))
         .output()
         .expect("the binary starts")
         .into();
-    assert_eq!(done, Done::new(0, "\"NotCapable\"\n", ""));
+    assert_eq!(done, Ended::new(0, "\"NotCapable\"\n", ""));
 }

@@ -1,24 +1,24 @@
 //! The list of MCP servers as other clients write it, and what is said of it.
 
-use super::common::{Done, TemporaryFile, binary, done};
-use super::config_file::{Directory, set_mode};
+use crate::support::command::{Ended, binary, ended};
+use crate::support::directory::{Directory, TemporaryFile, set_mode};
 
 /// A home with this list at its usual place.
 fn home(list: &str) -> Directory {
-    let home = Directory::new();
-    std::fs::create_dir_all(home.path(".mcp-conductor/workspace")).expect("directories");
+    let home = Directory::in_target("servers");
+    std::fs::create_dir_all(home.name(".mcp-conductor/workspace")).expect("directories");
     home.write(".mcp-conductor/mcp.json", list);
     home
 }
 
-fn run(home: &Directory, source: &str) -> Done {
+fn run(home: &Directory, source: &str) -> Ended {
     let program = TemporaryFile::new(source);
-    done(binary(&["run", program.path()]).env("HOME", home.path("")))
+    ended(binary(&["run", program.path()]).env("HOME", home.name("")))
 }
 
 /// What doctor says of the servers, with single spaces.
 fn doctor(home: &Directory) -> Vec<String> {
-    let said = done(binary(&["doctor"]).env("HOME", home.path("")));
+    let said = ended(binary(&["doctor"]).env("HOME", home.name("")));
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let (_, servers) = said.stdout.split_once("\nMCP servers:\n").expect("servers");
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -28,27 +28,27 @@ fn doctor(home: &Directory) -> Vec<String> {
 #[test]
 fn a_list_can_have_comments_and_commas_at_the_end() {
     let home = home("{ // my servers\n \"servers\": {\n /* none */ },\n}");
-    assert_eq!(run(&home, "42"), Done::new(0, "42\n", ""));
+    assert_eq!(run(&home, "42"), Ended::new(0, "42\n", ""));
 }
 
 #[test]
 fn a_list_that_is_not_json_is_told_of_with_its_place_and_no_variable() {
     let home = home("{\n  \"mcpServers\": {\"a\": canary}\n}");
-    let path = format!("{}.mcp-conductor/mcp.json", home.path(""));
+    let path = format!("{}.mcp-conductor/mcp.json", home.name(""));
     let problem = format!(
         "mcp-conductor: the list of MCP servers: {path}, line 2, column 23: not JSON: unexpected \
          token\n"
     );
-    assert_eq!(run(&home, "42"), Done::new(3, "", &problem));
+    assert_eq!(run(&home, "42"), Ended::new(3, "", &problem));
 }
 
 #[test]
 fn the_variable_that_names_a_list_is_named() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("servers");
     let path = directory.write("mcp.json", "[]");
     let program = TemporaryFile::new("42");
     let mut command = binary(&["run", program.path()]);
-    let refused = done(command.env("MCP_CONDUCTOR_PROXY_CONFIG", &path));
+    let refused = ended(command.env("MCP_CONDUCTOR_PROXY_CONFIG", &path));
     let start =
         format!("mcp-conductor: MCP_CONDUCTOR_PROXY_CONFIG: {path}: not an object, write {{");
     assert!(refused.stderr.starts_with(&start), "{}", refused.stderr);

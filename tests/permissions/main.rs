@@ -7,26 +7,28 @@
 mod audit;
 mod commands;
 mod confinement;
-#[path = "../sandbox/denied.rs"]
-mod denied;
 mod environment;
 mod escapes;
+mod exits;
 mod fetch;
 mod file_grants;
 mod files;
 mod fixture;
+mod floods;
 mod grants;
 mod hostile;
-mod hostile2;
 mod limits;
-mod oddities;
+mod names;
 mod paths;
 mod profiles;
 mod races;
 mod reach;
-mod regressions;
 mod servers;
 mod tree;
+mod write_limit;
+
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

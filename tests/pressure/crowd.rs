@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::common::{Caller, Client, LegacySession, RUN, Server, series};
-use super::fixture::within;
-use super::wire::{Connection, PATIENCE, Request, Response};
+use crate::support::http::{Server, series};
+use crate::support::http_clients::{Caller, Client, LegacySession};
+use crate::support::snippets::RUN;
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::{Connection, Request, Response};
 
 /// Tests of this binary take turns.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -301,7 +303,7 @@ pub fn settled(server: &Server) -> usize {
         let before = std::mem::replace(&mut last, server.processes());
         rests && before == last
     });
-    assert!(settled, "processes come and go:\n{}", server.stderr());
+    assert!(settled, "processes come and go:\n{}", server.log());
     last
 }
 
@@ -309,5 +311,5 @@ pub fn settled(server: &Server) -> usize {
 pub fn at_rest(server: &Server, idle: usize) {
     let is_idle = || rests(server) && server.processes() <= idle;
     let rests = within(Duration::from_secs(20), is_idle);
-    assert!(rests, "{} processes, not {idle}:\n{}", server.processes(), server.stderr());
+    assert!(rests, "{} processes, not {idle}:\n{}", server.processes(), server.log());
 }

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::common::{Caller, ENDLESS, RUN, Server, add_token, answer_of, program, tokens_of};
 use super::crowd::{Answer, ROUNDS_PER_MS, Visitor, alone, quantile, say, spinning, success};
-use super::fixture::{Home, within};
-use super::wire::{Connection, PATIENCE};
+use crate::support::home::Home;
+use crate::support::http::{Server, add_token, tokens_of};
+use crate::support::http_clients::{Caller, answer_of, program};
+use crate::support::snippets::{ENDLESS, RUN};
+use crate::support::waiting::{PATIENCE, within};
+use crate::support::wire::Connection;
 
 /// A server, and the tokens of two principals that have no settings of their own.
 fn two_principals(env: &[(&str, &str)]) -> (Server, [String; 2]) {

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::common::{Caller, LegacySession, RUN, Server};
 use super::crowd::{alone, say};
-use super::wire::{Connection, Request, Response};
+use crate::support::http::Server;
+use crate::support::http_clients::{Caller, LegacySession};
+use crate::support::snippets::RUN;
+use crate::support::wire::{Connection, Request, Response};
 
 /// How long the pressure lasts.
 const TIME: Duration = Duration::from_secs(10);

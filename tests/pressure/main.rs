@@ -13,13 +13,5 @@ mod front;
 mod load;
 mod siege;
 
-// Some of these is for the other binaries only.
-#[allow(dead_code)]
-#[path = "../http/common.rs"]
-mod common;
-#[allow(dead_code)]
-#[path = "../upstream/fixture.rs"]
-mod fixture;
-#[allow(dead_code)]
-#[path = "../http/wire.rs"]
-mod wire;
+#[path = "../support/mod.rs"]
+mod support;

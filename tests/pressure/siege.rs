@@ -18,10 +18,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::common::{Caller, Client, RUN, add_token, binary, initialize, tokens_of};
 use super::crowd::{ROUNDS_PER_MS, Visitor, alone, quantile, say, spinning, success};
-use super::fixture::{Home, upstream};
-use super::wire::{Connection, Request};
+use crate::support::home::Home;
+use crate::support::http::{add_token, tokens_of};
+use crate::support::http_clients::{Caller, Client, initialize};
+use crate::support::processes::memory;
+use crate::support::snippets::RUN;
+use crate::support::upstreams::upstream;
+use crate::support::wire::{Connection, Request};
 
 /// Seconds of the siege. MCP_CONDUCTOR_SIEGE_SECONDS changes it.
 const SECONDS: u64 = 20;
@@ -58,7 +62,7 @@ struct Besieged {
 
 impl Besieged {
     fn start(home: Home, env: &[(&str, &str)]) -> Self {
-        let mut command = binary(&home, &["http", "-p", "0"]);
+        let mut command = home.command(&["http", "-p", "0"]);
         let mut child = command.envs(env.iter().copied()).spawn().expect("the binary starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
@@ -76,11 +80,7 @@ impl Besieged {
 
     /// Resident bytes.
     fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
-            .expect("the server lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        let size = line.split_whitespace().next().expect("a number");
-        size.parse::<u64>().expect("a number of KiB") << 10
+        memory(self.child.id(), "VmRSS")
     }
 }
 

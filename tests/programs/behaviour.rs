@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use mcp_conductor::{ErrorKind, ExecuteRequest, Execution, ExecutionError, Status};
 use serde_json::{Value, json};
 
-use super::common::{config, error, error_of, output, run, run_request, run_with, value, value_of};
+use super::runtimes::{
+    config, error, error_of, output, run, run_request, run_with, value, value_of,
+};
 
 fn run_for(millis: u64, source: &str) -> Execution {
     run_request(ExecuteRequest::new(source).with_timeout(Duration::from_millis(millis)))

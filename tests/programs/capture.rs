@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::common::{output, run, value, value_of};
+use super::runtimes::{output, run, value, value_of};
 
 /// Statements whose completion value V8 computes itself, in `eval`.
 const STATEMENTS: &[&str] = &[

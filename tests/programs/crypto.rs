@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::common::value;
+use super::runtimes::value;
 
 /// The value of a program that may use `hex` and `text`.
 #[track_caller]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::common::{error, run, value, value_of};
+use super::runtimes::{error, run, value, value_of};
 
 #[test]
 fn a_program_that_is_only_a_function_is_called() {

@@ -3,7 +3,7 @@
 
 use mcp_conductor::{ErrorDetail, ErrorKind, ExecutionError};
 
-use super::common::{error, error_of, run, value, value_of};
+use super::runtimes::{error, error_of, run, value, value_of};
 
 /// An error's parts in the form in which they are asserted.
 #[derive(Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use mcp_conductor::ErrorKind;
 
-use super::common::{error, value};
+use super::runtimes::{error, value};
 
 #[test]
 fn code_in_one_fence_is_the_program() {

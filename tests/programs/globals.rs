@@ -3,7 +3,7 @@
 use mcp_conductor::ExecuteRequest;
 use serde_json::{Value, json};
 
-use super::common::{run_request, value_of};
+use super::runtimes::{run_request, value_of};
 
 #[track_caller]
 fn value_with(globals: Value, source: &str) -> Value {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use mcp_conductor::{ErrorKind, ExecuteRequest, Execution, Runtime, Status};
 use serde::Deserialize;
 
-use super::common::{config, run_on, start, workspace};
+use super::runtimes::{config, run_on, start, workspace};
 
 /// One runtime for all categories, so that a case could leave something behind.
 static TIGHT: LazyLock<Runtime> = LazyLock::new(|| of_cpu_time(Duration::from_secs(1)));

@@ -4,7 +4,7 @@
 use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::{Value, json};
 
-use super::common::{config, error, error_of, run_with, value, value_of};
+use super::runtimes::{config, error, error_of, run_with, value, value_of};
 
 #[test]
 fn json_values_stay_as_they_are() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, ExecutionError};
 
-use super::common::{config, error_of, run, run_request, run_with};
+use super::runtimes::{config, error_of, run, run_request, run_with};
 
 fn kind_and_message(error: ExecutionError) -> (ErrorKind, String) {
     (error.kind, error.message)

@@ -1,10 +1,9 @@
 //! What programs do and what becomes of them, through the library: values,
-//! errors, output, the platform, and programs that mean harm.
+//! errors, output, the platform, programs that mean harm, and the sandbox around each.
 
 mod behaviour;
 mod callbacks;
 mod capture;
-mod common;
 mod crypto;
 mod deno;
 mod entry;
@@ -12,13 +11,18 @@ mod errors;
 mod fences;
 mod globals;
 mod hostile;
-mod internals;
 mod json;
 mod limits;
 mod output;
 mod platform;
 mod random;
+mod reachable;
 mod replaced;
+mod runtimes;
+mod sandbox;
 mod streams;
 mod typescript;
 mod unfinished;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -2,7 +2,7 @@
 
 use mcp_conductor::{ExecuteRequest, OutputStream};
 
-use super::common::{config, error, output, run, run_with, stream, value_of};
+use super::runtimes::{config, error, output, run, run_with, stream, value_of};
 
 #[test]
 fn the_console_formats_as_deno_does() {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use mcp_conductor::{ExecuteRequest, Isolate, Runtime};
 
-use super::common::{config, run_on, start, value, value_of};
+use super::runtimes::{config, run_on, start, value, value_of};
 
 const RUNS: usize = 200;
 

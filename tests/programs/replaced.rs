@@ -12,7 +12,7 @@ use std::time::Duration;
 use mcp_conductor::ExecuteRequest;
 use serde::Deserialize;
 
-use super::common::{config, run_with};
+use super::runtimes::{config, run_with};
 
 const RECORDER: &str = include_str!("replaced/recorder.js");
 const SCENARIOS: &str = include_str!("replaced/scenarios.js");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::value;
+use super::runtimes::value;
 
 #[test]
 fn a_transform_changes_what_passes() {

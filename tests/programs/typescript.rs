@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::{error, output, run, value, value_of, workspace};
+use super::runtimes::{error, output, run, value, value_of, workspace};
 
 #[test]
 fn enums_work() {

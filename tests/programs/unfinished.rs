@@ -6,7 +6,7 @@ use std::time::Duration;
 use mcp_conductor::{ErrorKind, ExecuteRequest, Execution, Status};
 use serde_json::{Value, json};
 
-use super::common::{config, run, run_request, run_with};
+use super::runtimes::{config, run, run_request, run_with};
 
 /// What is left behind here takes a minute and more.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -169,4 +169,26 @@ fn a_timer_is_named_with_its_place_although_many_were_started_since() {
 fn timers_look_like_deno_s() {
     let source = "[setTimeout, setInterval].map((f) => [f.name, f.length])";
     assert_eq!(run(source).return_value, json!([["setTimeout", 1], ["setInterval", 1]]));
+}
+
+#[test]
+fn a_value_that_was_reached_comes_before_what_is_due_then() {
+    for (source, what) in [
+        // The timer has expired when the value is taken, and never lets go.
+        (
+            "setTimeout(() => { for (;;); }, 0);\n\
+             const start = Date.now(); while (Date.now() - start < 50); 'value'",
+            "code that was running",
+        ),
+        // The answer is there when the value is taken.
+        (
+            "Deno.readTextFile('absent').catch(() => { for (;;); });\n\
+             const start = Date.now(); while (Date.now() - start < 200); 'value'",
+            "code that was running",
+        ),
+    ] {
+        let (value, unfinished) = left(run(source));
+        assert_eq!(value, "value", "{source}");
+        assert_eq!(unfinished[0][0], what, "{source}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Keys that other clients write into an entry. What says less than all of a server may
 //! be used is honoured or refused, never passed over.
 
-use super::super::file::Value;
+use super::super::value::Value;
 
 /// What becomes of a key of another client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,14 +170,14 @@ mod tests {
     fn no_key_stands_twice_and_none_is_one_that_is_read() {
         let mut keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
         let read = ALLOWED.into_iter().chain(DENIED).chain(SWITCHES.map(|(key, _)| key));
-        keys.extend(read.chain(super::super::KNOWN.into_iter().filter(|key| !is_read(key))));
+        keys.extend(read.chain(super::super::entry::KNOWN.into_iter().filter(|key| !is_read(key))));
         keys.sort_unstable();
         let count = keys.len();
         keys.dedup();
         assert_eq!(keys.len(), count);
     }
 
-    /// Those of [`super::super::KNOWN`] that are in one of the lists here.
+    /// Those of [`super::super::entry::KNOWN`] that are in one of the lists here.
     fn is_read(key: &str) -> bool {
         ["allowedTools", "deniedTools", "disabled"].contains(&key)
     }

@@ -1,15 +1,9 @@
 //! Settings of the server on HTTP.
 
-use std::net::IpAddr;
-
 use url::{Host, Url};
 
-use super::super::environment::{
-    ALLOWED_HOSTS, ALLOWED_ORIGINS, BIND, DRAIN_TIMEOUT, MAX_BODY_SIZE, MAX_CLIENTS, MAX_SESSIONS,
-    METRICS, NO_AUTH, OAUTH_AUDIENCE, OAUTH_ISSUER, OAUTH_JWKS, OAUTH_SCOPES, PORT,
-    PRINCIPAL_CONCURRENT, PRINCIPAL_QUEUE, PUBLIC_URL, RATE_BURST, RATE_LIMIT, TOKENS,
-};
-use super::{Form, Scope, Variable};
+use super::super::entry::{Applies, Scope, Standard, Variable, entries};
+use super::super::form::{Form, Integer, Unit, at};
 
 /// Bytes of a text such as an issuer; a URL that is longer works in no browser.
 const MAX_TEXT: usize = 2048;
@@ -25,297 +19,228 @@ const MAX_CONNECTIONS: u64 = 1 << 20;
 /// below what lies between two of these (10 µs).
 const MAX_RATE: u64 = 6_000_000;
 
-pub(super) const HTTP: &[Variable] = &[
-    Variable {
-        name: BIND,
+entries! {
+    BIND = "MCP_CONDUCTOR_BIND" or "--bind" {
         meaning: "The address to listen on; beyond loopback only with authentication",
         example: "127.0.0.1",
         scope: Scope::Server,
-        form: Form::Text {
-            get: |config| Some(config.http.bind.to_string()),
-            set: |mut config, text| {
-                let address = text.parse::<IpAddr>();
-                config.http.bind = address.map_err(|_| format!("\"{text}\" is no IP address"))?;
-                Ok(config)
-            },
-        },
-    },
-    Variable {
-        name: PORT,
+        applies: Applies::AtStart,
+        default: Standard::Text("127.0.0.1"),
+        form: Form::Address(at!(http.bind)),
+    }
+    PORT = "MCP_CONDUCTOR_PORT" or "--port" {
         meaning: "The port to listen on; 0 for one that is free",
         example: "3001",
         scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Number(3001),
         form: Form::Number {
             min: 0,
             max: 65_535,
-            get: |config| config.http.port.into(),
-            set: |mut config, port| {
-                config.http.port = port as u16;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::U16(at!(http.port)),
         },
-    },
-    Variable {
-        name: ALLOWED_HOSTS,
+    }
+    ALLOWED_HOSTS = "MCP_CONDUCTOR_ALLOWED_HOSTS" {
         meaning: "Host names that requests may name, with or without a port, with commas \
-                  between them. Empty: loopback's and the public URL's, or any where \
-                  authentication is required",
+                  between them. Empty: loopback's, the address of `bind` and the public URL's, \
+                  or any where authentication is required",
         example: "conductor.example,conductor.example:3001",
         scope: Scope::Server,
+        applies: Applies::AtReload,
+        default: Standard::Unset,
         form: Form::List {
             separator: |c| c == ',',
             check: host,
-            get: |config| &config.http.allowed_hosts,
-            set: |mut config, hosts| {
-                config.http.allowed_hosts = hosts;
-                config
-            },
+            at: at!(http.allowed_hosts),
         },
-    },
-    Variable {
-        name: ALLOWED_ORIGINS,
+    }
+    ALLOWED_ORIGINS = "MCP_CONDUCTOR_ALLOWED_ORIGINS" {
         meaning: "Origins of web pages that may call, with commas between them; without a port, \
                   the scheme's. Empty: this port on loopback",
         example: "https://app.example.com",
         scope: Scope::Server,
+        applies: Applies::AtReload,
+        default: Standard::Unset,
         form: Form::List {
             separator: |c| c == ',',
             check: origin,
-            get: |config| &config.http.allowed_origins,
-            set: |mut config, origins| {
-                config.http.allowed_origins = origins;
-                config
-            },
+            at: at!(http.allowed_origins),
         },
-    },
-    Variable {
-        name: PUBLIC_URL,
-        meaning: "The URL of /mcp as clients see it; needed with OAuth",
+    }
+    PUBLIC_URL = "MCP_CONDUCTOR_PUBLIC_URL" {
+        meaning: "The URL of `/mcp` as clients see it; needed with OAuth",
         example: "https://conductor.example/mcp",
         scope: Scope::Server,
-        form: Form::Text {
-            get: |config| config.http.public_url.clone(),
-            set: |mut config, text| {
-                config.http.public_url = Some(web_address(text)?);
-                Ok(config)
-            },
-        },
-    },
-    Variable {
-        name: MAX_BODY_SIZE,
+        applies: Applies::AtReload,
+        default: Standard::Unset,
+        form: Form::Text { check: web_address, at: at!(http.public_url) },
+    }
+    MAX_BODY_SIZE = "MCP_CONDUCTOR_MAX_BODY_SIZE" {
         meaning: "Bytes of a request's body",
         example: "16777216",
         scope: Scope::Server,
+        applies: Applies::AtReload,
+        default: Standard::Number(16 << 20),
         form: Form::Number {
             min: 1 << 10,
             max: MAX_BODY,
-            get: |config| config.http.max_body_size as u64,
-            set: |mut config, bytes| {
-                config.http.max_body_size = bytes as usize;
-                config
-            },
+            unit: Unit::Bytes,
+            at: Integer::Usize(at!(http.max_body_size)),
         },
-    },
-    Variable {
-        name: MAX_CLIENTS,
-        meaning: "Connections at the same time",
+    }
+    MAX_CLIENTS = "MCP_CONDUCTOR_MAX_CLIENTS" {
+        meaning: "Connections at the same time; of one principal's requests half of them may be \
+                  open",
         example: "4096",
         scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Number(4096),
         form: Form::Number {
             min: 1,
             max: MAX_CONNECTIONS,
-            get: |config| config.http.max_clients as u64,
-            set: |mut config, connections| {
-                config.http.max_clients = connections as usize;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::Usize(at!(http.max_clients)),
         },
-    },
-    Variable {
-        name: MAX_SESSIONS,
+    }
+    MAX_SESSIONS = "MCP_CONDUCTOR_MAX_SESSIONS" {
         meaning: "Sessions of one principal at the same time",
         example: "1000",
         scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(1000),
         form: Form::Number {
             min: 1,
             max: MAX_CONNECTIONS,
-            get: |config| config.http.max_sessions as u64,
-            set: |mut config, sessions| {
-                config.http.max_sessions = sessions as usize;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::Usize(at!(http.max_sessions)),
         },
-    },
-    Variable {
-        name: DRAIN_TIMEOUT,
+    }
+    DRAIN_TIMEOUT = "MCP_CONDUCTOR_DRAIN_TIMEOUT" {
         meaning: "How long runs may go on after SIGTERM, in ms",
         example: "8000",
         scope: Scope::Server,
-        form: Form::Millis {
-            get: |config| config.http.drain_timeout,
-            set: |mut config, time| {
-                config.http.drain_timeout = time;
-                config
-            },
-        },
-    },
-    Variable {
-        name: TOKENS,
+        applies: Applies::AtStart,
+        default: Standard::Number(8000),
+        form: Form::Millis(at!(http.drain_timeout)),
+    }
+    TOKENS = "MCP_CONDUCTOR_TOKENS" {
         meaning: "The file of hashed bearer tokens that `mcp-conductor token` keeps",
         example: "/etc/mcp-conductor/tokens.json",
         scope: Scope::Server,
-        form: Form::Path {
-            get: |config| config.http.tokens.as_deref(),
-            set: |mut config, path| {
-                config.http.tokens = Some(path);
-                config
-            },
-        },
-    },
-    Variable {
-        name: OAUTH_ISSUER,
-        meaning: "Who signs JSON Web Tokens: the iss that they must have",
+        applies: Applies::AtReload,
+        default: Standard::Unset,
+        form: Form::Path(at!(http.tokens)),
+    }
+    OAUTH_ISSUER = "MCP_CONDUCTOR_OAUTH_ISSUER" {
+        meaning: "Who signs JSON Web Tokens: the `iss` that they must have",
         example: "https://login.example.com",
         scope: Scope::Server,
-        form: Form::Text {
-            get: |config| config.http.oauth_issuer.clone(),
-            set: |mut config, text| {
-                config.http.oauth_issuer = Some(web_address(text)?);
-                Ok(config)
-            },
-        },
-    },
-    Variable {
-        name: OAUTH_AUDIENCE,
-        meaning: "The aud that JSON Web Tokens must have. Unset: the public URL",
+        applies: Applies::AtReload,
+        default: Standard::Unset,
+        form: Form::Text { check: web_address, at: at!(http.oauth_issuer) },
+    }
+    OAUTH_AUDIENCE = "MCP_CONDUCTOR_OAUTH_AUDIENCE" {
+        meaning: "The `aud` that JSON Web Tokens must have. Unset: the public URL",
         example: "https://conductor.example/mcp",
         scope: Scope::Server,
-        form: Form::Text {
-            get: |config| config.http.oauth_audience.clone(),
-            set: |mut config, text| {
-                config.http.oauth_audience = Some(plain(text)?);
-                Ok(config)
-            },
-        },
-    },
-    Variable {
-        name: OAUTH_JWKS,
+        applies: Applies::AtReload,
+        default: Standard::Means("the public URL"),
+        form: Form::Text { check: plain, at: at!(http.oauth_audience) },
+    }
+    OAUTH_JWKS = "MCP_CONDUCTOR_OAUTH_JWKS" {
         meaning: "The issuer's keys: an https URL, an http URL on loopback, or an absolute path",
         example: "https://login.example.com/.well-known/jwks.json",
         scope: Scope::Server,
-        form: Form::Text {
-            get: |config| config.http.oauth_jwks.clone(),
-            set: |mut config, text| {
-                config.http.oauth_jwks = Some(keys(text)?);
-                Ok(config)
-            },
-        },
-    },
-    Variable {
-        name: OAUTH_SCOPES,
+        applies: Applies::AtReload,
+        default: Standard::Unset,
+        form: Form::Text { check: keys, at: at!(http.oauth_jwks) },
+    }
+    OAUTH_SCOPES = "MCP_CONDUCTOR_OAUTH_SCOPES" {
         meaning: "Scopes that JSON Web Tokens must have, with commas or blanks between them",
         example: "mcp:run",
         scope: Scope::Server,
+        applies: Applies::AtReload,
+        default: Standard::Unset,
         form: Form::List {
             separator: |c| c == ',' || c.is_whitespace(),
             check: scope,
-            get: |config| &config.http.oauth_scopes,
-            set: |mut config, scopes| {
-                config.http.oauth_scopes = scopes;
-                config
-            },
+            at: at!(http.oauth_scopes),
         },
-    },
-    Variable {
-        name: RATE_LIMIT,
+    }
+    RATE_LIMIT = "MCP_CONDUCTOR_RATE_LIMIT" {
         meaning: "Calls a minute of one principal; 0 for no limit",
         example: "600",
         scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(0),
         form: Form::Number {
             min: 0,
             max: MAX_RATE,
-            get: |config| config.http.rate_limit.into(),
-            set: |mut config, calls| {
-                config.http.rate_limit = calls as u32;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::U32(at!(http.rate_limit)),
         },
-    },
-    Variable {
-        name: RATE_BURST,
-        meaning: "Calls of one principal before the rate holds; 0 for ten seconds' worth",
+    }
+    RATE_BURST = "MCP_CONDUCTOR_RATE_BURST" {
+        meaning: "Calls of one principal before the rate holds; 0 for ten seconds' worth, at least \
+                  one",
         example: "100",
         scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(0),
         form: Form::Number {
             min: 0,
             max: MAX_RATE,
-            get: |config| config.http.rate_burst.into(),
-            set: |mut config, calls| {
-                config.http.rate_burst = calls as u32;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::U32(at!(http.rate_burst)),
         },
-    },
-    Variable {
-        name: PRINCIPAL_CONCURRENT,
+    }
+    PRINCIPAL_CONCURRENT = "MCP_CONDUCTOR_PRINCIPAL_CONCURRENT" {
         meaning: "Runs of one principal at the same time; 0 for half of all, or all where nobody \
                   authenticates",
         example: "16",
         scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(0),
         form: Form::Number {
             min: 0,
             max: 10_000,
-            get: |config| config.http.principal_concurrent as u64,
-            set: |mut config, runs| {
-                config.http.principal_concurrent = runs as usize;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::Usize(at!(http.principal_concurrent)),
         },
-    },
-    Variable {
-        name: PRINCIPAL_QUEUE,
+    }
+    PRINCIPAL_QUEUE = "MCP_CONDUCTOR_PRINCIPAL_QUEUE" {
         meaning: "Runs of one principal that wait; 0 for half of all, or all where nobody \
                   authenticates",
         example: "128",
         scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(0),
         form: Form::Number {
             min: 0,
             max: 100_000,
-            get: |config| config.http.principal_queue as u64,
-            set: |mut config, runs| {
-                config.http.principal_queue = runs as usize;
-                config
-            },
+            unit: Unit::One,
+            at: Integer::Usize(at!(http.principal_queue)),
         },
-    },
-    Variable {
-        name: METRICS,
-        meaning: "1 serves /metrics, 0 does not",
+    }
+    METRICS = "MCP_CONDUCTOR_METRICS" {
+        meaning: "1 serves `/metrics`, 0 does not",
         example: "0",
         scope: Scope::Server,
-        form: Form::Flag {
-            get: |config| config.http.metrics,
-            set: |mut config, yes| {
-                config.http.metrics = yes;
-                config
-            },
-        },
-    },
-    Variable {
-        name: NO_AUTH,
+        applies: Applies::AtStart,
+        default: Standard::Flag(true),
+        form: Form::Flag(at!(http.metrics)),
+    }
+    NO_AUTH = "MCP_CONDUCTOR_UNSAFE_NO_AUTH" {
         meaning: "1 listens beyond loopback without authentication: whoever reaches the port \
                   runs programs",
         example: "1",
         scope: Scope::Server,
-        form: Form::Flag {
-            get: |config| config.http.unsafe_no_auth,
-            set: |mut config, yes| {
-                config.http.unsafe_no_auth = yes;
-                config
-            },
-        },
-    },
-];
+        applies: Applies::AtReload,
+        default: Standard::Flag(false),
+        form: Form::Flag(at!(http.unsafe_no_auth)),
+    }
+}
 
 fn plain(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > MAX_TEXT || text.contains(char::is_control) {
@@ -407,6 +332,10 @@ fn scope(text: &str) -> Result<(), String> {
 mod tests {
     use super::super::super::Config;
     use super::super::named;
+    use super::names::{
+        ALLOWED_HOSTS, ALLOWED_ORIGINS, BIND, OAUTH_AUDIENCE, OAUTH_ISSUER, OAUTH_JWKS,
+        OAUTH_SCOPES, PUBLIC_URL,
+    };
     use super::*;
 
     fn set(name: &str, text: &str) -> Result<Config, String> {

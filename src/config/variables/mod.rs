@@ -1,75 +1,41 @@
-//! Everything that can be set, in one table: its name in the environment, its form,
-//! how it gets into a [`Config`] and out of it. The config file, its JSON Schema and
-//! `config check` are made from the same table.
+//! Everything that can be set, in tables by group. A setting is an entry here and a field
+//! in its group; everything else is made from the two.
 
-mod form;
-mod http;
-mod runs;
+pub(super) mod audit;
+pub(super) mod commands;
+pub(super) mod files;
+pub(super) mod http;
+pub(super) mod limits;
+pub(super) mod network;
+pub(super) mod output;
+pub(super) mod permissions;
+pub(super) mod queue;
+pub(super) mod tools;
+pub(super) mod workers;
 
 use std::sync::LazyLock;
 
-use super::Config;
-use super::environment::PREFIX;
-pub(super) use form::{Form, Given, MAX_MILLIS};
+use super::entry::{Scope, Variable};
 
-/// One setting.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name in the environment.
-    pub name: &'static str,
-    /// Its meaning, with the unit.
-    pub meaning: &'static str,
-    /// A value that works.
-    pub example: &'static str,
-    pub(super) scope: Scope,
-    pub(super) form: Form,
-}
-
-/// Who a setting is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// The whole server.
-    Server,
-    /// A principal's section of the config file can have its own.
-    Principal,
-    /// Another name in the environment for the setting of this variable.
-    Alias(&'static str),
-}
-
-/// A name is of one variable only.
-impl PartialEq for Variable {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Variable {
-    /// Its name in the config file.
-    pub fn key(&self) -> String {
-        let name = match self.scope {
-            Scope::Alias(of) => of,
-            _ => self.name,
-        };
-        name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase()
-    }
-
-    /// The example as the config file has it.
-    pub(super) fn file_example(&self) -> serde_json::Value {
-        self.form.parse(self.example).map_or(serde_json::Value::Null, |given| given.to_json())
-    }
-
-    /// `config` with this text instead of what it has.
-    ///
-    /// # Errors
-    /// What is wrong with the text.
-    pub(super) fn set_text(&self, config: Config, text: &str) -> Result<Config, String> {
-        self.form.set(config, self.form.parse(text)?)
-    }
-}
+/// The tables, each with its name in the documentation, in the documentation's order.
+pub(super) const GROUPS: [(&str, &[Variable]); 11] = [
+    ("limits", limits::ENTRIES),
+    ("output", output::ENTRIES),
+    ("queue", queue::ENTRIES),
+    ("workers", workers::ENTRIES),
+    ("permissions", permissions::ENTRIES),
+    ("files", files::ENTRIES),
+    ("network", network::ENTRIES),
+    ("commands", commands::ENTRIES),
+    ("tools", tools::ENTRIES),
+    ("audit", audit::ENTRIES),
+    ("http", http::ENTRIES),
+];
 
 /// Every variable, in the order of the documentation.
 pub(super) fn all() -> &'static [Variable] {
-    static ALL: LazyLock<Vec<Variable>> = LazyLock::new(|| [runs::RUNS, http::HTTP].concat());
+    static ALL: LazyLock<Vec<Variable>> =
+        LazyLock::new(|| GROUPS.iter().flat_map(|(_, entries)| *entries).copied().collect());
     &ALL
 }
 
@@ -92,6 +58,8 @@ pub(super) fn named(name: &str) -> Option<&'static Variable> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::Config;
+    use super::super::form::{Form, Given};
     use super::*;
 
     #[test]
@@ -124,6 +92,47 @@ mod tests {
                     other.name
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_default_is_one_of_the_setting_s_values() {
+        for variable in all() {
+            variable.set_default(&mut Config::default()).unwrap();
+            let Form::Number { min, max, .. } = &variable.form else { continue };
+            let default = variable.form.number(&Config::default()).unwrap();
+            assert!((*min..=*max).contains(&default), "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_range_can_be_kept() {
+        for variable in all() {
+            let Form::Number { min, max, .. } = &variable.form else { continue };
+            for end in [*min, *max] {
+                let mut config = Config::default();
+                variable.form.set(&mut config, Given::Number(end)).unwrap();
+                assert_eq!(variable.form.number(&config), Some(end), "{}", variable.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_kept_is_as_it_was_and_nothing_else_is() {
+        for variable in all() {
+            let old = variable.set_text(Config::default(), variable.example).unwrap();
+            let mut config = old.clone();
+            match &variable.form {
+                Form::Number { max, .. } => {
+                    variable.form.set(&mut config, Given::Number(*max)).unwrap();
+                }
+                Form::Millis(_) => variable.form.set(&mut config, Given::Number(77)).unwrap(),
+                _ => config = Config::default(),
+            }
+            let is_other = config != old;
+            assert_eq!(variable.form.keep(&mut config, &old), is_other, "{}", variable.name);
+            assert_eq!(config, old, "{}", variable.name);
+            assert!(!variable.form.keep(&mut config, &old));
         }
     }
 }

@@ -14,16 +14,12 @@ use deno_core::{
 use deno_error::JsErrorBox;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::protocol::{Answer, Operation};
+use crate::protocol::{Answer, MediaType, ModuleOperation, ModuleScheme, Operation};
 use crate::snapshots::Host;
 use crate::text::refusal::requires_flag;
 
 use super::meta::{Home, MAIN};
 use super::transpile::{Transpiled, transpile_import};
-
-/// Modules of MCP servers, and of playbooks.
-const MCP: &str = "mcp";
-const PLAYBOOK: &str = "playbook";
 
 /// What the modules of MCP servers import. The symbol is that of js/12_mcp.js.
 const TOOLS: &str = "conductor:tools";
@@ -78,42 +74,53 @@ impl Loader {
         ModuleLoadResponse::Async(Box::pin(async move {
             let over = || JsErrorBox::generic("there is no server to load modules");
             let specifier = server_specifier(&url);
-            let answer = host.ok_or_else(over)?.call(Operation::Module { specifier }).await;
-            let text = match answer {
-                Ok(Answer::Text(text)) => text,
+            let import = Operation::Module(ModuleOperation::Import { specifier });
+            let answer = host.ok_or_else(over)?.call(import).await;
+            let module = match answer {
+                Ok(Answer::Module(module)) => module,
                 Ok(_) => return Err(over()),
                 Err(error) => return Err(JsErrorBox::from_err(error)),
             };
-            let code = if url.scheme() == PLAYBOOK {
-                let Transpiled { code, source_map } = transpile_import(&url, &text)
-                    .map_err(|error| JsErrorBox::new("SyntaxError", error.message))?;
-                self.add_source_map(url.as_str(), source_map);
-                code
-            } else {
-                text
-            };
-            let code = ModuleSourceCode::String(code.into());
-            Ok(ModuleSource::new(ModuleType::JavaScript, code, &url, None))
+            self.compiled(&url, module.media_type, module.source)
         }))
     }
 
-    fn source(&self, url: &ModuleSpecifier) -> Result<(ModuleType, String), JsErrorBox> {
-        let (media_type, body) = parse_data_url(url)?;
-        match media_type.as_str() {
-            "text/javascript" => Ok((ModuleType::JavaScript, body)),
-            "application/json" => Ok((ModuleType::Json, body)),
-            "application/typescript" => {
-                let Transpiled { code, source_map } = transpile_import(url, &body)
+    fn from_data(&self, url: &ModuleSpecifier) -> Result<ModuleSource, JsErrorBox> {
+        let (media_type, source) = parse_data_url(url)?;
+        let media_type = match media_type.as_str() {
+            "text/javascript" => MediaType::JavaScript,
+            "application/typescript" => MediaType::TypeScript,
+            "application/json" => MediaType::Json,
+            // RFC 9239 made text/javascript the one name and the others obsolete.
+            other => {
+                return Err(JsErrorBox::type_error(format!(
+                    "A data: module must have the type text/javascript, application/typescript \
+                     or application/json, not \"{other}\""
+                )));
+            }
+        };
+        self.compiled(url, media_type, source)
+    }
+
+    /// A source as V8 takes it. TypeScript becomes JavaScript, with its source map kept.
+    fn compiled(
+        &self,
+        url: &ModuleSpecifier,
+        media_type: MediaType,
+        source: String,
+    ) -> Result<ModuleSource, JsErrorBox> {
+        let (module_type, code) = match media_type {
+            MediaType::JavaScript => (ModuleType::JavaScript, source),
+            MediaType::Json => (ModuleType::Json, source),
+            MediaType::TypeScript => {
+                let Transpiled { code, source_map } = transpile_import(url, &source)
                     .map_err(|error| JsErrorBox::new("SyntaxError", error.message))?;
                 self.add_source_map(url.as_str(), source_map);
-                Ok((ModuleType::JavaScript, code))
+                (ModuleType::JavaScript, code)
             }
-            // RFC 9239 made text/javascript the one name and the others obsolete.
-            other => Err(JsErrorBox::type_error(format!(
-                "A data: module must have the type text/javascript, application/typescript \
-                 or application/json, not \"{other}\""
-            ))),
-        }
+        };
+        let code = ModuleSourceCode::String(code.into());
+        Ok(ModuleSource::new(module_type, code, url, None))
     }
 }
 
@@ -151,12 +158,10 @@ impl ModuleLoader for SharedLoader {
             let source = ModuleSource::new(ModuleType::JavaScript, code, specifier, None);
             return ModuleLoadResponse::Sync(Ok(source));
         }
-        if matches!(specifier.scheme(), MCP | PLAYBOOK) {
+        if ModuleScheme::split(specifier.as_str()).is_some() {
             return self.0.clone().from_server(specifier.clone());
         }
-        ModuleLoadResponse::Sync(self.0.source(specifier).map(|(module_type, code)| {
-            ModuleSource::new(module_type, ModuleSourceCode::String(code.into()), specifier, None)
-        }))
+        ModuleLoadResponse::Sync(self.0.from_data(specifier))
     }
 
     fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
@@ -169,8 +174,8 @@ fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBo
         return ModuleSpecifier::parse(TOOLS).map_err(JsErrorBox::from_err);
     }
     let of_server = match specifier.strip_prefix("./mcp/").or(specifier.strip_prefix("mcp/")) {
-        Some(name) => Some((MCP, name.strip_suffix(".ts").unwrap_or(name))),
-        None => specifier.split_once(':').filter(|(scheme, _)| [MCP, PLAYBOOK].contains(scheme)),
+        Some(name) => Some((ModuleScheme::Mcp, name.strip_suffix(".ts").unwrap_or(name))),
+        None => ModuleScheme::split(specifier),
     };
     if let Some((scheme, name)) = of_server {
         return server_url(scheme, name);
@@ -189,9 +194,10 @@ fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBo
 
 /// A URL with any name in it: whatever is not a letter, digit, `-`, `_` or `.` is
 /// percent-encoded.
-fn server_url(scheme: &str, name: &str) -> Result<ModuleSpecifier, JsErrorBox> {
+fn server_url(scheme: ModuleScheme, name: &str) -> Result<ModuleSpecifier, JsErrorBox> {
     const KEPT: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'/');
+    let scheme = scheme.name();
     if name.is_empty() {
         return Err(JsErrorBox::type_error(format!("\"{scheme}:\" is followed by a name")));
     }

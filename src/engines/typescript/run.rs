@@ -87,25 +87,42 @@ impl<'a> Run<'a> {
     /// before it: what comes of the rest, and when, does not take it back.
     async fn go_on(&mut self, program: &Program, reached: Reached) -> Result<Outcome, Lost> {
         let Reached { json, failed } = reached;
-        let runtime = &mut self.isolate.runtime;
+        let mut json = Some(json);
+        if self.leaves_work() {
+            self.send_value(&mut json)?;
+        }
         let options = PollEventLoopOptions::default();
+        let runtime = &mut self.isolate.runtime;
         let turn = match failed {
             Some(error) => Poll::Ready(Err(error)),
             None => poll_fn(|cx| Poll::Ready(runtime.poll_event_loop(cx, options))).await,
         };
         if matches!(turn, Poll::Ready(Ok(()))) {
-            return Ok(Outcome::Value(json));
+            return Ok(json.map_or_else(|| Outcome::Left(Vec::new()), Outcome::Value));
         }
-        self.connection.send(&WorkerMessage::Value(json))?;
-        self.value_is_sent = true;
+        self.send_value(&mut json)?;
         let rest = match turn {
             Poll::Ready(failed) => failed,
-            Poll::Pending => runtime.run_event_loop(options).await,
+            Poll::Pending => self.isolate.runtime.run_event_loop(options).await,
         };
         Ok(match rest {
             Ok(()) => Outcome::Left(Vec::new()),
             Err(error) => errors::outcome(&program.source, &error, Stage::Running),
         })
+    }
+
+    /// Whether the next turn of the event loop runs code of the program: a timer may have
+    /// expired, or an answer be there.
+    fn leaves_work(&self) -> bool {
+        self.connection.awaits_answers() || self.host.timers().were_started()
+    }
+
+    /// Sends the value, unless that is done.
+    fn send_value(&mut self, json: &mut Option<String>) -> Result<(), Lost> {
+        let Some(json) = json.take() else { return Ok(()) };
+        self.connection.send(&WorkerMessage::Value(json))?;
+        self.value_is_sent = true;
+        Ok(())
     }
 
     /// What ended the run, whatever error it looked like from JavaScript.

@@ -34,6 +34,11 @@ impl Timers {
         !self.are_many.get()
     }
 
+    /// Whether the program has started any.
+    pub(super) fn were_started(&self) -> bool {
+        !self.places.borrow().is_empty()
+    }
+
     /// Keeps where a timer was started.
     pub(super) fn started(&self, id: u32, (script, line, column): ScriptPlace) {
         if script != MAIN {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
-use super::keys::Keys;
+use super::keys::{ALGORITHMS, Keys};
 use super::metadata::Resource;
 use super::{AuthConfigError, AuthError};
 use crate::HttpConfig;
@@ -31,19 +31,6 @@ const LONGEST_LEFT: f64 = 315_360_000.0;
 /// Characters of a subject. RFC 7519 has no limit; OpenID Connect has 255.
 const MAX_SUBJECT: usize = 256;
 
-/// Asymmetric ones only. With HS256, the issuer's public key would be the secret.
-pub(super) const ALGORITHMS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 /// Values of `typ`, in lower case: RFC 7519, section 5.1, and RFC 9068, section 4.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
@@ -54,8 +41,8 @@ const PUBLIC_URL_EXAMPLE: &str = "https://conductor.example.com/mcp";
 /// An authorization server whose tokens are accepted.
 #[derive(Debug)]
 pub(super) struct OAuth {
-    pub scopes: Vec<String>,
-    pub resource: Resource,
+    scopes: Vec<String>,
+    resource: Resource,
     issuer: String,
     /// All but the algorithm, which is the key's.
     validation: Validation,
@@ -81,6 +68,11 @@ impl OAuth {
 
     pub(super) fn metadata(&self) -> Value {
         self.resource.document(&self.issuer, &self.scopes)
+    }
+
+    /// What to ask the authorization server for: scopes, of a resource.
+    pub(super) fn to_ask(&self) -> (&[String], &Resource) {
+        (&self.scopes, &self.resource)
     }
 
     /// The subject of a token that is to be served, and for how long it is.

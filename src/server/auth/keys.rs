@@ -5,7 +5,7 @@ use std::fs::{Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -15,17 +15,30 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use nix::unistd::geteuid;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::jwt::ALGORITHMS;
 use super::{AuthConfigError, AuthError};
 use crate::config::environment::OAUTH_JWKS;
 
 /// Bytes of a set: an RSA key with its certificates has 4 KiB, so that this is for more
 /// keys than any issuer has.
 const MAX_SET: usize = 1 << 20;
+
+/// Asymmetric ones only. With HS256, the issuer's public key would be the secret.
+pub(super) const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
 
 /// How long keys are used without asking for newer ones.
 const FRESH: Duration = Duration::from_secs(600);
@@ -351,7 +364,7 @@ impl Remote {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -530,7 +543,7 @@ mod tests {
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     asked.fetch_add(1, Ordering::SeqCst);
-                    let answer = answer.lock().unwrap().clone();
+                    let answer = answer.lock().clone();
                     tokio::spawn(serve(stream, answer));
                 }
             });
@@ -544,7 +557,7 @@ mod tests {
 
         fn answer(&self, status: &str, body: &str) {
             let length = body.len();
-            *self.answer.lock().unwrap() = format!(
+            *self.answer.lock() = format!(
                 "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
         }

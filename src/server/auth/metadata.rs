@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::AuthError;
-use super::jwt::OAuth;
 
 /// RFC 9728, section 3.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -51,7 +50,9 @@ impl Resource {
     }
 }
 
-pub(super) fn challenge(error: &AuthError, oauth: Option<&OAuth>) -> HeaderValue {
+/// With what to ask an authorization server for, where there is one: scopes, and the
+/// resource.
+pub(super) fn challenge(error: &AuthError, ask: Option<(&[String], &Resource)>) -> HeaderValue {
     let mut text = "Bearer realm=\"MCP Conductor\"".to_owned();
     let mut add = |name: &str, value: &str| {
         text.push_str(&format!(", {name}=\"{}\"", quotable(value)));
@@ -60,13 +61,13 @@ pub(super) fn challenge(error: &AuthError, oauth: Option<&OAuth>) -> HeaderValue
         add("error", code);
         add("error_description", &error.to_string());
     }
-    if let Some(oauth) = oauth {
+    if let Some((scopes, resource)) = ask {
         // What to ask the authorization server for, at the first login too (MCP
         // specification 2025-11-25, authorization: scope selection).
-        if !oauth.scopes.is_empty() {
-            add("scope", &oauth.scopes.join(" "));
+        if !scopes.is_empty() {
+            add("scope", &scopes.join(" "));
         }
-        add("resource_metadata", &oauth.resource.metadata);
+        add("resource_metadata", &resource.metadata);
     }
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
 }
@@ -85,10 +86,11 @@ fn quotable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::auth::jwt::OAuth;
     use crate::server::auth::jwt::tests::{ISSUER_URL, oauth};
 
     fn text(error: AuthError, oauth: Option<&OAuth>) -> String {
-        challenge(&error, oauth).to_str().unwrap().to_owned()
+        challenge(&error, oauth.map(OAuth::to_ask)).to_str().unwrap().to_owned()
     }
 
     #[test]

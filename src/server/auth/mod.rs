@@ -243,7 +243,7 @@ impl Authenticator {
 
     /// The value of `WWW-Authenticate` for a failure.
     pub(crate) fn challenge(&self, error: &AuthError) -> HeaderValue {
-        metadata::challenge(error, self.oauth.as_ref())
+        metadata::challenge(error, self.oauth.as_ref().map(OAuth::to_ask))
     }
 }
 

@@ -41,7 +41,7 @@ enum End {
 }
 
 /// The call that a stream answers, if it does.
-pub(super) struct Answers<H: ServerHandler + Send + 'static> {
+pub(super) struct AnswerStream<H: ServerHandler + Send + 'static> {
     tenant: Arc<Tenant<H>>,
     number: u64,
     call: Option<Call>,
@@ -52,7 +52,7 @@ pub(super) struct Answers<H: ServerHandler + Send + 'static> {
     end: End,
 }
 
-impl<H: ServerHandler + Send + 'static> Answers<H> {
+impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
     /// Of a stream that answers nothing.
     pub(super) fn none(tenant: &Arc<Tenant<H>>) -> Self {
         static STREAMS: AtomicU64 = AtomicU64::new(0);
@@ -122,7 +122,7 @@ pub(super) fn stream_of(id: &str) -> Option<u64> {
     id.trim().split_once('/')?.1.parse().ok()
 }
 
-impl<H: ServerHandler + Send + 'static> Drop for Answers<H> {
+impl<H: ServerHandler + Send + 'static> Drop for AnswerStream<H> {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         match self.end {
@@ -137,9 +137,9 @@ impl<H: ServerHandler + Send + 'static> Drop for Answers<H> {
 }
 
 /// A response whose end is watched.
-pub(super) struct Watched<H: ServerHandler + Send + 'static> {
+pub(super) struct WatchedBody<H: ServerHandler + Send + 'static> {
     body: BoxBody<Bytes, Infallible>,
-    answers: Answers<H>,
+    answers: AnswerStream<H>,
     /// When what let its client in holds no more.
     until: Option<Pin<Box<Sleep>>>,
     /// What the request counts for while it is answered.
@@ -149,10 +149,10 @@ pub(super) struct Watched<H: ServerHandler + Send + 'static> {
 /// The places that a request takes.
 pub(super) type Admitted<H> = (OwnedSemaphorePermit, Option<Answering<H>>);
 
-impl<H: ServerHandler + Send + 'static> Watched<H> {
+impl<H: ServerHandler + Send + 'static> WatchedBody<H> {
     pub(super) fn new(
         body: BoxBody<Bytes, Infallible>,
-        answers: Answers<H>,
+        answers: AnswerStream<H>,
         until: Option<Instant>,
         admitted: Admitted<H>,
     ) -> Self {
@@ -161,7 +161,7 @@ impl<H: ServerHandler + Send + 'static> Watched<H> {
     }
 }
 
-impl<H: ServerHandler + Send + 'static> Body for Watched<H> {
+impl<H: ServerHandler + Send + 'static> Body for WatchedBody<H> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -196,7 +196,7 @@ impl<H: ServerHandler + Send + 'static> Body for Watched<H> {
     }
 }
 
-impl<H: ServerHandler + Send + 'static> Drop for Watched<H> {
+impl<H: ServerHandler + Send + 'static> Drop for WatchedBody<H> {
     fn drop(&mut self) {
         if self.body.is_end_stream() {
             self.answers.finish();

@@ -17,8 +17,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::guests::Guest;
-use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, Seen};
+use super::connections::Connection;
+use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, RequestCount};
 use super::refusal::Refusal;
 use super::router::router;
 use super::state::App;
@@ -104,8 +104,8 @@ async fn take<H: ServerHandler + Send + 'static>(
             Ok((stream, peer)) => {
                 is_short = false;
                 listener::prepare(&stream);
-                let guest = app.guests.enter(peer.ip());
-                tokio::spawn(front.clone().receive(stream, peer, guest));
+                let connection = app.connections.enter(peer.ip());
+                tokio::spawn(front.clone().receive(stream, peer, connection));
                 // What this one has sent is seen before the next may take its place.
                 tokio::task::yield_now().await;
             }
@@ -113,30 +113,30 @@ async fn take<H: ServerHandler + Send + 'static>(
                 if !std::mem::replace(&mut is_short, true) {
                     tracing::error!("no connection can be taken: {error}");
                 }
-                app.guests.make_room();
+                app.connections.make_room();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    while app.guests.count() > 0 {
+    while app.connections.count() > 0 {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
 impl<H: ServerHandler + Send + 'static> Front<H> {
-    async fn receive(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, guest: Guest) {
+    async fn receive(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connection: Connection) {
         let strangers = &self.app.strangers;
         let mut first = Vec::with_capacity(FIRST_BYTES);
         let read = timeout(HEAD_TIMEOUT, read_wish(&stream, &mut first));
         let wish = tokio::select! {
             wish = read => wish,
-            () = guest.left() => return strangers.note("crowd", peer.ip(), None),
+            () = connection.left() => return strangers.note("crowd", peer.ip(), None),
             () = self.app.stopped.cancelled() => return,
         };
         match wish {
-            Ok(Ok(Wish::Probe)) => self.probe(stream, first, peer, &guest).await,
-            Ok(Ok(Wish::Other)) => self.hand_on(stream, first, peer, guest).await,
+            Ok(Ok(Wish::Probe)) => self.probe(stream, first, peer, &connection).await,
+            Ok(Ok(Wish::Other)) => self.hand_on(stream, first, peer, connection).await,
             Err(_) => strangers.note("head_time", peer.ip(), None),
             // It went away.
             Ok(Ok(Wish::Unsaid) | Err(_)) => {}
@@ -145,10 +145,16 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
 
     /// Answers one request, and closes: who holds the connection holds a place of those
     /// for probes.
-    async fn probe(&self, stream: TcpStream, first: Vec<u8>, peer: SocketAddr, guest: &Guest) {
+    async fn probe(
+        &self,
+        stream: TcpStream,
+        first: Vec<u8>,
+        peer: SocketAddr,
+        connection: &Connection,
+    ) {
         let (reader, writer) = stream.into_split();
         let io = join(Cursor::new(first).chain(reader), writer);
-        let seen = Seen::default();
+        let seen = RequestCount::default();
         let answered = listener::http(false).serve_connection(
             hyper_util::rt::TokioIo::new(io),
             listener::service(self.router.clone(), peer, None, &seen),
@@ -159,15 +165,21 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
                     listener::note(&self.app, peer, &seen, result);
                 }
             }
-            () = guest.left() => self.app.strangers.note("crowd", peer.ip(), None),
+            () = connection.left() => self.app.strangers.note("crowd", peer.ip(), None),
         }
     }
 
     /// Hands a connection to the threads that serve, once there is a place.
-    async fn hand_on(&self, stream: TcpStream, first: Vec<u8>, peer: SocketAddr, guest: Guest) {
+    async fn hand_on(
+        &self,
+        stream: TcpStream,
+        first: Vec<u8>,
+        peer: SocketAddr,
+        connection: Connection,
+    ) {
         let place = tokio::select! {
-            place = guest.place() => place,
-            () = guest.left() => {
+            place = connection.place() => place,
+            () = connection.left() => {
                 self.app.strangers.note("crowd", peer.ip(), None);
                 return refuse(&stream).await;
             }
@@ -177,7 +189,7 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
         let (app, router) = (self.app.clone(), self.router.clone());
         self.others.spawn(async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => listener::connection(stream, first, peer, router, &app, guest).await,
+                Ok(stream) => listener::serve(stream, first, peer, router, &app, connection).await,
                 Err(error) => tracing::debug!("a connection ended: {error}"),
             }
             drop(place);

@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::{Service, ServiceExt};
 
+use super::connections::{Connection, RESERVE, StageReporter};
 use super::error::HttpError;
-use super::guests::{Guest, RESERVE, Standing};
 use super::state::App;
 use crate::config::environment::MAX_OPEN_FILES;
 use crate::config::{Config, HttpConfig};
@@ -107,7 +107,7 @@ pub(super) fn prepare(stream: &TcpStream) {
 
 /// Requests that a connection has sent.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<AtomicUsize>);
+pub(super) struct RequestCount(Arc<AtomicUsize>);
 
 /// How HTTP is spoken: for one request, or for as many as come.
 pub(super) fn http(keep_alive: bool) -> http1::Builder {
@@ -126,8 +126,8 @@ pub(super) fn http(keep_alive: bool) -> http1::Builder {
 pub(super) fn service(
     router: Router,
     peer: SocketAddr,
-    standing: Option<Standing>,
-    seen: &Seen,
+    standing: Option<StageReporter>,
+    seen: &RequestCount,
 ) -> TowerToHyperService<
     impl Service<
         hyper::Request<Incoming>,
@@ -150,22 +150,22 @@ pub(super) fn service(
 }
 
 /// Serves a connection that has a place. Its first bytes have been read already.
-pub(super) async fn connection<H: ServerHandler + Send + 'static>(
+pub(super) async fn serve<H: ServerHandler + Send + 'static>(
     stream: TcpStream,
     first: Vec<u8>,
     peer: SocketAddr,
     router: Router,
     app: &App<H>,
-    guest: Guest,
+    connection: Connection,
 ) {
     let (reader, writer) = stream.into_split();
     let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
-    let seen = Seen::default();
-    let service = service(router, peer, Some(guest.standing()), &seen);
+    let seen = RequestCount::default();
+    let service = service(router, peer, Some(connection.standing()), &seen);
     let mut served = pin!(http(true).serve_connection(io, service));
     let result = tokio::select! {
         result = served.as_mut() => result,
-        () = guest.left() => return app.strangers.note("crowd", peer.ip(), None),
+        () = connection.left() => return app.strangers.note("crowd", peer.ip(), None),
         () = app.stopped.cancelled() => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -175,7 +175,12 @@ pub(super) async fn connection<H: ServerHandler + Send + 'static>(
 }
 
 /// Notes how a connection ended.
-pub(super) fn note<H>(app: &App<H>, peer: SocketAddr, seen: &Seen, result: hyper::Result<()>) {
+pub(super) fn note<H>(
+    app: &App<H>,
+    peer: SocketAddr,
+    seen: &RequestCount,
+    result: hyper::Result<()>,
+) {
     // One that was used and then left idle is closed in just the same way.
     let is_first = seen.0.load(Ordering::Relaxed) == 0;
     match result {

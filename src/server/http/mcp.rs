@@ -18,8 +18,8 @@ use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::time::{Instant, timeout_at};
 
-use super::disconnect::{self, Answers, Watched};
-use super::guests::Standing;
+use super::connections::StageReporter;
+use super::disconnect::{self, AnswerStream, WatchedBody};
 use super::memory::{self, SMALL};
 use super::refusal::Refusal;
 use super::sessions::HELD;
@@ -47,7 +47,7 @@ pub(super) async fn mcp<H: ServerHandler + Send + 'static>(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let standing = request.extensions_mut().remove::<Standing>();
+    let standing = request.extensions_mut().remove::<StageReporter>();
     let found = tenant(&app, request.headers()).await;
     if let Some(standing) = standing {
         standing.is_known(found.is_ok());
@@ -118,9 +118,9 @@ async fn answer<H: ServerHandler + Send + 'static>(
         Method::GET => (get(tenant, request.headers())?, false, request),
         Method::DELETE => {
             delete(tenant, request.headers()).await;
-            (Answers::none(tenant), false, request)
+            (AnswerStream::none(tenant), false, request)
         }
-        _ => (Answers::none(tenant), false, request),
+        _ => (AnswerStream::none(tenant), false, request),
     };
     request.extensions_mut().insert(answers.held.clone());
     let answering = (method == Method::POST || answers.has_call()).then(|| Answering::new(app));
@@ -150,7 +150,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
         answers.begin();
     }
     let admitted = (place, answering);
-    Ok(response.map(|body| Body::new(Watched::new(body, answers, until, admitted))))
+    Ok(response.map(|body| Body::new(WatchedBody::new(body, answers, until, admitted))))
 }
 
 /// Gives a request to rmcp, which reads its message.
@@ -159,7 +159,7 @@ async fn handle<H: ServerHandler + Send + 'static>(
     tenant: &Arc<Tenant<H>>,
     request: Request,
     is_large: bool,
-    answers: &mut Answers<H>,
+    answers: &mut AnswerStream<H>,
 ) -> http::Response<BoxBody<Bytes, Infallible>> {
     let (tenant, held) = (tenant.clone(), answers.held.clone());
     let handled = HELD.scope(held, async move { tenant.service.handle(request).await });
@@ -194,7 +194,7 @@ async fn post<H: ServerHandler + Send + 'static>(
     tenant: &Arc<Tenant<H>>,
     request: Request,
     max_body: usize,
-) -> Result<(Answers<H>, bool, Request), Refusal> {
+) -> Result<(AnswerStream<H>, bool, Request), Refusal> {
     let (parts, body) = request.into_parts();
     let budget = &tenant.budget;
     let mut text = budget.for_text(length(&parts.headers, max_body)?).await?;
@@ -232,8 +232,8 @@ async fn post<H: ServerHandler + Send + 'static>(
     let id = head.id.filter(|_| head.method.is_some());
     let request_id = id.clone().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
     let answers = match session.zip(request_id) {
-        Some((session, id)) => Answers::of_call(tenant, Call { session, id }),
-        None => Some(Answers::none(tenant)),
+        Some((session, id)) => AnswerStream::of_call(tenant, Call { session, id }),
+        None => Some(AnswerStream::none(tenant)),
     };
     let answers = answers.ok_or(Refusal::IdInUse { id })?;
     charges.into_iter().for_each(|charge| answers.held.keep(charge));
@@ -287,13 +287,13 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Refusal> {
 fn get<H: ServerHandler + Send + 'static>(
     tenant: &Arc<Tenant<H>>,
     headers: &HeaderMap,
-) -> Result<Answers<H>, Refusal> {
+) -> Result<AnswerStream<H>, Refusal> {
     let is_stateless = headers.get(VERSION).is_some_and(|it| it.as_bytes() >= STATELESS.as_bytes());
     let last_event = headers.get(LAST_EVENT).and_then(|it| it.to_str().ok());
     match (session(headers), last_event.and_then(disconnect::stream_of)) {
-        (Some(session), Some(events)) => Ok(Answers::resumed(tenant, &session, events)),
+        (Some(session), Some(events)) => Ok(AnswerStream::resumed(tenant, &session, events)),
         (None, _) if !is_stateless => Err(Refusal::NoSession),
-        _ => Ok(Answers::none(tenant)),
+        _ => Ok(AnswerStream::none(tenant)),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::refusal::Refusal;
 use crate::memory::{Account, Charge};
-use crate::server::held::Answers;
+use crate::server::held::AnswerMemory;
 
 /// Bytes of a JSON value while rmcp reads it: 16 MiB of `[0,0,…]` took 1.9 GB.
 const VALUE_BYTES: usize = 240;
@@ -27,14 +27,14 @@ const SESSIONS_BYTES: usize = 64 << 20;
 pub(super) struct Budget {
     account: Account,
     sessions: Account,
-    pub answers: Answers,
+    pub answers: AnswerMemory,
 }
 
 impl Budget {
     /// Below an account.
     pub(super) fn of(account: &Account) -> Self {
         let sessions = account.share(SESSIONS_BYTES);
-        Self { sessions, answers: Answers::of(account), account: account.clone() }
+        Self { sessions, answers: AnswerMemory::of(account), account: account.clone() }
     }
 
     /// For the text of a message of this length.

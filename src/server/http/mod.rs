@@ -9,10 +9,10 @@
 //! Each principal is a tenant with a runtime, a service and sessions of its own, so
 //! that nothing that one principal has can be named by another.
 
+mod connections;
 mod disconnect;
 mod error;
 mod front;
-mod guests;
 mod hosts;
 mod listener;
 mod mcp;

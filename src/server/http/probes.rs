@@ -76,7 +76,7 @@ pub(super) async fn metrics<H: ServerHandler + Send + 'static>(
         active: app.base.active(),
         waiting: app.base.waiting(),
         standby: app.base.standing_by(),
-        connections: app.guests.count(),
+        connections: app.connections.count(),
         sessions: app.tenants.sessions(),
         audit_lines_lost: app.base.audit().lost(),
         log_lines_lost: lines_lost(),

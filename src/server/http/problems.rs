@@ -2,8 +2,9 @@
 //! their requests.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::refusal::{LATER, Refusal};
 use crate::server::auth::Identity;
@@ -48,7 +49,7 @@ impl Problems {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

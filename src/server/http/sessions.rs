@@ -1,9 +1,10 @@
 //! rmcp's sessions, and what each has of the server's memory for as long as it lives.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::Stream;
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -20,11 +21,11 @@ tokio::task_local! {
     pub(super) static HELD: Held;
 }
 
-type Inner = LocalSessionManager;
+type RmcpSessions = LocalSessionManager;
 
 #[derive(Default)]
 pub(super) struct Sessions {
-    inner: Inner,
+    inner: RmcpSessions,
     kept: Mutex<HashMap<SessionId, Kept>>,
 }
 
@@ -42,13 +43,13 @@ struct Queue(Mutex<VecDeque<Option<Held>>>);
 
 impl Queue {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Option<Held>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
 impl Sessions {
     pub(super) fn new(config: SessionConfig) -> Self {
-        let mut inner = Inner::default();
+        let mut inner = RmcpSessions::default();
         inner.session_config = config;
         Self { inner, kept: Mutex::default() }
     }
@@ -59,7 +60,7 @@ impl Sessions {
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<SessionId, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 
@@ -68,8 +69,8 @@ fn held() -> Option<Held> {
 }
 
 impl SessionManager for Sessions {
-    type Error = <Inner as SessionManager>::Error;
-    type Transport = Counted<<Inner as SessionManager>::Transport>;
+    type Error = <RmcpSessions as SessionManager>::Error;
+    type Transport = Counted<<RmcpSessions as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let (id, transport) = self.inner.create_session().await?;
@@ -178,12 +179,12 @@ mod tests {
 
     use super::*;
     use crate::memory::Account;
-    use crate::server::held::Answers;
+    use crate::server::held::AnswerMemory;
 
     /// What a request of 10 KiB has, and the account that it has it of.
     fn held_of_ten() -> (Account, Held) {
         let account = Account::of_server(1 << 20);
-        let held = Held::new(&Answers::of(&account));
+        let held = Held::new(&AnswerMemory::of(&account));
         held.keep(account.try_charge(10 << 10).unwrap());
         (account, held)
     }
@@ -199,9 +200,9 @@ mod tests {
     }
 
     /// A transport that has been given messages.
-    struct Given(Vec<RxJsonRpcMessage<RoleServer>>);
+    struct Scripted(Vec<RxJsonRpcMessage<RoleServer>>);
 
-    impl Transport<RoleServer> for Given {
+    impl Transport<RoleServer> for Scripted {
         type Error = std::io::Error;
 
         fn send(
@@ -228,7 +229,7 @@ mod tests {
         let answer = read(json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
         let answers = Arc::new(Queue::default());
         answers.queue().push_back(Some(held));
-        let mut transport = Counted { transport: Given(vec![answer, note]), answers };
+        let mut transport = Counted { transport: Scripted(vec![answer, note]), answers };
         assert!(transport.receive().await.is_some());
         assert_eq!(account.used(), 10 << 10);
         assert!(transport.receive().await.is_some());

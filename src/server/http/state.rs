@@ -1,14 +1,15 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rmcp::ServerHandler;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::Connections;
 use super::error::HttpError;
-use super::guests::Guests;
 use super::pulse::Pulse;
 use super::reading::Readers;
 use super::rejections::Rejections;
@@ -35,7 +36,7 @@ pub(super) struct App<H> {
     pub tenants: Tenants<H>,
     /// No more connections, and no more requests on those that there are.
     pub stopped: CancellationToken,
-    pub guests: Arc<Guests>,
+    pub connections: Arc<Connections>,
     pub pulse: Arc<Pulse>,
     /// Requests that are being answered, see [`Answering`].
     answering: AtomicUsize,
@@ -67,7 +68,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
             base,
             serving,
             stopped: CancellationToken::new(),
-            guests: Guests::new(places),
+            connections: Connections::new(places),
             pulse: Arc::new(Pulse::new()),
             answering: AtomicUsize::new(0),
             port,
@@ -76,18 +77,18 @@ impl<H: ServerHandler + Send + 'static> App<H> {
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings.read().clone()
     }
 
     /// Returns those before.
     pub(super) fn set_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
-        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.settings.write();
         std::mem::replace(&mut current, settings)
     }
 
     /// Whether connections get short: then each ends with its answer.
     pub(super) fn is_crowded(&self) -> bool {
-        self.guests.is_crowded()
+        self.connections.is_crowded()
     }
 
     /// Lets the last answers out, then ends sessions and connections to other servers.

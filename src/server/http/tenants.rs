@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::SessionConfig;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -107,7 +108,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             return Ok(None);
         }
         if let Some(tenant) = all.get(&identity) {
-            *tenant.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *tenant.used.lock() = Instant::now();
             return Ok(Some(tenant.clone()));
         }
         if self.problems.has(&identity) {
@@ -215,11 +216,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     /// While a tenant is being made, as many as there were before: who asks serves the
     /// probes, and a tenant's directories may be slow.
     pub(super) fn sessions(&self) -> usize {
-        let all = match self.all.try_lock() {
-            Ok(all) => all,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return self.counted.load(Ordering::Relaxed),
-        };
+        let Some(all) = self.all.try_lock() else { return self.counted.load(Ordering::Relaxed) };
         let sessions = all.values().map(|tenant| tenant.sessions.count()).sum();
         self.counted.store(sessions, Ordering::Relaxed);
         sessions
@@ -254,8 +251,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         principal.map(Some).map_err(|error| self.problems.refusal(identity, &error))
     }
 
-    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Identity, Arc<Tenant<H>>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, HashMap<Identity, Arc<Tenant<H>>>> {
+        self.all.lock()
     }
 }
 
@@ -327,7 +324,7 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     }
 
     fn idle(&self) -> Duration {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.used.lock().elapsed()
     }
 }
 

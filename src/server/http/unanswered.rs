@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
@@ -79,7 +79,7 @@ impl Unanswered {
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<Call, Stream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -87,10 +87,10 @@ impl Unanswered {
 mod tests {
     use super::*;
     use crate::memory::Account;
-    use crate::server::held::Answers;
+    use crate::server::held::AnswerMemory;
 
     fn begins(calls: &Unanswered, call: &Call, number: u64) -> bool {
-        calls.begin(call, number, &Held::new(&Answers::of(&Account::of_server(1 << 20))))
+        calls.begin(call, number, &Held::new(&AnswerMemory::of(&Account::of_server(1 << 20))))
     }
 
     fn call(session: &str, id: i64) -> Call {

@@ -1,0 +1,51 @@
+//! What a run may use, and what it is held to.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::io::{FetchLimits, Owner};
+use super::quota::FileLimits;
+use crate::audit::Audit;
+use crate::config::credentials::Credentials;
+use crate::memory::Account;
+use crate::modules::Modules;
+use crate::playbooks::Playbooks;
+use crate::policy::Policy;
+use crate::sandbox::CommandLimits;
+use crate::telemetry::Metrics;
+use crate::threads::Threads;
+use crate::upstream::Upstreams;
+
+/// What the runs of one principal share.
+pub(crate) struct Services {
+    pub policy: Arc<Policy>,
+    pub audit: Audit,
+    pub metrics: Arc<Metrics>,
+    pub credentials: Arc<Credentials>,
+    /// The environment when the server started.
+    pub environment: HashMap<String, String>,
+    pub workspace: PathBuf,
+    pub file_limits: FileLimits,
+    pub fetch_limits: FetchLimits,
+    pub command_limits: CommandLimits,
+    /// Whose number of processes it is that commands have.
+    pub owner: Owner,
+    /// Bytes of memory of a run: no larger file is read as a whole.
+    pub max_memory: u64,
+    /// Bytes that a program may read from one pipe of a command.
+    pub max_command_output: u64,
+    /// What the server may hold for the principal whose runs these are.
+    pub memory: Account,
+    /// The threads that the principal may block.
+    pub threads: Threads,
+    /// The MCP servers that programs may call.
+    pub upstreams: Upstreams,
+    pub playbooks: Playbooks,
+    /// What programs can import.
+    pub modules: Modules,
+    /// Calls of tools that a run may make.
+    pub max_tool_calls: u32,
+    /// Commands run where the kernel has no Landlock.
+    pub without_landlock: bool,
+}

@@ -1,0 +1,35 @@
+//! What is known of the tools of other servers: their lists, schemas and names, the
+//! TypeScript that declares them, the check of a call's arguments, and search. It knows
+//! no connection, and trusts nothing that a server says.
+//!
+//! ```text
+//! tools/list → Catalog (one server's) → Seen (by one run) → declarations, module, samples
+//!                                     → Index (all servers') → Found
+//! ```
+
+mod arguments;
+mod bm25;
+mod declarations;
+mod dialects;
+mod identifiers;
+mod index;
+mod integers;
+mod list;
+mod misspelt;
+mod seen;
+mod tool;
+mod tool_info;
+mod tool_json;
+mod view;
+mod words;
+mod work;
+
+pub(crate) use declarations::module_declaration;
+pub(crate) use identifiers::{exports, string_exports};
+pub(crate) use index::{Found, Indexed, KeptIndex};
+pub(crate) use list::{Catalog, Provider};
+pub(crate) use misspelt::{Had, Missing, WITHIN, did_you_mean};
+pub(crate) use seen::Seen;
+pub(crate) use tool::{MAX_TOOL_NAME, Tool};
+pub(crate) use tool_info::{ToolInfo, show_texts};
+pub(crate) use work::{GoOn, Work};

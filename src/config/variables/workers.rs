@@ -1,0 +1,81 @@
+//! How the processes of runs are made.
+
+use super::super::entry::{Applies, Scope, Standard, Variable, entries, group};
+use super::super::form::{Form, Integer, Unit, at};
+use super::super::{Config, time_zone};
+use crate::protocol::Isolate;
+
+/// Standby workers for each core. One is used while the next is made.
+const STANDBY_PER_CORE: u64 = 2;
+
+group! {
+    /// How the processes of runs are made.
+    Workers as workers {
+        /// Workers kept ready, forked and sealed. 2 for each core; 0 forks each
+        /// when it is needed.
+        standby, with_standby: usize;
+        /// Where isolates are made.
+        isolate, with_isolate: Isolate;
+    } and {
+        time_zone: Option<String>;
+    }
+}
+
+impl Config {
+    /// The time zone of programs. Without it: UTC; [`Self::load`] reads `TZ`.
+    pub fn time_zone(&self) -> Option<&str> {
+        self.workers.time_zone.as_deref()
+    }
+
+    /// Sets [`Self::time_zone`], a name of the IANA database such as `Europe/Berlin`.
+    #[must_use]
+    pub fn with_time_zone(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.workers.time_zone = Some(time_zone::known(&name).unwrap_or(name));
+        self
+    }
+}
+
+entries! {
+    STANDBY = "MCP_CONDUCTOR_STANDBY" {
+        meaning: "Workers kept ready, forked and sealed; 0 forks each on demand",
+        example: "4",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::PerCore(STANDBY_PER_CORE),
+        form: Form::Number {
+            min: 0,
+            max: 1_000,
+            unit: Unit::One,
+            at: Integer::Usize(at!(workers.standby)),
+        },
+    }
+    ISOLATE = "MCP_CONDUCTOR_ISOLATE" {
+        meaning: "`warm`: made once, copied by fork; `fresh`: made in each worker, slower, nothing \
+                  shared",
+        example: "warm",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Text("warm"),
+        form: Form::Choice {
+            of: &["warm", "fresh"],
+            get: |config| match config.workers.isolate {
+                Isolate::Warm => "warm",
+                Isolate::Fresh => "fresh",
+            },
+            set: |config, word| {
+                let fresh = word == "fresh";
+                config.workers.isolate = if fresh { Isolate::Fresh } else { Isolate::Warm };
+            },
+        },
+    }
+    TIME_ZONE = "MCP_CONDUCTOR_TIME_ZONE" {
+        meaning: "The time zone of programs, a name of the IANA database. Unset: the server's `TZ`, \
+                  else UTC",
+        example: "Europe/Berlin",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Means("`TZ`, else `\"UTC\"`"),
+        form: Form::Text { check: time_zone::known, at: at!(workers.time_zone) },
+    }
+}

@@ -1,0 +1,97 @@
+//! Which modules a program can import from the server. What comes with its own source
+//! (`data:` URLs) the worker loads by itself.
+
+use super::{Denied, Permission, Policy};
+use crate::protocol::ModuleScheme;
+
+/// A module that a program may import. Only this file makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedModule {
+    scheme: ModuleScheme,
+    name: String,
+}
+
+impl AllowedModule {
+    /// Who provides it.
+    pub(crate) fn scheme(&self) -> ModuleScheme {
+        self.scheme
+    }
+
+    /// What follows the scheme.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Policy {
+    /// Decides about an import. Both kinds that there are come from the administrator,
+    /// and every program may import them: which tools a module `mcp:NAME` has is decided
+    /// for each run ([`super::is_visible`]), and each call of one again
+    /// ([`super::allow_tool`]).
+    pub(crate) fn import(&self, specifier: &str) -> Result<AllowedModule, Denied> {
+        match ModuleScheme::split(specifier) {
+            Some((scheme @ (ModuleScheme::Mcp | ModuleScheme::Playbook), name)) => {
+                Ok(AllowedModule { scheme, name: name.to_owned() })
+            }
+            None => Err(Denied::never(
+                Permission::Import,
+                Some(specifier.to_owned()),
+                "the server has no such module",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
+    use super::super::{Given, Grants};
+    use super::*;
+
+    /// A policy that grants nothing else.
+    fn policy() -> Policy {
+        Policy::new(&Given {
+            grants: &Grants::parse("none").unwrap(),
+            workspace: Path::new("/"),
+            home: None,
+            search_path: OsStr::new(""),
+            protected: &[],
+            secrets: &[],
+            unconfined: false,
+            own_address: &Default::default(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn modules_of_servers_and_playbooks_are_allowed() {
+        let policy = policy();
+        for (specifier, scheme, name) in [
+            ("mcp:git hub", ModuleScheme::Mcp, "git hub"),
+            ("playbook:http-utilities", ModuleScheme::Playbook, "http-utilities"),
+            ("playbook:../x", ModuleScheme::Playbook, "../x"),
+        ] {
+            let allowed = policy.import(specifier).unwrap();
+            assert_eq!((allowed.scheme(), allowed.name()), (scheme, name));
+        }
+    }
+
+    #[test]
+    fn other_modules_are_denied() {
+        let policy = policy();
+        for specifier in
+            ["", "x", "MCP:up", "npm:x", "jsr:@a/b", "node:fs", "file:///etc/passwd", "https://a/b"]
+        {
+            let denied = policy.import(specifier).unwrap_err();
+            assert_eq!(denied.target.as_deref(), Some(specifier));
+            assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
+        }
+        assert_eq!(
+            policy.import("npm:x").unwrap_err().to_string(),
+            "Requires import access to \"npm:x\", which no flag grants: the server has no such \
+             module"
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! From the configuration to what all runs share: the policy, its log, limits.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::StartError;
+use super::queue::{Queue, Share};
+use super::shared::Common;
+use crate::audit::Audit;
+use crate::broker::{FetchLimits, FileLimits, Owner, Services};
+use crate::config::credentials::Credentials;
+use crate::config::environment::{
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, PROXY_CONFIG, RUN_ARGS,
+    WITHOUT_LANDLOCK, WORKSPACE,
+};
+use crate::config::servers::default_files;
+use crate::config::{Config, ConfigError};
+use crate::memory::{Account, SERVER_BYTES};
+use crate::modules::Modules;
+use crate::playbooks::Playbooks;
+use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
+use crate::private_file::check_writers;
+use crate::sandbox::{CommandLimits, landlock_is_available};
+use crate::telemetry::Metrics;
+use crate::threads::Threads;
+use crate::upstream::{Eras, List, Upstreams};
+
+/// Looking a name up and connecting, TLS included: three SYN packets, the third
+/// after 3 s (RFC 6298), and a slow handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For the head of a response. A run has 30 s by default, 5 min at most.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Between two pieces of a body; event streams send a comment every 15 s (HTML
+/// standard, section 9.2.7).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Private memory of one process of a command, in times of a run's own memory.
+const COMMAND_MEMORY: u64 = 4;
+
+/// Descriptors of one process of a command.
+const COMMAND_FILES: u64 = 256;
+
+/// Processes of the server's user, commands included. A desktop user has some
+/// hundreds.
+const COMMAND_PROCESSES: u64 = 2048;
+
+fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> StartError {
+    ConfigError::variable(variable, problem, example).into()
+}
+
+/// What there is once in a server.
+pub(super) fn common(config: &Config) -> Result<Common, StartError> {
+    let audit = Audit::open(config.audit_log())
+        .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
+    Ok(Common {
+        audit,
+        metrics: Arc::new(Metrics::new()),
+        own_address: Arc::default(),
+        memory: Account::of_server(SERVER_BYTES),
+        threads: Threads::of_server(),
+        owner: Owner::default(),
+        eras: Eras::default(),
+    })
+}
+
+/// How much of the places a principal may have.
+pub(super) fn share(queue: &Queue, config: &Config) -> Share {
+    let http = config.http();
+    let part = |given: usize, whole: usize| match given {
+        // Somebody else always finds a place.
+        0 if http.has_authentication() => whole.div_ceil(2),
+        0 => whole,
+        given => given.min(whole),
+    };
+    queue.share(
+        part(http.principal_concurrent, config.max_concurrent()),
+        part(http.principal_queue, config.max_queue()),
+    )
+}
+
+pub(super) fn invalid_tools(problem: String) -> StartError {
+    error("tools", problem, "mcp__github__*")
+}
+
+/// What all runs of a principal share, made once.
+pub(super) fn services(
+    config: &Config,
+    common: &Common,
+    tools: RunTools,
+) -> Result<Services, StartError> {
+    let workspace = workspace(config.workspace())?;
+    let environment = config.environment();
+    let variable = |name: &str| environment.get(name).cloned();
+    let credentials = match config.fetch_headers() {
+        Some(json) => Credentials::parse(json, &variable).map_err(|problem| {
+            let example = r#"{"api.example.com": {"authorization": "Bearer env:TOKEN"}}"#;
+            error(FETCH_HEADERS, problem, example)
+        })?,
+        None => Credentials::default(),
+    };
+    let limits = crate::upstream::Limits {
+        result_bytes: usize::try_from(config.max_tool_result()).unwrap_or(usize::MAX),
+    };
+    let file = config.mcp_config().map(Path::to_owned);
+    let tokens = crate::upstream::tokens::directory(config);
+    let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
+    let env_files = config.env_files();
+    let list = file.map(|path| List { path, env_files: env_files.clone() });
+    let (eras, memory) = (common.eras.clone(), common.memory.clone());
+    let upstreams = Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory)
+        .map_err(|problem| unusable_list(config, &variable, problem))?;
+    // A variable of the server's own may hold a token, and so may one that its
+    // configuration names; a grant can name it.
+    // So do those that say where traces go.
+    let is_own = |name: &&String| name.starts_with(PREFIX) || name.starts_with("OTEL_EXPORTER_");
+    let own = environment.keys().filter(is_own).cloned();
+    let named = credentials.variables().iter().cloned().chain(upstreams.variables());
+    let secrets: Vec<_> = named.chain(own).collect();
+    let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
+    let playbooks = playbooks(config, &policy);
+    let modules = Modules::new(&upstreams, &playbooks);
+    Ok(Services {
+        policy: Arc::new(policy),
+        audit: common.audit.clone(),
+        metrics: common.metrics.clone(),
+        credentials: Arc::new(credentials),
+        environment,
+        workspace,
+        file_limits: FileLimits {
+            write_size: config.max_write_size(),
+            new_files: config.max_new_files(),
+            open_files: config.max_open_files(),
+        },
+        fetch_limits: FetchLimits {
+            request_bytes: config.max_fetch_size(),
+            response_bytes: config.max_fetch_size(),
+            connections: config.max_connections(),
+            connect_timeout: CONNECT_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+        },
+        command_limits: CommandLimits {
+            cpu_seconds: config.max_cpu_time().as_secs() + 1,
+            file_size: config.max_write_size(),
+            data: config.max_memory().saturating_mul(COMMAND_MEMORY),
+            open_files: COMMAND_FILES,
+            processes: COMMAND_PROCESSES,
+        },
+        max_memory: config.max_memory(),
+        max_command_output: config.max_command_output(),
+        max_tool_calls: config.max_tool_calls(),
+        memory: common.memory.clone(),
+        threads: common.threads.clone(),
+        owner: common.owner.clone(),
+        upstreams,
+        playbooks,
+        modules,
+        without_landlock: config.unsafe_run_without_landlock(),
+    })
+}
+
+/// Names the variable that names the list, if one does.
+fn unusable_list(
+    config: &Config,
+    variable: &dyn Fn(&str) -> Option<String>,
+    problem: String,
+) -> StartError {
+    let is_it = |name: &&str| {
+        let path = variable(name);
+        path.is_some_and(|path| config.mcp_config() == Some(Path::new(path.trim())))
+    };
+    let (place, problem) = match [MCP_CONFIG, PROXY_CONFIG].into_iter().find(is_it) {
+        Some(name) => (name.to_owned(), problem),
+        None => ("the list of MCP servers".to_owned(), problem),
+    };
+    ConfigError { place, problem, example: String::new() }.into()
+}
+
+/// Programs import what lies there, and models read it.
+fn playbooks(config: &Config, policy: &Policy) -> Playbooks {
+    let directory = normalize(config.root_directory()).join("playbooks");
+    // Nothing in it is a command, so that others' playbooks are not refused.
+    let writers = check_writers(&directory);
+    for warning in writers.unwrap_or_else(|problem| vec![problem]) {
+        tracing::warn!("the playbooks: {warning}");
+    }
+    // Who may do anything has no need of a link.
+    let writable = if policy.is_unconfined() { Vec::new() } else { policy.write.granted() };
+    Playbooks::new(directory, writable)
+}
+
+/// Makes the workspace if it does not exist, for its owner only.
+fn workspace(path: &Path) -> Result<PathBuf, StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = normalize(path);
+    let problem = |text: String| error(WORKSPACE, text, "/srv/workspace");
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err(problem(format!("{} is no directory", path.display()))),
+        Err(_) => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|error| problem(format!("{} cannot be made: {error}", path.display())))?;
+            Ok(path)
+        }
+    }
+}
+
+fn policy(
+    config: &Config,
+    common: &Common,
+    workspace: &Path,
+    secrets: &[String],
+    env_files: Vec<PathBuf>,
+    search_path: Option<String>,
+) -> Result<Policy, StartError> {
+    let example = "allow-read=/data,allow-net=api.example.com";
+    let problem = |text: String| error(RUN_ARGS, text, example);
+    let mut grants = match config.run_args() {
+        Some(text) => Grants::parse(text).map_err(|error| problem(error.to_string()))?,
+        None => Grants::workspace_only(&workspace.to_string_lossy()),
+    };
+    if grants.all {
+        if !config.unsafe_allow_all() {
+            return Err(problem(format!(
+                "allow-all gives programs everything that the server's user may do; name what \
+                 they need, or set {ALLOW_ALL}=1 as well"
+            )));
+        }
+        grants.grant_all();
+    }
+    for flag in &grants.ungrantable {
+        tracing::warn!("{RUN_ARGS}: {flag} grants nothing here: programs do without");
+    }
+    let home = std::env::home_dir();
+    let tokens = crate::upstream::tokens::directory(config).ok();
+    // Who writes the list of servers, or a file of variables for one, starts commands of
+    // his own, unconfined; who reads it reads their tokens. The next start may find one where there is none.
+    let lists = home.as_deref().map(default_files).into_iter().flatten();
+    let own = config.own_files().into_iter().chain(env_files);
+    let protected: Vec<_> = own.chain(tokens).chain(lists).collect();
+    // Landlock cannot deny what lies inside of everything.
+    let denies = [&grants.read, &grants.write, &grants.net];
+    let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
+    let policy = Policy::new(&PolicyInput {
+        grants: &grants,
+        workspace,
+        home: home.as_deref(),
+        search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
+        protected: &protected,
+        secrets,
+        unconfined,
+        own_address: &common.own_address,
+    })
+    .map_err(problem)?;
+    check_commands(config, &policy)?;
+    Ok(policy)
+}
+
+fn check_commands(config: &Config, policy: &Policy) -> Result<(), StartError> {
+    for program in policy.replaceable_commands() {
+        tracing::warn!(
+            "{RUN_ARGS}: {} is not granted: it lies where programs may write, so that one could \
+             replace it",
+            program.display()
+        );
+    }
+    if policy.runs_commands()
+        && !policy.is_unconfined()
+        && !landlock_is_available()
+        && !config.unsafe_run_without_landlock()
+    {
+        return Err(error(
+            RUN_ARGS,
+            format!(
+                "allow-run needs Landlock (Linux 5.13 or later, with lsm=landlock) to hold \
+                 commands to the grants of programs; {WITHOUT_LANDLOCK}=1 runs them without"
+            ),
+            "allow-read=/data",
+        ));
+    }
+    Ok(())
+}
+
+/// Globals that every program has.
+pub(super) fn globals(config: &Config, services: &Services) -> Map<String, Value> {
+    let root = normalize(config.root_directory());
+    let given = json!({
+        "WORKSPACE_DIR": services.workspace.to_string_lossy(),
+        "ROOT_DIR": root.to_string_lossy(),
+        "PLAYBOOKS_DIR": root.join("playbooks").to_string_lossy(),
+        "PERMISSIONS": services.policy.flags(),
+    });
+    match given {
+        Value::Object(given) => given,
+        _ => Map::new(),
+    }
+}

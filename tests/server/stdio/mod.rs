@@ -1,0 +1,12 @@
+//! The server on standard input and output, as a client sees it: what it
+//! answers, what it leaves behind.
+
+mod calls;
+mod concurrency;
+mod lines;
+mod progress;
+mod rmcp_client;
+mod schema;
+mod shutdown;
+mod tools;
+mod zygote;
