@@ -1,61 +1,15 @@
 //! Privileged operations: from JavaScript to the broker and back.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 
 use deno_core::{OpState, ToJsBuffer, op2, v8};
-use deno_error::{AdditionalProperties, JsErrorClass, PropertyValue};
 use serde::Serialize;
 
+use super::error::CallError;
 use super::resource::RemoteHandle;
 use super::{Host, host};
-use crate::protocol::{
-    Answer, Child, DirEntry, Exit, Failure, Operation, Output, PermissionState, Stat,
-};
-
-/// The answer to [`Host::call`].
-pub type CallFuture = Pin<Box<dyn Future<Output = Result<Answer, CallError>>>>;
-
-/// What a program sees of an operation that did not work.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-pub struct CallError(pub(crate) Failure);
-
-impl CallError {
-    pub(crate) fn new(class: &str, message: &str) -> Self {
-        Self(Failure {
-            class: class.to_owned(),
-            message: message.to_owned(),
-            code: None,
-            refused: false,
-        })
-    }
-}
-
-impl JsErrorClass for CallError {
-    fn get_class(&self) -> Cow<'static, str> {
-        Cow::Owned(self.0.class.clone())
-    }
-
-    fn get_message(&self) -> Cow<'static, str> {
-        Cow::Owned(self.0.message.clone())
-    }
-
-    fn get_additional_properties(&self) -> AdditionalProperties {
-        let code = self.0.code.clone();
-        Box::new(
-            code.into_iter()
-                .map(|code| (Cow::Borrowed("code"), PropertyValue::String(Cow::Owned(code)))),
-        )
-    }
-
-    fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
-        self
-    }
-}
+use crate::protocol::{Answer, Child, DirEntry, Exit, Operation, Output, PermissionState, Stat};
 
 /// An answer as JavaScript gets it.
 #[derive(Serialize)]

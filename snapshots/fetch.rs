@@ -10,7 +10,7 @@ use deno_core::{
 };
 use serde::Serialize;
 
-use super::calls::{CallError, CallFuture};
+use super::error::{CallError, CallFuture};
 use super::resource::{RemoteHandle, WRITE_PIECE};
 use super::{Host, host};
 use crate::protocol::{Answer, NetworkOperation, Operation, RequestBody, Response};

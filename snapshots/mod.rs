@@ -6,6 +6,7 @@
 //! put into the op state. While the snapshot is made there is none.
 
 mod calls;
+mod error;
 mod fetch;
 mod resource;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use deno_core::{Extension, OpDecl, OpState, op2};
 
-pub use calls::{CallError, CallFuture};
+pub use error::{CallError, CallFuture};
 
 use crate::protocol::{Answer, Operation};
 use calls::*;

@@ -10,7 +10,7 @@ use deno_core::{
 };
 use deno_error::JsErrorBox;
 
-use super::calls::CallError;
+use super::error::CallError;
 use super::{Host, host};
 use crate::protocol::{Answer, Operation};
 

@@ -247,7 +247,7 @@ impl State {
         let mut failure = String::new();
         for _ in 0..ACQUIRE_ATTEMPTS {
             let zygote = self.zygote().await?;
-            match zygote.fork(self.config.max_frame, standby).await {
+            match Worker::fork(&zygote, self.config.max_frame, standby).await {
                 Ok(worker) => return Ok(worker),
                 Err(error) => failure = error,
             }
@@ -273,7 +273,8 @@ impl State {
             return Err(PoolError::Sandbox(format!("{} ({})", layer.name, layer.detail)));
         }
         let LaneConfig { max_frame, standby, .. } = self.config;
-        let first = zygote.fork(max_frame, standby > 0).await.map_err(PoolError::Sandbox)?;
+        let first = Worker::fork(&zygote, max_frame, standby > 0);
+        let first = first.await.map_err(PoolError::Sandbox)?;
         status.record_worker_layers();
         self.replace(zygote);
         self.stand_by(first);

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::threads::MayAsk;
-use super::zygote::Zygote;
+use super::zygote::{Forked, Zygote};
 use crate::protocol::control::STOP_SIGNAL;
 use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
 use crate::sandbox::{Layer, status_bytes, sys, used_memory, verify_threads, verify_worker};
@@ -91,14 +91,23 @@ pub(crate) enum ReceiveError {
 }
 
 impl Worker {
-    pub(super) async fn new(
-        zygote: Arc<Zygote>,
-        token: u64,
-        socket: OwnedFd,
-        pidfd: OwnedFd,
-        exit: oneshot::Receiver<ExitReport>,
+    /// Forks a worker and waits until it is sealed, and verified to be.
+    pub(super) async fn fork(
+        zygote: &Arc<Zygote>,
         max_frame: usize,
+        standby: bool,
     ) -> Result<Self, String> {
+        let forked = zygote.fork(standby).await?;
+        let is_first = forked.token == 0;
+        let worker = Self::new(zygote.clone(), forked, max_frame).await?;
+        if is_first {
+            worker.verify_threads()?;
+        }
+        Ok(worker)
+    }
+
+    async fn new(zygote: Arc<Zygote>, forked: Forked, max_frame: usize) -> Result<Self, String> {
+        let Forked { token, socket, pidfd, exit } = forked;
         let stream = StdUnixStream::from(socket);
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         let stream = UnixStream::from_std(stream).map_err(|error| error.to_string())?;
@@ -139,7 +148,7 @@ impl Worker {
     }
 
     /// Whether each of its threads is sealed.
-    pub(super) fn verify_threads(&self) -> Result<(), String> {
+    fn verify_threads(&self) -> Result<(), String> {
         verify_threads(self.pid.as_raw()).map_err(not_enforced)
     }
 

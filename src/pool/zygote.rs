@@ -18,7 +18,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::process;
 use super::threads::Threads;
-use super::worker::Worker;
 use crate::protocol::control::{receive_control, send_control, worker_pair};
 use crate::protocol::{ExitReport, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
 use crate::sandbox::sys;
@@ -50,6 +49,16 @@ pub(super) enum End {
     Worker(u64),
     /// The zygote, and with it its workers.
     Zygote,
+}
+
+/// A worker's process, of which nothing is known yet.
+pub(super) struct Forked {
+    /// What the zygote calls it, from 0.
+    pub token: u64,
+    /// The server's end of its socket.
+    pub socket: OwnedFd,
+    pub pidfd: OwnedFd,
+    pub exit: oneshot::Receiver<ExitReport>,
 }
 
 /// What was asked for and has not come.
@@ -91,17 +100,21 @@ impl Zygote {
             )),
             Err(_) => Err(format!("it was not ready after {} s", HELLO_TIMEOUT.as_secs())),
         };
-        let control = Arc::new(control);
-        let expected = Arc::new(Expected::default());
+        let hello = hello?;
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
-        tokio::spawn(listen(control.clone(), expected.clone(), dropped.clone(), on_end));
+        let threads =
+            Threads::answer(listener, dropped.clone()).map_err(|error| error.to_string())?;
+        let control = Arc::new(control);
+        let expected = Arc::new(Expected::default());
+        // Of a zygote that did not start nobody is told an end: it is the error.
+        tokio::spawn(listen(control.clone(), expected.clone(), dropped, on_end));
         Ok(Self {
             control,
             expected,
             next_token: AtomicU64::new(0),
-            hello: hello?,
-            threads: Threads::answer(listener, dropped).map_err(|error| error.to_string())?,
+            hello,
+            threads,
             born: Instant::now(),
             _dropped: guard,
             _child: process.child,
@@ -120,13 +133,9 @@ impl Zygote {
         self.born.elapsed()
     }
 
-    /// Forks a worker and waits until it is sealed, and verified to be.
-    pub(super) async fn fork(
-        self: &Arc<Self>,
-        max_frame: usize,
-        standby: bool,
-    ) -> Result<Worker, String> {
-        let (theirs, ours) = worker_pair().map_err(|error| format!("no socket: {error}"))?;
+    /// Forks a worker, which seals itself now.
+    pub(super) async fn fork(&self, standby: bool) -> Result<Forked, String> {
+        let (theirs, socket) = worker_pair().map_err(|error| format!("no socket: {error}"))?;
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let (forked, pidfd) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
@@ -148,11 +157,7 @@ impl Zygote {
                 return Err("the zygote does not fork".into());
             }
         };
-        let worker = Worker::new(self.clone(), token, ours, pidfd, exit, max_frame).await?;
-        if token == 0 {
-            worker.verify_threads()?;
-        }
-        Ok(worker)
+        Ok(Forked { token, socket, pidfd, exit })
     }
 }
 

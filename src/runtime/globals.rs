@@ -6,12 +6,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::request::is_definable;
-
 use crate::text::clip::head;
+use crate::text::identifiers::{is_reserved, is_spelt};
 
 /// Bytes of a name that an error shows.
 const MAX_NAME: usize = 200;
+
+/// Names that no global can have although they are identifiers: they are fixed
+/// properties of the global object (ECMA-262 section 19.1).
+const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
 
 /// The text of a JSON object.
 #[derive(Debug, Clone)]
@@ -53,6 +56,14 @@ impl GlobalsText {
         }
         all
     }
+}
+
+/// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
+/// that a property of the global object can have and code can use.
+pub(super) fn is_definable(name: &str) -> bool {
+    let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
+    let continues = |c: char| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}');
+    is_spelt(name, starts, continues) && !FIXED_NAMES.contains(&name) && !is_reserved(name)
 }
 
 /// What is looked for in the names of an object.

@@ -7,14 +7,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::globals::GlobalsText;
+use super::globals::{GlobalsText, is_definable};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
 use crate::telemetry::TraceParent;
-use crate::text::identifiers::{is_reserved, is_spelt};
 use crate::upstream::Caller;
 
 /// Largest program in bytes of UTF-8.
@@ -22,10 +21,6 @@ pub const MAX_SOURCE_BYTES: usize = 1 << 20;
 
 /// Largest globals in bytes of JSON text.
 pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
-
-/// Names that no global can have although they are identifiers: they are fixed
-/// properties of the global object (ECMA-262 section 19.1).
-const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
 
 /// A program and how to run it.
 ///
@@ -219,14 +214,6 @@ impl ValidRequest {
             max_depth: config.max_return_depth(),
         }))
     }
-}
-
-/// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
-/// that a property of the global object can have and code can use.
-pub(super) fn is_definable(name: &str) -> bool {
-    let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
-    let continues = |c: char| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}');
-    is_spelt(name, starts, continues) && !FIXED_NAMES.contains(&name) && !is_reserved(name)
 }
 
 #[cfg(test)]
