@@ -1,6 +1,8 @@
 //! From a program to its value through `Runtime::execute`, with and without a
 //! standby worker, and beside `deno run` when CONDUCTOR_BENCH_DENO names one.
 //!
+//! With CONDUCTOR_BENCH_OTHER, the path of another build, only the two programs are compared.
+//!
 //! The samples alternate, so that noise of the machine meets all alike. The first
 //! lines printed are medians and ratios; criterion follows.
 
@@ -8,8 +10,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Peer, execute, percentile, runtime, until_ready};
-use criterion::{Criterion, criterion_group, criterion_main};
+use common::{Peer, execute, other, percentile, runtime, until_ready};
+use criterion::{Criterion, criterion_group};
 
 const SAMPLES: usize = 200;
 
@@ -88,4 +90,10 @@ fn cold_start(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, compare, cold_start);
-criterion_main!(benches);
+
+fn main() {
+    if !other::compare() {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    }
+}

@@ -33,11 +33,8 @@ impl fmt::Display for Import {
     }
 }
 
-/// Files by name, and the imports between them.
-pub(super) struct Graph {
-    files: BTreeSet<String>,
-    imports: BTreeSet<Import>,
-}
+/// The imports between files.
+pub(super) struct Graph(BTreeSet<Import>);
 
 impl Graph {
     pub(super) fn of(sources: &Sources) -> Self {
@@ -56,15 +53,11 @@ impl Graph {
                 }
             }
         }
-        Self { files: sources.0.keys().cloned().collect(), imports }
-    }
-
-    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
-        self.files.iter()
+        Self(imports)
     }
 
     pub(super) fn imports(&self) -> impl Iterator<Item = &Import> {
-        self.imports.iter()
+        self.0.iter()
     }
 
     /// Those from one room to another.

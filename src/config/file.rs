@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::value::{Entry, Value};
 use super::{ConfigError, MAX_FILE_BYTES, jsonc};
 use crate::text::clip::head;
 use crate::text::escaped::visible_toml;
@@ -38,28 +39,6 @@ pub(super) struct File {
     /// Others than the owner may read it.
     pub is_open_to_others: bool,
     pub entries: Vec<Entry>,
-}
-
-/// A key with its value.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
-    pub key: String,
-    /// The byte at which the key begins.
-    pub at: Option<usize>,
-    pub value: Value,
-}
-
-/// A value as it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Flag(bool),
-    /// Its digits in base 10, or what stands there instead.
-    Number(String),
-    Text(String),
-    List(Vec<Value>),
-    Table(Vec<Entry>),
-    /// Null, or a date.
-    Other(&'static str),
 }
 
 impl File {
@@ -223,46 +202,6 @@ pub(super) fn toml_text(value: &Json) -> String {
             format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", "))
         }
         other => visible_toml(&other.to_string()).into_owned(),
-    }
-}
-
-impl Value {
-    /// What it is, with its article.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Flag(_) => "true or false",
-            Self::Number(_) => "a number",
-            Self::Text(_) => "a text",
-            Self::List(_) => "a list",
-            Self::Table(_) => "a table",
-            Self::Other(kind) => kind,
-        }
-    }
-
-    /// The texts of a list of texts.
-    pub(super) fn texts(&self) -> Option<Vec<String>> {
-        let Self::List(items) = self else { return None };
-        let text = |item: &Self| match item {
-            Self::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        items.iter().map(text).collect()
-    }
-
-    /// A table of tables of texts, as JSON.
-    pub(super) fn tables_of_texts(&self) -> Option<Json> {
-        let Self::Table(entries) = self else { return None };
-        let mut members = Map::new();
-        for Entry { key, value, .. } in entries {
-            let Self::Table(texts) = value else { return None };
-            let mut inner = Map::new();
-            for Entry { key, value, .. } in texts {
-                let Self::Text(text) = value else { return None };
-                inner.insert(key.clone(), text.as_str().into());
-            }
-            members.insert(key.clone(), Json::Object(inner));
-        }
-        Some(Json::Object(members))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use jsonc_parser::tokens::Token;
 use jsonc_parser::{CollectOptions, ParseOptions, Scanner, ScannerOptions, ast, parse_to_ast};
 
-use super::file::{Entry, Value};
+use super::value::{Entry, Value};
 
 /// Levels of nesting, as serde_json has them: the parser's own bound of 512 is more
 /// than the stack of every thread holds.

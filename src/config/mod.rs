@@ -24,6 +24,7 @@ mod settings;
 mod shown;
 mod surroundings;
 mod time_zone;
+mod value;
 mod variables;
 
 use std::path::{Path, PathBuf};

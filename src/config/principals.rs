@@ -11,11 +11,12 @@ use super::entry::Variable;
 use super::environment::{
     DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_TIMEOUT, MCP_CONFIG, RUN_ARGS, WORKSPACE,
 };
-use super::file::{Entry, File, Syntax, Value, below};
+use super::file::{File, Syntax, below};
 use super::form::Given;
 use super::servers::ServersFile;
 use super::settings::{check_headers, check_open_file, example_of, file_value, no_such_key, set};
 use super::surroundings::Surroundings;
+use super::value::{Entry, Value};
 use super::{Config, ConfigError, variables};
 use crate::policy::{Grants, RunTools, normalize};
 

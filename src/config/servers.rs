@@ -31,8 +31,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::MAX_FILE_BYTES;
-use super::file::{Entry as Member, Value, read};
+use super::file::read;
 use super::jsonc::{self, line_of};
+use super::value::{Entry as Member, Value};
 use crate::private_file::{check_writers, is_read_by_others};
 use crate::text::clip::head;
 use clients::is_comment;

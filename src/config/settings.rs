@@ -5,9 +5,10 @@ use serde_json::Value as Json;
 
 use super::credentials::{Credentials, name_length};
 use super::entry::Variable;
-use super::file::{Entry, File, MAX_QUOTED, Value, below};
+use super::file::{File, MAX_QUOTED, below};
 use super::form::{Form, Given};
 use super::surroundings::Surroundings;
+use super::value::{Entry, Value};
 use super::{Config, ConfigError, variables};
 use crate::text::clip::head;
 use crate::text::near;

@@ -1,60 +1,14 @@
 //! One config file: read, refused in one line, shown without secrets.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::command::{Ended, binary, conductor, ended};
-use crate::support::directory::TemporaryFile;
+use crate::support::directory::{Directory, TemporaryFile, set_mode};
 
 const SLEEP: &str = "await new Promise((done) => setTimeout(done, 60_000)); 1";
 
-/// A directory that goes away with the value.
-pub(super) struct Directory(PathBuf);
-
-impl Directory {
-    pub(super) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mcp-conductor-config-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // Pids are used again, and a process that is killed leaves its files.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    pub(super) fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    /// A file that its owner alone can read.
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        std::fs::write(&path, content).expect("a file");
-        set_mode(&path, 0o600);
-        path
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-pub(super) fn set_mode(path: &str, mode: u32) {
-    let permissions = std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(path, permissions).expect("a mode");
-}
-
 pub(super) fn check(path: &str) -> Command {
     binary(&["--config", path, "config", "check"])
-}
-
-fn refused(problem: &str) -> Ended {
-    Ended::new(3, "", &format!("mcp-conductor: {problem}\n"))
 }
 
 /// The line of a key, with single spaces.
@@ -66,7 +20,7 @@ fn line(text: &str, key: &str) -> String {
 
 #[test]
 fn every_command_reads_the_file_that_a_flag_or_a_variable_names() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "default_timeout = 200\n");
     let program = TemporaryFile::new(SLEEP);
     let expected = Some("error: Execution timed out after 200ms");
@@ -81,7 +35,7 @@ fn every_command_reads_the_file_that_a_flag_or_a_variable_names() {
 
 #[test]
 fn the_environment_stands_above_the_file() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "default_timeout = 60000\n");
     let program = TemporaryFile::new(SLEEP);
     let mut command = binary(&["--config", &path, "run", program.path()]);
@@ -91,7 +45,7 @@ fn the_environment_stands_above_the_file() {
 
 #[test]
 fn the_flag_that_names_the_file_stands_above_the_variable() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "max_queue = 7\n");
     let shown = ended(check(&path).env("MCP_CONDUCTOR_CONFIG", "/nowhere/conductor.toml"));
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
@@ -100,10 +54,10 @@ fn the_flag_that_names_the_file_stands_above_the_variable() {
 
 #[test]
 fn a_file_with_a_mistake_stops_every_command_with_one_line() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "# a comment\n\nmax_cpu_tmie = 1\n");
     let program = TemporaryFile::new("1");
-    let expected = refused(&format!(
+    let expected = Ended::refused(&format!(
         "{path}, line 3: max_cpu_tmie is no setting; max_cpu_time is, for example max_cpu_time = \
          10000"
     ));
@@ -118,7 +72,7 @@ fn a_file_with_a_mistake_stops_every_command_with_one_line() {
 
 #[test]
 fn mistakes_are_told_with_their_place_and_an_example() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     for (text, problem) in [
         (
             "max_memory = \"64\"",
@@ -143,12 +97,12 @@ fn mistakes_are_told_with_their_place_and_an_example() {
         ),
     ] {
         let path = directory.write("conductor.toml", text);
-        assert_eq!(ended(&mut check(&path)), refused(&format!("{path}{problem}")));
+        assert_eq!(ended(&mut check(&path)), Ended::refused(&format!("{path}{problem}")));
     }
     let path = directory.write("conductor.json", r#"{"max_cpu_tmie": 1}"#);
     assert_eq!(
         ended(&mut check(&path)),
-        refused(&format!(
+        Ended::refused(&format!(
             "{path}, line 1: max_cpu_tmie is no setting; max_cpu_time is, for example \
              \"max_cpu_time\": 10000"
         ))
@@ -157,8 +111,8 @@ fn mistakes_are_told_with_their_place_and_an_example() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_refused() {
-    let directory = Directory::new();
-    std::fs::create_dir(directory.path("directory.toml")).expect("a directory");
+    let directory = Directory::in_target("config");
+    std::fs::create_dir(directory.name("directory.toml")).expect("a directory");
     directory.write("large.toml", "#".repeat(2 << 20));
     directory.write("conductor.yaml", "");
     for (name, problem) in [
@@ -167,16 +121,16 @@ fn a_file_that_cannot_be_read_is_refused() {
         ("large.toml", "the file has more than 1048576 bytes"),
         ("conductor.yaml", "a config file ends in .toml or .json"),
     ] {
-        let path = directory.path(name);
+        let path = directory.name(name);
         let example = "--config /etc/mcp-conductor/conductor.toml";
-        let expected = refused(&format!("{path}: {problem}, for example {example}"));
+        let expected = Ended::refused(&format!("{path}: {problem}, for example {example}"));
         assert_eq!(ended(&mut check(&path)), expected);
     }
 }
 
 #[test]
 fn a_json_file_can_have_comments_and_commas_at_the_end() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = "{\n  // how many may wait\n  \"max_queue\": 7, /* and how long */\n}\n";
     let path = directory.write("conductor.json", text);
     let shown = ended(&mut check(&path));
@@ -185,7 +139,7 @@ fn a_json_file_can_have_comments_and_commas_at_the_end() {
     let path = directory.write("conductor.json", "{\n  \"max_queue\": 7\n  \"port\": 1\n}");
     assert_eq!(
         ended(&mut check(&path)),
-        refused(&format!(
+        Ended::refused(&format!(
             "{path}, line 2, column 17: not JSON: expected comma, for example {{\"max_cpu_time\": \
              10000}}"
         ))
@@ -194,7 +148,7 @@ fn a_json_file_can_have_comments_and_commas_at_the_end() {
 
 #[test]
 fn an_empty_file_sets_nothing() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "");
     let shown = ended(&mut check(&path));
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
@@ -203,7 +157,7 @@ fn an_empty_file_sets_nothing() {
 
 #[test]
 fn what_is_shown_says_where_it_comes_from_and_has_no_secret() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = "max_memory = 64\nmax_queue = 7\n[fetch_headers.\"a.example\"]\n\
         one = \"Bearer canary-1\"\ntwo = \"Bearer env:TOKEN\"\n\
         [principals.alice]\nmax_memory = 32\ntools = [\"mcp__github__*\"]\n\
@@ -233,7 +187,7 @@ fn what_is_shown_says_where_it_comes_from_and_has_no_secret() {
 
 #[test]
 fn what_is_shown_is_a_config_file_again() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = "max_memory = 64\nrun_args = [\"allow-net\"]\n[principals.alice]\ntools = []\n";
     let shown = ended(&mut check(&directory.write("one.toml", text))).stdout;
     let again = ended(&mut check(&directory.write("two.toml", &shown)));
@@ -247,7 +201,7 @@ fn what_is_shown_is_a_config_file_again() {
 
 #[test]
 fn a_secret_in_a_file_that_others_can_read_is_refused() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = "[fetch_headers.\"a.example\"]\nauthorization = \"Bearer canary\"\n";
     let path = directory.write("conductor.toml", text);
     set_mode(&path, 0o644);
@@ -267,7 +221,7 @@ fn with_servers(path: &str) -> Ended {
 
 #[test]
 fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let config = directory.write("conductor.toml", "max_queue = 7\n");
     let servers = directory.write("mcp.json", r#"{"mcpServers": {}}"#);
     let named =
@@ -281,7 +235,7 @@ fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
              server does; do chmod o-w {path}"
         )
     };
-    assert_eq!(ended(&mut check(&config)), refused(&problem(&config)));
+    assert_eq!(ended(&mut check(&config)), Ended::refused(&problem(&config)));
     let of_servers = with_servers(&servers);
     assert_eq!((of_servers.code, of_servers.stdout.as_str()), (Some(3), ""));
     assert!(of_servers.stderr.contains(&problem(&servers)), "{}", of_servers.stderr);
@@ -298,20 +252,20 @@ fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
 
 #[test]
 fn a_directory_that_everybody_can_write_is_warned_of() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let path = directory.write("conductor.toml", "max_queue = 7\n");
-    set_mode(&directory.path(""), 0o777);
+    set_mode(directory.name(""), 0o777);
     let shown = ended(&mut check(&path));
     assert_eq!(shown.code, Some(0));
     let warning = "every user of this machine can write ";
     assert!(shown.stderr.contains(warning), "{}", shown.stderr);
-    set_mode(&directory.path(""), 0o1777);
+    set_mode(directory.name(""), 0o1777);
     assert_eq!(ended(&mut check(&path)).stderr, "");
 }
 
 #[test]
 fn a_secret_in_a_list_of_servers_that_others_can_read_is_warned_of() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = r#"{"mcpServers": {"a": {"url": "http://127.0.0.1:9/",
         "headers": {"authorization": "Bearer canary-0123"}}}}"#;
     let path = directory.write("mcp.json", text);
@@ -330,7 +284,7 @@ fn a_secret_in_a_list_of_servers_that_others_can_read_is_warned_of() {
 
 #[test]
 fn workspaces_inside_of_one_another_are_warned_of() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("config");
     let text = "[principals.a]\nworkspace = \"/srv/x\"\n[principals.b]\nworkspace = \"/srv/x/y\"\n";
     let shown = ended(&mut check(&directory.write("conductor.toml", text)));
     assert_eq!(shown.code, Some(0));
@@ -359,10 +313,10 @@ fn the_example_is_a_config_file() {
 
 #[test]
 fn programs_do_not_read_the_config_file() {
-    let directory = Directory::new();
-    let workspace = directory.path("workspace");
+    let directory = Directory::in_target("config");
+    let workspace = directory.name("workspace");
     std::fs::create_dir(&workspace).expect("a directory");
-    let path = directory.path("workspace/conductor.toml");
+    let path = directory.name("workspace/conductor.toml");
     let text = format!("workspace = \"{workspace}\"\n");
     assert_eq!(directory.write("workspace/conductor.toml", text), path);
     let program = TemporaryFile::new("Deno.readTextFileSync(\"conductor.toml\")");

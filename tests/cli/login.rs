@@ -7,7 +7,6 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::support::command::{Ended, binary, ended};
-use crate::support::directory::TemporaryFile;
+use crate::support::directory::{Directory, TemporaryFile};
 
 /// How the authorization server behaves.
 #[derive(Clone, Copy, Default)]
@@ -273,22 +272,17 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 /// A home directory with a configuration, which goes away with the value.
-struct Home(PathBuf);
+struct Home(Directory);
 
 impl Home {
     fn new(servers: Option<&Value>) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mcp-conductor-login-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // Pids are used again, and a process that is killed leaves its files.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(path.join(".mcp-conductor")).expect("a home directory");
+        let home = Self(Directory::in_target("login"));
+        std::fs::create_dir(home.0.path(".mcp-conductor")).expect("a directory");
         if let Some(servers) = servers {
             let text = json!({ "mcpServers": servers }).to_string();
-            std::fs::write(path.join(".mcp-conductor/mcp.json"), text).expect("a configuration");
+            std::fs::write(home.0.path(".mcp-conductor/mcp.json"), text).expect("a configuration");
         }
-        Self(path)
+        home
     }
 
     fn of(fake: &Fake) -> Self {
@@ -298,12 +292,12 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = binary(arguments);
-        command.env("HOME", &self.0);
+        command.env("HOME", self.0.root());
         command
     }
 
     fn tokens(&self) -> PathBuf {
-        self.0.join(".mcp-conductor/tokens")
+        self.0.path(".mcp-conductor/tokens")
     }
 
     /// The one file of tokens.
@@ -355,12 +349,6 @@ impl Home {
             Some(0) => Ok(serde_json::from_str(&done.stdout).expect("JSON")),
             _ => Err(done),
         }
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -539,6 +527,6 @@ fn only_servers_with_a_url_and_without_a_token_can_be_logged_in_to() {
     let without = Home::new(None);
     assert_eq!(
         ended(&mut without.command(&["login", "up"])),
-        Ended::new(3, "", "mcp-conductor: there is no configuration of MCP servers\n")
+        Ended::refused("there is no configuration of MCP servers")
     );
 }

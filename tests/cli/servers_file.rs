@@ -1,25 +1,24 @@
 //! The list of MCP servers as other clients write it, and what is said of it.
 
-use super::config_file::{Directory, set_mode};
 use crate::support::command::{Ended, binary, ended};
-use crate::support::directory::TemporaryFile;
+use crate::support::directory::{Directory, TemporaryFile, set_mode};
 
 /// A home with this list at its usual place.
 fn home(list: &str) -> Directory {
-    let home = Directory::new();
-    std::fs::create_dir_all(home.path(".mcp-conductor/workspace")).expect("directories");
+    let home = Directory::in_target("servers");
+    std::fs::create_dir_all(home.name(".mcp-conductor/workspace")).expect("directories");
     home.write(".mcp-conductor/mcp.json", list);
     home
 }
 
 fn run(home: &Directory, source: &str) -> Ended {
     let program = TemporaryFile::new(source);
-    ended(binary(&["run", program.path()]).env("HOME", home.path("")))
+    ended(binary(&["run", program.path()]).env("HOME", home.name("")))
 }
 
 /// What doctor says of the servers, with single spaces.
 fn doctor(home: &Directory) -> Vec<String> {
-    let said = ended(binary(&["doctor"]).env("HOME", home.path("")));
+    let said = ended(binary(&["doctor"]).env("HOME", home.name("")));
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let (_, servers) = said.stdout.split_once("\nMCP servers:\n").expect("servers");
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -35,7 +34,7 @@ fn a_list_can_have_comments_and_commas_at_the_end() {
 #[test]
 fn a_list_that_is_not_json_is_told_of_with_its_place_and_no_variable() {
     let home = home("{\n  \"mcpServers\": {\"a\": canary}\n}");
-    let path = format!("{}.mcp-conductor/mcp.json", home.path(""));
+    let path = format!("{}.mcp-conductor/mcp.json", home.name(""));
     let problem = format!(
         "mcp-conductor: the list of MCP servers: {path}, line 2, column 23: not JSON: unexpected \
          token\n"
@@ -45,7 +44,7 @@ fn a_list_that_is_not_json_is_told_of_with_its_place_and_no_variable() {
 
 #[test]
 fn the_variable_that_names_a_list_is_named() {
-    let directory = Directory::new();
+    let directory = Directory::in_target("servers");
     let path = directory.write("mcp.json", "[]");
     let program = TemporaryFile::new("42");
     let mut command = binary(&["run", program.path()]);

@@ -3,7 +3,8 @@
 use mcp_conductor::{ExecuteRequest, Runtime};
 
 use crate::death::config;
-use crate::processes::{alone, descendants, descriptors, resident_anonymous, until};
+use crate::processes::{alone, descendants, resident_anonymous, until};
+use crate::support::processes::own_descriptors;
 
 /// What the allocator may keep for later; a leak of 1 KiB a run is above it.
 const MEMORY_SLACK: u64 = 2 << 20;
@@ -29,12 +30,12 @@ async fn two_thousand_runs_in_a_row_leave_nothing_behind() {
         run(&runtime, n).await;
     }
     at_rest(&runtime).await;
-    let (files, memory) = (descriptors(), resident_anonymous());
+    let (files, memory) = (own_descriptors(), resident_anonymous());
     for n in 0..2000 {
         run(&runtime, n).await;
     }
     at_rest(&runtime).await;
-    until("descriptors are back", || descriptors() <= files).await;
+    until("descriptors are back", || own_descriptors() <= files).await;
     let grown = resident_anonymous().saturating_sub(memory);
     assert!(grown < MEMORY_SLACK, "{grown} bytes more than before");
 }
@@ -53,11 +54,11 @@ async fn sixty_four_runs_at_once_get_their_own_values_and_leave_nothing_behind()
     };
     burst(0).await.unwrap();
     at_rest(&runtime).await;
-    let files = descriptors();
+    let files = own_descriptors();
     for round in 1..4 {
         burst(round * 64).await.unwrap();
     }
     at_rest(&runtime).await;
-    until("descriptors are back", || descriptors() <= files).await;
+    until("descriptors are back", || own_descriptors() <= files).await;
     assert_eq!(runtime.active(), 0);
 }

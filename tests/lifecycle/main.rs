@@ -15,3 +15,6 @@ mod processes;
 mod runtime;
 mod takeover;
 mod workers;
+
+#[path = "../support/mod.rs"]
+mod support;

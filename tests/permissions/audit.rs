@@ -9,7 +9,8 @@ use mcp_conductor::ExecuteRequest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::fixture::{Fixture, eventually};
+use crate::fixture::Fixture;
+use crate::support::waiting::eventually;
 use crate::{EVENT_LOOP, Host, WORKSPACE, start};
 
 fn host() -> Host {

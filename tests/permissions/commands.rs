@@ -3,7 +3,8 @@
 
 use mcp_conductor::ErrorKind;
 
-use crate::fixture::{Fixture, eventually};
+use crate::fixture::Fixture;
+use crate::support::waiting::eventually;
 use crate::{Host, WORKSPACE, landlock};
 
 const RUN: &str = "allow-run=sh,cat,sleep,echo,true,env,pwd,ls,yes";
@@ -53,19 +54,21 @@ fn a_command_runs_to_its_end_and_shows_what_it_printed() {
           const a = shows(await command.output()), s = shows(command.outputSync());
           return JSON.stringify(a) === JSON.stringify(s) ? a : [a, s];
         }};
-        return [
-          await run("echo out; echo err >&2; exit 3"), await run("echo out; kill -9 $$"),
-          await run("printf '%s|' \"$@\"", "name", "a b", "", "$x", "ü"), await run("exit 0"),
-          (await new Deno.Command("cat", {{ args: ["hello.txt"] }}).output()).success,
-        ];"#
+        return {{
+          "run echo out; echo err >&2; exit 3": await run("echo out; echo err >&2; exit 3"),
+          "run echo out; kill -9 $$": await run("echo out; kill -9 $$"),
+          "run printf %s| $@, name, a b, , $x, ü": await run("printf '%s|' \"$@\"", "name", "a b", "", "$x", "ü"),
+          "run exit 0": await run("exit 0"),
+          "new Command cat, {{ args: [hello.txt] }} .output .success": (await new Deno.Command("cat", {{ args: ["hello.txt"] }}).output()).success,
+        }};"#
         ),
-        r#"[
-            [3, null, false, "out\n", "err\n"],
-            [137, "SIGKILL", false, "out\n", ""],
-            [0, null, true, "a b||$x|ü|", ""],
-            [0, null, true, "", ""],
-            true
-        ]"#,
+        r#"{
+            "run echo out; echo err >&2; exit 3": [3, null, false, "out\n", "err\n"],
+            "run echo out; kill -9 $$": [137, "SIGKILL", false, "out\n", ""],
+            "run printf %s| $@, name, a b, , $x, ü": [0, null, true, "a b||$x|ü|", ""],
+            "run exit 0": [0, null, true, "", ""],
+            "new Command cat, { args: [hello.txt] } .output .success": true
+        }"#,
     );
 }
 
@@ -87,25 +90,31 @@ fn a_command_that_is_spawned_has_streams_and_a_status() {
         await sent;
         const plain = start("true");
         const echo = start("echo", {{ args: ["x"], stdout: "piped" }});
-        return [
-          got, status, back, await t(() => plain.stdout), await t(() => plain.stdin),
-          await t(() => plain.stderr), typeof plain.pid, await plain.status,
-          text((await echo.output()).stdout),
-          await t(() => new Deno.Command("sh", {{ stdin: "piped" }}).outputSync()),
-        ];"#
+        return {{
+          "got": got,
+          "status": status,
+          "back": back,
+          "plain.stdout": await t(() => plain.stdout),
+          "plain.stdin": await t(() => plain.stdin),
+          "plain.stderr": await t(() => plain.stderr),
+          "typeof plain.pid": typeof plain.pid,
+          "plain.status": await plain.status,
+          "text echo.output .stdout": text((await echo.output()).stdout),
+          "new Command sh, {{ stdin: piped }} .outputSync": await t(() => new Deno.Command("sh", {{ stdin: "piped" }}).outputSync()),
+        }};"#
         ),
-        r#"[
-            "in",
-            {"success": true, "code": 0, "signal": null},
-            300000,
-            "TypeError: Cannot get 'stdout': 'stdout' is not piped",
-            "TypeError: Cannot get 'stdin': 'stdin' is not piped",
-            "TypeError: Cannot get 'stderr': 'stderr' is not piped",
-            "number",
-            {"success": true, "code": 0, "signal": null},
-            "x\n",
-            "TypeError: Piped stdin is not supported for this function, use 'Deno.Command.spawn()' instead"
-        ]"#,
+        r#"{
+            "got": "in",
+            "status": {"success": true, "code": 0, "signal": null},
+            "back": 300000,
+            "plain.stdout": "TypeError: Cannot get 'stdout': 'stdout' is not piped",
+            "plain.stdin": "TypeError: Cannot get 'stdin': 'stdin' is not piped",
+            "plain.stderr": "TypeError: Cannot get 'stderr': 'stderr' is not piped",
+            "typeof plain.pid": "number",
+            "plain.status": {"success": true, "code": 0, "signal": null},
+            "text echo.output .stdout": "x\n",
+            "new Command sh, { stdin: piped } .outputSync": "TypeError: Piped stdin is not supported for this function, use 'Deno.Command.spawn()' instead"
+        }"#,
     );
     assert!(nothing_is_left(&host));
 }
@@ -211,14 +220,20 @@ fn a_command_can_be_killed() {
         controller.abort();
         const odd = sleep(), wrong = await t(() => odd.kill("SIGNOPE" as any));
         odd.kill("SIGINT");
-        return [await killed(), await killed("SIGKILL"), await aborted.status, wrong, (await odd.status).signal];"#,
-        r#"[
-            [{"success": false, "code": 143, "signal": "SIGTERM"}, "TypeError: Child process has already terminated"],
-            [{"success": false, "code": 137, "signal": "SIGKILL"}, "TypeError: Child process has already terminated"],
-            {"success": false, "code": 143, "signal": "SIGTERM"},
-            "TypeError: Invalid signal: SIGNOPE",
-            "SIGINT"
-        ]"#,
+        return {
+          "killed": await killed(),
+          "killed SIGKILL": await killed("SIGKILL"),
+          "aborted.status": await aborted.status,
+          "wrong": wrong,
+          "odd.status .signal": (await odd.status).signal,
+        };"#,
+        r#"{
+            "killed": [{"success": false, "code": 143, "signal": "SIGTERM"}, "TypeError: Child process has already terminated"],
+            "killed SIGKILL": [{"success": false, "code": 137, "signal": "SIGKILL"}, "TypeError: Child process has already terminated"],
+            "aborted.status": {"success": false, "code": 143, "signal": "SIGTERM"},
+            "wrong": "TypeError: Invalid signal: SIGNOPE",
+            "odd.status .signal": "SIGINT"
+        }"#,
     );
 }
 
@@ -232,30 +247,34 @@ fn a_command_that_is_not_granted_is_refused_by_name() {
           return [...new Set([await t(() => command.output()), await t(() => command.outputSync()),
             await t(() => command.spawn())])].join(" | ");
         };
-        return [
-          await refused("rm"), await refused("/bin/rm"), await refused("./ls"), await refused("../ls"),
-          await refused("@ROOT@/ws/tool.sh"), await refused("no-such-command"),
-          (await refused("ls", { env: { LD_PRELOAD: "x" } })).split(":")[0],
-          (await refused("ls", { env: { GIT_SSH_COMMAND: "x" } })).split(":")[0],
-          (await refused("ls", { cwd: "/etc" })).split(":")[0],
-          (await refused("ls", { cwd: "linkdir_out" })).split(":")[0],
-          (await refused("ls", { cwd: "nope" })).split(":")[0],
-          (await refused("ls", { args: ["a\0b"] })).split(":").slice(0, 1)[0],
-        ];"#,
-        r#"[
-            "NotCapable: Requires run access to \"rm\", run again with the --allow-run flag",
-            "NotCapable: Requires run access to \"/bin/rm\", run again with the --allow-run flag",
-            "NotCapable: Requires run access to \"./ls\", run again with the --allow-run flag",
-            "NotCapable: Requires run access to \"../ls\", run again with the --allow-run flag",
-            "NotCapable: Requires run access to \"@ROOT@/ws/tool.sh\", run again with the --allow-run flag",
-            "NotCapable: Requires run access to \"no-such-command\", run again with the --allow-run flag",
-            "NotCapable",
-            "NotCapable",
-            "NotCapable",
-            "NotCapable",
-            "NotFound",
-            "TypeError"
-        ]"#,
+        return {
+          "rm": await refused("rm"),
+          "refused /bin/rm": await refused("/bin/rm"),
+          "refused ./ls": await refused("./ls"),
+          "refused ../ls": await refused("../ls"),
+          "refused /ws/tool.sh": await refused("@ROOT@/ws/tool.sh"),
+          "refused no-such-command": await refused("no-such-command"),
+          "ls { env: { LD_PRELOAD: x } }": (await refused("ls", { env: { LD_PRELOAD: "x" } })).split(":")[0],
+          "ls { env: { GIT_SSH_COMMAND: x } }": (await refused("ls", { env: { GIT_SSH_COMMAND: "x" } })).split(":")[0],
+          "ls { cwd: /etc }": (await refused("ls", { cwd: "/etc" })).split(":")[0],
+          "ls { cwd: linkdir_out }": (await refused("ls", { cwd: "linkdir_out" })).split(":")[0],
+          "ls { cwd: nope }": (await refused("ls", { cwd: "nope" })).split(":")[0],
+          "ls { args: [a0b] }": (await refused("ls", { args: ["a\0b"] })).split(":").slice(0, 1)[0],
+        };"#,
+        r#"{
+            "rm": "NotCapable: Requires run access to \"rm\", run again with the --allow-run flag",
+            "refused /bin/rm": "NotCapable: Requires run access to \"/bin/rm\", run again with the --allow-run flag",
+            "refused ./ls": "NotCapable: Requires run access to \"./ls\", run again with the --allow-run flag",
+            "refused ../ls": "NotCapable: Requires run access to \"../ls\", run again with the --allow-run flag",
+            "refused /ws/tool.sh": "NotCapable: Requires run access to \"@ROOT@/ws/tool.sh\", run again with the --allow-run flag",
+            "refused no-such-command": "NotCapable: Requires run access to \"no-such-command\", run again with the --allow-run flag",
+            "ls { env: { LD_PRELOAD: x } }": "NotCapable",
+            "ls { env: { GIT_SSH_COMMAND: x } }": "NotCapable",
+            "ls { cwd: /etc }": "NotCapable",
+            "ls { cwd: linkdir_out }": "NotCapable",
+            "ls { cwd: nope }": "NotFound",
+            "ls { args: [a0b] }": "TypeError"
+        }"#,
     );
 }
 
@@ -281,23 +300,29 @@ fn the_environment_is_small_and_the_directory_is_granted() {
         }};
         const usual = await env();
         const pwd = async (cwd?: any) => text((await new Deno.Command("pwd", {{ cwd }}).output()).stdout).trim();
-        return [
-          Object.keys(usual).sort(), usual.FOO, usual.HOME.startsWith("@ROOT@/ws"), JSON.stringify(usual).includes("CANARY"),
-          (await env({{ env: {{ FOO: "changed" }} }})).FOO, await pwd(), await pwd("x"),
-          await pwd("@ROOT@/ws/swap"), await pwd(new URL("file://@ROOT@/ws/x/")),
-        ];"#
+        return {{
+          "Object.keys usual .sort": Object.keys(usual).sort(),
+          "usual.FOO": usual.FOO,
+          "usual.HOME.startsWith /ws": usual.HOME.startsWith("@ROOT@/ws"),
+          "JSON.stringify usual .includes CANARY": JSON.stringify(usual).includes("CANARY"),
+          "env {{ env: {{ FOO: changed }} }} .FOO": (await env({{ env: {{ FOO: "changed" }} }})).FOO,
+          "pwd": await pwd(),
+          "pwd x": await pwd("x"),
+          "pwd /ws/swap": await pwd("@ROOT@/ws/swap"),
+          "pwd file:///ws/x/": await pwd(new URL("file://@ROOT@/ws/x/")),
+        }};"#
         ),
-        r#"[
-            ["FOO", "HOME", "LANG", "PATH"],
-            "foo-value",
-            true,
-            false,
-            "changed",
-            "@ROOT@/ws",
-            "@ROOT@/ws/x",
-            "@ROOT@/ws/swap",
-            "@ROOT@/ws/x"
-        ]"#,
+        r#"{
+            "Object.keys usual .sort": ["FOO", "HOME", "LANG", "PATH"],
+            "usual.FOO": "foo-value",
+            "usual.HOME.startsWith /ws": true,
+            "JSON.stringify usual .includes CANARY": false,
+            "env { env: { FOO: changed } } .FOO": "changed",
+            "pwd": "@ROOT@/ws",
+            "pwd x": "@ROOT@/ws/x",
+            "pwd /ws/swap": "@ROOT@/ws/swap",
+            "pwd file:///ws/x/": "@ROOT@/ws/x"
+        }"#,
     );
 }
 

@@ -8,7 +8,7 @@ use mcp_conductor::{ErrorKind, ExecuteRequest};
 use serde_json::json;
 
 use crate::commands::{SHELL, host, nothing_is_left};
-use crate::fixture::eventually;
+use crate::support::waiting::eventually;
 use crate::{EVENT_LOOP, Host, WORKSPACE, landlock};
 
 /// `true` for a script that fails, says that it may not, and prints nothing.
@@ -25,23 +25,49 @@ fn the_runs_grants_hold_for_what_it_starts() {
     host.gives(
         &format!(
             r#"{SHELL}{FAILS}
-        return [
-          await sh("cat hello.txt"), await sh("echo new > made && cat made && mkdir d && rm -r d made"),
-          await fails("cat ../outside/canary.txt"), await fails("cat linkdir_out/canary.txt"),
-          await fails("cat link_out"), await fails("ls @ROOT@/outside"), await fails("cat /etc/shadow"),
-          await fails("cat /proc/1/environ"), await fails("cat /proc/$PPID/environ"),
-          await fails("echo x > ../outside/victim.txt"), await fails("echo x > /dev/shm/sbx"),
-          await fails("echo x > @ROOT@/sbx"), await fails("ln hello.txt ../outside/h"),
-          await fails("mv tool.sh ../outside/h"), await fails("rm ../outside/victim.txt"),
-          await fails("./tool.sh"), await fails("cp /bin/true mine && ./mine"),
-          await fails("mkfifo pipe"), await fails("ls @ROOT@"),
-        ];"#
+        return {{
+          "sh cat hello.txt": await sh("cat hello.txt"),
+          "sh echo new > made && cat made && mkdir d && rm -r d made": await sh("echo new > made && cat made && mkdir d && rm -r d made"),
+          "fails cat ../outside/canary.txt": await fails("cat ../outside/canary.txt"),
+          "fails cat linkdir_out/canary.txt": await fails("cat linkdir_out/canary.txt"),
+          "fails cat link_out": await fails("cat link_out"),
+          "fails ls /outside": await fails("ls @ROOT@/outside"),
+          "fails cat /etc/shadow": await fails("cat /etc/shadow"),
+          "fails cat /proc/1/environ": await fails("cat /proc/1/environ"),
+          "fails cat /proc/$PPID/environ": await fails("cat /proc/$PPID/environ"),
+          "fails echo x > ../outside/victim.txt": await fails("echo x > ../outside/victim.txt"),
+          "fails echo x > /dev/shm/sbx": await fails("echo x > /dev/shm/sbx"),
+          "fails echo x > /sbx": await fails("echo x > @ROOT@/sbx"),
+          "fails ln hello.txt ../outside/h": await fails("ln hello.txt ../outside/h"),
+          "fails mv tool.sh ../outside/h": await fails("mv tool.sh ../outside/h"),
+          "fails rm ../outside/victim.txt": await fails("rm ../outside/victim.txt"),
+          "fails ./tool.sh": await fails("./tool.sh"),
+          "fails cp /bin/true mine && ./mine": await fails("cp /bin/true mine && ./mine"),
+          "fails mkfifo pipe": await fails("mkfifo pipe"),
+          "fails ls @ROOT@": await fails("ls @ROOT@"),
+        }};"#
         ),
-        r#"[
-            [0, "hello", ""],
-            [0, "new\n", ""],
-            true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true
-        ]"#,
+        r#"{
+            "sh cat hello.txt": [0, "hello", ""],
+            "sh echo new > made && cat made && mkdir d && rm -r d made": [0, "new\n", ""],
+            "fails cat ../outside/canary.txt": true,
+            "fails cat linkdir_out/canary.txt": true,
+            "fails cat link_out": true,
+            "fails ls /outside": true,
+            "fails cat /etc/shadow": true,
+            "fails cat /proc/1/environ": true,
+            "fails cat /proc/$PPID/environ": true,
+            "fails echo x > ../outside/victim.txt": true,
+            "fails echo x > /dev/shm/sbx": true,
+            "fails echo x > /sbx": true,
+            "fails ln hello.txt ../outside/h": true,
+            "fails mv tool.sh ../outside/h": true,
+            "fails rm ../outside/victim.txt": true,
+            "fails ./tool.sh": true,
+            "fails cp /bin/true mine && ./mine": true,
+            "fails mkfifo pipe": true,
+            "fails ls @ROOT@": true
+        }"#,
     );
 }
 
@@ -52,13 +78,25 @@ fn exceptions_hold_for_what_a_run_starts() {
     host.gives(
         &format!(
             r#"{SHELL}{FAILS}
-        return [
-          await sh("cat hello.txt"), await sh("echo new > swap/made && cat swap/made"),
-          await fails("cat secret/s.txt"), await fails("cat x/../secret/s.txt"),
-          await fails("ls secret"), await fails("echo x > x/f"), await fails("cat ../outside/canary.txt"),
-        ];"#
+        return {{
+          "sh cat hello.txt": await sh("cat hello.txt"),
+          "sh echo new > swap/made && cat swap/made": await sh("echo new > swap/made && cat swap/made"),
+          "fails cat secret/s.txt": await fails("cat secret/s.txt"),
+          "fails cat x/../secret/s.txt": await fails("cat x/../secret/s.txt"),
+          "fails ls secret": await fails("ls secret"),
+          "fails echo x > x/f": await fails("echo x > x/f"),
+          "fails cat ../outside/canary.txt": await fails("cat ../outside/canary.txt"),
+        }};"#
         ),
-        r#"[[0, "hello", ""], [0, "new\n", ""], true, true, true, true, true]"#,
+        r#"{
+            "sh cat hello.txt": [0, "hello", ""],
+            "sh echo new > swap/made && cat swap/made": [0, "new\n", ""],
+            "fails cat secret/s.txt": true,
+            "fails cat x/../secret/s.txt": true,
+            "fails ls secret": true,
+            "fails echo x > x/f": true,
+            "fails cat ../outside/canary.txt": true
+        }"#,
     );
 }
 

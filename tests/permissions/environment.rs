@@ -4,7 +4,7 @@
 use mcp_conductor::ErrorKind;
 use serde_json::json;
 
-use crate::Host;
+use crate::{Host, commands};
 
 fn host(grants: &str) -> Host {
     let variables = [
@@ -23,15 +23,34 @@ fn host(grants: &str) -> Host {
 fn variables_that_are_named_are_read_set_and_deleted() {
     host("allow-env=FOO,AWS_*").gives(
         r#"
-        return [
-          await t(() => Deno.env.get("FOO")), await t(() => Deno.env.get("AWS_A")),
-          await t(() => Deno.env.get("AWS_NONE")), await t(() => Deno.env.has("FOO")),
-          await t(() => Deno.env.has("AWS_NONE")), await t(() => Deno.env.set("FOO", "x")),
-          await t(() => Deno.env.get("FOO")), await t(() => Deno.env.delete("FOO")),
-          await t(() => Deno.env.get("FOO")), await t(() => Deno.env.has("FOO")),
-          await t(() => Deno.env.set("AWS_NEW", "n")), await t(() => Deno.env.get("AWS_NEW")),
-        ];"#,
-        r#"["foo-value", "1", "done", true, false, "done", "x", "done", "done", false, "done", "n"]"#,
+        return {
+          "env.get FOO": await t(() => Deno.env.get("FOO")),
+          "env.get AWS_A": await t(() => Deno.env.get("AWS_A")),
+          "env.get AWS_NONE": await t(() => Deno.env.get("AWS_NONE")),
+          "env.has FOO": await t(() => Deno.env.has("FOO")),
+          "env.has AWS_NONE": await t(() => Deno.env.has("AWS_NONE")),
+          "env.set FOO, x": await t(() => Deno.env.set("FOO", "x")),
+          "env.get FOO, 2": await t(() => Deno.env.get("FOO")),
+          "env.delete FOO": await t(() => Deno.env.delete("FOO")),
+          "env.get FOO, 3": await t(() => Deno.env.get("FOO")),
+          "env.has FOO, 2": await t(() => Deno.env.has("FOO")),
+          "env.set AWS_NEW, n": await t(() => Deno.env.set("AWS_NEW", "n")),
+          "env.get AWS_NEW": await t(() => Deno.env.get("AWS_NEW")),
+        };"#,
+        r#"{
+            "env.get FOO": "foo-value",
+            "env.get AWS_A": "1",
+            "env.get AWS_NONE": "done",
+            "env.has FOO": true,
+            "env.has AWS_NONE": false,
+            "env.set FOO, x": "done",
+            "env.get FOO, 2": "x",
+            "env.delete FOO": "done",
+            "env.get FOO, 3": "done",
+            "env.has FOO, 2": false,
+            "env.set AWS_NEW, n": "done",
+            "env.get AWS_NEW": "n"
+        }"#,
     );
 }
 
@@ -39,24 +58,28 @@ fn variables_that_are_named_are_read_set_and_deleted() {
 fn other_variables_are_refused_by_name() {
     host("allow-env=FOO,AWS_*").gives(
         r#"
-        return [
-          await t(() => Deno.env.get("SECRET")), await t(() => Deno.env.has("SECRET")),
-          await t(() => Deno.env.set("SECRET", "x")), await t(() => Deno.env.delete("SECRET")),
-          await t(() => Deno.env.get("foo")), await t(() => Deno.env.get("AWSOME")),
-          await t(() => Deno.env.get("HOME")), await t(() => Deno.env.get("NOT_THERE")),
-          await t(() => Deno.env.get(5 as any)),
-        ];"#,
-        r#"[
-            "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"foo\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"AWSOME\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"HOME\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"NOT_THERE\", run again with the --allow-env flag",
-            "NotCapable: Requires env access to \"5\", run again with the --allow-env flag"
-        ]"#,
+        return {
+          "env.get SECRET": await t(() => Deno.env.get("SECRET")),
+          "env.has SECRET": await t(() => Deno.env.has("SECRET")),
+          "env.set SECRET, x": await t(() => Deno.env.set("SECRET", "x")),
+          "env.delete SECRET": await t(() => Deno.env.delete("SECRET")),
+          "env.get foo": await t(() => Deno.env.get("foo")),
+          "env.get AWSOME": await t(() => Deno.env.get("AWSOME")),
+          "env.get HOME": await t(() => Deno.env.get("HOME")),
+          "env.get NOT_THERE": await t(() => Deno.env.get("NOT_THERE")),
+          "env.get 5 as any": await t(() => Deno.env.get(5 as any)),
+        };"#,
+        r#"{
+            "env.get SECRET": "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
+            "env.has SECRET": "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
+            "env.set SECRET, x": "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
+            "env.delete SECRET": "NotCapable: Requires env access to \"SECRET\", run again with the --allow-env flag",
+            "env.get foo": "NotCapable: Requires env access to \"foo\", run again with the --allow-env flag",
+            "env.get AWSOME": "NotCapable: Requires env access to \"AWSOME\", run again with the --allow-env flag",
+            "env.get HOME": "NotCapable: Requires env access to \"HOME\", run again with the --allow-env flag",
+            "env.get NOT_THERE": "NotCapable: Requires env access to \"NOT_THERE\", run again with the --allow-env flag",
+            "env.get 5 as any": "NotCapable: Requires env access to \"5\", run again with the --allow-env flag"
+        }"#,
     );
 }
 
@@ -120,20 +143,47 @@ fn what_one_run_sets_the_next_does_not_see() {
 fn what_can_be_no_variable_is_an_error_in_denos_words() {
     host("allow-env").gives(
         r#"
-        return [
-          await t(() => Deno.env.get("a=b")), await t(() => Deno.env.set("a=b", "c")),
-          await t(() => Deno.env.set("", "c")), await t(() => Deno.env.set("a", "c\0")),
-          await t(() => Deno.env.get("a\0")), await t(() => Deno.env.get("EMPTY")),
-          await t(() => Deno.env.set("a", "x".repeat(2_000_000))).then((s) => s !== "done"),
-        ];"#,
-        r#"[
-            "TypeError: Key contains invalid characters: \"a=b\"",
-            "TypeError: Key contains invalid characters: \"a=b\"",
-            "TypeError: Key is an empty string.",
-            "TypeError: Value contains invalid characters: \"c\\0\"",
-            "TypeError: Key contains invalid characters: \"a\\0\"",
-            "",
-            true
-        ]"#,
+        return {
+          "env.get a=b": await t(() => Deno.env.get("a=b")),
+          "env.set a=b, c": await t(() => Deno.env.set("a=b", "c")),
+          "env.set , c": await t(() => Deno.env.set("", "c")),
+          "env.set a, c0": await t(() => Deno.env.set("a", "c\0")),
+          "env.get a0": await t(() => Deno.env.get("a\0")),
+          "env.get EMPTY": await t(() => Deno.env.get("EMPTY")),
+          "env.set a, x.repeat 2_000_000": await t(() => Deno.env.set("a", "x".repeat(2_000_000))).then((s) => s !== "done"),
+        };"#,
+        r#"{
+            "env.get a=b": "TypeError: Key contains invalid characters: \"a=b\"",
+            "env.set a=b, c": "TypeError: Key contains invalid characters: \"a=b\"",
+            "env.set , c": "TypeError: Key is an empty string.",
+            "env.set a, c0": "TypeError: Value contains invalid characters: \"c\\0\"",
+            "env.get a0": "TypeError: Key contains invalid characters: \"a\\0\"",
+            "env.get EMPTY": "",
+            "env.set a, x.repeat 2_000_000": true
+        }"#,
     );
+}
+
+/// ld.so(8): the library is loaded into whatever is started.
+#[test]
+fn a_variable_of_the_dynamic_linker_reaches_a_command_by_its_very_name_only() {
+    const PROGRAM: &str = r#"
+        for (const name of ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]) {
+          await t(() => Deno.env.set(name, "@ROOT@/ws/none.so"));
+        }
+        await t(() => Deno.env.set("FOO", "set"));
+        const shown = (o: any) => text(o.stdout).split("\n").filter((l) => /^(LD_|FOO)/.test(l)).sort();
+        const env = new Deno.Command("env"), child = new Deno.Command("env", { stdout: "piped" }).spawn();
+        const given = new Deno.Command("env", { env: { LD_PRELOAD: "@ROOT@/ws/none.so" } });
+        return [
+          shown(await env.output()), shown(env.outputSync()), shown(await child.output()),
+          await t(async () => shown(await given.output())).then((s: any) => typeof s === "string" ? s.split(":")[0] : s),
+        ];"#;
+    if let Some(host) = commands::host(",allow-env") {
+        host.gives(PROGRAM, r#"[["FOO=set"], ["FOO=set"], ["FOO=set"], "NotCapable"]"#);
+    }
+    if let Some(host) = commands::host(",allow-env=LD_PRELOAD,FOO") {
+        let expected = r#"["FOO=set", "LD_PRELOAD=@ROOT@/ws/none.so"]"#;
+        host.gives(PROGRAM, &format!("[{expected}, {expected}, {expected}, {expected}]"));
+    }
 }

@@ -104,24 +104,28 @@ fn the_mode_of_a_granted_directory_is_the_administrators() {
         r#"
         const start = (said: string) => said.split(": the mode")[0];
         Deno.mkdirSync("x/y"); Deno.symlinkSync(".", "here");
-        return [
-          start(await both("chmod", ".", 0o777)), start(await both("chmod", "@ROOT@/ws/", 0o700)),
-          start(await both("chmod", "here", 0o777)), start(await both("chmod", "x/../x", 0o777)),
-          start(await both("chmod", "@ROOT@/data", 0o777)),
-          await both("chmod", "x/y", 0o711), Deno.statSync("x/y").mode! & 0o7777,
-          await both("chmod", "hello.txt", 0o640), await both("utime", ".", 1, 2),
-        ];"#,
-        r#"[
-            "NotCapable: Requires write access to \".\", which no flag grants",
-            "NotCapable: Requires write access to \"@ROOT@/ws/\", which no flag grants",
-            "NotCapable: Requires write access to \"here\", which no flag grants",
-            "NotCapable: Requires write access to \"x/../x\", which no flag grants",
-            "NotCapable: Requires write access to \"@ROOT@/data\", which no flag grants",
-            "done",
-            457,
-            "done",
-            "done"
-        ]"#,
+        return {
+          "chmod ., 0o777": start(await both("chmod", ".", 0o777)),
+          "chmod /ws/, 0o700": start(await both("chmod", "@ROOT@/ws/", 0o700)),
+          "chmod here, 0o777": start(await both("chmod", "here", 0o777)),
+          "chmod x/../x, 0o777": start(await both("chmod", "x/../x", 0o777)),
+          "chmod /data, 0o777": start(await both("chmod", "@ROOT@/data", 0o777)),
+          "chmod x/y, 0o711": await both("chmod", "x/y", 0o711),
+          "statSync x/y .mode! & 0o7777": Deno.statSync("x/y").mode! & 0o7777,
+          "chmod hello.txt, 0o640": await both("chmod", "hello.txt", 0o640),
+          "utime ., 1, 2": await both("utime", ".", 1, 2),
+        };"#,
+        r#"{
+            "chmod ., 0o777": "NotCapable: Requires write access to \".\", which no flag grants",
+            "chmod /ws/, 0o700": "NotCapable: Requires write access to \"@ROOT@/ws/\", which no flag grants",
+            "chmod here, 0o777": "NotCapable: Requires write access to \"here\", which no flag grants",
+            "chmod x/../x, 0o777": "NotCapable: Requires write access to \"x/../x\", which no flag grants",
+            "chmod /data, 0o777": "NotCapable: Requires write access to \"@ROOT@/data\", which no flag grants",
+            "chmod x/y, 0o711": "done",
+            "statSync x/y .mode! & 0o7777": 457,
+            "chmod hello.txt, 0o640": "done",
+            "utime ., 1, 2": "done"
+        }"#,
     );
     assert_eq!(mode(&host.files.path("ws")), before);
 }
@@ -224,13 +228,28 @@ fn what_is_denied_is_denied_under_every_name() {
           const listed = await t(() => [...Deno.readDirSync(directory)]);
           if (!`${listed}`.startsWith("NotCapable: Requires read access")) seen.push(listed);
         }
-        return [
-          seen, await both("writeTextFile", "swap/free/f", "free"), await both("readTextFile", "free/f"),
-          await both("readTextFile", "hello.txt"), await both("mkdir", "x/a*/b", { recursive: true }),
-          await both("writeTextFile", "x/a*/b/f", "x"), await both("remove", "x/a*", { recursive: true }),
-          await both("readTextFile", "swap/canary.txt"), await both("writeTextFile", "SECRET", "another"),
-        ];"#,
-        r#"[[], "done", "free", "hello", "done", "done", "done", "inside", "done"]"#,
+        return {
+          "seen": seen,
+          "writeTextFile swap/free/f, free": await both("writeTextFile", "swap/free/f", "free"),
+          "readTextFile free/f": await both("readTextFile", "free/f"),
+          "readTextFile hello.txt": await both("readTextFile", "hello.txt"),
+          "mkdir x/a*/b, { recursive: true }": await both("mkdir", "x/a*/b", { recursive: true }),
+          "writeTextFile x/a*/b/f, x": await both("writeTextFile", "x/a*/b/f", "x"),
+          "remove x/a*, { recursive: true }": await both("remove", "x/a*", { recursive: true }),
+          "readTextFile swap/canary.txt": await both("readTextFile", "swap/canary.txt"),
+          "writeTextFile SECRET, another": await both("writeTextFile", "SECRET", "another"),
+        };"#,
+        r#"{
+            "seen": [],
+            "writeTextFile swap/free/f, free": "done",
+            "readTextFile free/f": "free",
+            "readTextFile hello.txt": "hello",
+            "mkdir x/a*/b, { recursive: true }": "done",
+            "writeTextFile x/a*/b/f, x": "done",
+            "remove x/a*, { recursive: true }": "done",
+            "readTextFile swap/canary.txt": "inside",
+            "writeTextFile SECRET, another": "done"
+        }"#,
     );
     let canary = host.files.text("SECRET-CANARY-@MARK@");
     assert_eq!(host.files.read("ws/secret/deep/er/s.txt"), canary);

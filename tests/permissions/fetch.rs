@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use mcp_conductor::{ErrorKind, ExecuteRequest};
 
 use crate::Host;
-use crate::fixture::eventually;
 use crate::servers::P1;
+use crate::support::waiting::eventually;
 
 pub const NET: &str = "allow-net=127.0.0.1:@P2@,127.0.0.1:@P3@";
 
@@ -34,23 +34,27 @@ fn a_body_may_have_the_windows_of_http_and_no_larger_ones() {
             r#"{ECHO}
         const body = (path: string) => t(async () => await (await fetch(u + path)).text());
         const head = (await fetch(u + "/zstd?window=20")).headers;
-        return [
-          await body("/zstd?window=20"), await body("/zstd?window=23"), await body("/brotli"),
-          head.get("content-encoding"), head.get("content-length"),
-          (await body("/zstd?window=24")).includes("16 MiB"), await body("/zstd?window=31"),
-          (await body("/large-brotli")).includes("a large window"),
-        ];"#
+        return {{
+          "body /zstd?window=20": await body("/zstd?window=20"),
+          "body /zstd?window=23": await body("/zstd?window=23"),
+          "body /brotli": await body("/brotli"),
+          "head.get content-encoding": (head.get("content-encoding")) ?? null,
+          "head.get content-length": (head.get("content-length")) ?? null,
+          "body /zstd?window=24 .includes 16 MiB": (await body("/zstd?window=24")).includes("16 MiB"),
+          "body /zstd?window=31": await body("/zstd?window=31"),
+          "body /large-brotli .includes a large window": (await body("/large-brotli")).includes("a large window"),
+        }};"#
         ),
-        r#"[
-            "unpacked",
-            "unpacked",
-            "",
-            null,
-            null,
-            true,
-            "TypeError: error reading a body from connection: its compression needs a window of 2048 MiB, more than the 8 MiB of zstd or 16 MiB of Brotli in HTTP",
-            true
-        ]"#,
+        r#"{
+            "body /zstd?window=20": "unpacked",
+            "body /zstd?window=23": "unpacked",
+            "body /brotli": "",
+            "head.get content-encoding": null,
+            "head.get content-length": null,
+            "body /zstd?window=24 .includes 16 MiB": true,
+            "body /zstd?window=31": "TypeError: error reading a body from connection: its compression needs a window of 2048 MiB, more than the 8 MiB of zstd or 16 MiB of Brotli in HTTP",
+            "body /large-brotli .includes a large window": true
+        }"#,
     );
 }
 
@@ -61,43 +65,59 @@ fn a_response_has_its_parts() {
             r#"{ECHO}
         const r = await fetch(u + "/headers");
         const bad = await fetch(new URL(u + "/status/404"));
-        return [
-          r.status, r.statusText, r.ok, r.url, r.redirected, r.type, r.headers.get("X-TWO"),
-          r.headers.getSetCookie(), [...r.headers.keys()].includes("x-one"), r.bodyUsed,
-          bad.status, bad.statusText, bad.ok, await bad.text(), bad.bodyUsed,
-          await (await fetch(u + "/json")).json(), [...await (await fetch(u + "/hello")).bytes()].length,
-          (await (await fetch(u + "/hello")).arrayBuffer()).byteLength,
-          (await (await fetch(u + "/hello")).blob()).type, await (await fetch(u + "/gzip")).text(),
-          (await fetch(u + "/status/204")).body, await t(() => bad.text()),
-          await (await fetch(u + "/hello")).clone().text(), r instanceof Response,
-        ];"#
+        return {{
+          "r.status": r.status,
+          "r.statusText": r.statusText,
+          "r.ok": r.ok,
+          "r.url": r.url,
+          "r.redirected": r.redirected,
+          "r.type": r.type,
+          "r.headers.get X-TWO": r.headers.get("X-TWO"),
+          "r.headers.getSetCookie": r.headers.getSetCookie(),
+          "[...r.headers.keys ].includes x-one": [...r.headers.keys()].includes("x-one"),
+          "r.bodyUsed": r.bodyUsed,
+          "bad.status": bad.status,
+          "bad.statusText": bad.statusText,
+          "bad.ok": bad.ok,
+          "bad.text": await bad.text(),
+          "bad.bodyUsed": bad.bodyUsed,
+          "fetch u + /json .json": await (await fetch(u + "/json")).json(),
+          "[... fetch u + /hello .bytes ].length": [...await (await fetch(u + "/hello")).bytes()].length,
+          "fetch u + /hello .arrayBuffer .byteLength": (await (await fetch(u + "/hello")).arrayBuffer()).byteLength,
+          "fetch u + /hello .blob .type": (await (await fetch(u + "/hello")).blob()).type,
+          "fetch u + /gzip .text": await (await fetch(u + "/gzip")).text(),
+          "fetch u + /status/204 .body": ((await fetch(u + "/status/204")).body) ?? null,
+          "bad.text, 2": await t(() => bad.text()),
+          "fetch u + /hello .clone .text": await (await fetch(u + "/hello")).clone().text(),
+          "r instanceof Response": r instanceof Response,
+        }};"#
         ),
-        r#"[
-            200,
-            "OK",
-            true,
-            "http://127.0.0.1:@P2@/headers",
-            false,
-            "basic",
-            "a, b",
-            ["a=1", "b=2"],
-            true,
-            false,
-            404,
-            "Not Found",
-            false,
-            "status",
-            true,
-            {"a": [1, 2]},
-            8,
-            8,
-            "text/plain",
-            "unpacked",
-            null,
-            "TypeError: Body already consumed",
-            "P2-HELLO",
-            true
-        ]"#,
+        r#"{
+            "r.status": 200,
+            "r.statusText": "OK",
+            "r.ok": true,
+            "r.url": "http://127.0.0.1:@P2@/headers",
+            "r.redirected": false,
+            "r.type": "basic",
+            "r.headers.get X-TWO": "a, b",
+            "r.headers.getSetCookie": ["a=1", "b=2"],
+            "[...r.headers.keys ].includes x-one": true,
+            "r.bodyUsed": false,
+            "bad.status": 404,
+            "bad.statusText": "Not Found",
+            "bad.ok": false,
+            "bad.text": "status",
+            "bad.bodyUsed": true,
+            "fetch u + /json .json": {"a": [1, 2]},
+            "[... fetch u + /hello .bytes ].length": 8,
+            "fetch u + /hello .arrayBuffer .byteLength": 8,
+            "fetch u + /hello .blob .type": "text/plain",
+            "fetch u + /gzip .text": "unpacked",
+            "fetch u + /status/204 .body": null,
+            "bad.text, 2": "TypeError: Body already consumed",
+            "fetch u + /hello .clone .text": "P2-HELLO",
+            "r instanceof Response": true
+        }"#,
     );
 }
 
@@ -111,35 +131,37 @@ fn a_request_is_sent_as_it_was_made() {
         form.append("file", new Blob(["data"], {{ type: "text/x" }}), "n.txt");
         const [, type, body] = await echo("/echo", {{ method: "POST", body: form }});
         const boundary = type.split("boundary=")[1];
-        return [
-          await echo("/echo?a=b%20c#fragment"), await echo("/echo", {{ method: "DELETE" }}),
-          await echo("/echo", {{ method: "post", body: "größe" }}),
-          await echo("/echo", {{ method: "PATCH", body: bytes("bytes") }}),
-          await echo("/echo", {{ method: "PUT", body: new URLSearchParams({{ a: "b c" }}) }}),
-          await echo("/echo", {{ method: "POST", body: new Blob(["blob"], {{ type: "x/y" }}) }}),
-          await echo("/echo", {{ method: "POST", body: new Response("streamed").body }}),
-          await echo("/echo", {{ headers: {{ "X-One": "1", cookie: "c=d", authorization: "A" }} }}),
-          await echo("/echo", {{ headers: [["x-two", "a"], ["x-two", "b"]] }}),
-          parts(await (await fetch(new Request(u + "/echo", {{ headers: {{ a: "b" }} }}), {{ method: "PUT", body: "p" }})).text()),
-          await (await fetch(u + "/echo", {{ method: "HEAD" }})).text(),
-          type.replace(boundary, "B"), body.replaceAll(boundary, "B").split("\r\n"),
-        ];"#
+        return {{
+          "echo /echo?a=b%20c#fragment": await echo("/echo?a=b%20c#fragment"),
+          "echo /echo, {{ method: DELETE }}": await echo("/echo", {{ method: "DELETE" }}),
+          "echo /echo, {{ method: post, body: größe }}": await echo("/echo", {{ method: "post", body: "größe" }}),
+          "echo /echo, {{ method: PATCH, body: bytes bytes }}": await echo("/echo", {{ method: "PATCH", body: bytes("bytes") }}),
+          "echo /echo, {{ method: PUT, body: new URLSearchParams {{ a: b": await echo("/echo", {{ method: "PUT", body: new URLSearchParams({{ a: "b c" }}) }}),
+          "echo /echo, {{ method: POST, body: new Blob [blob], {{ type:": await echo("/echo", {{ method: "POST", body: new Blob(["blob"], {{ type: "x/y" }}) }}),
+          "echo /echo, {{ method: POST, body: new Response streamed": await echo("/echo", {{ method: "POST", body: new Response("streamed").body }}),
+          "echo /echo, {{ headers: {{ X-One: 1, cookie: c=d,": await echo("/echo", {{ headers: {{ "X-One": "1", cookie: "c=d", authorization: "A" }} }}),
+          "echo /echo, {{ headers: [[x-two, a], [x-two, b]] }}": await echo("/echo", {{ headers: [["x-two", "a"], ["x-two", "b"]] }}),
+          "parts fetch new Request u + /echo, {{ headers: {{ a: b }} }} ,": parts(await (await fetch(new Request(u + "/echo", {{ headers: {{ a: "b" }} }}), {{ method: "PUT", body: "p" }})).text()),
+          "fetch u + /echo, {{ method: HEAD }} .text": await (await fetch(u + "/echo", {{ method: "HEAD" }})).text(),
+          "type.replace boundary, B": type.replace(boundary, "B"),
+          "body.replaceAll boundary, B": body.replaceAll(boundary, "B").split("\r\n"),
+        }};"#
         ),
-        r#"[
-            ["GET /echo?a=b%20c", "", ""],
-            ["DELETE /echo", "", ""],
-            ["POST /echo", "content-type: text/plain;charset=UTF-8", "gr\u00f6\u00dfe"],
-            ["PATCH /echo", "", "bytes"],
-            ["PUT /echo", "content-type: application/x-www-form-urlencoded;charset=UTF-8", "a=b+c"],
-            ["POST /echo", "content-type: x/y", "blob"],
-            ["POST /echo", "", "streamed"],
-            ["GET /echo", "authorization: A; cookie: c=d; x-one: 1", ""],
-            ["GET /echo", "x-two: a; x-two: b", ""],
-            ["PUT /echo", "a: b; content-type: text/plain;charset=UTF-8", "p"],
-            "",
-            "content-type: multipart/form-data; boundary=B",
-            ["--B", "Content-Disposition: form-data; name=\"a\"", "", "1", "--B", "Content-Disposition: form-data; name=\"file\"; filename=\"n.txt\"", "Content-Type: text/x", "", "data", "--B--"]
-        ]"#,
+        r#"{
+            "echo /echo?a=b%20c#fragment": ["GET /echo?a=b%20c", "", ""],
+            "echo /echo, { method: DELETE }": ["DELETE /echo", "", ""],
+            "echo /echo, { method: post, body: größe }": ["POST /echo", "content-type: text/plain;charset=UTF-8", "gr\u00f6\u00dfe"],
+            "echo /echo, { method: PATCH, body: bytes bytes }": ["PATCH /echo", "", "bytes"],
+            "echo /echo, { method: PUT, body: new URLSearchParams { a: b": ["PUT /echo", "content-type: application/x-www-form-urlencoded;charset=UTF-8", "a=b+c"],
+            "echo /echo, { method: POST, body: new Blob [blob], { type:": ["POST /echo", "content-type: x/y", "blob"],
+            "echo /echo, { method: POST, body: new Response streamed": ["POST /echo", "", "streamed"],
+            "echo /echo, { headers: { X-One: 1, cookie: c=d,": ["GET /echo", "authorization: A; cookie: c=d; x-one: 1", ""],
+            "echo /echo, { headers: [[x-two, a], [x-two, b]] }": ["GET /echo", "x-two: a; x-two: b", ""],
+            "parts fetch new Request u + /echo, { headers: { a: b } } ,": ["PUT /echo", "a: b; content-type: text/plain;charset=UTF-8", "p"],
+            "fetch u + /echo, { method: HEAD } .text": "",
+            "type.replace boundary, B": "content-type: multipart/form-data; boundary=B",
+            "body.replaceAll boundary, B": ["--B", "Content-Disposition: form-data; name=\"a\"", "", "1", "--B", "Content-Disposition: form-data; name=\"file\"; filename=\"n.txt\"", "Content-Type: text/x", "", "data", "--B--"]
+        }"#,
     );
 }
 
@@ -167,27 +189,33 @@ fn what_cannot_be_requested_is_refused_in_denos_words() {
         &format!(
             r#"{ECHO}
         const get = (url: any, init?: any) => t(async () => (await fetch(url, init)).status);
-        return [
-          await get("ftp://127.0.0.1/"), await get("http://"), await get("/x"),
-          await get(u, {{ method: "CONNECT" }}), await get(u, {{ method: "trace" }}),
-          await get(u, {{ method: "TRACK" }}), await get(u, {{ method: "a b" }}),
-          await get(u, {{ headers: {{ x: "a\r\nb: c" }} }}), await get(u, {{ headers: {{ "a b": "c" }} }}),
-          await get(u, {{ body: "x" }}), await get("data:text/plain,hi"),
-        ];"#
+        return {{
+          "get ftp://127.0.0.1/": await get("ftp://127.0.0.1/"),
+          "get http://": await get("http://"),
+          "get /x": await get("/x"),
+          "get u, {{ method: CONNECT }}": await get(u, {{ method: "CONNECT" }}),
+          "get u, {{ method: trace }}": await get(u, {{ method: "trace" }}),
+          "get u, {{ method: TRACK }}": await get(u, {{ method: "TRACK" }}),
+          "get u, {{ method: a b }}": await get(u, {{ method: "a b" }}),
+          "get u, {{ headers: {{ x: arnb: c }} }}": await get(u, {{ headers: {{ x: "a\r\nb: c" }} }}),
+          "get u, {{ headers: {{ a b: c }} }}": await get(u, {{ headers: {{ "a b": "c" }} }}),
+          "get u, {{ body: x }}": await get(u, {{ body: "x" }}),
+          "get data:text/plain,hi": await get("data:text/plain,hi"),
+        }};"#
         ),
-        r#"[
-            "TypeError: Url scheme 'ftp' not supported",
-            "TypeError: Invalid URL: 'http://'",
-            "TypeError: Invalid URL: '/x'",
-            "TypeError: Method is forbidden",
-            "TypeError: Method is forbidden",
-            "TypeError: Method is forbidden",
-            "TypeError: Method is not valid",
-            "TypeError: Invalid header value: \"a\r\nb: c\"",
-            "TypeError: Invalid header name: \"a b\"",
-            "TypeError: Request with GET/HEAD method cannot have body",
-            200
-        ]"#,
+        r#"{
+            "get ftp://127.0.0.1/": "TypeError: Url scheme 'ftp' not supported",
+            "get http://": "TypeError: Invalid URL: 'http://'",
+            "get /x": "TypeError: Invalid URL: '/x'",
+            "get u, { method: CONNECT }": "TypeError: Method is forbidden",
+            "get u, { method: trace }": "TypeError: Method is forbidden",
+            "get u, { method: TRACK }": "TypeError: Method is forbidden",
+            "get u, { method: a b }": "TypeError: Method is not valid",
+            "get u, { headers: { x: arnb: c } }": "TypeError: Invalid header value: \"a\r\nb: c\"",
+            "get u, { headers: { a b: c } }": "TypeError: Invalid header name: \"a b\"",
+            "get u, { body: x }": "TypeError: Request with GET/HEAD method cannot have body",
+            "get data:text/plain,hi": 200
+        }"#,
     );
 }
 
@@ -206,22 +234,25 @@ fn redirects_are_followed_as_asked() {
           codes.push(await echo(to("/echo", code), {{ method: "POST", body: "b", headers }}));
         }}
         const secret = {{ authorization: "A", cookie: "c", "proxy-authorization": "p", x: "y" }};
-        return [
-          await look("/redirect?to=/hello"), await look("/redirect?to=/hello", {{ redirect: "manual" }}),
-          await t(() => look("/redirect?to=/hello", {{ redirect: "error" }})),
-          await t(() => look("/loop")), await look(to(other + "/hello")), codes,
-          await echo(to(other + "/echo"), {{ headers: secret }}),
-        ];"#
+        return {{
+          "look /redirect?to=/hello": await look("/redirect?to=/hello"),
+          "look /redirect?to=/hello, {{ redirect: manual }}": await look("/redirect?to=/hello", {{ redirect: "manual" }}),
+          "look /redirect?to=/hello, {{ redirect: error }}": await t(() => look("/redirect?to=/hello", {{ redirect: "error" }})),
+          "look /loop": await t(() => look("/loop")),
+          "look to other + /hello": await look(to(other + "/hello")),
+          "codes": codes,
+          "echo to other + /echo , {{ headers: secret }}": await echo(to(other + "/echo"), {{ headers: secret }}),
+        }};"#
         ),
-        r#"[
-            [200, true, "/hello", null, "P2-HELLO"],
-            [302, false, "/redirect?to=/hello", "/hello", "moved"],
-            "TypeError: Fetch failed: Encountered redirect while redirect mode is set to 'error'",
-            "TypeError: Fetch failed: Maximum number of redirects (20) reached",
-            [200, true, "http://127.0.0.1:@P3@/hello", null, "P3-HELLO"],
-            [["GET /echo", "authorization: A", ""], ["GET /echo", "authorization: A", ""], ["GET /echo", "authorization: A", ""], ["POST /echo", "authorization: A; content-type: x/y", "b"], ["POST /echo", "authorization: A; content-type: x/y", "b"]],
-            ["GET /echo", "x: y", ""]
-        ]"#,
+        r#"{
+            "look /redirect?to=/hello": [200, true, "/hello", null, "P2-HELLO"],
+            "look /redirect?to=/hello, { redirect: manual }": [302, false, "/redirect?to=/hello", "/hello", "moved"],
+            "look /redirect?to=/hello, { redirect: error }": "TypeError: Fetch failed: Encountered redirect while redirect mode is set to 'error'",
+            "look /loop": "TypeError: Fetch failed: Maximum number of redirects (20) reached",
+            "look to other + /hello": [200, true, "http://127.0.0.1:@P3@/hello", null, "P3-HELLO"],
+            "codes": [["GET /echo", "authorization: A", ""], ["GET /echo", "authorization: A", ""], ["GET /echo", "authorization: A", ""], ["POST /echo", "authorization: A; content-type: x/y", "b"], ["POST /echo", "authorization: A; content-type: x/y", "b"]],
+            "echo to other + /echo , { headers: secret }": ["GET /echo", "x: y", ""]
+        }"#,
     );
 }
 
@@ -233,22 +264,25 @@ fn each_hop_of_a_redirect_is_decided_anew() {
         &format!(
             r#"{ECHO}
         const follow = (url: string) => t(async () => (await fetch(u + to(url))).status);
-        return [
-          await follow("http://127.0.0.1:@P1@/"), await follow(other + to("http://127.0.0.1:@P1@/")),
-          await follow("http://2130706433:@P1@/"), await follow("file:///etc/passwd"),
-          await follow("ftp://x/"), await follow("http://169.254.169.254/"),
-          await t(() => fetch("http://127.0.0.1:@P1@/", {{ redirect: "manual" }})),
-        ];"#
+        return {{
+          "follow http://127.0.0.1:@P1@/": await follow("http://127.0.0.1:@P1@/"),
+          "follow other + to http://127.0.0.1:@P1@/": await follow(other + to("http://127.0.0.1:@P1@/")),
+          "follow http://2130706433:@P1@/": await follow("http://2130706433:@P1@/"),
+          "follow file:///etc/passwd": await follow("file:///etc/passwd"),
+          "follow ftp://x/": await follow("ftp://x/"),
+          "follow http://169.254.169.254/": await follow("http://169.254.169.254/"),
+          "fetch http://127.0.0.1:@P1@/, {{ redirect: manual }}": await t(() => fetch("http://127.0.0.1:@P1@/", {{ redirect: "manual" }})),
+        }};"#
         ),
-        r#"[
-            "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
-            "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
-            "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
-            "TypeError: Fetch failed: Can not redirect to a non HTTP(s) url",
-            "TypeError: Fetch failed: Can not redirect to a non HTTP(s) url",
-            "NotCapable: Requires net access to \"169.254.169.254:80\", run again with the --allow-net flag",
-            "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag"
-        ]"#,
+        r#"{
+            "follow http://127.0.0.1:@P1@/": "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
+            "follow other + to http://127.0.0.1:@P1@/": "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
+            "follow http://2130706433:@P1@/": "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag",
+            "follow file:///etc/passwd": "TypeError: Fetch failed: Can not redirect to a non HTTP(s) url",
+            "follow ftp://x/": "TypeError: Fetch failed: Can not redirect to a non HTTP(s) url",
+            "follow http://169.254.169.254/": "NotCapable: Requires net access to \"169.254.169.254:80\", run again with the --allow-net flag",
+            "fetch http://127.0.0.1:@P1@/, { redirect: manual }": "NotCapable: Requires net access to \"127.0.0.1:@P1@\", run again with the --allow-net flag"
+        }"#,
     );
     assert_eq!(P1.connections(), before);
 }
@@ -278,10 +312,21 @@ fn a_body_is_read_as_it_comes_and_sent_as_it_is_made() {
         const cut = (await fetch(u + "/big")).body!.getReader();
         const first = (await cut.read()).value!.length > 0;
         await cut.cancel();
-        return [chunks, parts(await (await sent).text()), back.length, first,
-          await cut.read().then((r) => r.done)];"#
+        return {{
+          "chunks": chunks,
+          "parts sent .text": parts(await (await sent).text()),
+          "back.length": back.length,
+          "first": first,
+          "cut.read .then r to r.done": await cut.read().then((r) => r.done),
+        }};"#
         ),
-        r#"[["one", "two", "six"], ["POST /echo", "", "abc"], 3000000, true, true]"#,
+        r#"{
+            "chunks": ["one", "two", "six"],
+            "parts sent .text": ["POST /echo", "", "abc"],
+            "back.length": 3000000,
+            "first": true,
+            "cut.read .then r to r.done": true
+        }"#,
     );
 }
 
@@ -303,24 +348,25 @@ fn a_request_can_be_aborted_before_and_while_it_runs() {
         const first = text((await reader.read()).value!), second = t(() => reader.read());
         controller.abort();
         const stream = new ReadableStream({{ pull: () => new Promise(() => {{}}) }});
-        return [
-          await t(() => fetch(u + "/hello", {{ signal: aborted }})),
-          await t(() => fetch(u + "/hang", {{ signal: later() }})),
-          await t(() => fetch(u + "/hang", {{ signal: later("why") }})),
-          await t(() => fetch(u + "/hang", {{ signal: AbortSignal.timeout(100) }})),
-          first, await second,
-          await t(() => fetch(u + "/echo", {{ method: "POST", body: stream, signal: later() }})),
-        ];"#
+        return {{
+          "fetch u + /hello, {{ signal: aborted }}": await t(() => fetch(u + "/hello", {{ signal: aborted }})),
+          "fetch u + /hang, {{ signal: later }}": await t(() => fetch(u + "/hang", {{ signal: later() }})),
+          "fetch u + /hang, {{ signal: later why }}": await t(() => fetch(u + "/hang", {{ signal: later("why") }})),
+          "fetch u + /hang, {{ signal: AbortSignal.timeout 100 }}": await t(() => fetch(u + "/hang", {{ signal: AbortSignal.timeout(100) }})),
+          "first": first,
+          "second": await second,
+          "fetch u + /echo, {{ method: POST, body: stream, signal:": await t(() => fetch(u + "/echo", {{ method: "POST", body: stream, signal: later() }})),
+        }};"#
         ),
-        r#"[
-            "AbortError: The signal has been aborted [20]",
-            "AbortError: The signal has been aborted [20]",
-            "why",
-            "TimeoutError: The operation was aborted due to timeout [23]",
-            "s",
-            "AbortError: The signal has been aborted [20]",
-            "AbortError: The signal has been aborted [20]"
-        ]"#,
+        r#"{
+            "fetch u + /hello, { signal: aborted }": "AbortError: The signal has been aborted [20]",
+            "fetch u + /hang, { signal: later }": "AbortError: The signal has been aborted [20]",
+            "fetch u + /hang, { signal: later why }": "why",
+            "fetch u + /hang, { signal: AbortSignal.timeout 100 }": "TimeoutError: The operation was aborted due to timeout [23]",
+            "first": "s",
+            "second": "AbortError: The signal has been aborted [20]",
+            "fetch u + /echo, { method: POST, body: stream, signal:": "AbortError: The signal has been aborted [20]"
+        }"#,
     );
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -7,14 +7,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use serde_json::Value;
 
 use crate::servers::{P1, P2, P3};
+use crate::support::directory::{Directory, number};
 
 /// Held for reading by tests that run side by side, and for writing by those
 /// that count descriptors and processes.
@@ -29,7 +28,7 @@ const SPARSE_BYTES: u64 = 8 << 30;
 
 /// `@ROOT@`, removed at the end, when `outside/` must be as it was.
 pub struct Fixture {
-    root: PathBuf,
+    root: Directory,
     /// In no program's source, so that a code frame cannot hold it.
     mark: String,
     outside: BTreeMap<String, Option<Vec<u8>>>,
@@ -47,18 +46,16 @@ impl Fixture {
 
     /// For the holder of [`alone`], or of another fixture.
     pub fn in_the_same_turn() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mark = format!("{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let parent = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
-        let root = parent.join(format!("mcp-conductor-permissions-{mark}"));
-        let outside = root.join("outside");
-        fs::create_dir_all(&outside).unwrap();
+        let mark = format!("{}x{}", std::process::id(), number());
+        let root = Directory::named(&format!("mcp-conductor-permissions-{mark}"));
+        let outside = root.path("outside");
+        fs::create_dir(&outside).unwrap();
         fs::write(outside.join("canary.txt"), format!("FS-CANARY-{mark}")).unwrap();
         fs::write(outside.join("victim.txt"), "victim").unwrap();
         fs::write(outside.join("mod.js"), format!("export default 'FS-CANARY-{mark}'")).unwrap();
         fs::write(outside.join("data.json"), format!("\"FS-CANARY-{mark}\"")).unwrap();
         let socket = UnixListener::bind(outside.join("s.sock")).unwrap();
-        make_workspace(&root, &mark);
+        make_workspace(root.root(), &mark);
         let outside = contents(&outside);
         Self { root, mark, outside, _socket: socket, _turn: None }
     }
@@ -78,7 +75,7 @@ impl Fixture {
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
-        self.root.join(below)
+        self.root.path(below)
     }
 
     pub fn read(&self, below: &str) -> String {
@@ -87,7 +84,7 @@ impl Fixture {
 
     /// A text with its tokens replaced.
     pub fn text(&self, text: &str) -> String {
-        text.replace("@ROOT@", &self.root.to_string_lossy())
+        text.replace("@ROOT@", &self.root.root().to_string_lossy())
             .replace("@P1@", &P1.port.to_string())
             .replace("@P2@", &P2.port.to_string())
             .replace("@P3@", &P3.port.to_string())
@@ -96,7 +93,7 @@ impl Fixture {
 
     /// A value with the tokens put back.
     pub fn tokens(&self, value: &Value) -> Value {
-        let text = value.to_string().replace(&*self.root.to_string_lossy(), "@ROOT@");
+        let text = value.to_string().replace(&*self.root.root().to_string_lossy(), "@ROOT@");
         let ports = [(P1.port, "@P1@"), (P2.port, "@P2@"), (P3.port, "@P3@")];
         let text = ports.into_iter().fold(text, |text, (port, token)| {
             text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{token}"))
@@ -132,7 +129,7 @@ impl Fixture {
 
     /// Processes that a program started here: each has its home in the workspace.
     pub fn strays(&self) -> Vec<String> {
-        let root = self.root.to_string_lossy();
+        let root = self.root.root().to_string_lossy();
         let own = std::process::id().to_string();
         let mut strays = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -141,7 +138,7 @@ impl Fixture {
             let words = [read("environ"), read("cmdline")].concat();
             let place = fs::read_link(process.join("cwd")).unwrap_or_default();
             let found = String::from_utf8_lossy(&words).contains(&*root);
-            if (found || place.starts_with(&self.root)) && entry.file_name() != *own {
+            if (found || place.starts_with(self.root.root())) && entry.file_name() != *own {
                 strays.push(String::from_utf8_lossy(&read("cmdline")).replace('\0', " "));
             }
         }
@@ -152,7 +149,6 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         let changes = self.changes_outside();
-        let _ = fs::remove_dir_all(&self.root);
         if !std::thread::panicking() {
             assert_eq!(changes, None);
         }
@@ -202,48 +198,4 @@ pub fn has_git() -> bool {
 fn git(directory: &Path, args: &[&str]) {
     let status = Command::new("git").arg("-C").arg(directory).args(args).status().unwrap();
     assert!(status.success(), "git {args:?}");
-}
-
-/// For what takes a moment on a machine that has time.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until a condition holds, and says whether it ever did.
-pub fn eventually(condition: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    true
-}
-
-/// Open descriptors of this process, which is the server too.
-pub fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Processes below this one, zombies included: a server reaps what it starts.
-pub fn descendants() -> usize {
-    let mut parents = BTreeMap::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // proc_pid_stat(5): the name, in brackets, may hold anything; state and parent follow.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let parent = fields.split_whitespace().nth(1).and_then(|field| field.parse().ok());
-        parents.insert(pid, parent.unwrap_or(0));
-    }
-    let own = std::process::id();
-    let below = |mut pid: u32| {
-        while let Some(&parent) = parents.get(&pid) {
-            if parent == own {
-                return true;
-            }
-            pid = parent;
-        }
-        false
-    };
-    parents.keys().filter(|&&pid| below(pid)).count()
 }

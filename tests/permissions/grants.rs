@@ -1,6 +1,7 @@
 //! `MCP_CONDUCTOR_RUN_ARGS`: what is no grant stops the start, and programs are
 //! told the truth about what is.
 
+use mcp_conductor::ErrorKind;
 use serde_json::json;
 
 use crate::fixture::Fixture;
@@ -104,25 +105,27 @@ fn without_arguments_the_workspace_is_read_and_written_and_nothing_else() {
           try { await f(); return 'done' } catch (e) { return e.name }
         };
         Deno.writeTextFileSync('f', 'x');
-        [PERMISSIONS, Deno.readTextFileSync(WORKSPACE_DIR + '/f'),
-          await denied(() => Deno.readTextFile('../outside/victim.txt')),
-          await denied(() => fetch('http://127.0.0.1:@P1@/')),
-          await denied(() => Deno.env.get('PATH')),
-          await denied(() => new Deno.Command('ls').output())]";
+        ({
+          permissions: PERMISSIONS, workspace: Deno.readTextFileSync(WORKSPACE_DIR + '/f'),
+          outside: await denied(() => Deno.readTextFile('../outside/victim.txt')),
+          network: await denied(() => fetch('http://127.0.0.1:@P1@/')),
+          environment: await denied(() => Deno.env.get('PATH')),
+          commands: await denied(() => new Deno.Command('ls').output()),
+        })";
     let request = mcp_conductor::ExecuteRequest::new(files.text(source));
     let execution = crate::EVENT_LOOP.block_on(runtime.execute(request)).unwrap();
     let _guard = crate::EVENT_LOOP.enter();
     drop(runtime);
     assert_eq!(
         files.tokens(&execution.return_value),
-        json!([
-            ["--allow-read=@ROOT@/ws", "--allow-write=@ROOT@/ws"],
-            "x",
-            "NotCapable",
-            "NotCapable",
-            "NotCapable",
-            "NotCapable",
-        ])
+        json!({
+            "permissions": ["--allow-read=@ROOT@/ws", "--allow-write=@ROOT@/ws"],
+            "workspace": "x",
+            "outside": "NotCapable",
+            "network": "NotCapable",
+            "environment": "NotCapable",
+            "commands": "NotCapable",
+        })
     );
 }
 
@@ -167,50 +170,61 @@ fn permissions_tell_the_truth() {
     Host::with_grants(grants).gives(
         &format!(
             r#"{ASK}
-        return [
-          await ask({{ name: "read" }}), await ask({{ name: "read", path: "@ROOT@/ws" }}),
-          await ask({{ name: "read", path: "@ROOT@/ws/hello.txt" }}),
-          await ask({{ name: "read", path: "hello.txt" }}), await ask({{ name: "read", path: "/etc" }}),
-          await ask({{ name: "read", path: "@ROOT@/ws/secret" }}),
-          await ask({{ name: "read", path: new URL("file://@ROOT@/ws/secret/s.txt") }}),
-          await ask({{ name: "write" }}), await ask({{ name: "write", path: "@ROOT@/ws" }}),
-          await ask({{ name: "net" }}), await ask({{ name: "net", host: "example.com" }}),
-          await ask({{ name: "net", host: "example.com:443" }}), await ask({{ name: "net", host: "evil.com" }}),
-          await ask({{ name: "env" }}), await ask({{ name: "env", variable: "FOO" }}),
-          await ask({{ name: "env", variable: "AWS_A" }}), await ask({{ name: "env", variable: "BAR" }}),
-          await ask({{ name: "run" }}), await ask({{ name: "run", command: "ls" }}),
-          await ask({{ name: "sys" }}), await ask({{ name: "sys", kind: "hostname" }}),
-          await ask({{ name: "ffi" }}), await ask({{ name: "import" }}),
-          (await ask({{ name: "x" }})).split(":")[0], (await ask({{}})).split(":")[0],
-        ];"#
+        return {{
+          "ask {{ name: read }}": await ask({{ name: "read" }}),
+          "ask {{ name: read, path: /ws }}": await ask({{ name: "read", path: "@ROOT@/ws" }}),
+          "ask {{ name: read, path: /ws/hello.txt }}": await ask({{ name: "read", path: "@ROOT@/ws/hello.txt" }}),
+          "ask {{ name: read, path: hello.txt }}": await ask({{ name: "read", path: "hello.txt" }}),
+          "ask {{ name: read, path: /etc }}": await ask({{ name: "read", path: "/etc" }}),
+          "ask {{ name: read, path: /ws/secret }}": await ask({{ name: "read", path: "@ROOT@/ws/secret" }}),
+          "ask {{ name: read, path: file:///ws/secret/s.txt }}": await ask({{ name: "read", path: new URL("file://@ROOT@/ws/secret/s.txt") }}),
+          "ask {{ name: write }}": await ask({{ name: "write" }}),
+          "ask {{ name: write, path: /ws }}": await ask({{ name: "write", path: "@ROOT@/ws" }}),
+          "ask {{ name: net }}": await ask({{ name: "net" }}),
+          "ask {{ name: net, host: example.com }}": await ask({{ name: "net", host: "example.com" }}),
+          "ask {{ name: net, host: example.com:443 }}": await ask({{ name: "net", host: "example.com:443" }}),
+          "ask {{ name: net, host: evil.com }}": await ask({{ name: "net", host: "evil.com" }}),
+          "ask {{ name: env }}": await ask({{ name: "env" }}),
+          "ask {{ name: env, variable: FOO }}": await ask({{ name: "env", variable: "FOO" }}),
+          "ask {{ name: env, variable: AWS_A }}": await ask({{ name: "env", variable: "AWS_A" }}),
+          "ask {{ name: env, variable: BAR }}": await ask({{ name: "env", variable: "BAR" }}),
+          "ask {{ name: run }}": await ask({{ name: "run" }}),
+          "ask {{ name: run, command: ls }}": await ask({{ name: "run", command: "ls" }}),
+          "ask {{ name: sys }}": await ask({{ name: "sys" }}),
+          "ask {{ name: sys, kind: hostname }}": await ask({{ name: "sys", kind: "hostname" }}),
+          "ask {{ name: ffi }}": await ask({{ name: "ffi" }}),
+          "ask {{ name: import }}": await ask({{ name: "import" }}),
+          "ask {{ name: x }}": (await ask({{ name: "x" }})).split(":")[0],
+          "ask {{}}": (await ask({{}})).split(":")[0],
+        }};"#
         ),
-        r#"[
-            "prompt denied",
-            "granted*",
-            "granted",
-            "granted",
-            "prompt denied",
-            "denied",
-            "denied",
-            "prompt denied",
-            "granted",
-            "prompt denied",
-            "prompt denied",
-            "granted",
-            "prompt denied",
-            "prompt denied",
-            "granted",
-            "granted",
-            "prompt denied",
-            "prompt denied",
-            "prompt denied",
-            "prompt denied",
-            "prompt denied",
-            "prompt denied",
-            "prompt denied",
-            "TypeError",
-            "TypeError"
-        ]"#,
+        r#"{
+            "ask { name: read }": "prompt denied",
+            "ask { name: read, path: /ws }": "granted*",
+            "ask { name: read, path: /ws/hello.txt }": "granted",
+            "ask { name: read, path: hello.txt }": "granted",
+            "ask { name: read, path: /etc }": "prompt denied",
+            "ask { name: read, path: /ws/secret }": "denied",
+            "ask { name: read, path: file:///ws/secret/s.txt }": "denied",
+            "ask { name: write }": "prompt denied",
+            "ask { name: write, path: /ws }": "granted",
+            "ask { name: net }": "prompt denied",
+            "ask { name: net, host: example.com }": "prompt denied",
+            "ask { name: net, host: example.com:443 }": "granted",
+            "ask { name: net, host: evil.com }": "prompt denied",
+            "ask { name: env }": "prompt denied",
+            "ask { name: env, variable: FOO }": "granted",
+            "ask { name: env, variable: AWS_A }": "granted",
+            "ask { name: env, variable: BAR }": "prompt denied",
+            "ask { name: run }": "prompt denied",
+            "ask { name: run, command: ls }": "prompt denied",
+            "ask { name: sys }": "prompt denied",
+            "ask { name: sys, kind: hostname }": "prompt denied",
+            "ask { name: ffi }": "prompt denied",
+            "ask { name: import }": "prompt denied",
+            "ask { name: x }": "TypeError",
+            "ask {}": "TypeError"
+        }"#,
     );
 }
 
@@ -251,4 +265,21 @@ fn what_revoke_answers_holds_afterwards() {
     let host = Host::of_the_workspace();
     assert_eq!(host.value(program), json!([true, true]));
     assert_eq!(host.value("Deno.readTextFileSync('hello.txt')"), "hello");
+}
+
+#[test]
+fn an_uncaught_refusal_is_a_permission_error() {
+    let host = Host::of_the_workspace();
+    assert_eq!(
+        host.error("await Deno.readTextFile('/etc/passwd')"),
+        (
+            ErrorKind::Permission,
+            "NotCapable: Requires read access to \"/etc/passwd\", run again with the --allow-read \
+             flag"
+                .to_owned()
+        )
+    );
+    let (kind, message) = host.error("Deno.readTextFileSync('nope')");
+    assert_eq!(kind, ErrorKind::Runtime);
+    assert_eq!(message, "NotFound: No such file or directory (os error 2): readfile 'nope'");
 }

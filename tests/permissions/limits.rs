@@ -135,21 +135,28 @@ fn a_full_disk_is_an_error_of_the_call() {
           using f = Deno.openSync("g", { write: true, create: true });
           for (let i = 0; i < 100; i++) await f.write(new Uint8Array(65536));
         };
-        const seen = [
-          await both("writeFile", "f", new Uint8Array(4 << 20)), Deno.statSync("f").size <= 1 << 20,
-          await t(write), await both("copyFile", "f", "h"), await both("remove", "f").then(() => 1),
-        ];
+        const seen = {
+          "too much": await both("writeFile", "f", new Uint8Array(4 << 20)),
+          "what fits is there": Deno.statSync("f").size <= 1 << 20,
+          "piece by piece": await t(write),
+          "a copy": await both("copyFile", "f", "h"),
+          "remove": await both("remove", "f").then(() => 1),
+        };
         for (const name of ["g", "h"]) await t(() => Deno.removeSync(name));
-        return [...seen, await both("writeTextFile", "small*", "fits"), read("small*")];"#,
-        r#"[
-            "Error: No space left on device (os error 28): writefile 'f' [ENOSPC]",
-            true,
-            "Error: No space left on device (os error 28) [ENOSPC]",
-            "Error: No space left on device (os error 28): copy 'f' -> 'h' [ENOSPC]",
-            1,
-            "done",
-            "fits"
-        ]"#,
+        return {
+          ...seen,
+          "a small file": await both("writeTextFile", "small*", "fits"),
+          "its content": read("small*"),
+        };"#,
+        r#"{
+            "too much": "Error: No space left on device (os error 28): writefile 'f' [ENOSPC]",
+            "what fits is there": true,
+            "piece by piece": "Error: No space left on device (os error 28) [ENOSPC]",
+            "a copy": "Error: No space left on device (os error 28): copy 'f' -> 'h' [ENOSPC]",
+            "remove": 1,
+            "a small file": "done",
+            "its content": "fits"
+        }"#,
     );
 }
 

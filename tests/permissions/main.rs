@@ -9,6 +9,7 @@ mod commands;
 mod confinement;
 mod environment;
 mod escapes;
+mod exits;
 mod fetch;
 mod file_grants;
 mod files;
@@ -24,6 +25,7 @@ mod races;
 mod reach;
 mod servers;
 mod tree;
+mod write_limit;
 
 #[path = "../support/mod.rs"]
 mod support;

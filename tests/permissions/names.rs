@@ -1,16 +1,12 @@
-//! Paths that are none, files that are none, and a name that means something
-//! else at every moment.
+//! Names of files: those that are no paths or no text, those that look like something else,
+//! and other names for what may not be read.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use mcp_conductor::{ErrorKind, ExecuteRequest};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::commands::{self, SHELL};
 use crate::{Host, WORKSPACE};
 
 #[test]
@@ -19,34 +15,38 @@ fn what_is_no_path_is_a_clear_error() {
         r#"
         const start = (said: string) => said.split(": ").slice(0, 2).join(": ").split(" [")[0];
         const long = "a/".repeat(2500) + "b";
-        return [
-          (await both("readTextFile", long)).includes("File name too long (os error 36)"),
-          (await both("mkdir", long, { recursive: true })).includes("too long"),
-          start(await both("readTextFile", "n".repeat(300))),
-          start(await both("readTextFile", "hello.txt\0")), start(await both("stat", "a\0b")),
-          start(await both("writeTextFile", "hello.txt\0x", "y")), start(await both("mkdir", "q\0")),
-          start(await both("rename", "hello.txt", "a\0")), start(await both("symlink", "a\0", "l*")),
-          await both("stat", ""), await both("readTextFile", new URL("http://x/y")),
-          await both("readTextFile", new URL("file:///a%00b")).then((s) => s.split(":")[0]),
-          start(await both("readTextFile", "@ROOT@/ws/%68ello.txt")),
-          await both("readTextFile", new URL("file://@ROOT@/ws/%68ello.txt")),
-        ];"#,
-        r#"[
-            true,
-            true,
-            "Error: File name too long (os error 36)",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "TypeError: file name contained an unexpected NUL byte",
-            "NotFound: No such file or directory (os error 2): stat '' [ENOENT]",
-            "TypeError: Must be a file URL",
-            "TypeError",
-            "NotFound: No such file or directory (os error 2)",
-            "hello"
-        ]"#,
+        return {
+          "readTextFile long .includes File name too long os error 36": (await both("readTextFile", long)).includes("File name too long (os error 36)"),
+          "mkdir long, { recursive: true } .includes too long": (await both("mkdir", long, { recursive: true })).includes("too long"),
+          "readTextFile n.repeat 300": start(await both("readTextFile", "n".repeat(300))),
+          "readTextFile hello.txt0": start(await both("readTextFile", "hello.txt\0")),
+          "stat a0b": start(await both("stat", "a\0b")),
+          "writeTextFile hello.txt0x, y": start(await both("writeTextFile", "hello.txt\0x", "y")),
+          "mkdir q0": start(await both("mkdir", "q\0")),
+          "rename hello.txt, a0": start(await both("rename", "hello.txt", "a\0")),
+          "symlink a0, l*": start(await both("symlink", "a\0", "l*")),
+          "stat": await both("stat", ""),
+          "readTextFile http://x/y": await both("readTextFile", new URL("http://x/y")),
+          "readTextFile file:///a%00b": await both("readTextFile", new URL("file:///a%00b")).then((s) => s.split(":")[0]),
+          "readTextFile /ws/%68ello.txt": start(await both("readTextFile", "@ROOT@/ws/%68ello.txt")),
+          "readTextFile file:///ws/%68ello.txt": await both("readTextFile", new URL("file://@ROOT@/ws/%68ello.txt")),
+        };"#,
+        r#"{
+            "readTextFile long .includes File name too long os error 36": true,
+            "mkdir long, { recursive: true } .includes too long": true,
+            "readTextFile n.repeat 300": "Error: File name too long (os error 36)",
+            "readTextFile hello.txt0": "TypeError: file name contained an unexpected NUL byte",
+            "stat a0b": "TypeError: file name contained an unexpected NUL byte",
+            "writeTextFile hello.txt0x, y": "TypeError: file name contained an unexpected NUL byte",
+            "mkdir q0": "TypeError: file name contained an unexpected NUL byte",
+            "rename hello.txt, a0": "TypeError: file name contained an unexpected NUL byte",
+            "symlink a0, l*": "TypeError: file name contained an unexpected NUL byte",
+            "stat": "NotFound: No such file or directory (os error 2): stat '' [ENOENT]",
+            "readTextFile http://x/y": "TypeError: Must be a file URL",
+            "readTextFile file:///a%00b": "TypeError",
+            "readTextFile /ws/%68ello.txt": "NotFound: No such file or directory (os error 2)",
+            "readTextFile file:///ws/%68ello.txt": "hello"
+        }"#,
     );
 }
 
@@ -66,6 +66,29 @@ fn only_files_and_directories_are_opened() {
         [opened, Deno.readTextFileSync('@ROOT@/outside/victim.txt'),
           Deno.statSync('@ROOT@/ws/fifo').isFifo]";
     assert_eq!(host.value(source), json!([[], "victim", true]));
+}
+
+/// opendir(3) of a FIFO that nobody writes would wait for ever.
+#[test]
+fn to_list_what_is_no_directory_is_an_error_at_once() {
+    Host::of_the_workspace().gives(
+        r#"
+        const list = async (path: string) => { for await (const _ of Deno.readDir(path)); };
+        const each = async (path: string) =>
+          [await t(() => list(path)), await t(() => [...Deno.readDirSync(path)])];
+        return [await each("hello.txt"), await each("nope"), (await each("fifo")).map((said) => said.split(":")[0])];"#,
+        r#"[
+            [
+                "NotADirectory: Not a directory (os error 20): readdir 'hello.txt' [ENOTDIR]",
+                "NotADirectory: Not a directory (os error 20): readdir 'hello.txt' [ENOTDIR]"
+            ],
+            [
+                "NotFound: No such file or directory (os error 2): readdir 'nope' [ENOENT]",
+                "NotFound: No such file or directory (os error 2): readdir 'nope' [ENOENT]"
+            ],
+            ["NotADirectory", "NotADirectory"]
+        ]"#,
+    );
 }
 
 #[test]
@@ -88,89 +111,91 @@ fn a_name_that_is_no_text_is_listed_with_the_others() {
     );
 }
 
-/// As long as one run of Deno took to leak 306 times, and ten times that.
-const RACE: Duration = Duration::from_secs(30);
-
-/// A thread of its own swaps a directory with a link to `outside/` as fast as the
-/// kernel can, while a program works through the name.
+/// proc_pid_fd(5): the kernel adds these words to the name of what was removed.
 #[test]
-fn no_race_leads_out_of_the_grant() {
-    let longer = Duration::from_secs(120);
-    let host = Host::with(WORKSPACE, |config| {
-        config.with_max_cpu_time(longer).with_max_new_files(10_000_000)
-    });
-    let (a, b) = (host.files.path("ws/swap"), host.files.path("ws/linkdir_out"));
-    let stop = AtomicBool::new(false);
-    let source = r#"
-        const end = Date.now() + RACE, seen: Record<string, number> = {}, leaks: string[] = [];
-        const note = (name: string) => seen[name] = (seen[name] ?? 0) + 1;
-        const look = (text: string) => {
-          note(text === "inside" ? text : "other");
-          if (text !== "inside") leaks.push(text);
-        };
-        const steps: (() => unknown)[] = [
-          async () => look(await Deno.readTextFile("swap/canary.txt")),
-          () => look(Deno.readTextFileSync("swap/canary.txt")),
-          () => { using f = Deno.openSync("swap/canary.txt"); const b = new Uint8Array(64);
-            look(new TextDecoder().decode(b.subarray(0, f.readSync(b)!))) },
-          () => Deno.writeTextFile("swap/victim.txt", "x"),
-          () => Deno.writeTextFileSync("swap/new.txt", "x"),
-          () => Deno.mkdirSync("swap/made", { recursive: true }),
-          () => Deno.renameSync("swap/new.txt", "swap/newer.txt"),
-          () => Deno.copyFileSync("hello.txt", "swap/data.json"),
-          () => Deno.removeSync("swap/made", { recursive: true }),
-          () => Deno.truncateSync("swap/victim.txt", 0),
-          () => { if ([...Deno.readDirSync("swap")].some((e) => e.name === "mod.js")) leaks.push("dir") },
-          () => { if (Deno.realPathSync("swap").includes("outside")) leaks.push("real") },
-        ];
-        while (Date.now() < end) {
-          for (const step of steps) { try { await step() } catch (e: any) { note(e.name) } }
-        }
-        [leaks, seen]"#;
-    let source = source.replace("RACE", &RACE.as_millis().to_string());
-    let request = ExecuteRequest::new(source).with_timeout(longer);
-    let execution = std::thread::scope(|scope| {
-        scope.spawn(|| exchange(&a, &b, &stop));
-        let execution = host.execute(request);
-        stop.store(true, Ordering::Relaxed);
-        execution
-    });
-    assert_eq!(execution.error, None);
-    let Value::Array(value) = &execution.return_value else { panic!("{execution:#?}") };
-    assert_eq!(value[0], json!([]));
-    let seen = value[1].as_object().unwrap();
-    let expected = ["inside", "NotCapable", "NotFound", "AlreadyExists"];
-    assert!(seen.keys().all(|name| expected.contains(&name.as_str())), "{seen:?}");
-    assert!(seen["inside"].as_u64() > Some(100), "the directory was hardly met: {seen:?}");
-    assert!(seen["NotCapable"].as_u64() > Some(100), "the link was hardly met: {seen:?}");
-    // The drop of the fixture compares outside/.
-}
-
-fn exchange(a: &Path, b: &Path, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        for _ in 0..1000 {
-            renameat2(AT_FDCWD, a, AT_FDCWD, b, RenameFlags::RENAME_EXCHANGE)
-                .expect("both are there");
-            std::thread::yield_now();
-        }
-        // Other tests need a processor too.
-        std::thread::sleep(Duration::from_millis(1));
+fn a_file_whose_name_says_deleted_is_a_file_like_any_other() {
+    let denied = "@ROOT@/ws/y (deleted)";
+    let host = Host::with_grants(&format!("{WORKSPACE},deny-read={denied},deny-write={denied}"));
+    for (name, text) in [("x (deleted)", "x"), ("y (deleted)", "Y-CANARY")] {
+        std::fs::write(host.files.path("ws").join(name), text).unwrap();
     }
+    host.gives(
+        r#"
+        const start = (said: string) => said.split(/ \(os|, run/)[0];
+        return {
+          "readTextFile x deleted": await both("readTextFile", "x (deleted)"),
+          "statSync x deleted .size": Deno.statSync("x (deleted)").size,
+          "realPath x deleted": await both("realPath", "x (deleted)"),
+          "writeTextFile x deleted , changed": await both("writeTextFile", "x (deleted)", "changed"),
+          "readTextFile x deleted, 2": await both("readTextFile", "x (deleted)"),
+          "readTextFile y deleted": start(await both("readTextFile", "y (deleted)")),
+          "writeTextFile y deleted , x": start(await both("writeTextFile", "y (deleted)", "x")),
+          "rename y deleted , z*": start(await both("rename", "y (deleted)", "z*")),
+          "readTextFile y": start(await both("readTextFile", "y")),
+          "writeTextFile y, plain": await both("writeTextFile", "y", "plain"),
+          "readTextFile y, 2": await both("readTextFile", "y"),
+        };"#,
+        r#"{
+            "readTextFile x deleted": "x",
+            "statSync x deleted .size": 1,
+            "realPath x deleted": "@ROOT@/ws/x (deleted)",
+            "writeTextFile x deleted , changed": "done",
+            "readTextFile x deleted, 2": "changed",
+            "readTextFile y deleted": "NotCapable: Requires read access to \"y (deleted)\"",
+            "writeTextFile y deleted , x": "NotCapable: Requires write access to \"y (deleted)\"",
+            "rename y deleted , z*": "NotCapable: Requires read access to \"y (deleted)\"",
+            "readTextFile y": "NotFound: No such file or directory",
+            "writeTextFile y, plain": "done",
+            "readTextFile y, 2": "plain"
+        }"#,
+    );
+    assert_eq!(host.files.read("ws/y (deleted)"), "Y-CANARY");
+}
+
+/// renameat(2) needs no right to read what it moves; the new name would be one
+/// that may be read.
+#[test]
+fn a_file_that_may_not_be_read_gets_no_other_name() {
+    let grants = "allow-read=@ROOT@/ws;deny-read=@ROOT@/ws/secret;allow-write=@ROOT@/ws";
+    let host = Host::with_grants(grants);
+    host.gives(
+        r#"
+        const start = (said: string) => said.split(", run")[0];
+        return {
+          "rename secret/s.txt, open*": start(await both("rename", "secret/s.txt", "open*")),
+          "rename secret, open*": start(await both("rename", "secret", "open*")),
+          "link secret/s.txt, open*": start(await both("link", "secret/s.txt", "open*")),
+          "copyFile secret/s.txt, open*": start(await both("copyFile", "secret/s.txt", "open*")),
+          "symlink secret/s.txt, open*": start(await both("symlink", "secret/s.txt", "open*")),
+          "[...readDirSync . ].some entry to entry.name.startsWith open": [...Deno.readDirSync(".")].some((entry) => entry.name.startsWith("open")),
+          "renameSync hello.txt, moved": await t(() => Deno.renameSync("hello.txt", "moved")),
+          "readTextFile moved": await both("readTextFile", "moved"),
+        };"#,
+        r#"{
+            "rename secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "rename secret, open*": "NotCapable: Requires read access to \"secret\"",
+            "link secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "copyFile secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "symlink secret/s.txt, open*": "NotCapable: Requires read access to \"secret/s.txt\"",
+            "[...readDirSync . ].some entry to entry.name.startsWith open": false,
+            "renameSync hello.txt, moved": "done",
+            "readTextFile moved": "hello"
+        }"#,
+    );
+    assert_eq!(host.files.read("ws/secret/s.txt"), host.files.text("SECRET-CANARY-@MARK@"));
 }
 
 #[test]
-fn an_uncaught_refusal_is_a_permission_error() {
-    let host = Host::of_the_workspace();
-    assert_eq!(
-        host.error("await Deno.readTextFile('/etc/passwd')"),
-        (
-            ErrorKind::Permission,
-            "NotCapable: Requires read access to \"/etc/passwd\", run again with the --allow-read \
-             flag"
-                .to_owned()
-        )
-    );
-    let (kind, message) = host.error("Deno.readTextFileSync('nope')");
-    assert_eq!(kind, ErrorKind::Runtime);
-    assert_eq!(message, "NotFound: No such file or directory (os error 2): readfile 'nope'");
+fn a_command_gives_no_other_name_to_what_may_not_be_read() {
+    let Some(host) = commands::host(",deny-read=@ROOT@/ws/secret/s.txt") else { return };
+    let shell = format!("{}{SHELL}", include_str!("prelude.ts"));
+    let execution = host.run(&format!(
+        "{shell} return [
+          await sh('mv secret/s.txt open || ln secret/s.txt open || cp secret/s.txt open'),
+          await sh('mv secret open; cat open/s.txt open'), await sh('cat hello.txt'),
+        ].map(([code, out]) => [code === 0, out])"
+    ));
+    assert_eq!(execution.error, None);
+    assert_eq!(execution.return_value, json!([[false, ""], [false, ""], [true, "hello"]]));
+    assert_eq!(host.files.read("ws/secret/s.txt"), host.files.text("SECRET-CANARY-@MARK@"));
 }

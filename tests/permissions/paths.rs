@@ -19,40 +19,50 @@ fn links_are_made_where_both_ends_are_granted() {
     let host = Host::of_the_workspace();
     host.gives(
         r#"
-        return [
-          await both("symlink", "hello.txt", "l*"), read("l*"), await both("readLink", "l*"),
-          await both("symlink", "@ROOT@/ws/hello.txt", "x/abs*"), read("x/abs*"),
-          await both("symlink", "../swap", "x/dir*"), read("x/dir*/canary.txt"),
-          await both("symlink", "new.txt", "dangling*"), await both("readTextFile", "dangling*"),
-          await both("symlink", "hello.txt", "l*"),
-          await both("link", "hello.txt", "h*"), read("h*"), Deno.statSync("hello.txt").nlink,
-          await both("link", "nope", "n*"), await both("link", "hello.txt", "x"),
-          await both("link", "hello.txt", "../outside/h"),
-          await both("readLink", "link_out"), await both("readLink", "hello.txt"),
-          await both("readLink", "nope"), await both("readLink", "/proc/self/exe"),
-        ];"#,
-        r#"[
-            "done",
-            "hello",
-            "hello.txt",
-            "done",
-            "hello",
-            "done",
-            "inside",
-            "done",
-            "NotFound: No such file or directory (os error 2): readfile 'dangling*' [ENOENT]",
-            "AlreadyExists: File exists (os error 17): symlink 'hello.txt' -> 'l*' [EEXIST]",
-            "done",
-            "hello",
-            3,
-            "NotFound: No such file or directory (os error 2): link 'nope' -> 'n*' [ENOENT]",
-            "AlreadyExists: File exists (os error 17): link 'hello.txt' -> 'x' [EEXIST]",
-            "NotCapable: Requires write access to \"../outside/h\", run again with the --allow-write flag",
-            "@ROOT@/outside/canary.txt",
-            "TypeError: Invalid argument (os error 22): readlink 'hello.txt' [EINVAL]",
-            "NotFound: No such file or directory (os error 2): readlink 'nope' [ENOENT]",
-            "NotCapable: Requires read access to \"/proc/self/exe\", run again with the --allow-read flag"
-        ]"#,
+        return {
+          "symlink hello.txt, l*": await both("symlink", "hello.txt", "l*"),
+          "read l*": read("l*"),
+          "readLink l*": await both("readLink", "l*"),
+          "symlink /ws/hello.txt, x/abs*": await both("symlink", "@ROOT@/ws/hello.txt", "x/abs*"),
+          "read x/abs*": read("x/abs*"),
+          "symlink ../swap, x/dir*": await both("symlink", "../swap", "x/dir*"),
+          "read x/dir*/canary.txt": read("x/dir*/canary.txt"),
+          "symlink new.txt, dangling*": await both("symlink", "new.txt", "dangling*"),
+          "readTextFile dangling*": await both("readTextFile", "dangling*"),
+          "symlink hello.txt, l*, 2": await both("symlink", "hello.txt", "l*"),
+          "link hello.txt, h*": await both("link", "hello.txt", "h*"),
+          "read h*": read("h*"),
+          "statSync hello.txt .nlink": Deno.statSync("hello.txt").nlink,
+          "link nope, n*": await both("link", "nope", "n*"),
+          "link hello.txt, x": await both("link", "hello.txt", "x"),
+          "link hello.txt, ../outside/h": await both("link", "hello.txt", "../outside/h"),
+          "readLink link_out": await both("readLink", "link_out"),
+          "readLink hello.txt": await both("readLink", "hello.txt"),
+          "readLink nope": await both("readLink", "nope"),
+          "readLink /proc/self/exe": await both("readLink", "/proc/self/exe"),
+        };"#,
+        r#"{
+            "symlink hello.txt, l*": "done",
+            "read l*": "hello",
+            "readLink l*": "hello.txt",
+            "symlink /ws/hello.txt, x/abs*": "done",
+            "read x/abs*": "hello",
+            "symlink ../swap, x/dir*": "done",
+            "read x/dir*/canary.txt": "inside",
+            "symlink new.txt, dangling*": "done",
+            "readTextFile dangling*": "NotFound: No such file or directory (os error 2): readfile 'dangling*' [ENOENT]",
+            "symlink hello.txt, l*, 2": "AlreadyExists: File exists (os error 17): symlink 'hello.txt' -> 'l*' [EEXIST]",
+            "link hello.txt, h*": "done",
+            "read h*": "hello",
+            "statSync hello.txt .nlink": 3,
+            "link nope, n*": "NotFound: No such file or directory (os error 2): link 'nope' -> 'n*' [ENOENT]",
+            "link hello.txt, x": "AlreadyExists: File exists (os error 17): link 'hello.txt' -> 'x' [EEXIST]",
+            "link hello.txt, ../outside/h": "NotCapable: Requires write access to \"../outside/h\", run again with the --allow-write flag",
+            "readLink link_out": "@ROOT@/outside/canary.txt",
+            "readLink hello.txt": "TypeError: Invalid argument (os error 22): readlink 'hello.txt' [EINVAL]",
+            "readLink nope": "NotFound: No such file or directory (os error 2): readlink 'nope' [ENOENT]",
+            "readLink /proc/self/exe": "NotCapable: Requires read access to \"/proc/self/exe\", run again with the --allow-read flag"
+        }"#,
     );
 }
 
@@ -61,31 +71,31 @@ fn no_link_out_of_the_grant_is_made() {
     Host::of_the_workspace().gives(
         &format!(
             r#"{REFUSALS}
-        const seen = [
-          await refused("symlink", "@ROOT@/outside/canary.txt", "l*"),
-          await refused("symlink", "../outside", "l*"),
-          await refused("symlink", "../../outside", "x/l*"),
-          await refused("symlink", "linkdir_out/victim.txt", "l*").then((s) => s.split(":")[0]),
-          await refused("symlink", "/proc/self/fd/0", "l*"),
-          await refused("symlink", "hello.txt", "../outside/l*").then((s) => s.split(":")[0]),
-          await refused("link", "../outside/victim.txt", "l*"),
-          await refused("link", "link_out", "l*").then((s) => s.split(":").length > 1),
-          await refused("link", "linkdir_out/victim.txt", "l*"),
-        ];
-        return [...seen, [...Deno.readDirSync(".")].filter((e) => e.name.length === 2)];"#
+        return {{
+          "symlink to a file outside": await refused("symlink", "@ROOT@/outside/canary.txt", "l*"),
+          "symlink to a directory outside": await refused("symlink", "../outside", "l*"),
+          "the same from below": await refused("symlink", "../../outside", "x/l*"),
+          "symlink through a link": await refused("symlink", "linkdir_out/victim.txt", "l*").then((s) => s.split(":")[0]),
+          "symlink to a descriptor": await refused("symlink", "/proc/self/fd/0", "l*"),
+          "symlink from outside": await refused("symlink", "hello.txt", "../outside/l*").then((s) => s.split(":")[0]),
+          "link to a file outside": await refused("link", "../outside/victim.txt", "l*"),
+          "link to a link is refused": await refused("link", "link_out", "l*").then((s) => s.split(":").length > 1),
+          "link through a link": await refused("link", "linkdir_out/victim.txt", "l*"),
+          "links that were made": [...Deno.readDirSync(".")].filter((e) => e.name.length === 2),
+        }};"#
         ),
-        r#"[
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable",
-            "NotCapable: Requires read access",
-            "NotCapable",
-            "NotCapable: Requires read access",
-            true,
-            "NotCapable: Requires read access",
-            []
-        ]"#,
+        r#"{
+            "symlink to a file outside": "NotCapable: Requires read access",
+            "symlink to a directory outside": "NotCapable: Requires read access",
+            "the same from below": "NotCapable: Requires read access",
+            "symlink through a link": "NotCapable",
+            "symlink to a descriptor": "NotCapable: Requires read access",
+            "symlink from outside": "NotCapable",
+            "link to a file outside": "NotCapable: Requires read access",
+            "link to a link is refused": true,
+            "link through a link": "NotCapable: Requires read access",
+            "links that were made": []
+        }"#,
     );
 }
 
@@ -102,24 +112,28 @@ fn a_link_inside_of_the_grant_is_followed_wherever_it_stands() {
         r#"
         Deno.writeTextFileSync("directory/new", "new");
         Deno.writeTextFileSync("absolute", "changed");
-        return [
-          await both("readTextFile", "absolute"), Deno.readTextFileSync("x/new"),
-          await both("readTextFile", "swap/winding"), await both("realPath", "directory/new"),
-          Deno.lstatSync("absolute").isSymlink, (await Deno.stat("absolute")).isFile,
-          await both("readTextFile", "loop1").then((s) => s.split(":").slice(0, 2).join(":")),
-          await t(() => Deno.removeSync("absolute")), Deno.readTextFileSync("hello.txt"),
-        ];"#,
-        r#"[
-            "changed",
-            "new",
-            "changed",
-            "@ROOT@/ws/x/new",
-            true,
-            true,
-            "FilesystemLoop: Too many levels of symbolic links (os error 40)",
-            "done",
-            "changed"
-        ]"#,
+        return {
+          "readTextFile absolute": await both("readTextFile", "absolute"),
+          "readTextFileSync x/new": Deno.readTextFileSync("x/new"),
+          "readTextFile swap/winding": await both("readTextFile", "swap/winding"),
+          "realPath directory/new": await both("realPath", "directory/new"),
+          "lstatSync absolute .isSymlink": Deno.lstatSync("absolute").isSymlink,
+          "stat absolute .isFile": (await Deno.stat("absolute")).isFile,
+          "readTextFile loop1": await both("readTextFile", "loop1").then((s) => s.split(":").slice(0, 2).join(":")),
+          "removeSync absolute": await t(() => Deno.removeSync("absolute")),
+          "readTextFileSync hello.txt": Deno.readTextFileSync("hello.txt"),
+        };"#,
+        r#"{
+            "readTextFile absolute": "changed",
+            "readTextFileSync x/new": "new",
+            "readTextFile swap/winding": "changed",
+            "realPath directory/new": "@ROOT@/ws/x/new",
+            "lstatSync absolute .isSymlink": true,
+            "stat absolute .isFile": true,
+            "readTextFile loop1": "FilesystemLoop: Too many levels of symbolic links (os error 40)",
+            "removeSync absolute": "done",
+            "readTextFileSync hello.txt": "changed"
+        }"#,
     );
 }
 
@@ -141,36 +155,39 @@ fn a_link_out_of_the_grant_is_not_followed() {
             if (!/^NotCapable: Requires (read|write) access$/.test(said)) seen[path].push(name, said);
           }}
         }}
-        return [
-          seen,
-          await t(() => [...Deno.readDirSync("linkdir_out")]).then((s) => s.split(" to ")[0]),
-          await refused("copyFile", "hello.txt", "link_out2"),
-          await refused("mkdir", "linkdir_out/made"), await refused("remove", "linkdir_out/victim.txt"),
-          await refused("rename", "linkdir_out/victim.txt", "v"),
-          await refused("rename", "hello.txt", "linkdir_out/v"),
-          await refused("lstat", "linkdir_out/victim.txt"),
-          await t(() => Deno.chdir("linkdir_out")).then((s) => s.split(" to ")[0]),
-          await refused("makeTempFile", {{ dir: "linkdir_out" }}),
-          Deno.lstatSync("link_out").isSymlink, await t(() => Deno.removeSync("link_out")),
-          await t(() => Deno.renameSync("link_out2", "moved")), Deno.lstatSync("moved").isSymlink,
-        ];"#
+        return {{
+          "seen": seen,
+          "[...readDirSync linkdir_out ]": await t(() => [...Deno.readDirSync("linkdir_out")]).then((s) => s.split(" to ")[0]),
+          "copyFile hello.txt, link_out2": await refused("copyFile", "hello.txt", "link_out2"),
+          "mkdir linkdir_out/made": await refused("mkdir", "linkdir_out/made"),
+          "remove linkdir_out/victim.txt": await refused("remove", "linkdir_out/victim.txt"),
+          "rename linkdir_out/victim.txt, v": await refused("rename", "linkdir_out/victim.txt", "v"),
+          "rename hello.txt, linkdir_out/v": await refused("rename", "hello.txt", "linkdir_out/v"),
+          "lstat linkdir_out/victim.txt": await refused("lstat", "linkdir_out/victim.txt"),
+          "chdir linkdir_out": await t(() => Deno.chdir("linkdir_out")).then((s) => s.split(" to ")[0]),
+          "makeTempFile {{ dir: linkdir_out }}": await refused("makeTempFile", {{ dir: "linkdir_out" }}),
+          "lstatSync link_out .isSymlink": Deno.lstatSync("link_out").isSymlink,
+          "removeSync link_out": await t(() => Deno.removeSync("link_out")),
+          "renameSync link_out2, moved": await t(() => Deno.renameSync("link_out2", "moved")),
+          "lstatSync moved .isSymlink": Deno.lstatSync("moved").isSymlink,
+        }};"#
         ),
-        r#"[
-            {"link_out": [], "linkdir_out/canary.txt": [], "link_out2": [], "link_proc": []},
-            "NotCapable: Requires read access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires write access",
-            true,
-            "done",
-            "done",
-            true
-        ]"#,
+        r#"{
+            "seen": {"link_out": [], "linkdir_out/canary.txt": [], "link_out2": [], "link_proc": []},
+            "[...readDirSync linkdir_out ]": "NotCapable: Requires read access",
+            "copyFile hello.txt, link_out2": "NotCapable: Requires write access",
+            "mkdir linkdir_out/made": "NotCapable: Requires write access",
+            "remove linkdir_out/victim.txt": "NotCapable: Requires write access",
+            "rename linkdir_out/victim.txt, v": "NotCapable: Requires read access",
+            "rename hello.txt, linkdir_out/v": "NotCapable: Requires write access",
+            "lstat linkdir_out/victim.txt": "NotCapable: Requires read access",
+            "chdir linkdir_out": "NotCapable: Requires read access",
+            "makeTempFile { dir: linkdir_out }": "NotCapable: Requires write access",
+            "lstatSync link_out .isSymlink": true,
+            "removeSync link_out": "done",
+            "renameSync link_out2, moved": "done",
+            "lstatSync moved .isSymlink": true
+        }"#,
     );
 }
 
@@ -185,41 +202,49 @@ fn an_exception_holds_whichever_way_leads_to_it() {
     host.gives(
         &format!(
             r#"{REFUSALS}
-        return [
-          await both("readTextFile", "secret/s.txt"), await refused("readTextFile", "x/to_secret/s.txt"),
-          await refused("readTextFile", "to_file"), await refused("readTextFile", "x/../secret/s.txt"),
-          await refused("stat", "secret"), await refused("lstat", "secret/nope"),
-          await refused("readTextFile", "secret/nope"), await refused("readTextFile", "secretly"),
-          await refused("rename", "secret", "public"), await refused("copyFile", "secret/s.txt", "p"),
-          await refused("remove", "../ws/secret", {{ recursive: true }}),
-          await refused("writeTextFile", "to_file", "x"), await refused("writeTextFile", "hello.txt", "x"),
-          await refused("writeTextFile", "secret/new", "x"),
-          await refused("mkdir", "secret/new"), await refused("rename", "hello.txt", "h"),
-          await t(() => [...Deno.readDirSync("secret")]).then((s) => s.split(" to ")[0]),
-          await t(() => {{ Deno.mkdirSync("p"); Deno.renameSync("x", "p/x") }}), await both("readTextFile", "hello.txt"),
-        ];"#
+        return {{
+          "readTextFile secret/s.txt": await both("readTextFile", "secret/s.txt"),
+          "readTextFile x/to_secret/s.txt": await refused("readTextFile", "x/to_secret/s.txt"),
+          "readTextFile to_file": await refused("readTextFile", "to_file"),
+          "readTextFile x/../secret/s.txt": await refused("readTextFile", "x/../secret/s.txt"),
+          "stat secret": await refused("stat", "secret"),
+          "lstat secret/nope": await refused("lstat", "secret/nope"),
+          "readTextFile secret/nope": await refused("readTextFile", "secret/nope"),
+          "readTextFile secretly": await refused("readTextFile", "secretly"),
+          "rename secret, public": await refused("rename", "secret", "public"),
+          "copyFile secret/s.txt, p": await refused("copyFile", "secret/s.txt", "p"),
+          "remove ../ws/secret, {{ recursive: true }}": await refused("remove", "../ws/secret", {{ recursive: true }}),
+          "writeTextFile to_file, x": await refused("writeTextFile", "to_file", "x"),
+          "writeTextFile hello.txt, x": await refused("writeTextFile", "hello.txt", "x"),
+          "writeTextFile secret/new, x": await refused("writeTextFile", "secret/new", "x"),
+          "mkdir secret/new": await refused("mkdir", "secret/new"),
+          "rename hello.txt, h": await refused("rename", "hello.txt", "h"),
+          "[...readDirSync secret ]": await t(() => [...Deno.readDirSync("secret")]).then((s) => s.split(" to ")[0]),
+          "{{ mkdirSync p ; renameSync x, p/x }}": await t(() => {{ Deno.mkdirSync("p"); Deno.renameSync("x", "p/x") }}),
+          "readTextFile hello.txt": await both("readTextFile", "hello.txt"),
+        }};"#
         ),
-        r#"[
-            "NotCapable: Requires read access to \"secret/s.txt\", run again with the --allow-read flag",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotFound: No such file or directory (os error 2): readfile 'secretly' [ENOENT]",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires read access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires write access",
-            "NotCapable: Requires read access",
-            "done",
-            "hello"
-        ]"#,
+        r#"{
+            "readTextFile secret/s.txt": "NotCapable: Requires read access to \"secret/s.txt\", run again with the --allow-read flag",
+            "readTextFile x/to_secret/s.txt": "NotCapable: Requires read access",
+            "readTextFile to_file": "NotCapable: Requires read access",
+            "readTextFile x/../secret/s.txt": "NotCapable: Requires read access",
+            "stat secret": "NotCapable: Requires read access",
+            "lstat secret/nope": "NotCapable: Requires read access",
+            "readTextFile secret/nope": "NotCapable: Requires read access",
+            "readTextFile secretly": "NotFound: No such file or directory (os error 2): readfile 'secretly' [ENOENT]",
+            "rename secret, public": "NotCapable: Requires read access",
+            "copyFile secret/s.txt, p": "NotCapable: Requires read access",
+            "remove ../ws/secret, { recursive: true }": "NotCapable: Requires write access",
+            "writeTextFile to_file, x": "NotCapable: Requires write access",
+            "writeTextFile hello.txt, x": "NotCapable: Requires write access",
+            "writeTextFile secret/new, x": "NotCapable: Requires write access",
+            "mkdir secret/new": "NotCapable: Requires write access",
+            "rename hello.txt, h": "NotCapable: Requires write access",
+            "[...readDirSync secret ]": "NotCapable: Requires read access",
+            "{ mkdirSync p ; renameSync x, p/x }": "done",
+            "readTextFile hello.txt": "hello"
+        }"#,
     );
     let secret = std::fs::read_to_string(ws.join("secret/s.txt")).unwrap();
     assert_eq!(secret, host.files.text("SECRET-CANARY-@MARK@"));

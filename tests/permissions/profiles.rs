@@ -1,13 +1,13 @@
 //! The programs of `hostile/` again, where the server has less than root: as an ordinary user, and in what a container engine gives by default.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::TEST_BINARY;
 use crate::fixture::alone;
 use crate::support::denied::{OF_NAMESPACES, deny};
+use crate::support::directory::{Directory, set_mode};
 
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
@@ -29,17 +29,12 @@ const CAPABILITIES: libc::c_ulong = 63;
 
 /// This test binary and the program, where every user can execute them and write beside
 /// them.
-struct Copies(PathBuf);
+struct Copies(Directory);
 
 impl Copies {
     fn new(profile: &str) -> Self {
-        let name = format!("mcp-conductor-profile-{profile}-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).unwrap();
-        let open = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-        };
-        open(&directory, 0o777);
+        let directory = Directory::new(profile);
+        set_mode(directory.root(), 0o777);
         let copies = Self(directory);
         for (from, to) in [
             (std::env::current_exe().unwrap(), copies.tests()),
@@ -48,17 +43,17 @@ impl Copies {
             // By another process: a fork of this one would hold the copy open for writing.
             let copied = Command::new("cp").args([&from, &to]).status().unwrap();
             assert!(copied.success(), "{} is not copied", from.display());
-            open(&to, 0o755);
+            set_mode(&to, 0o755);
         }
         copies
     }
 
     fn tests(&self) -> PathBuf {
-        self.0.join("tests")
+        self.0.path("tests")
     }
 
     fn program(&self) -> PathBuf {
-        self.0.join("mcp-conductor")
+        self.0.path("mcp-conductor")
     }
 
     /// The suites again.
@@ -67,17 +62,11 @@ impl Copies {
         command
             .args([FILTER, "--nocapture"])
             .env(TEST_BINARY, self.program())
-            .env("TMPDIR", &self.0)
-            .env("HOME", &self.0)
-            .current_dir(&self.0);
+            .env("TMPDIR", self.0.root())
+            .env("HOME", self.0.root())
+            .current_dir(self.0.root());
         prepare(&mut command);
         command.output().expect("the copy can be executed")
-    }
-}
-
-impl Drop for Copies {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -17,7 +17,8 @@ use super::crowd::{
 };
 use crate::support::home::Home;
 use crate::support::http::Server;
-use crate::support::upstreams::only_stub;
+use crate::support::processes::living;
+use crate::support::upstreams::{is_upstream, only_stub};
 use crate::support::waiting::within;
 
 const CLIENTS: usize = 16;
@@ -40,51 +41,32 @@ const CALLS_A_HIT: usize = 4;
 
 /// What the server's processes are for.
 #[derive(Default)]
-struct Family {
+struct Kin {
     zygotes: Vec<i32>,
     workers: Vec<i32>,
     upstreams: Vec<i32>,
 }
 
-impl Family {
+impl Kin {
     /// Below a server are zygotes and upstream servers, below a zygote is the one
     /// that forks, and below that are workers.
     fn of(server: i32) -> Self {
-        let parents = parents();
-        let parent_of = |pid: i32| parents.get(&pid).copied().unwrap_or_default();
-        let mut family = Self::default();
-        for (&pid, &parent) in &parents {
-            if parent == server && is_upstream(pid) {
-                family.upstreams.push(pid);
+        let living = living();
+        let parent_of = |pid: u32| living.get(&pid).map_or(0, |process| process.parent);
+        let server = server.cast_unsigned();
+        let mut kin = Self::default();
+        for process in living.values() {
+            let (pid, parent) = (process.pid.cast_signed(), process.parent);
+            if parent == server && is_upstream(process.pid) {
+                kin.upstreams.push(pid);
             } else if parent == server {
-                family.zygotes.push(pid);
+                kin.zygotes.push(pid);
             } else if parent_of(parent_of(parent)) == server {
-                family.workers.push(pid);
+                kin.workers.push(pid);
             }
         }
-        family
+        kin
     }
-}
-
-/// Every process that has not ended, with its parent.
-fn parents() -> HashMap<i32, i32> {
-    let mut parents = HashMap::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        // proc_pid_stat(5): the name, in brackets, may hold anything.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (state, parent) = (fields.next(), fields.next());
-        if let (Some(parent), false) = (parent, matches!(state, Some("Z" | "X"))) {
-            parents.insert(pid, parent.parse().unwrap_or_default());
-        }
-    }
-    parents
-}
-
-fn is_upstream(pid: i32) -> bool {
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&command).contains("upstream_fixture")
 }
 
 /// Sends signals to processes of a server until it is told to stop.
@@ -111,7 +93,7 @@ impl Vandal {
                 continue;
             }
             calls_next = calls.load(Ordering::Relaxed) + CALLS_A_HIT;
-            let family = Family::of(self.server);
+            let family = Kin::of(self.server);
             if Instant::now() > zygote_next {
                 zygote_next = Instant::now() + BETWEEN_ZYGOTES;
                 self.hit("zygotes killed", &family.zygotes, Signal::SIGKILL);
@@ -124,7 +106,7 @@ impl Vandal {
             }
         }
         // One of them may stand by, and would cost a call its time later.
-        let family = Family::of(self.server);
+        let family = Kin::of(self.server);
         for pid in self.stopped.iter().filter(|pid| family.workers.contains(pid)) {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }

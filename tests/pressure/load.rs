@@ -11,7 +11,7 @@ use super::crowd::{
     spinning, success,
 };
 use crate::support::http::Server;
-use crate::support::processes::descriptors;
+use crate::support::processes::{descriptors, memory};
 use crate::support::snippets::ENDLESS;
 use crate::support::waiting::within;
 
@@ -184,14 +184,6 @@ fn load(server: &Server, lasts: Duration) -> Figures {
     Figures::merge(figures)
 }
 
-/// Resident anonymous bytes of a process.
-fn resident_anonymous(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a size");
-    let size = line.split_whitespace().next().expect("a number");
-    size.parse::<u64>().expect("a number of KiB") << 10
-}
-
 fn seconds() -> Duration {
     let text = std::env::var("MCP_CONDUCTOR_LOAD_SECONDS").ok();
     let seconds = text.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
@@ -210,7 +202,7 @@ fn sixty_four_clients_get_their_own_answers_and_leave_nothing_behind() {
     load(&server, lasts / 6);
     at_rest(&server, idle);
     sleep(Duration::from_secs(1));
-    let (files, memory) = (descriptors(server.pid()), resident_anonymous(server.pid()));
+    let (files, resident) = (descriptors(server.pid()), memory(server.pid(), "RssAnon"));
 
     let mut figures = load(&server, lasts);
     figures.print(&format!("{CLIENTS} clients for {lasts:?}"), lasts);
@@ -220,7 +212,7 @@ fn sixty_four_clients_get_their_own_answers_and_leave_nothing_behind() {
         within(Duration::from_secs(10), || descriptors(server.pid()) <= files + DESCRIPTOR_SLACK);
     let now = descriptors(server.pid());
     assert!(back, "{now} descriptors, and {files} before");
-    let grown = resident_anonymous(server.pid()).saturating_sub(memory);
+    let grown = memory(server.pid(), "RssAnon").saturating_sub(resident);
     say(&format!("  {now} descriptors, {files} before; {} KiB more memory", grown >> 10));
     assert!(grown < MEMORY_SLACK, "{grown} bytes more than before");
     assert!(!server.log().contains("panicked"), "{}", server.log());

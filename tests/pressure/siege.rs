@@ -22,6 +22,7 @@ use super::crowd::{ROUNDS_PER_MS, Visitor, alone, quantile, say, spinning, succe
 use crate::support::home::Home;
 use crate::support::http::{add_token, tokens_of};
 use crate::support::http_clients::{Caller, Client, initialize};
+use crate::support::processes::memory;
 use crate::support::snippets::RUN;
 use crate::support::upstreams::upstream;
 use crate::support::wire::{Connection, Request};
@@ -79,11 +80,7 @@ impl Besieged {
 
     /// Resident bytes.
     fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
-            .expect("the server lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        let size = line.split_whitespace().next().expect("a number");
-        size.parse::<u64>().expect("a number of KiB") << 10
+        memory(self.child.id(), "VmRSS")
     }
 }
 

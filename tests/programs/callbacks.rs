@@ -37,30 +37,34 @@ fn webassembly_in_anything_else_is_an_error() {
         const used = wasm();
         await used.text();
         const broken = new ReadableStream({{ pull: (c) => c.error(new RangeError('mine')) }});
-        const tries = [
-          new Response(bytes), wasm(bytes, {{ status: 404 }}), wasm('not a module'), wasm(null),
-          used, wasm(broken), 1, undefined, Promise.reject('why'),
-        ];
-        const said = [];
-        for (const x of tries) said.push(await failure(() => WebAssembly.compileStreaming(x as any)));
+        const tries = {{
+          untyped: new Response(bytes), absent: wasm(bytes, {{ status: 404 }}),
+          text: wasm('not a module'), empty: wasm(null), used, broken: wasm(broken),
+          number: 1, nothing: undefined, rejected: Promise.reject('why'),
+        }};
+        const said: any = {{}};
+        for (const [name, x] of Object.entries(tries)) {{
+          said[name] = await failure(() => WebAssembly.compileStreaming(x as any));
+        }}
         said"
     );
     let no_response = "TypeError: Failed to execute 'WebAssembly.compileStreaming': \
                        Argument 1 is not of type Response";
     assert_eq!(
         value(source),
-        json!([
-            "TypeError: Invalid WebAssembly content type",
-            "TypeError: Failed to receive WebAssembly content: HTTP status code 404",
-            "CompileError: WebAssembly.compileStreaming(): expected magic word 00 61 73 6d, \
-             found 6e 6f 74 20 @+0",
-            "CompileError: WebAssembly.compileStreaming(): expected 4 bytes, fell off end @+0",
-            "TypeError: Body already consumed",
-            "RangeError: mine",
-            no_response,
-            no_response,
-            "why",
-        ])
+        json!({
+            "untyped": "TypeError: Invalid WebAssembly content type",
+            "absent": "TypeError: Failed to receive WebAssembly content: HTTP status code 404",
+            "text": "CompileError: WebAssembly.compileStreaming(): expected magic word 00 61 73 \
+                     6d, found 6e 6f 74 20 @+0",
+            "empty": "CompileError: WebAssembly.compileStreaming(): expected 4 bytes, fell off \
+                      end @+0",
+            "used": "TypeError: Body already consumed",
+            "broken": "RangeError: mine",
+            "number": no_response,
+            "nothing": no_response,
+            "rejected": "why",
+        })
     );
 }
 
@@ -89,45 +93,45 @@ fn imports_of_every_kind_work_or_are_errors() {
     let source = r#"
         const data = (text: string, type = "javascript") => `data:text/${type},${text}`;
         const json = "data:application/json,{\"a\":1}";
-        const tries = [
-          () => import(json, { with: { type: "json" } }),
-          () => import(data("hi", "plain"), { with: { type: "text" } }),
-          () => import(data("hi", "plain"), { with: { type: "bytes" } }),
-          () => import("data:application/json,{", { with: { type: "json" } }),
-          () => import(data("1"), { with: { type: 5 } } as any),
-          () => import(Symbol() as any),
-          () => import({ toString() { throw 3 } } as any),
-          () => import("\ud800"),
-          () => import(""),
-          () => import("x".repeat(1_000_000)),
-          () => import(data("export function then() { throw 6 }")),
-          () => new Function(`return import.source("${data("1")}")`)(),
-          () => new Function(`return import.source("data:application/wasm;base64,AGFzbQEAAAA=")`)(),
-          () => new Function(`return import.defer("${data("export const a = 1")}")`)(),
-        ];
-        const said: string[] = [];
-        for (const f of tries) {
-          try { said.push(JSON.stringify(await f())) } catch (e) { said.push((e as any)?.name ?? `${e}`) }
+        const tries = {
+          json: () => import(json, { with: { type: "json" } }),
+          text: () => import(data("hi", "plain"), { with: { type: "text" } }),
+          bytes: () => import(data("hi", "plain"), { with: { type: "bytes" } }),
+          brokenJson: () => import("data:application/json,{", { with: { type: "json" } }),
+          wrongType: () => import(data("1"), { with: { type: 5 } } as any),
+          symbol: () => import(Symbol() as any),
+          throwing: () => import({ toString() { throw 3 } } as any),
+          loneSurrogate: () => import("\ud800"),
+          empty: () => import(""),
+          long: () => import("x".repeat(1_000_000)),
+          thenable: () => import(data("export function then() { throw 6 }")),
+          sourceOfScript: () => new Function(`return import.source("${data("1")}")`)(),
+          sourceOfWasm: () => new Function(`return import.source("data:application/wasm;base64,AGFzbQEAAAA=")`)(),
+          deferred: () => new Function(`return import.defer("${data("export const a = 1")}")`)(),
+        };
+        const said: Record<string, string> = {};
+        for (const [name, f] of Object.entries(tries)) {
+          try { said[name] = JSON.stringify(await f()) } catch (e) { said[name] = (e as any)?.name ?? `${e}` }
         }
         said"#;
     assert_eq!(
         value(source),
-        json!([
-            "{\"default\":{\"a\":1}}",
-            "TypeError",
-            "TypeError",
-            "SyntaxError",
-            "TypeError",
-            "TypeError",
-            "3",
-            "TypeError",
-            "TypeError",
-            "TypeError",
-            "6",
-            "ReferenceError",
-            "TypeError",
-            "{\"a\":1}",
-        ])
+        json!({
+            "json": "{\"default\":{\"a\":1}}",
+            "text": "TypeError",
+            "bytes": "TypeError",
+            "brokenJson": "SyntaxError",
+            "wrongType": "TypeError",
+            "symbol": "TypeError",
+            "throwing": "3",
+            "loneSurrogate": "TypeError",
+            "empty": "TypeError",
+            "long": "TypeError",
+            "thenable": "6",
+            "sourceOfScript": "ReferenceError",
+            "sourceOfWasm": "TypeError",
+            "deferred": "{\"a\":1}",
+        })
     );
 }
 
@@ -185,20 +189,22 @@ fn what_two_agents_could_share_is_cloned_or_is_an_error() {
         }}
         port1.close();
         const shared = new SharedArrayBuffer(4);
-        [got, structuredClone(shared).byteLength,
-          await failure(() => structuredClone(shared, {{ transfer: [shared as any] }})),
-          structuredClone(new WebAssembly.Module(bytes)) instanceof WebAssembly.Module,
-          Atomics.wait(new Int32Array(shared), 0, 0, 1)]"
+        ({{
+          got, cloned: structuredClone(shared).byteLength,
+          transferred: await failure(() => structuredClone(shared, {{ transfer: [shared as any] }})),
+          module: structuredClone(new WebAssembly.Module(bytes)) instanceof WebAssembly.Module,
+          wait: Atomics.wait(new Int32Array(shared), 0, 0, 1),
+        }})"
     );
     assert_eq!(
         value(source),
-        json!([
-            ["SharedArrayBuffer", "WebAssembly.Module"],
-            4,
-            "DataCloneError: Value not transferable",
-            true,
-            "timed-out",
-        ])
+        json!({
+            "got": ["SharedArrayBuffer", "WebAssembly.Module"],
+            "cloned": 4,
+            "transferred": "DataCloneError: Value not transferable",
+            "module": true,
+            "wait": "timed-out",
+        })
     );
 }
 

@@ -8,22 +8,25 @@ use super::runtimes::{config, run_with, value, value_of};
 #[test]
 fn it_describes_the_run() {
     let source = "
-        [Object.keys(Deno.version), Deno.build.os, Deno.args, typeof Deno.pid, Deno.cwd(),
-          Deno.noColor, Deno.mainModule]";
+        ({
+          versions: Object.keys(Deno.version), os: Deno.build.os, args: Deno.args,
+          pid: typeof Deno.pid, cwd: Deno.cwd(), noColor: Deno.noColor,
+          mainModule: Deno.mainModule,
+        })";
     let place = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
     let place = place.join("mcp-conductor-tests/described");
     let execution = run_with(config().with_workspace(place.clone()), ExecuteRequest::new(source));
     assert_eq!(
         value_of(execution),
-        json!([
-            ["deno", "v8", "typescript"],
-            "linux",
-            [],
-            "number",
-            place,
-            true,
-            format!("file://{}/main.ts", place.display()),
-        ])
+        json!({
+            "versions": ["deno", "v8", "typescript"],
+            "os": "linux",
+            "args": [],
+            "pid": "number",
+            "cwd": place,
+            "noColor": true,
+            "mainModule": format!("file://{}/main.ts", place.display()),
+        })
     );
 }
 

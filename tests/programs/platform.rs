@@ -20,16 +20,19 @@ fn urls_are_parsed() {
     let source = "
         const u = new URL('../b?x=1#h', 'https://u:p@ex.com:8080/a/c');
         u.searchParams.append('y', 'ä ö');
-        [u.href, u.host, [...u.searchParams], URL.canParse('nope'), URL.parse('nope')]";
+        ({
+          href: u.href, host: u.host, search: [...u.searchParams],
+          canParse: URL.canParse('nope'), parse: URL.parse('nope'),
+        })";
     assert_eq!(
         value(source),
-        json!([
-            "https://u:p@ex.com:8080/b?x=1&y=%C3%A4+%C3%B6#h",
-            "ex.com:8080",
-            [["x", "1"], ["y", "ä ö"]],
-            false,
-            null,
-        ])
+        json!({
+            "href": "https://u:p@ex.com:8080/b?x=1&y=%C3%A4+%C3%B6#h",
+            "host": "ex.com:8080",
+            "search": [["x", "1"], ["y", "ä ö"]],
+            "canParse": false,
+            "parse": null,
+        })
     );
 }
 
@@ -113,8 +116,16 @@ fn forms_hold_fields_and_files() {
         form.set('a', '1');
         form.set('f', new File(['x'], 'x.txt', { type: 'text/plain' }));
         const file = form.get('f') as File;
-        [[...form.keys()], form.get('a'), file.name, file.type, await file.text()]";
-    assert_eq!(value(source), json!([["a", "f"], "1", "x.txt", "text/plain", "x"]));
+        ({
+          keys: [...form.keys()], a: form.get('a'), name: file.name, type: file.type,
+          text: await file.text(),
+        })";
+    assert_eq!(
+        value(source),
+        json!({
+            "keys": ["a", "f"], "a": "1", "name": "x.txt", "type": "text/plain", "text": "x",
+        })
+    );
 }
 
 #[test]
@@ -250,9 +261,12 @@ fn the_time_zone_is_utc_and_the_language_english() {
 
 const ZONE: &str = "
     const summer = new Date('2026-07-01T00:00:00Z');
-    [Intl.DateTimeFormat().resolvedOptions().timeZone, summer.getTimezoneOffset(),
-      summer.getHours(), new Date(2026, 0, 1).toISOString(),
-      typeof Temporal === 'undefined' ? null : Temporal.Now.timeZoneId()]";
+    ({
+      zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      offset: summer.getTimezoneOffset(), hours: summer.getHours(),
+      midnight: new Date(2026, 0, 1).toISOString(),
+      temporal: typeof Temporal === 'undefined' ? null : Temporal.Now.timeZoneId(),
+    })";
 
 #[test]
 fn the_time_zone_is_that_of_the_configuration() {
@@ -262,7 +276,10 @@ fn the_time_zone_is_that_of_the_configuration() {
         let midnight = "2025-12-31T23:00:00.000Z";
         assert_eq!(
             found,
-            json!(["Europe/Berlin", -120, 2, midnight, "Europe/Berlin"]),
+            json!({
+                "zone": "Europe/Berlin", "offset": -120, "hours": 2, "midnight": midnight,
+                "temporal": "Europe/Berlin",
+            }),
             "{isolate:?}"
         );
     }
@@ -274,7 +291,7 @@ fn zones_of_every_kind_of_name_have_their_own_time() {
     for (zone, offset) in [("CET", -120), ("Etc/GMT-3", -180), ("us/pacific", 420)] {
         let config = config().with_time_zone(zone);
         let found = value_of(run_with(config, ExecuteRequest::new(ZONE)));
-        assert_eq!(found[1], offset, "{zone}: {found}");
+        assert_eq!(found["offset"], offset, "{zone}: {found}");
     }
 }
 

@@ -18,6 +18,9 @@ pub const PLAYBOOKS: &str = ".mcp-conductor/playbooks";
 
 pub const AUDIT_LOG: &str = "audit.jsonl";
 
+/// Where [`Home::settings`] writes.
+pub const SETTINGS: &str = "conductor.toml";
+
 /// A home directory, removed at the end of its test.
 pub struct Home(Directory);
 
@@ -38,6 +41,12 @@ impl Home {
 
     pub fn configure(&self, servers: &Value) {
         self.write(CONFIGURATION, &json!({ "mcpServers": servers }).to_string());
+    }
+
+    /// Writes a configuration of the server, with `@ROOT@` for this directory. Its path.
+    pub fn settings(&self, text: &str) -> String {
+        self.write(SETTINGS, &text.replace("@ROOT@", self.root()));
+        self.name(SETTINGS)
     }
 
     /// The binary with this home and the way to programs, and with pipes for its output.

@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::command::ended_in_time;
@@ -83,6 +84,31 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/mcp", self.port)
+    }
+
+    /// Sends SIGHUP; what the server says when it has read what there is.
+    #[track_caller]
+    pub fn read_again(&self) -> String {
+        let said = || self.logged(&["the configuration"]);
+        let before = said().len();
+        self.signal(Signal::SIGHUP);
+        assert!(within(PATIENCE, || said().len() > before), "{}", self.log());
+        said().pop().expect("a line")
+    }
+
+    /// Waits until there are so many processes and, beyond them, those of so many programs.
+    #[track_caller]
+    pub fn runs_beside(&self, processes: usize, programs: usize) {
+        let limit = Duration::from_secs(10);
+        let run = within(limit, || self.processes() >= processes + programs);
+        assert!(run, "{} processes, not {processes} and {programs}", self.processes());
+    }
+
+    /// Waits until there are no more processes than these.
+    #[track_caller]
+    pub fn none_runs_within(&self, processes: usize, limit: Duration) {
+        let gone = within(limit, || self.processes() <= processes);
+        assert!(gone, "{} processes, not {processes}\n{}", self.processes(), self.log());
     }
 
     /// How many processes the server has.

@@ -15,6 +15,9 @@ pub const MODERN: &str = "2026-07-28";
 /// The last version with sessions.
 pub const LEGACY: &str = "2025-11-25";
 
+/// Of JSON-RPC 2.0, section 5.1.
+const INVALID_REQUEST: i32 = -32600;
+
 /// One client of each era.
 #[track_caller]
 pub fn of_both_eras(server: &Server) -> [Box<dyn Caller>; 2] {
@@ -112,6 +115,22 @@ pub fn program(code: &str) -> Value {
 #[track_caller]
 pub fn answer_of(connection: &mut Connection) -> Value {
     connection.message_where(|message| message.get("method").is_none())
+}
+
+/// The program of a call has returned `"done"`.
+#[track_caller]
+pub fn is_done(connection: &mut Connection) {
+    let answer = answer_of(connection);
+    assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
+}
+
+/// The message of a request that was no good.
+#[track_caller]
+pub fn invalid_request(response: &Response) -> String {
+    assert_eq!(response.status, 400, "{}", response.text());
+    let answer = response.answer();
+    assert_eq!(answer["error"]["code"], INVALID_REQUEST, "{answer}");
+    answer["error"]["message"].as_str().expect("a text").to_owned()
 }
 
 /// A client of the protocol without sessions (2026-07-28).

@@ -71,7 +71,7 @@ impl Server {
     pub fn start(home: Home, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = home.command(arguments);
         command.env("MCP_CONDUCTOR_STANDBY", "1").envs(env.iter().copied());
-        let mut server = Self::spawn(&mut command);
+        let mut server = Self::of(&mut command);
         server.home = Some(home);
         server.information = server.initialize("2025-11-25");
         server
@@ -87,10 +87,11 @@ impl Server {
 
     /// The same before it has said anything.
     pub fn silent(env: &[(&str, &str)]) -> Self {
-        Self::spawn(binary(&["stdio"]).envs(env.iter().copied()).stderr(Stdio::piped()))
+        Self::of(binary(&["stdio"]).envs(env.iter().copied()).stderr(Stdio::piped()))
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// What a command starts, before it has said anything.
+    pub fn of(command: &mut Command) -> Self {
         let mut process = Spawned::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         Self {
             input: Some(writer(process.child())),

@@ -70,11 +70,6 @@ fn below(pid: u32, among: &HashMap<u32, Process>) -> Vec<Process> {
     among.values().filter(is_below).cloned().collect()
 }
 
-/// How many processes are below one, zombies included.
-pub fn count_with_zombies(pid: u32) -> usize {
-    below(pid, &all()).len()
-}
-
 /// The processes that one had below it at one time, without zombies.
 #[derive(Debug)]
 pub struct Family(Vec<Process>);
@@ -103,6 +98,20 @@ impl Family {
     /// In ascending order.
     pub fn pids(&self) -> Vec<u32> {
         let mut pids: Vec<_> = self.0.iter().map(|process| process.pid).collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// Those whose parent is one of them or the one that they are below.
+    pub fn children_of(&self, parent: u32) -> Vec<u32> {
+        self.0.iter().filter(|one| one.parent == parent).map(|one| one.pid).collect()
+    }
+
+    /// Those without a child whose parent is none of these.
+    pub fn leaves_beyond(&self, outer: &[u32]) -> Vec<u32> {
+        let has_child = |pid: u32| self.0.iter().any(|one| one.parent == pid);
+        let fits = |one: &&Process| !has_child(one.pid) && !outer.contains(&one.parent);
+        let mut pids: Vec<_> = self.0.iter().filter(fits).map(|one| one.pid).collect();
         pids.sort_unstable();
         pids
     }
@@ -142,9 +151,7 @@ pub fn send(pid: u32, signal: Signal) -> nix::Result<()> {
 /// Kills a server's zygote, its only child.
 #[track_caller]
 pub fn kill_zygote(server: u32) {
-    let family = Family::below(server);
-    let children: Vec<_> =
-        family.0.iter().filter(|process| process.parent == server).map(|one| one.pid).collect();
+    let children = Family::below(server).children_of(server);
     let [zygote] = children[..] else { panic!("one zygote, not {children:?}") };
     send(zygote, Signal::SIGKILL).expect("the zygote lives");
 }
@@ -154,11 +161,32 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
-/// Memory of a process in bytes, by a name of proc_pid_status(5): `VmHWM` is its peak.
+/// Open descriptors of this process, which is the server of tests that use the library.
+pub fn own_descriptors() -> usize {
+    descriptors(std::process::id())
+}
+
+/// Processes below one, zombies included: a server reaps what it starts.
+pub fn descendants(pid: u32) -> usize {
+    below(pid, &all()).len()
+}
+
+/// Those below this one.
+pub fn own_descendants() -> usize {
+    descendants(std::process::id())
+}
+
+/// Memory of a process in bytes, by a name of proc_pid_status(5).
 #[track_caller]
 pub fn memory(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
     let size = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let size = size.and_then(|size| size.split_whitespace().next()).expect("a size");
     size.parse::<u64>().expect("a number of KiB") << 10
+}
+
+/// Most memory that a process has had, in MiB.
+#[track_caller]
+pub fn peak_mebibytes(pid: u32) -> u64 {
+    memory(pid, "VmHWM") >> 20
 }

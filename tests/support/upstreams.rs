@@ -33,3 +33,9 @@ pub fn stub_bad_and_off() -> Value {
 pub fn only_stub() -> Value {
     json!({ "stub": upstream(&["stub"]) })
 }
+
+/// Whether a process is the fixture.
+pub fn is_upstream(pid: u32) -> bool {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).contains("upstream_fixture")
+}

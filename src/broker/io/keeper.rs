@@ -6,15 +6,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::crowd::{Crowd, Groups, Member, Watch};
@@ -65,7 +66,7 @@ pub(crate) fn guard_commands(executable: &Path) {
 /// Kills all commands with all that they have started, and starts no more. For the end
 /// of the process: returns when none is left, or after some time.
 pub fn end_commands() {
-    let keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let keeper = KEEPER.lock().clone();
     let (reply, answer) = mpsc::channel();
     if keeper.is_some_and(|keeper| keeper.send(Job::End(reply)).is_ok()) {
         let _ = answer.recv_timeout(2 * END_PATIENCE);
@@ -133,7 +134,7 @@ struct Start {
 static KEEPER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 
 fn hand_over(job: Job) -> io::Result<()> {
-    let mut keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut keeper = KEEPER.lock();
     let sender = match keeper.take() {
         Some(sender) => sender,
         None => {

@@ -1,7 +1,7 @@
 //! Keys that other clients write into an entry. What says less than all of a server may
 //! be used is honoured or refused, never passed over.
 
-use super::super::file::Value;
+use super::super::value::Value;
 
 /// What becomes of a key of another client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::super::file::{Entry as Member, Value};
+use super::super::value::{Entry as Member, Value};
 use super::clients::{ALLOWED, DENIED, Foreign, SWITCHES, asks, foreign};
 use super::names::{MAX_UNKNOWN_KEYS, near, quoted, unknown_key};
 use super::secrets::{has_secret_query, is_secret};

@@ -1,6 +1,6 @@
 //! What other clients say of all entries at once, and which of them may be used.
 
-use super::super::file::{Entry, Value};
+use super::super::value::{Entry, Value};
 
 /// Gemini CLI's lists of servers, and opencode's of tools.
 #[derive(Debug, Default)]

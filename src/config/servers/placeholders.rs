@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::credentials::name_length;
-use super::super::file::Value;
+use super::super::value::Value;
 use super::env_file;
 use super::names::MAX_QUOTED;
 use super::secrets::{VARIABLE, is_secret};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::file::{Entry as Member, Value};
+use super::super::value::{Entry as Member, Value};
 
 /// Longest timeout: a day.
 const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;

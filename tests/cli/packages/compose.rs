@@ -56,7 +56,7 @@ fn each_service_is_confined() {
         });
         assert_eq!(found, expected, "{name}");
         assert!(service["pids_limit"].as_u64().is_some_and(|limit| limit <= 1024), "{name}");
-        // Twice what the commands of all runs may have (broker/crowd.rs).
+        // Twice what the commands of all runs may have (broker/io/crowd.rs).
         assert!(service["pids_limit"].as_u64().is_some_and(|limit| limit >= 2 * 512), "{name}");
     }
 }

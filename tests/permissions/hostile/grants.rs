@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Status};
 use serde::Deserialize;
 
-use crate::fixture::{Fixture, alone, descendants, descriptors, eventually, has_git};
+use crate::fixture::{Fixture, alone, has_git};
 use crate::servers::{P1, P2};
+use crate::support::processes::{own_descendants, own_descriptors};
+use crate::support::waiting::eventually;
 use crate::{Host, landlock};
 
 #[derive(Debug, Deserialize)]
@@ -192,7 +194,7 @@ fn problems(case: &Case) -> Vec<String> {
     if !eventually(rests) {
         problems.push("the server never came to rest".to_owned());
     }
-    let (open, processes) = (descriptors(), descendants());
+    let (open, processes) = (own_descriptors(), own_descendants());
     let connections = P1.connections();
 
     let code = host.files.text(&case.local(&case.code));
@@ -206,9 +208,9 @@ fn problems(case: &Case) -> Vec<String> {
         problems.push("P1 was connected to".to_owned());
     }
     problems.extend(still_lives(&host));
-    let as_before = || rests() && descriptors() <= open && descendants() <= processes;
+    let as_before = || rests() && own_descriptors() <= open && own_descendants() <= processes;
     if !eventually(as_before) {
-        let (files, children) = (descriptors(), descendants());
+        let (files, children) = (own_descriptors(), own_descendants());
         problems.push(format!(
             "left over: {files} descriptors of {open}, {children} processes of {processes}"
         ));

@@ -9,13 +9,15 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mcp_conductor::{Config, ErrorKind, ExecuteRequest, Execution, Runtime};
 use serde::Deserialize;
 
-use crate::fixture::{alone, descendants, descriptors, eventually};
+use crate::fixture::alone;
+use crate::support::directory::Directory;
+use crate::support::processes::{own_descendants, own_descriptors};
+use crate::support::waiting::eventually;
 use crate::{EVENT_LOOP, config, landlock};
 
 #[derive(Debug, Deserialize)]
@@ -49,35 +51,29 @@ const OLD: u64 = 1_000_000_000;
 const SPECIAL_BITS: u32 = 0o7000;
 
 /// A fresh directory with `ws/` and `outside/`, removed at the end.
-struct Place(PathBuf);
+struct Place(Directory);
 
 impl Place {
     fn new(setup: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let parent = std::env::temp_dir().canonicalize().expect("a directory for temporary files");
-        let name = format!(
-            "mcp-conductor-hostile-{}x{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let place = Self(parent.join(name));
-        fs::create_dir_all(place.0.join("outside")).unwrap();
-        fs::create_dir_all(place.0.join("ws")).unwrap();
-        fs::write(place.0.join("ws/hello.txt"), "hello").unwrap();
+        let place = Self(Directory::new("hostile"));
+        fs::create_dir_all(place.path("outside")).unwrap();
+        fs::create_dir_all(place.path("ws")).unwrap();
+        fs::write(place.path("ws/hello.txt"), "hello").unwrap();
         for (file, text) in [("canary.txt", CANARY), ("victim.txt", "VICTIM")] {
-            let path = place.0.join("outside").join(file);
+            let path = place.path("outside").join(file);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
             let old = std::time::UNIX_EPOCH + Duration::from_secs(OLD);
             fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
         }
-        let done = Command::new("sh").args(["-c", setup]).current_dir(&place.0).status().unwrap();
+        let done =
+            Command::new("sh").args(["-c", setup]).current_dir(place.0.root()).status().unwrap();
         assert!(done.success(), "{setup}");
         place
     }
 
     fn path(&self, below: &str) -> PathBuf {
-        self.0.join(below)
+        self.0.path(below)
     }
 
     fn text(&self, text: &str) -> String {
@@ -114,7 +110,7 @@ impl Place {
     fn strays(&self) -> Vec<String> {
         let own = std::process::id().to_string();
         let here = |process: &Path| {
-            fs::read_link(process.join("cwd")).is_ok_and(|place| place.starts_with(&self.0))
+            fs::read_link(process.join("cwd")).is_ok_and(|place| place.starts_with(self.0.root()))
         };
         fs::read_dir("/proc")
             .unwrap()
@@ -125,12 +121,6 @@ impl Place {
                 String::from_utf8_lossy(&words).replace('\0', " ")
             })
             .collect()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -212,7 +202,7 @@ fn problems(case: &Case) -> Vec<String> {
     if !eventually(rests) {
         problems.push("the server never came to rest".to_owned());
     }
-    let (open, processes) = (descriptors(), descendants());
+    let (open, processes) = (own_descriptors(), own_descendants());
 
     let execution = host.run(place.text(&case.program));
     let ended = Instant::now();
@@ -244,8 +234,8 @@ fn problems(case: &Case) -> Vec<String> {
     if again.return_value != 2 {
         problems.push(format!("the server works no more: {again:?}"));
     }
-    if !eventually(|| rests() && descriptors() <= open && descendants() <= processes) {
-        let (files, children) = (descriptors(), descendants());
+    if !eventually(|| rests() && own_descriptors() <= open && own_descendants() <= processes) {
+        let (files, children) = (own_descriptors(), own_descendants());
         problems
             .push(format!("{files} descriptors of {open}, {children} processes of {processes}"));
     }

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::support::directory::{Directory, number, set_mode};
+use crate::support::processes::Family;
+use crate::support::waiting::within;
 
 /// Longer than any machine needs; what is left behind would live for longer still.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -17,21 +19,18 @@ const NOBODY: u32 = 65534;
 
 /// A program file and a workspace, with a number that a command's arguments carry.
 struct Program {
-    directory: PathBuf,
+    directory: Directory,
     mark: String,
 }
 
 impl Program {
     /// `@MARK@` in the source stands for a number of seconds that no other test sleeps.
     fn new(source: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (own, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let mark = format!("{}.{own}", 3600 + count);
-        let directory = std::env::temp_dir().join(format!("conductor-left-{mark}"));
-        fs::create_dir_all(&directory).unwrap();
+        let mark = format!("{}.{}", 3600 + number(), std::process::id());
+        let directory = Directory::named(&format!("conductor-left-{mark}"));
         // Every user makes a workspace in it.
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
-        fs::write(directory.join("program.ts"), source.replace("@MARK@", &mark)).unwrap();
+        set_mode(directory.root(), 0o777);
+        fs::write(directory.path("program.ts"), source.replace("@MARK@", &mark)).unwrap();
         Self { directory, mark }
     }
 
@@ -41,7 +40,7 @@ impl Program {
 
     /// As a user that owns nothing, who may not reach the binary where it was built.
     fn start_as_nobody(&self) -> Child {
-        let binary = self.directory.join("mcp-conductor");
+        let binary = self.directory.path("mcp-conductor");
         fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &binary).unwrap();
         let end = Instant::now() + PATIENCE;
         loop {
@@ -60,9 +59,9 @@ impl Program {
         let mut command = Command::new(binary);
         command
             .arg("run")
-            .arg(self.directory.join("program.ts"))
+            .arg(self.directory.path("program.ts"))
             .env_clear()
-            .env("HOME", &self.directory)
+            .env("HOME", self.directory.root())
             .env("PATH", "/usr/bin:/bin")
             .env("MCP_CONDUCTOR_RUN_ARGS", "allow-run=sh")
             .stdin(Stdio::null())
@@ -87,22 +86,12 @@ impl Program {
 
     #[track_caller]
     fn until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let is_last = Instant::now() > end;
-            let left = self.left();
-            if condition(&left) {
-                return;
-            }
-            assert!(!is_last, "{what}: {left:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
+        let mut left = Vec::new();
+        let is_so = within(PATIENCE, || {
+            left = self.left();
+            condition(&left)
+        });
+        assert!(is_so, "{what}: {left:?}");
     }
 }
 
@@ -191,12 +180,8 @@ fn the_server_of_root_keeps_the_capabilities_that_it_needs() {
         .spawn()
         .unwrap();
     // A zygote is started after they were given up.
-    let children = || children(server.id());
-    let end = Instant::now() + PATIENCE;
-    while children().is_empty() {
-        assert!(Instant::now() < end, "there is no zygote");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let has_zygote = || !Family::below(server.id()).is_empty();
+    assert!(within(PATIENCE, has_zygote), "there is no zygote");
     let pid = server.id();
     for field in ["CapPrm", "CapEff"] {
         let found = capabilities(pid, field);
@@ -218,17 +203,4 @@ fn the_server_of_root_keeps_the_capabilities_that_it_needs() {
     }
     drop(server.stdin.take());
     server.wait().unwrap();
-}
-
-/// The pids of a process's children.
-fn children(parent: u32) -> Vec<u32> {
-    let mut children = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        if fields.nth(1) == Some(&parent.to_string()) {
-            children.extend(entry.file_name().to_str().and_then(|pid| pid.parse::<u32>().ok()));
-        }
-    }
-    children
 }

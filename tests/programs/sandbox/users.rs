@@ -1,45 +1,38 @@
 //! Root, an ordinary user, and a container that refuses namespaces.
 
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::support::denied::{OF_NAMESPACES, deny, refuse};
+use crate::support::directory::{Directory, set_mode};
 
 /// nobody: owns nothing.
 const NOBODY: u32 = 65534;
 
 /// A copy of the binary where every user can execute it.
-struct Program(PathBuf);
+struct Program(Directory);
 
 impl Program {
     fn new(name: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("conductor-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let program = directory.join("mcp-conductor");
-        std::fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), &program).unwrap();
+        let program = Self(Directory::new(name));
+        std::fs::copy(env!("CARGO_BIN_EXE_mcp-conductor"), program.path()).unwrap();
         // Every user makes a workspace in it.
-        for (path, mode) in [(&directory, 0o777), (&program, 0o755)] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-        }
-        Self(program)
+        set_mode(program.0.root(), 0o777);
+        set_mode(program.path(), 0o755);
+        program
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path("mcp-conductor")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.0);
-        let home = self.0.parent().unwrap();
-        command.args(arguments).env_clear().env("HOME", home).current_dir("/");
+        let mut command = Command::new(self.path());
+        command.args(arguments).env_clear().env("HOME", self.0.root()).current_dir("/");
         command
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 
@@ -148,7 +141,7 @@ fn root_without_the_admin_capability_is_confined_all_the_same() {
 #[test]
 fn programs_compute_keys_where_the_server_cannot_be_asked_for_threads() {
     let program = Program::new("no-listener");
-    let source = program.0.with_file_name("program.ts");
+    let source = program.0.path("program.ts");
     let digests = "const digest = () => crypto.subtle.digest('SHA-256', new Uint8Array(9));\n\
         (await Promise.all([1, 2, 3].map(digest))).length";
     std::fs::write(&source, digests).unwrap();

@@ -33,12 +33,6 @@ fn one_more_runs(server: &Server, processes: usize) {
     assert_eq!(server.settled_processes(1), processes + 1);
 }
 
-#[track_caller]
-fn none_runs_within(server: &Server, processes: usize, limit: Duration) {
-    let gone = within(limit, || server.processes() <= processes);
-    assert!(gone, "{} processes, not {processes}\n{}", server.processes(), server.log());
-}
-
 fn endless() -> serde_json::Value {
     json!({ "name": RUN, "arguments": { "deno_code": ENDLESS, "timeout": 60_000 } })
 }
@@ -50,7 +44,7 @@ fn a_stateless_client_that_goes_away_ends_its_run_at_once() {
         let connection = server.client().start_program(code);
         one_more_runs(&server, processes);
         drop(connection);
-        none_runs_within(&server, processes, AT_ONCE);
+        server.none_runs_within(processes, AT_ONCE);
         server.works();
     }
 }
@@ -61,7 +55,7 @@ fn a_stateless_client_that_has_heard_nothing_yet_ends_its_run_too() {
     let connection = server.client().start("tools/call", endless());
     one_more_runs(&server, processes);
     drop(connection);
-    none_runs_within(&server, processes, AT_ONCE);
+    server.none_runs_within(processes, AT_ONCE);
     server.works();
 }
 
@@ -73,7 +67,7 @@ fn a_client_with_a_session_that_goes_away_ends_its_run_after_some_time() {
     one_more_runs(&server, processes);
     let gone = Instant::now();
     drop(connection);
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
     assert!(gone.elapsed() >= Duration::from_secs(2), "{:?}", gone.elapsed());
     // The session is there for other calls.
     assert_eq!(session.value("1 + 1"), 2);
@@ -106,7 +100,7 @@ fn a_client_with_a_session_that_comes_back_has_its_result() {
     assert_eq!(answer["result"]["structuredContent"]["returnValue"], "done", "{answer}");
     let message: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
     assert_eq!(answer["id"], message["id"]);
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
 }
 
 #[test]
@@ -130,7 +124,7 @@ fn a_client_that_comes_back_and_goes_again_ends_its_run() {
     sleep(Duration::from_secs(4));
     assert!(server.processes() > processes, "somebody listens");
     drop(again);
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
 }
 
 #[test]
@@ -141,7 +135,7 @@ fn another_client_cannot_keep_the_run_by_listening_elsewhere() {
     let mut listening = server.connect();
     listening.send(&other.listen(Some("0/1")));
     drop(connection);
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
 }
 
 #[test]
@@ -174,7 +168,7 @@ fn a_run_that_is_cancelled_by_its_client_ends_at_once() {
     one_more_runs(&server, processes);
     let params = json!({ "requestId": message["id"], "reason": "enough" });
     assert_eq!(session.notify("notifications/cancelled", params), 202);
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
     assert_eq!(session.value("1"), 1);
 }
 
@@ -185,7 +179,7 @@ fn a_run_ends_with_its_session() {
     let _connection = session.start_program(ENDLESS);
     one_more_runs(&server, processes);
     session.close();
-    none_runs_within(&server, processes, SOON);
+    server.none_runs_within(processes, SOON);
     server.works();
 }
 
@@ -199,7 +193,7 @@ fn a_client_that_reads_nothing_delays_nobody() {
         assert_eq!(server.client().value(&format!("{number}")), number);
     }
     drop(silent);
-    none_runs_within(&server, processes, Duration::from_secs(10));
+    server.none_runs_within(processes, Duration::from_secs(10));
 }
 
 #[test]

@@ -5,16 +5,23 @@
 
 mod jwt;
 
+mod audit;
 mod auth;
 mod bad_input;
 mod conformance;
 mod crowding;
 mod disconnect;
+mod few_descriptors;
 mod large_messages;
+mod listening;
 mod metrics;
+mod own_port;
 mod principals;
 mod questions;
 mod reload;
+mod reload_access;
+mod request_ids;
+mod sections;
 mod sessions;
 mod shutdown;
 mod tokens;

@@ -15,15 +15,13 @@ use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient};
 use serde_json::{Value, json};
 
 use super::jwt::{ISSUER, PUBLIC_URL, TextServer, claims, key, signed};
-use crate::support::home::Home;
+use crate::support::home::{Home, SETTINGS};
 use crate::support::http::{Server, add_token, refused, tokens_of};
 use crate::support::http_clients::{Caller, Client, LegacySession, of_both_eras, program};
 use crate::support::rmcp_clients::{RmcpClient, rmcp_client};
 use crate::support::snippets::{ENDLESS, RUN, sleeper, waiter};
 use crate::support::upstreams::upstream;
 use crate::support::waiting::{PATIENCE, bounded, within};
-
-const CONFIGURATION: &str = "conductor.toml";
 
 /// A server with a configuration file, and those who have a token.
 struct Team {
@@ -35,9 +33,7 @@ struct Team {
 /// The text of a configuration, with `@ROOT@` for the home directory.
 #[track_caller]
 fn configured(home: &Home, text: &str) -> String {
-    let text = format!("tokens = \"{}\"\n{}", tokens_of(home), text.replace("@ROOT@", home.root()));
-    home.write(CONFIGURATION, &text);
-    home.name(CONFIGURATION)
+    home.settings(&format!("tokens = \"{}\"\n{text}", tokens_of(home)))
 }
 
 impl Team {
@@ -458,8 +454,8 @@ fn files_of_the_server_are_closed_to_programs_whatever_they_may_read() {
     team.alice.value("Deno.writeTextFileSync('canary', 'x')");
     let read = |path: &str| team.alice.thrown(&format!("Deno.readTextFile('{path}')"));
     assert_eq!(read(&format!("{root}/plain.txt")).0, "nothing was thrown");
-    let before = fs::read(team.server.home.path(CONFIGURATION)).expect("the configuration");
-    for file in [CONFIGURATION, "tokens.json", "audit.jsonl"] {
+    let before = fs::read(team.server.home.path(SETTINGS)).expect("the configuration");
+    for file in [SETTINGS, "tokens.json", "audit.jsonl"] {
         for path in
             [format!("{root}/{file}"), format!("../{file}"), format!("{root}/alice/../{file}")]
         {
@@ -486,7 +482,7 @@ fn files_of_the_server_are_closed_to_programs_whatever_they_may_read() {
     // Another issuer's keys in their place would let anybody in.
     let (name, _) = team.alice.thrown(&format!("Deno.writeTextFile('{root}/jwks.json', '{{}}')"));
     assert_ne!(name, "nothing was thrown");
-    let after = fs::read(team.server.home.path(CONFIGURATION)).expect("the configuration");
+    let after = fs::read(team.server.home.path(SETTINGS)).expect("the configuration");
     assert!(before == after, "the configuration is another");
     assert_eq!(team.bob.value("1"), 1);
 }
@@ -666,7 +662,7 @@ fn sections_that_cannot_be_used_stop_the_server() {
         add_token(&home, "alice");
         let (code, said) = refused(&home, &[], &["--config", &file]);
         assert_eq!((code, said.lines().count()), (Some(3), 1), "{text}: {said}");
-        assert!(said.contains(named) && said.contains(CONFIGURATION), "{text}: {said}");
+        assert!(said.contains(named) && said.contains(SETTINGS), "{text}: {said}");
     }
 }
 

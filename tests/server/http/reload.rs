@@ -6,33 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::home::Home;
+use crate::support::home::{Home, SETTINGS};
 use crate::support::http::{Server, add_token, remove_token, tokens_of};
 use crate::support::http_clients::{Caller as _, LegacySession, answer_of};
 use crate::support::snippets::sleeper;
-use crate::support::waiting::{PATIENCE, within};
-
-const CONFIGURATION: &str = "conductor.toml";
-
-/// Writes the configuration, with `@ROOT@` for the home directory.
-fn configure(home: &Home, text: &str) {
-    home.write(CONFIGURATION, &text.replace("@ROOT@", home.root()));
-}
 
 #[track_caller]
 fn with_configuration(home: Home, text: &str) -> Server {
-    configure(&home, text);
-    let file = home.name(CONFIGURATION);
+    let file = home.settings(text);
     Server::at(home, &[], &["--config", &file])
-}
-
-/// Sends SIGHUP and waits until the server has read what there is.
-#[track_caller]
-fn read_again(server: &Server) {
-    let said = || server.logged(&["the configuration"]).len();
-    let before = said();
-    server.signal(Signal::SIGHUP);
-    assert!(within(PATIENCE, || said() > before), "{}", server.log());
 }
 
 #[track_caller]
@@ -55,7 +37,7 @@ fn a_new_token_is_good_once_it_is_read() {
     let (server, alice) = Server::with_token(&[]);
     let bob = server.token("bob");
     assert_eq!(server.client_as(&bob).ask("tools/list", json!({})).status, 401);
-    read_again(&server);
+    server.read_again();
     is_used(&server);
     assert_eq!(server.client_as(&bob).value("1"), 1);
     assert_eq!(server.client_as(&alice).value("2"), 2);
@@ -75,14 +57,14 @@ fn changed_grants_hold_for_new_calls() {
     let read = format!("Deno.readTextFile('{}/shared/a.txt')", server.home.root());
     assert_eq!(client.thrown(&read).0, "NotCapable");
 
-    configure(&server.home, &text("run_args = [\"allow-read=@ROOT@/shared\"]"));
+    server.home.settings(&text("run_args = [\"allow-read=@ROOT@/shared\"]"));
     assert_eq!(client.thrown(&read).0, "NotCapable", "it is not read by itself");
-    read_again(&server);
+    server.read_again();
     is_used(&server);
     assert_eq!(client.value(&format!("await {read}")), "shared");
 
-    configure(&server.home, &text(""));
-    read_again(&server);
+    server.home.settings(&text(""));
+    server.read_again();
     assert_eq!(client.thrown(&read).0, "NotCapable");
 }
 
@@ -95,8 +77,8 @@ fn changed_limits_hold_for_new_calls_of_whom_they_are() {
     let server = with_configuration(home, &text(""));
     let (alice, bob) = (server.client_as(&alice), server.client_as(&bob));
     assert_eq!(alice.value(&sleeper(800)), "done");
-    configure(&server.home, &text("default_timeout = 400"));
-    read_again(&server);
+    server.home.settings(&text("default_timeout = 400"));
+    server.read_again();
     assert_eq!(alice.call(&sleeper(30_000))["error"], "Execution timed out after 400ms");
     assert_eq!(bob.value(&sleeper(800)), "done");
 }
@@ -117,8 +99,8 @@ fn what_did_not_change_goes_on() {
     let mut stream = server.connect();
     stream.send(&bobs.listen(None));
     assert_eq!(stream.head().expect("an answer").status, 200);
-    configure(&server.home, &text(10_000));
-    read_again(&server);
+    server.home.settings(&text(10_000));
+    server.read_again();
     is_used(&server);
     for connection in &mut running {
         let answer = answer_of(connection);
@@ -142,19 +124,19 @@ fn a_configuration_that_is_wrong_is_reported_and_the_old_one_stays() {
         ("run_args", format!("{good}[principals.alice]\nrun_args = [\"allow-nothing-of-it\"]\n")),
         ("missing.json", good.replace("tokens.json", "missing.json")),
     ] {
-        configure(&server.home, &wrong);
-        read_again(&server);
+        server.home.settings(&wrong);
+        server.read_again();
         let said = is_not_used(&server);
         assert!(said.contains(named), "{named}: {said}");
         assert_eq!(server.client_as(&alice).value("1"), 1, "{named}");
         assert_eq!(session.value("2"), 2, "{named}");
     }
-    std::fs::remove_file(server.home.path(CONFIGURATION)).unwrap();
-    read_again(&server);
+    std::fs::remove_file(server.home.path(SETTINGS)).unwrap();
+    server.read_again();
     is_not_used(&server);
     assert_eq!(session.value("3"), 3);
-    configure(&server.home, good);
-    read_again(&server);
+    server.home.settings(good);
+    server.read_again();
     is_used(&server);
     assert_eq!(session.value("4"), 4);
 }
@@ -165,12 +147,12 @@ fn a_file_of_tokens_that_is_wrong_leaves_the_old_tokens() {
     let bob = server.token("bob");
     let tokens = tokens_of(&server.home);
     std::fs::set_permissions(&tokens, Permissions::from_mode(0o644)).unwrap();
-    read_again(&server);
+    server.read_again();
     assert!(is_not_used(&server).contains("chmod 600"));
     assert_eq!(server.client_as(&alice).value("1"), 1);
     assert_eq!(server.client_as(&bob).ask("tools/list", json!({})).status, 401);
     std::fs::set_permissions(&tokens, Permissions::from_mode(0o600)).unwrap();
-    read_again(&server);
+    server.read_again();
     assert_eq!(server.client_as(&bob).value("1"), 1);
 }
 
@@ -179,8 +161,8 @@ fn what_needs_a_restart_is_named() {
     let home = Home::empty();
     let server =
         with_configuration(home, "max_concurrent = 4\nbind = \"127.0.0.1\"\nmax_memory = 128\n");
-    configure(&server.home, "max_concurrent = 5\nbind = \"127.0.0.2\"\nmax_memory = 64\n");
-    read_again(&server);
+    server.home.settings("max_concurrent = 5\nbind = \"127.0.0.2\"\nmax_memory = 64\n");
+    server.read_again();
     is_used(&server);
     for key in ["max_concurrent", "bind", "max_memory"] {
         let said = server.logged(&["WARN", key, "restart"]);
@@ -194,14 +176,14 @@ fn authentication_is_not_lost_on_the_way_beyond_loopback() {
     let home = Home::empty();
     let alice = add_token(&home, "alice");
     let server = with_configuration(home, "bind = \"0.0.0.0\"\ntokens = \"@ROOT@/tokens.json\"\n");
-    configure(&server.home, "bind = \"0.0.0.0\"\n");
-    read_again(&server);
+    server.home.settings("bind = \"0.0.0.0\"\n");
+    server.read_again();
     is_not_used(&server);
     assert_eq!(server.client().ask("tools/list", json!({})).status, 401);
     assert_eq!(server.client_as(&alice).value("1"), 1);
     // Another address in the same file does not count: the old one is listened on.
-    configure(&server.home, "bind = \"127.0.0.1\"\n");
-    read_again(&server);
+    server.home.settings("bind = \"127.0.0.1\"\n");
+    server.read_again();
     is_not_used(&server);
     assert_eq!(server.client().ask("tools/list", json!({})).status, 401);
 }
@@ -219,8 +201,8 @@ fn a_section_that_is_gone_gives_nothing_any_more() {
     let session = LegacySession::open_as(&server, &alice);
     let read = format!("await Deno.readTextFile('{}/shared/a.txt')", server.home.root());
     assert_eq!(session.value(&read), "SHARED-CANARY");
-    configure(&server.home, tokens);
-    read_again(&server);
+    server.home.settings(tokens);
+    server.read_again();
     is_used(&server);
     // Her session may have ended; what it could do has.
     let again = session.ask("tools/call", crate::support::http_clients::program(&read));
@@ -259,9 +241,9 @@ fn tokens_come_and_go_while_others_call() {
         });
         for _ in 0..5 {
             server.token("bob");
-            read_again(&server);
+            server.read_again();
             remove_token(&server.home, "bob");
-            read_again(&server);
+            server.read_again();
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(calls.join().expect("every call is answered") > 0);

@@ -6,8 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::http::Server;
-use crate::support::http_clients::{Caller as _, LegacySession, initialize, of_both_eras};
+use crate::support::http_clients::{Caller as _, LegacySession, initialize, is_done, of_both_eras};
+use crate::support::snippets::{ENDLESS, sleeper};
 use crate::support::wire::Request;
+
+/// A run that has nobody left ends at once; the machine has the rest.
+const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_session_ends_when_its_client_deletes_it() {
@@ -191,4 +195,24 @@ fn a_session_id_on_a_stateless_request_means_nothing() {
     assert_eq!(response.status, 200, "{}", response.text());
     let health = Request::new("GET", "/health").header("Mcp-Session-Id", "nothing");
     assert_eq!(server.send(&health).status, 200);
+}
+
+#[test]
+fn the_end_of_a_session_is_answered_with_204_and_ends_its_run() {
+    let server = Server::start(&[], &[]);
+    server.works();
+    let processes = server.settled_processes(0);
+    let (ended, kept) = (LegacySession::open(&server), LegacySession::open(&server));
+    let _running = ended.start_program(ENDLESS);
+    server.runs_beside(processes, 1);
+    let response = ended.close();
+    assert_eq!((response.status, response.text()), (204, String::new()));
+    server.none_runs_within(processes, SOON);
+    assert_eq!(ended.ask("tools/list", json!({})).status, 404);
+
+    // Another session's run is its own.
+    let mut running = kept.start_program(&sleeper(2000));
+    let ended = LegacySession::open(&server);
+    assert_eq!(ended.close().status, 204);
+    is_done(&mut running);
 }

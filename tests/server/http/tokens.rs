@@ -3,41 +3,36 @@
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::support::command::{Ended, binary, ended};
+use crate::support::directory::{Directory, mode};
+
 /// A home directory that goes away with the value.
-struct Home(PathBuf);
+struct Home(Directory);
 
 impl Home {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mcp-conductor-tokens-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // Pids are used again, and a process that is killed leaves its files.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).expect("a home directory");
-        Self(path)
+        Self(Directory::in_target("tokens"))
     }
 
     /// Where tokens are if nothing says so.
     fn file(&self) -> PathBuf {
-        self.0.join(".mcp-conductor/tokens.json")
+        self.0.path(".mcp-conductor/tokens.json")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-conductor"));
-        command.arg("token").args(arguments).env_clear().env("HOME", &self.0).stdin(Stdio::null());
+        let mut command = binary(&["token"]);
+        command.args(arguments).env("HOME", self.0.root()).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Done {
-        done(&mut self.command(arguments))
+    fn run(&self, arguments: &[&str]) -> Ended {
+        ended(&mut self.command(arguments))
     }
 
     /// Makes a token.
@@ -53,42 +48,6 @@ impl Home {
     }
 }
 
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Done {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Done {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-}
-
-fn done(command: &mut Command) -> Done {
-    command.output().expect("the binary starts").into()
-}
-
-fn refused(text: &str) -> Done {
-    Done { code: Some(3), stdout: String::new(), stderr: format!("mcp-conductor: {text}\n") }
-}
-
-fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
-}
-
 #[test]
 fn a_token_is_printed_and_its_hash_kept() {
     let home = Home::new();
@@ -100,7 +59,7 @@ fn a_token_is_printed_and_its_hash_kept() {
     let path = file.display();
     assert_eq!(
         added,
-        Done {
+        Ended {
             code: Some(0),
             stdout: format!("{token}\n"),
             stderr: format!(
@@ -143,7 +102,7 @@ fn a_removed_token_is_gone() {
     home.add("bob");
     assert_eq!(
         home.run(&["remove", "alice"]),
-        Done {
+        Ended {
             code: Some(0),
             stdout: String::new(),
             stderr: "Removed \"alice\". A server that runs takes it until SIGHUP.\n".to_owned(),
@@ -152,7 +111,7 @@ fn a_removed_token_is_gone() {
     assert_eq!(home.names(), ["bob"]);
     assert_eq!(
         home.run(&["remove", "alice"]),
-        refused(&format!("there is no token \"alice\" in {}", home.file().display()))
+        Ended::refused(&format!("there is no token \"alice\" in {}", home.file().display()))
     );
 }
 
@@ -163,7 +122,9 @@ fn a_name_is_taken_once_until_it_is_removed() {
     let before = std::fs::read(home.file()).expect("the file");
     assert_eq!(
         home.run(&["add", "alice"]),
-        refused("there is a token \"alice\": remove it first (mcp-conductor token remove alice)")
+        Ended::refused(
+            "there is a token \"alice\": remove it first (mcp-conductor token remove alice)"
+        )
     );
     assert_eq!(std::fs::read(home.file()).expect("the file"), before);
     home.run(&["remove", "alice"]);
@@ -178,7 +139,7 @@ fn a_name_that_no_token_can_have_is_refused() {
         for command in ["add", "remove"] {
             assert_eq!(
                 home.run(&[command, name]),
-                refused(
+                Ended::refused(
                     "a token's name has 1 to 64 characters out of A-Z, a-z, 0-9 and ._@-, and is \
                      not \"anonymous\""
                 ),
@@ -192,11 +153,11 @@ fn a_name_that_no_token_can_have_is_refused() {
 #[test]
 fn the_file_is_the_flags_or_the_variables_or_the_homes() {
     let home = Home::new();
-    let (flag, variable) = (home.0.join("flag.json"), home.0.join("variable.json"));
+    let (flag, variable) = (home.0.path("flag.json"), home.0.path("variable.json"));
     let flag_text = flag.to_str().expect("UTF-8");
     let with = |arguments: &[&str]| {
         let mut command = home.command(arguments);
-        done(command.env("MCP_CONDUCTOR_TOKENS", &variable))
+        ended(command.env("MCP_CONDUCTOR_TOKENS", &variable))
     };
     assert_eq!(with(&["add", "flag", "--tokens", flag_text]).code, Some(0));
     let path = variable.display();
@@ -222,7 +183,7 @@ fn a_file_that_others_may_read_is_neither_read_nor_changed() {
     for open in [0o640, 0o604, 0o644] {
         std::fs::set_permissions(&file, Permissions::from_mode(open)).expect("a mode");
         let path = file.display();
-        let expected = refused(&format!("{path} is readable by others: chmod 600 {path}"));
+        let expected = Ended::refused(&format!("{path} is readable by others: chmod 600 {path}"));
         assert_eq!(home.run(&["list"]), expected);
         assert_eq!(home.run(&["add", "bob"]), expected);
         assert_eq!(home.run(&["remove", "alice"]), expected);
@@ -240,15 +201,15 @@ fn a_file_that_is_not_there_or_something_else_is_refused() {
     let missing = format!(
         "{path}: there is no such file; `mcp-conductor token add NAME --tokens {path}` makes one"
     );
-    assert_eq!(home.run(&["list"]), refused(&missing));
-    assert_eq!(home.run(&["remove", "alice"]), refused(&missing));
+    assert_eq!(home.run(&["list"]), Ended::refused(&missing));
+    assert_eq!(home.run(&["remove", "alice"]), Ended::refused(&missing));
     home.add("alice");
     let broken = r#"{"tokens": [{"name": "alice", "sha256": "CANARY"}]}"#;
     std::fs::write(home.file(), broken).expect("written");
     let expected =
         format!("{path} is no file of tokens: \"alice\": sha256 is not 64 hexadecimal digits");
-    assert_eq!(home.run(&["list"]), refused(&expected));
-    assert_eq!(home.run(&["add", "bob"]), refused(&expected));
+    assert_eq!(home.run(&["list"]), Ended::refused(&expected));
+    assert_eq!(home.run(&["add", "bob"]), Ended::refused(&expected));
     assert_eq!(std::fs::read_to_string(home.file()).expect("the file"), broken);
 }
 
@@ -265,7 +226,7 @@ fn commands_at_the_same_time_lose_nothing() {
         .collect();
     let mut tokens: Vec<String> = children
         .into_iter()
-        .map(|child| Done::from(child.wait_with_output().expect("it ends")).stdout)
+        .map(|child| Ended::from(child.wait_with_output().expect("it ends")).stdout)
         .collect();
     let mut listed = home.names();
     listed.sort();
@@ -284,8 +245,8 @@ fn a_token_that_nobody_has_seen_is_not_kept() {
     let child = home.command(&["add", "bob"]).stdout(full).stderr(Stdio::piped()).spawn();
     let output = child.expect("it starts").wait_with_output().expect("it ends");
     assert_eq!(
-        Done::from(output),
-        refused("the token cannot be printed: No space left on device (os error 28)")
+        Ended::from(output),
+        Ended::refused("the token cannot be printed: No space left on device (os error 28)")
     );
     assert_eq!(home.names(), ["alice"]);
 }

@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use crate::support::results::{execution, refusal, value};
 use crate::support::snippets::RUN;
-use crate::support::waiting::PATIENCE;
+use crate::support::waiting::bounded;
 
 /// Keeps what it is told about progress.
 #[derive(Clone, Default)]
@@ -43,10 +43,6 @@ async fn connect(lifecycle: ClientLifecycleMode) -> Connection {
     let transport = TokioChildProcess::new(command).expect("the binary starts");
     let connected = Client::default().serve_with_lifecycle(transport, lifecycle);
     bounded(connected).await.expect("a handshake")
-}
-
-async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 fn modern() -> Vec<ProtocolVersion> {

@@ -22,8 +22,7 @@ use tokio::process::Command;
 use crate::support::home::Home;
 use crate::support::snippets::RUN;
 use crate::support::upstreams::upstream;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::waiting::{PATIENCE, bounded};
 
 /// A client whose user is called Ada.
 #[derive(Clone, Default)]
@@ -99,10 +98,6 @@ async fn connect(home: &Home, can_be_asked: bool, lifecycle: ClientLifecycleMode
     let transport = TokioChildProcess::new(command).expect("the binary starts");
     let client = Client { can_be_asked, ..Client::default() };
     bounded(client.serve_with_lifecycle(transport, lifecycle)).await.expect("a handshake")
-}
-
-async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 /// The value of a program.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::pipes::Server;
-use crate::support::processes::Family;
+use crate::support::processes::{Family, peak_mebibytes};
 use crate::support::snippets::RUN;
-use crate::support::upstreams::{only_stub, upstream};
+use crate::support::upstreams::{is_upstream, only_stub, upstream};
 use crate::support::waiting::within;
 
 fn stub() -> Server {
@@ -61,7 +61,7 @@ fn a_flood_of_notifications_drowns_nobody() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let result = server.result(call);
     assert_eq!(result["structuredContent"]["returnValue"], "flooded", "{result:#}");
-    assert!(peak_mebibytes(&server) < 500, "{} MiB", peak_mebibytes(&server));
+    assert!(peak_mebibytes(server.pid()) < 500, "{} MiB", peak_mebibytes(server.pid()));
     assert!(server.log().len() < 10 << 20, "{} bytes of log", server.log().len());
     works(&mut server);
 }
@@ -117,7 +117,7 @@ fn a_hundred_megabytes_are_an_error_and_no_memory() {
     let (_, message) = server.thrown("callTool('stub', 'hundred')");
     assert!(message.contains("MCP_CONDUCTOR_MAX_TOOL_RESULT"), "{message}");
     assert!(message.contains("8388608"), "{message}");
-    assert!(peak_mebibytes(&server) < 300, "{} MiB", peak_mebibytes(&server));
+    assert!(peak_mebibytes(server.pid()) < 300, "{} MiB", peak_mebibytes(server.pid()));
     works(&mut server);
 }
 
@@ -157,11 +157,7 @@ fn nothing_of_a_crashed_server_is_left() {
 
 /// Processes of the fixture below a server.
 fn upstreams(server: &Server) -> usize {
-    let is_upstream = |pid: &u32| {
-        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&command).contains("upstream_fixture")
-    };
-    Family::below(server.pid()).pids().iter().filter(|pid| is_upstream(pid)).count()
+    Family::below(server.pid()).pids().into_iter().filter(|pid| is_upstream(*pid)).count()
 }
 
 #[test]
@@ -248,13 +244,4 @@ fn a_schema_that_takes_long_to_read_holds_nobody_up() {
     let text = crate::support::results::text(&shown);
     assert!(text.contains("export function heavy(args"), "{text:.500}");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-}
-
-/// Most memory that the server has ever had.
-pub fn peak_mebibytes(server: &Server) -> u64 {
-    let path = format!("/proc/{}/status", server.pid());
-    let status = std::fs::read_to_string(path).expect("the server lives");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
-    let kibibytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
-    kibibytes.expect("a number") >> 10
 }

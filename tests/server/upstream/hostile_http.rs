@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::hostile::peak_mebibytes;
 use super::http::{Request, answer, response};
 use crate::support::pipes::Server;
+use crate::support::processes::peak_mebibytes;
 use crate::support::upstreams::upstream;
 use crate::support::waiting::within;
 
@@ -150,7 +150,7 @@ const PLAIN: Manner = Manner { session: SESSION, stream: quiet, call: hangs };
 fn is_well(server: &mut Server) {
     assert_eq!(server.value("1 + 1"), 2);
     assert_eq!(server.value("await callTool('stub', 'echo', { text: 'well' })"), "well");
-    let peak = peak_mebibytes(server);
+    let peak = peak_mebibytes(server.pid());
     eprintln!("peak: {peak} MiB, log: {} bytes", server.log().len());
     assert!(peak < 300, "{peak} MiB");
     assert!(server.log().len() < 1 << 20, "{} bytes of log", server.log().len());

@@ -224,10 +224,19 @@ fn a_listed_server_stands_for_its_name() {
     let mut server = stub();
     let code = "
         const [server] = await mcpFactory.listServers();
-        [`${server}`, [server].join(), server == 'stub', (await mcpFactory.load(server)).name,
-         await callTool(server, 'echo', { text: 'a' }), server.sample_tools[0]]";
+        ({
+          text: `${server}`, joined: [server].join(), equals: server == 'stub',
+          loaded: (await mcpFactory.load(server)).name,
+          called: await callTool(server, 'echo', { text: 'a' }), sample: server.sample_tools[0],
+        })";
     let sample = "echo(text:string, n?:number) - Echo";
-    assert_eq!(server.value(code), json!(["stub", "stub", true, "stub", "a", sample]));
+    assert_eq!(
+        server.value(code),
+        json!({
+            "text": "stub", "joined": "stub", "equals": true, "loaded": "stub", "called": "a",
+            "sample": sample,
+        })
+    );
 }
 
 #[test]

@@ -175,20 +175,22 @@ fn a_tool_that_fails_throws() {
     let mut server = stub();
     let code = "
         try { await callTool('stub', 'fail') } catch (e) {
-          [e.name, e.message, e.server, e.tool, e.content, e instanceof McpToolError,
-           e instanceof Error]
+          ({
+            name: e.name, message: e.message, server: e.server, tool: e.tool,
+            content: e.content, ofTools: e instanceof McpToolError, isError: e instanceof Error,
+          })
         }";
     assert_eq!(
         server.value(code),
-        json!([
-            "McpToolError",
-            "it failed",
-            "stub",
-            "fail",
-            [{ "type": "text", "text": "it failed" }],
-            true,
-            true,
-        ])
+        json!({
+            "name": "McpToolError",
+            "message": "it failed",
+            "server": "stub",
+            "tool": "fail",
+            "content": [{ "type": "text", "text": "it failed" }],
+            "ofTools": true,
+            "isError": true,
+        })
     );
 }
 

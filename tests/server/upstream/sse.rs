@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::hostile::peak_mebibytes;
 use super::http::{Request, answer, response};
 use crate::support::home::Home;
 use crate::support::pipes::Server;
+use crate::support::processes::peak_mebibytes;
 use crate::support::snippets::RUN;
 use crate::support::upstreams::upstream;
 use crate::support::waiting::within;
@@ -170,7 +170,7 @@ impl Shared {
 #[track_caller]
 fn is_well(server: &mut Server) {
     assert_eq!(server.value("await callTool('stub', 'echo', { text: 'well' })"), "well");
-    let peak = peak_mebibytes(server);
+    let peak = peak_mebibytes(server.pid());
     assert!(peak < 300, "{peak} MiB");
     assert!(server.log().len() < 1 << 20, "{} bytes of log", server.log().len());
 }
