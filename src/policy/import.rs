@@ -47,12 +47,12 @@ mod tests {
     use std::ffi::OsStr;
     use std::path::Path;
 
-    use super::super::{Given, Grants};
+    use super::super::{Grants, PolicyInput};
     use super::*;
 
     /// A policy that grants nothing else.
     fn policy() -> Policy {
-        Policy::new(&Given {
+        Policy::new(&PolicyInput {
             grants: &Grants::parse("none").unwrap(),
             workspace: Path::new("/"),
             home: None,
