@@ -10,8 +10,9 @@
 //! binary puts an MCP server ([`serve_stdio`]) and a command line around it.
 //! Modules in reading order: `config`, `protocol`, `policy`, `sandbox`,
 //! `worker` (the shell of what runs in the child), `engines` (what runs programs in it),
-//! `hook` (this executable as that child), `pool`, `upstream` (the MCP servers
-//! that programs call), `playbooks`, `broker`, `runtime`, `server`.
+//! `hook` (this executable as that child), `pool`, `catalog` (what is known of other
+//! servers' tools), `upstream` (connections to them), `playbooks`, `modules` (what
+//! programs import), `broker`, `runtime`, `server`.
 
 #[cfg(test)]
 mod architecture_tests;

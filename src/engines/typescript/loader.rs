@@ -85,7 +85,7 @@ impl Loader {
         }))
     }
 
-    fn from_data(&self, url: &ModuleSpecifier) -> Result<ModuleSource, JsErrorBox> {
+    fn of_data_url(&self, url: &ModuleSpecifier) -> Result<ModuleSource, JsErrorBox> {
         let (media_type, source) = parse_data_url(url)?;
         let media_type = match media_type.as_str() {
             "text/javascript" => MediaType::JavaScript,
@@ -161,7 +161,7 @@ impl ModuleLoader for SharedLoader {
         if ModuleScheme::split(specifier.as_str()).is_some() {
             return self.0.clone().from_server(specifier.clone());
         }
-        ModuleLoadResponse::Sync(self.0.from_data(specifier))
+        ModuleLoadResponse::Sync(self.0.of_data_url(specifier))
     }
 
     fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
