@@ -58,7 +58,7 @@ fn table(options: &Options) -> Result<(), Unavailable> {
 fn print(options: &Options, face: Face, standby: usize, program: &str, runs: &Runs) {
     let cells = runs.median().map(|value| value.to_string());
     if options.rows {
-        println!("    ({face:?}, {standby}, \"{program}\", [{}]),", cells.join(", "));
+        println!("    (Face::{face:?}, {standby}, \"{program}\", [{}]),", cells.join(", "));
     } else {
         println!("| {face:?} | {standby} | `{program}` | {} |", cells.join(" | "));
     }

@@ -23,6 +23,8 @@ pub fn main() {
         .with_standby(variable(STANDBY).parse().expect("a number"));
     let tokio = tokio::runtime::Runtime::new().expect("threads");
     let runtime = tokio.block_on(Runtime::new(config)).expect("the runtime starts");
+    // A test harness has begun a line.
+    println!();
     for line in stdin().lock().lines() {
         let request = ExecuteRequest::new(line.expect("text"));
         let execution = tokio.block_on(runtime.execute(request)).expect("a run");

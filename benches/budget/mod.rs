@@ -2,6 +2,8 @@
 //! faults, frames and bytes, for trivial programs in a steady state. `cargo bench --bench
 //! budget` prints them, and a test holds them to a bound.
 
+#![allow(dead_code, reason = "the bench and the test each use a part of it")]
+
 pub mod library;
 mod sys;
 pub mod trace;

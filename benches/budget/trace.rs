@@ -273,19 +273,23 @@ impl State {
     /// come before its parent's.
     fn process_of(&mut self, task: Pid) -> Option<&mut Process> {
         if !self.tasks.contains_key(&task) {
-            let (process, parent) = (status(task, "Tgid:")?, status(task, "PPid:")?);
-            self.tasks.insert(task, process);
-            if !self.processes.contains_key(&process) {
-                let role = self.role_of(process, parent);
-                self.processes.insert(process, Process::new(role, parent));
-            }
+            self.appeared(task)?;
         }
         self.processes.get_mut(self.tasks.get(&task)?)
     }
 
+    fn appeared(&mut self, task: Pid) -> Option<()> {
+        let (process, parent) = (status(task, "Tgid:")?, status(task, "PPid:")?);
+        self.tasks.insert(task, process);
+        let role = self.role_of(process, parent);
+        self.processes.entry(process).or_insert_with(|| Process::new(role, parent));
+        Some(())
+    }
+
     fn role_of(&self, process: Pid, parent: Pid) -> Role {
         match self.processes.get(&parent).map(|parent| parent.role) {
-            None => Role::Server,
+            None if self.processes.is_empty() => Role::Server,
+            None => Role::Other,
             // Not known before it is exec'd: see `after_exec`.
             Some(Role::Server) if is_zygote(process) => Role::Zygote,
             Some(Role::Server | Role::Other | Role::Worker) => Role::Other,

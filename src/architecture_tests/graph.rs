@@ -17,11 +17,11 @@ pub(super) struct Import {
 }
 
 impl Import {
-    pub(super) fn from_room(&self) -> &str {
+    pub(super) fn own_room(&self) -> &str {
         room(&self.from)
     }
 
-    pub(super) fn to_room(&self) -> &str {
+    pub(super) fn other_room(&self) -> &str {
         room(&self.to)
     }
 }
@@ -62,7 +62,7 @@ impl Graph {
 
     /// Those from one room to another.
     pub(super) fn imports_of_rooms(&self) -> impl Iterator<Item = &Import> {
-        self.imports().filter(|import| import.from_room() != import.to_room())
+        self.imports().filter(|import| import.own_room() != import.other_room())
     }
 
     /// Files that reach each other, in sets of two and more.
@@ -73,7 +73,7 @@ impl Graph {
 
     /// Rooms that reach each other, each set with an import for each pair.
     pub(super) fn circles_of_rooms(&self) -> Vec<String> {
-        let pair = |import: &Import| (import.from_room().to_owned(), import.to_room().to_owned());
+        let pair = |import: &Import| (import.own_room().to_owned(), import.other_room().to_owned());
         let edges = self.imports_of_rooms().map(pair).collect();
         let inside = |circle: &BTreeSet<String>| {
             let mut shown = format!("{}:\n", join(circle));

@@ -326,7 +326,7 @@ fn use_tree(tokens: &[Token], mut at: usize, prefix: &[String], used: &mut Vec<U
             }
             ";" | "," | "}" => break,
             word => {
-                if !(word == "self" && !segments.is_empty()) {
+                if word != "self" || segments.is_empty() {
                     segments.push(word.to_owned());
                 }
                 at += 1;

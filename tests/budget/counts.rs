@@ -1,0 +1,105 @@
+//! System calls, page faults, frames and bytes of trivial runs, over stdio and through the
+//! library, with standby workers and without, against what they were when this was written.
+//!
+//! `cargo bench --bench budget -- rows` prints the table anew. More than before is not
+//! wrong by itself: it is to be known and meant.
+
+#[path = "../../benches/budget/mod.rs"]
+mod budget;
+
+use budget::trace::{Cpus, Unavailable};
+use budget::{COLUMNS, Cost, Face, Measured, PROGRAMS, library};
+
+/// Medians of runs on 2026-11-30 at 039b74b, x86-64, Linux 6.18, on one processor, in the
+/// order of [`COLUMNS`]. What is compared is the least of several runs, which is at most
+/// that on any machine, as busy as it may be.
+const MEASURED: &[(Face, usize, &str, Cost)] = &[
+    (Face::Stdio, 2, "1+1", [77, 2, 32, 6, 10, 4, 15, 48, 224, 3, 18, 1, 423]),
+    (Face::Stdio, 2, "file", [100, 4, 36, 8, 14, 6, 15, 53, 295, 4, 38, 2, 1499]),
+    (Face::Stdio, 2, "tool", [88, 2, 35, 8, 14, 4, 15, 53, 295, 4, 49, 2, 564]),
+    (Face::Stdio, 0, "1+1", [76, 2, 32, 6, 11, 4, 15, 48, 218, 3, 18, 1, 423]),
+    (Face::Stdio, 0, "file", [97, 4, 36, 8, 14, 6, 15, 53, 290, 4, 38, 2, 1499]),
+    (Face::Stdio, 0, "tool", [86, 2, 35, 8, 14, 4, 15, 53, 293, 4, 49, 2, 564]),
+    (Face::Library, 2, "1+1", [80, 6, 31, 5, 11, 4, 15, 48, 228, 3, 18, 1, 423]),
+    (Face::Library, 2, "file", [104, 12, 35, 6, 13, 6, 15, 53, 301, 4, 38, 2, 1499]),
+    (Face::Library, 2, "tool", [100, 10, 34, 8, 15, 4, 15, 53, 303, 4, 49, 2, 564]),
+    (Face::Library, 0, "1+1", [81, 6, 31, 6, 12, 4, 15, 48, 215, 3, 18, 1, 423]),
+    (Face::Library, 0, "file", [104, 12, 35, 7, 15, 6, 15, 53, 287, 4, 38, 2, 1499]),
+    (Face::Library, 0, "tool", [101, 10, 34, 9, 17, 4, 15, 53, 292, 4, 49, 2, 564]),
+];
+
+/// Room above what was measured: a tenth, and at least one.
+const ROOM: u64 = 10;
+
+fn bound(measured: u64) -> u64 {
+    measured + (measured / ROOM).max(1)
+}
+
+/// The name of [`a_library_that_is_measured`] for the test harness, in whatever binary.
+fn library_test() -> String {
+    let (_, module) = module_path!().split_once("::").expect("a module of a test binary");
+    format!("{module}::a_library_that_is_measured")
+}
+
+/// Started by the test below, as a process that has nothing but a `Runtime`.
+#[test]
+#[ignore = "a part of the_cost_of_a_run_is_within_its_budget"]
+fn a_library_that_is_measured() {
+    if std::env::var_os(library::STANDBY).is_some() {
+        library::main();
+    }
+}
+
+#[test]
+fn the_cost_of_a_run_is_within_its_budget() {
+    if !cfg!(target_arch = "x86_64") {
+        eprintln!("skipped: what is counted was measured on x86-64 only");
+        return;
+    }
+    let mut above = Vec::new();
+    for face in [Face::Stdio, Face::Library] {
+        for standby in [2, 0] {
+            match above_budget(face, standby) {
+                Ok(more) => above.extend(more),
+                Err(Unavailable(reason)) => {
+                    eprintln!("skipped: NOTHING WAS COUNTED, tracing is not allowed: {reason}");
+                    return;
+                }
+            }
+        }
+    }
+    assert!(above.is_empty(), "a run costs more than it did:\n{}", above.join("\n"));
+}
+
+/// What a server's runs had too much of.
+fn above_budget(face: Face, standby: usize) -> Result<Vec<String>, Unavailable> {
+    let name = library_test();
+    let arguments = ["--exact", &name, "--ignored", "--nocapture"];
+    let mut measured = Measured::start(face, standby, Cpus::One, &arguments)?;
+    let mut above = Vec::new();
+    for program in &PROGRAMS {
+        let name = format!("{face:?}, {standby} standing by, {}", program.name);
+        let runs = measured.runs(program);
+        println!("{name}: {:?}", runs.median());
+        match before(face, standby, program.name) {
+            Some(before) => above.extend(columns_above(&name, runs.least(), before)),
+            None => above.push(format!("{name}: no row in MEASURED for {:?}", runs.median())),
+        }
+    }
+    Ok(above)
+}
+
+fn before(face: Face, standby: usize, program: &str) -> Option<Cost> {
+    let row = MEASURED.iter().find(|row| (row.0, row.1, row.2) == (face, standby, program));
+    row.map(|row| row.3)
+}
+
+fn columns_above(name: &str, cost: Cost, before: Cost) -> Vec<String> {
+    let columns = COLUMNS.into_iter().zip(cost).zip(before);
+    let above = columns.filter(|((_, cost), before)| *cost > bound(*before));
+    above
+        .map(|((column, cost), before)| {
+            format!("{name}: {column} {cost}, at most {} ({before} before)", bound(before))
+        })
+        .collect()
+}
