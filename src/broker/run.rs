@@ -37,7 +37,7 @@ const FILE_OPERATIONS: usize = 16;
 /// `outputSync`, at the same time.
 const COMMANDS: usize = 4;
 
-/// Pieces of whole files on their way to one worker, [`MAX_READ`] bytes each.
+/// Pieces of whole files on their way to one worker, [`super::streams::MAX_READ`] bytes each.
 const PIECES: usize = 8;
 
 /// The account of one run, below its principal's.
