@@ -21,6 +21,8 @@ mod reload;
 mod schema;
 pub(crate) mod servers;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod shown;
 mod surroundings;
 mod time_zone;
