@@ -17,8 +17,11 @@ mod jsonc;
 mod lists;
 mod precedence;
 mod principals;
+#[cfg(test)]
+mod principals_tests;
 mod reload;
 mod schema;
+mod sections;
 pub(crate) mod servers;
 mod settings;
 #[cfg(test)]
