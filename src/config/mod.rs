@@ -17,10 +17,15 @@ mod jsonc;
 mod lists;
 mod precedence;
 mod principals;
+#[cfg(test)]
+mod principals_tests;
 mod reload;
 mod schema;
+mod sections;
 pub(crate) mod servers;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod shown;
 mod surroundings;
 mod time_zone;
