@@ -7,8 +7,6 @@
 #[path = "budget/mod.rs"]
 mod budget;
 
-use std::process::ExitCode;
-
 use budget::trace::{Calls, Cpus, Unavailable, name_of};
 use budget::{COLUMNS, Face, Measured, PROGRAMS, Runs, library};
 
@@ -22,21 +20,17 @@ struct Options {
     cpus: Cpus,
 }
 
-fn main() -> ExitCode {
+fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_given = |word: &str| arguments.iter().any(|argument| argument == word);
     if is_given(LIBRARY) {
         library::main();
-        return ExitCode::SUCCESS;
+        return;
     }
     let cpus = if is_given("all-cpus") { Cpus::All } else { Cpus::One };
     let options = Options { rows: is_given("rows"), calls: is_given("calls"), cpus };
-    match table(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Unavailable(reason)) => {
-            eprintln!("NOTHING WAS COUNTED: this machine does not allow tracing: {reason}");
-            ExitCode::FAILURE
-        }
+    if let Err(Unavailable(reason)) = table(&options) {
+        eprintln!("skipped: NOTHING WAS COUNTED, tracing is not allowed: {reason}");
     }
 }
 

@@ -5,10 +5,10 @@
 //! wrong by itself: it is to be known and meant.
 
 #[path = "../../benches/budget/mod.rs"]
-mod budget;
+mod cost;
 
-use budget::trace::{Cpus, Unavailable};
-use budget::{COLUMNS, Cost, Face, Measured, PROGRAMS, library};
+use cost::trace::{Cpus, Unavailable};
+use cost::{COLUMNS, Cost, Face, Measured, PROGRAMS, library};
 
 /// Medians of runs on 2026-11-30 at 039b74b, x86-64, Linux 6.18, on one processor, in the
 /// order of [`COLUMNS`]. What is compared is the least of several runs, which is at most
