@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -26,10 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::app::Answering;
 use super::tenants::Tenant;
 use crate::server::held::Held;
-
-/// How long a call goes on whose client is gone. Clients are told to come back after
-/// a third of it.
-const RESUME_WITHIN: Duration = Duration::from_secs(3);
+use crate::server::timing::timing;
 
 /// A call of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -280,7 +276,7 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     call: Call,
     number: u64,
 ) {
-    tokio::time::sleep(RESUME_WITHIN).await;
+    tokio::time::sleep(timing().resume).await;
     if tenant.unanswered.take(&call, number) {
         cancel(&tenant, call, "the client has disconnected").await;
     }

@@ -19,8 +19,9 @@ use tokio::time::timeout;
 
 use super::app::App;
 use super::guests::Guest;
-use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Seen};
+use super::listener::{self, ACCEPT_PAUSE, Seen};
 use super::refusal::Refusal;
+use crate::server::timing::timing;
 
 /// For a probe's head and answer. Who asks has given up by then.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -127,7 +128,7 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
     async fn receive(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, guest: Guest) {
         let strangers = &self.app.strangers;
         let mut first = Vec::with_capacity(FIRST_BYTES);
-        let read = timeout(HEAD_TIMEOUT, read_wish(&stream, &mut first));
+        let read = timeout(timing().head, read_wish(&stream, &mut first));
         let wish = tokio::select! {
             wish = read => wish,
             () = guest.left() => return strangers.note("crowd", peer.ip(), None),
