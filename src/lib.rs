@@ -53,12 +53,12 @@ pub use runtime::{
 #[doc(hidden)]
 pub use sandbox::seal_this_process;
 pub use sandbox::{Capabilities, LayerStatus, SandboxStatus, drop_unneeded_capabilities};
-#[doc(hidden)]
-pub use server::serve_http_with;
 pub use server::{
     ExecutionJson, HttpError, Reload, ReturnMode, ServeError, TokenEntry, TokenFile,
     TokenFileError, serve_http, serve_stdio,
 };
+#[doc(hidden)]
+pub use server::{Timing, TimingError, serve_http_with};
 pub use telemetry::{Log, TraceExport, TraceExportError};
 #[doc(hidden)]
 pub use text::digits::with_all_digits;

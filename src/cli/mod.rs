@@ -14,7 +14,8 @@ use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
 use mcp_conductor::{
-    Config, Log, ReturnMode, Runtime, Sources, TraceExport, TraceExportError, visible_lines,
+    Config, Log, ReturnMode, Runtime, Sources, Timing, TimingError, TraceExport, TraceExportError,
+    visible_lines,
 };
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -159,6 +160,9 @@ fn start(arguments: Arguments, log: &Log) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     };
     warn_of_ignored_settings();
+    if let Err(error) = shorten_times() {
+        return unusable(&error.to_string());
+    }
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
@@ -236,9 +240,16 @@ fn start_logging(command: &Command, log: &Log) -> Result<Option<TraceExport>, Tr
 }
 
 fn warn_of_ignored_settings() {
-    for name in Config::unknown_variables() {
+    for name in Config::unknown_variables().into_iter().filter(|name| name != Timing::VARIABLE) {
         tracing::warn!("{name} is set and means nothing to this version");
     }
+}
+
+/// The waiting times of a test, if it says so.
+fn shorten_times() -> Result<(), TimingError> {
+    let Some(text) = std::env::var_os(Timing::VARIABLE) else { return Ok(()) };
+    tracing::warn!("{} is set: waiting times are those of a test", Timing::VARIABLE);
+    Timing::install(&text)
 }
 
 /// Each run has descriptors here; 1024, the usual soft limit, is four runs' worth.

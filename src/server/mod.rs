@@ -23,6 +23,7 @@ mod prompts;
 mod resources;
 mod signals;
 mod stdio;
+mod timing;
 mod tool;
 mod tools;
 mod yaml;
@@ -31,6 +32,7 @@ pub use self::http::{HttpError, Reload, serve_http, serve_http_with};
 pub use auth::{TokenEntry, TokenFile, TokenFileError};
 pub use json::ExecutionJson;
 pub use stdio::{ServeError, serve_stdio};
+pub use timing::{Timing, TimingError};
 
 /// The form of results as text. As structure they are JSON in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ use super::ReturnMode;
 use super::envelope::{INVALID_REQUEST, answer, id_of_parts, in_place_of, read};
 use super::handler::{Handler, Serving};
 use super::signals::StopSignal;
+use super::timing::timing;
 use crate::runtime::Runtime;
 use crate::text::broken::END;
 use crate::text::mended::mend;
@@ -32,9 +33,6 @@ const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// Bytes between the transport and rmcp.
 const PIPE_BYTES: usize = 64 << 10;
-
-/// How long runs may go on after SIGTERM. Container engines kill after 10 s.
-const DRAIN: Duration = Duration::from_secs(8);
 
 /// How often a draining server looks whether the last run has ended.
 const DRAIN_TURN: Duration = Duration::from_millis(20);
@@ -86,7 +84,7 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
             Ok(service) => service,
             // The client went away before it said anything.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {
-                let _ = tokio::time::timeout(DRAIN, writer).await;
+                let _ = tokio::time::timeout(timing().drain, writer).await;
                 return Ok(());
             }
             Err(error) => return Err(ServeError::Handshake(error.to_string())),
@@ -100,13 +98,13 @@ async fn serve(runtime: Runtime, return_mode: ReturnMode) -> Result<(), ServeErr
         reason = &mut waiting => reason,
         () = stop.received() => {
             serving.drain();
-            drained(&runtime, DRAIN).await;
+            drained(&runtime, timing().drain).await;
             token.cancel();
             waiting.await
         }
     };
     // What is still in the pipe belongs to the client.
-    let _ = tokio::time::timeout(DRAIN, writer).await;
+    let _ = tokio::time::timeout(timing().drain, writer).await;
     runtime.upstreams().close().await;
     match reason {
         Ok(QuitReason::JoinError(error)) | Err(error) => {

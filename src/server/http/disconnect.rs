@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -24,10 +23,7 @@ use super::state::Answering;
 use super::tenants::Tenant;
 use super::unanswered::Call;
 use crate::server::held::Held;
-
-/// How long a call goes on whose client is gone. Clients are told to come back after
-/// a third of it.
-const RESUME_WITHIN: Duration = Duration::from_secs(3);
+use crate::server::timing::timing;
 
 /// What becomes of a call when its stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +205,7 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     call: Call,
     number: u64,
 ) {
-    tokio::time::sleep(RESUME_WITHIN).await;
+    tokio::time::sleep(timing().resume).await;
     if tenant.unanswered.take(&call, number) {
         cancel(&tenant, call, "the client has disconnected").await;
     }

@@ -18,10 +18,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connections::Connection;
-use super::listener::{self, ACCEPT_PAUSE, HEAD_TIMEOUT, Listener, RequestCount};
+use super::listener::{self, ACCEPT_PAUSE, Listener, RequestCount};
 use super::refusal::Refusal;
 use super::router::router;
 use super::state::App;
+use crate::server::timing::timing;
 
 /// For a probe's head and answer. Who asks has given up by then.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,7 +129,7 @@ impl<H: ServerHandler + Send + 'static> Front<H> {
     async fn receive(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connection: Connection) {
         let strangers = &self.app.strangers;
         let mut first = Vec::with_capacity(FIRST_BYTES);
-        let read = timeout(HEAD_TIMEOUT, read_wish(&stream, &mut first));
+        let read = timeout(timing().head, read_wish(&stream, &mut first));
         let wish = tokio::select! {
             wish = read => wish,
             () = connection.left() => return strangers.note("crowd", peer.ip(), None),

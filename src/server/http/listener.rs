@@ -27,10 +27,7 @@ use super::error::HttpError;
 use super::state::App;
 use crate::config::environment::MAX_OPEN_FILES;
 use crate::config::{Config, HttpConfig};
-
-/// For the head of a request, from the end of the one before it. A client that
-/// sends its headers byte by byte, or nothing, holds a connection this long.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::server::timing::timing;
 
 /// Bytes of a request's head. hyper's least is 8 KiB; JSON Web Tokens of large
 /// organisations have some kilobytes.
@@ -115,7 +112,7 @@ pub(super) fn http(keep_alive: bool) -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .keep_alive(keep_alive)
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(timing().head)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use mcp_conductor::Timing;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
@@ -127,10 +128,10 @@ fn a_body_as_long_as_is_allowed_is_read() {
     }
 }
 
-/// Headers have 10 s.
+/// Headers have 10 s if nothing is said, and 3 s here.
 #[test]
 fn slow_headers_that_never_end_are_given_up_and_others_served() {
-    let server = Server::start(&[LOG], &[]);
+    let server = Server::start(&[LOG, (Timing::VARIABLE, "head=3000")], &[]);
     said_once(&server, || {
         let mut slow = server.connect();
         slow.write(format!("POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", server.port).as_bytes())
@@ -141,15 +142,15 @@ fn slow_headers_that_never_end_are_given_up_and_others_served() {
             let _ = slow.write(b"X-Header: and on\r\n");
             server.works();
         }
-        assert!(start.elapsed() > Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() > Duration::from_millis(1500), "{:?}", start.elapsed());
     });
     server.works();
 }
 
-/// A body has 30 s.
+/// A body has 30 s if nothing is said, and 6 s here.
 #[test]
 fn slow_bodies_that_never_end_are_given_up_and_others_served() {
-    let server = Server::start(&[LOG], &[]);
+    let server = Server::start(&[LOG, (Timing::VARIABLE, "body=6000")], &[]);
     said_once(&server, || {
         let mut slow = server.connect();
         slow.send(&Request::post("{").header("Content-Length", "1000"));
@@ -159,7 +160,7 @@ fn slow_bodies_that_never_end_are_given_up_and_others_served() {
             let _ = slow.write(b" ");
             server.works();
         }
-        assert!(start.elapsed() > Duration::from_secs(10), "{:?}", start.elapsed());
+        assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
     });
     server.works();
 }

@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use mcp_conductor::Timing;
+
 use crate::support::http::Server;
 use crate::support::http_clients::{Caller as _, LegacySession, is_done};
 use crate::support::snippets::{ENDLESS, sleeper};
@@ -25,7 +27,7 @@ fn a_stream_that_took_up_nothing_ends_no_run_when_it_breaks_off() {
 
 #[test]
 fn a_stream_that_took_up_nothing_keeps_no_run_whose_client_is_gone() {
-    let server = Server::start(&[], &[]);
+    let server = Server::start(&[(Timing::VARIABLE, "resume=1500")], &[]);
     server.works();
     let processes = server.settled_processes(0);
     for first_listens in [true, false] {
