@@ -333,7 +333,7 @@ ops.op_fs_chdir = (name) => {
   }));
 };
 
-const LOCKS = "Files cannot be locked here: no other program sees them while this one runs";
+const LOCKS = "Files cannot be locked here: no other program uses them while this one runs";
 unsupported("op_fs_flock_sync", LOCKS);
 unsupported("op_fs_flock_async", LOCKS);
 unsupported("op_fs_flock_try_sync", LOCKS);
@@ -343,7 +343,7 @@ unsupported("op_fs_funlock_async", LOCKS);
 const OWNERS = "The owner of a file cannot be changed here";
 unsupported("op_fs_chown_sync", OWNERS);
 unsupported("op_fs_chown_async", OWNERS);
-unsupported("op_fs_umask", "The file mode creation mask is the server's: pass a mode instead");
+unsupported("op_fs_umask", "The file mode creation mask (umask) is the server's: pass a mode instead");
 unsupported("op_set_raw", "There is no terminal here");
 
 const { SeekMode } = core.loadExtScript("ext:deno_io/12_io.js");

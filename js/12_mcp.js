@@ -38,7 +38,7 @@ ObjectDefineProperty(McpToolError.prototype, "name", core.propWritable("McpToolE
 function toText(args) {
   if (args === undefined || args === null) return "{}";
   if (typeof args !== "object" || ArrayIsArray(args)) {
-    throw new TypeError("The arguments of a tool are an object");
+    throw new TypeError("The arguments of a tool must be an object");
   }
   const text = stringify(args);
   return text === undefined ? "{}" : text;
@@ -61,7 +61,7 @@ function textOf(content) {
   );
 }
 
-// The order is that of the original: an error throws, then structured content,
+// The order is that of the Deno version: an error throws, then structured content,
 // then text, as JSON if it is an object or a list of that, else the result as it came.
 function unwrap(result, server, tool) {
   const content = ArrayIsArray(result.content) ? result.content : [];
@@ -186,7 +186,7 @@ function search(query, limit) {
 function count(limit, fallback) {
   if (limit === undefined || limit === null) return fallback;
   if (typeof limit !== "number" || !(limit >= 1)) {
-    throw new TypeError("The limit is a number from 1");
+    throw new TypeError("The limit must be a number from 1");
   }
   return limit > 100 ? 100 : limit | 0;
 }
@@ -237,7 +237,7 @@ function installMcp() {
   });
 }
 
-// Without a configuration there is nothing to load, as in the original.
+// Without a configuration there is nothing to load, as in the Deno version.
 function installFactory() {
   ObjectDefineProperty(globalThis, "mcpFactory", hidden(mcpFactory));
 }

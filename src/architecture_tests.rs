@@ -154,7 +154,7 @@ fn few_files_import_each_other_in_a_circle_and_each_circle_is_named() {
 }
 
 /// A crate of a few files: `a/one` and `b` import each other, once by `use` through a `pub use`
-/// and once by a path in code; all else that looks like it is a text, a comment or a test.
+/// and once by a path in code; all else that looks like it is a string, a comment or a test.
 const SAMPLE: &[(&str, &str)] = &[
     ("lib.rs", "mod a;\nmod b;\nmod c;\n#[cfg(test)]\nmod only_tests;\npub use c::Handed;\n"),
     ("a/mod.rs", "mod one;\nmod two;\npub(crate) use one::One;\npub(crate) struct Own;\n"),

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     mcp_conductor::zygote_hook();
     // For all threads, and so before there are others.
     if let Err(error) = mcp_conductor::drop_unneeded_capabilities() {
-        return cli::unusable(&format!("Capabilities cannot be given up: {error}"));
+        return cli::unusable(&format!("Cannot drop capabilities: {error}"));
     }
     cli::main()
 }

@@ -76,7 +76,7 @@ pub(crate) fn check_writers(path: &Path) -> Result<Vec<String>, String> {
     if is_open && keeps_modes(path) {
         return Err(format!(
             "every user of this machine can write this file, and so decide what the server does; \
-             do chmod o-w {}",
+             run chmod o-w {}",
             path.display()
         ));
     }
@@ -101,7 +101,7 @@ fn writer(place: &Path, found: &Metadata, names: &Names) -> Option<String> {
     let (owner, mode) = (found.uid(), found.mode());
     if owner != 0 && owner != geteuid().as_raw() {
         return Some(format!(
-            "{shown} belongs to user {owner}, who can change it; do chown if that is not meant"
+            "{shown} belongs to user {owner}, who can change it; run chown if that is not intended"
         ));
     }
     let is_kept = found.is_symlink() || found.is_dir() && mode & STICKY != 0;
@@ -109,11 +109,13 @@ fn writer(place: &Path, found: &Metadata, names: &Names) -> Option<String> {
         return None;
     }
     if mode & WRITE_OTHERS != 0 {
-        return Some(format!("every user of this machine can write {shown}; do chmod o-w {shown}"));
+        return Some(format!(
+            "every user of this machine can write {shown}; run chmod o-w {shown}"
+        ));
     }
     names.has_others(found.gid(), owner).then(|| {
         let group = names.group(found.gid());
-        format!("everybody in the group {group} can write {shown}; do chmod g-w {shown}")
+        format!("everybody in the group {group} can write {shown}; run chmod g-w {shown}")
     })
 }
 
@@ -261,7 +263,7 @@ mod tests {
     fn a_file_that_everybody_can_write_is_refused_with_what_mends_it() {
         let files = Scratch::new("file");
         files.mode("d/f", 0o646);
-        let chmod = format!("do chmod o-w {}", files.path("d/f").display());
+        let chmod = format!("run chmod o-w {}", files.path("d/f").display());
         assert!(files.check("d/f").unwrap_err().ends_with(&chmod));
         files.mode("d/f", 0o644);
         assert_eq!(files.check("d/f"), Ok(vec![]));
@@ -281,7 +283,7 @@ mod tests {
     fn a_directory_that_everybody_can_write_is_warned_of_unless_it_is_sticky() {
         let files = Scratch::new("directory");
         files.mode("d", 0o777);
-        let chmod = format!("do chmod o-w {}", files.path("d").display());
+        let chmod = format!("run chmod o-w {}", files.path("d").display());
         assert!(files.warning("d/f").ends_with(&chmod));
         files.mode("d", 0o1777);
         assert_eq!(files.check("d/f"), Ok(vec![]));
@@ -302,7 +304,7 @@ mod tests {
         assert_eq!(files.check("d/f"), Ok(vec![]));
         files.mode("d/f", 0o664);
         let chmod = format!(
-            "everybody in the group 54321 can write {0}; do chmod g-w {0}",
+            "everybody in the group 54321 can write {0}; run chmod g-w {0}",
             files.path("d/f").display()
         );
         assert_eq!(files.warning("d/f"), chmod);
@@ -320,7 +322,7 @@ mod tests {
         symlink(files.path("open"), files.path("way")).unwrap();
         assert_eq!(files.check("way/link"), Ok(vec![]));
         files.mode("open", 0o777);
-        assert!(files.warning("way/link").contains("/open; do chmod"));
+        assert!(files.warning("way/link").contains("/open; run chmod"));
         files.mode("d/f", 0o666);
         assert!(files.check("way/link").is_err());
         symlink("loop", files.path("loop")).unwrap();

@@ -1,5 +1,5 @@
 //! Threads that block, on disks and in the resolver. tokio has [`MAX_BLOCKING`] of them
-//! for everybody; who would use one for a program takes a turn first, of its principal
+//! for everybody; work for a program takes a turn first, of its principal
 //! and then of the server. Nobody waits for anything else while it has a turn: room and
 //! permits are taken before, and what takes long gives its turn back between two steps.
 
@@ -19,7 +19,7 @@ const WORK: usize = MAX_BLOCKING / 2;
 /// more than disks do in parallel.
 const WORK_OF_A_PRINCIPAL: usize = WORK / 4;
 
-/// Names that are looked up at the same time. getaddrinfo(3) cannot be interrupted and
+/// Concurrent look-ups of names. getaddrinfo(3) cannot be interrupted and
 /// takes up to 30 s where no name server answers (resolv.conf(5): two attempts of 5 s
 /// for each of three servers).
 const LOOKUPS: usize = MAX_BLOCKING / 8;
@@ -41,7 +41,7 @@ struct Turns {
     all: Arc<Semaphore>,
 }
 
-/// The right to block one thread, until it is dropped.
+/// The right to block one thread, until dropped.
 #[derive(Debug)]
 #[must_use = "a turn that is dropped at once is none"]
 pub(crate) struct Turn {
@@ -95,7 +95,7 @@ impl Turns {
         Some(Turn { _own: own, _all: all })
     }
 
-    /// Its own first: of the line before everybody's each principal has a part only.
+    /// Its own first: of the shared queue each principal has a part only.
     async fn take(&self) -> Turn {
         let never = "the semaphores are never closed";
         let own = self.own.clone().acquire_owned().await.expect(never);

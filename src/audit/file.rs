@@ -64,7 +64,7 @@ impl LogFile {
             }
             Ok(written) => {
                 self.torn |= written > 0;
-                let error = io::Error::other("only a part of a line could be written");
+                let error = io::Error::other("only part of a line could be written");
                 Err(AuditError::Write { path: self.path.clone(), error })
             }
             Err(error) => Err(AuditError::Write { path: self.path.clone(), error }),

@@ -1,5 +1,5 @@
-//! What happened, for the administrator: one line of JSON for each execution and
-//! each refusal, to a file and through tracing under the target `audit`. Code
+//! The record for the administrator: one line of JSON for each execution and each denial, to a
+//! file and through tracing under the target `audit`. Code
 //! appears as its hash and length only; what a program printed, returned, sent or
 //! read does not appear at all.
 
@@ -21,7 +21,7 @@ pub(crate) use record::{ExecutionRecord, Refusal, timestamp};
 /// Of the events.
 const TARGET: &str = "audit";
 
-/// Why there is no audit log, or not all of it.
+/// Why the audit log is missing or incomplete.
 #[derive(Debug, Error)]
 pub(crate) enum AuditError {
     #[error(
@@ -30,7 +30,7 @@ pub(crate) enum AuditError {
         .path.display()
     )]
     Open { path: PathBuf, error: io::Error },
-    #[error("The audit log {} is a symbolic link: name the file that it leads to", .0.display())]
+    #[error("The audit log {} is a symbolic link: name the file that it points to", .0.display())]
     Symlink(PathBuf),
     #[error(
         "The audit log {} is not a regular file: name a file, or a new one in a directory that \
@@ -44,11 +44,11 @@ pub(crate) enum AuditError {
         .path.display()
     )]
     Exposed { path: PathBuf, owner: u32 },
-    #[error("Cannot write the audit log {}: {error}: see to its disk", .path.display())]
+    #[error("Cannot write the audit log {}: {error}: check its disk", .path.display())]
     Write { path: PathBuf, error: io::Error },
     #[error(
-        "Cannot start the thread that writes the audit log {}: {error}: allow this user more \
-         threads",
+        "Cannot start the thread that writes the audit log {}: {error}: raise this user's limit \
+         of threads",
         .path.display()
     )]
     Thread { path: PathBuf, error: io::Error },
@@ -59,7 +59,7 @@ pub(crate) enum AuditError {
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     writer: Option<Arc<Writer>>,
-    /// Who all this is about.
+    /// The principal of the records.
     client: Option<Arc<str>>,
 }
 
@@ -89,14 +89,14 @@ impl Audit {
         ExecutionRecord::new(self.clone(), execution, source, grants)
     }
 
-    /// An access was refused.
+    /// An access was denied.
     pub(crate) fn refused(&self, refusal: &Refusal<'_>) {
         let line = record::refusal_line(refusal, self.client.as_deref());
         self.write(&line);
         tracing::warn!(target: TARGET, "{line}");
     }
 
-    /// Lines that the file does not have, since the start.
+    /// Lines lost from the file since the start.
     pub(crate) fn lost(&self) -> u64 {
         self.writer.as_ref().map_or(0, |writer| writer.lost_in_all())
     }

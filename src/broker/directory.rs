@@ -36,7 +36,7 @@ type Named = (OsString, Option<Type>);
 pub(super) fn list(directory: OwnedFd) -> Result<Vec<DirEntry>, OpenError> {
     let Some(names) = names(directory, MAX_LISTING)? else {
         return Err(OpenError::Io(std::io::Error::other(
-            "The directory has too many entries to be listed (4 MiB of names)",
+            "The directory has too many entries to be listed (more than 4 MiB of names)",
         )));
     };
     let entry = |(name, entry_type): Named| DirEntry {
@@ -128,7 +128,7 @@ pub(super) fn remove_tree(top: &Place, is_over: &dyn Fn() -> bool) -> Result<(),
     Ok(top.remove(UnlinkatFlags::RemoveDir)?)
 }
 
-/// Removes what is no directory, and names the first directories.
+/// Removes what is not a directory, and names the first directories.
 fn remove_files(
     directory: &OwnedFd,
     is_over: &dyn Fn() -> bool,

@@ -55,7 +55,7 @@ impl Dispatch<'_> {
         })
     }
 
-    /// On a thread that may block, at once if there is all that it takes: a place among
+    /// On a thread that may block, at once if everything that it needs is available: a permit of
     /// the run's, `answer` bytes of memory, and then a thread.
     pub(super) fn on_thread(
         self,
@@ -74,18 +74,18 @@ impl Dispatch<'_> {
     }
 }
 
-/// Where a call stands among those on something open.
+/// The turn of a call among those on one handle.
 pub(super) enum Line<F> {
     /// It is its turn.
     First(Turn),
-    /// Others come before it.
+    /// Earlier calls come first.
     Behind(F),
 }
 
-/// Gets in line for something open, now: turns are taken in the order of the requests,
+/// Queues for a handle, now: turns are taken in the order of the requests,
 /// whichever task runs first (tokio's Mutex is fair). For that the lock is polled once
-/// here, before there is a task. Unconstrained: a task that has used its budget up would
-/// not even get in line.
+/// here, before there is a task. Unconstrained: a task that has used its budget up would not even
+/// be queued.
 pub(super) fn get_in_line(resource: Shared) -> Line<impl Future<Output = Turn> + Send> {
     let mut turn = Box::pin(unconstrained(resource.lock_owned()));
     match (&mut turn).now_or_never() {
@@ -123,8 +123,8 @@ impl Run {
         Ok(Room::new(place, charge))
     }
 
-    /// A place among the run's work on threads: it is held by the work, which goes on
-    /// when nobody waits for it any more.
+    /// A permit for the run's work on threads: it is held by the work, which continues when nobody
+    /// waits for it any more.
     pub(super) async fn file_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = self.file_operations.clone().acquire_owned().await;
         Ok(place.map_err(|_| Failure::interrupted())?)

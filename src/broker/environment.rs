@@ -61,7 +61,8 @@ impl Environment {
             let freed = before.map_or(0, |value| name.len() + size(value) + ENTRY_BYTES);
             let bytes = set.bytes - freed + name.len() + size(&value) + ENTRY_BYTES;
             if bytes > MAX_SET {
-                let message = format!("A run may set {MAX_SET} bytes of environment variables");
+                let message =
+                    format!("A run may set at most {MAX_SET} bytes of environment variables");
                 return Err(Failure::limit(message).into());
             }
             set.bytes = bytes;

@@ -42,7 +42,7 @@ impl From<OwnedSemaphorePermit> for Room {
     }
 }
 
-/// What a run's broker hands to its session.
+/// Events of a run's broker for its session.
 pub(crate) enum Event {
     /// A frame for the worker; the last one for a request carries its id.
     Frame { bytes: Vec<u8>, ends: Option<u32>, room: Room },
@@ -62,7 +62,7 @@ impl Event {
     }
 }
 
-/// Where the answers of a run go, and what they are charged to.
+/// The destination of a run's answers, and the account they are charged to.
 #[derive(Clone)]
 pub(super) struct Outbox {
     pub events: mpsc::UnboundedSender<Event>,
@@ -72,7 +72,7 @@ pub(super) struct Outbox {
     pub account: Account,
 }
 
-/// The duty to answer one request. Dropped without an answer, it says so.
+/// The obligation to answer one request. Dropped without an answer, it sends an error.
 pub(super) struct Responder {
     id: u32,
     operation: &'static str,
@@ -188,7 +188,7 @@ impl Queue {
     }
 }
 
-/// What a program is told where the server cannot keep what it asked for.
+/// The error for a request whose answer the server has no memory for.
 pub(super) fn no_memory(error: NoMemory) -> Failure {
     Failure::limit(error.to_string())
 }

@@ -1,5 +1,5 @@
-//! Every privileged operation that a program asks for: decided by `policy`,
-//! then done here, outside of the sandbox.
+//! Performs every privileged operation that a program requests: decided by `policy`, then done
+//! here, outside the sandbox.
 //!
 //! ```text
 //! Session → Broker::begin → effects::start, a match by capability → a room of effects
@@ -77,13 +77,13 @@ pub(crate) struct Summary {
 #[derive(Debug)]
 pub(crate) struct Violation;
 
-/// The broker of one run. Dropping it ends everything that it does for the run.
+/// The broker of one run. Dropping it ends all of its work for the run.
 pub(crate) struct Broker {
     run: Arc<Run>,
     tasks: JoinSet<()>,
     waiting: HashMap<u32, Waiting>,
     waiting_bytes: usize,
-    /// Requests that there was no memory for, and what they wait for.
+    /// Requests that wait for memory.
     uncharged: VecDeque<Uncharged>,
     events: mpsc::UnboundedReceiver<Event>,
     span: ExecutionSpan,
@@ -161,27 +161,26 @@ impl Broker {
         }
     }
 
-    /// Whether the worker may ask for more: not while it leaves answers unread, nor
-    /// while there is no memory for what it has asked for.
+    /// Whether more requests are read: not while the worker leaves answers unread, nor while its
+    /// requests wait for memory.
     pub(crate) fn has_room(&self) -> bool {
         self.uncharged.is_empty() && self.run.queued().load(Ordering::Relaxed) < MAX_WAITING_BYTES
     }
 
-    /// Processor time that the server uses for the run.
+    /// CPU time that the server uses for the run.
     pub(crate) fn meter(&self) -> Meter {
         self.run.meter.clone()
     }
 
-    /// The program no longer waits for an answer. There is one all the same, and
-    /// until it was taken the request counts: a worker that cancels what it asks
-    /// for gains nothing.
+    /// The program no longer waits for an answer. The request is answered all the same and counts
+    /// until the answer is taken, so that cancelling gains a worker nothing.
     pub(crate) fn cancel(&mut self, id: u32) {
         if let Some(Waiting { task: Some(task), .. }) = self.waiting.get(&id) {
             task.abort();
         }
     }
 
-    /// What is to be sent or kept next. Waits for ever while nothing is done.
+    /// The next event to send or keep. Pending for as long as nothing is done.
     pub(crate) async fn next(&mut self) -> Event {
         let mut event = loop {
             tokio::select! {
@@ -203,7 +202,7 @@ impl Broker {
         event
     }
 
-    /// Starts the request that waited longest for memory, or says that there is none.
+    /// Starts the request that has waited longest for memory, if there is one.
     fn charged(&mut self, charged: Result<Charge, NoMemory>) {
         let Some(Uncharged { id, operation, .. }) = self.uncharged.pop_front() else { return };
         match charged {
@@ -216,13 +215,13 @@ impl Broker {
         }
     }
 
-    /// Where the program was when it was refused, as the worker says.
+    /// The program's position at the denial, as reported by the worker.
     pub(crate) fn refused_at(&self, id: u32, line: u32, column: u32) {
         self.run.refusals().place(id, line, column);
     }
 
-    /// What is to follow the message of an error that the program ended with: names that
-    /// are near to one that it got wrong.
+    /// A suffix for the message of the error that ended the program: names close to one that it
+    /// misspelt.
     pub(crate) fn near_functions(
         &self,
         message: String,
@@ -231,7 +230,7 @@ impl Broker {
         async move { run.near_functions(&message).await }
     }
 
-    /// Ends everything that is done for the run, and says what there was.
+    /// Ends all work for the run, and returns what it was.
     pub(crate) fn end(&mut self) -> Summary {
         self.tasks.abort_all();
         self.run.end();
@@ -245,7 +244,7 @@ impl Drop for Broker {
     }
 }
 
-/// What the first of these waits for. It goes on waiting where this is dropped.
+/// The wait of the first of these; it continues if this future is dropped.
 async fn first(uncharged: &mut VecDeque<Uncharged>) -> Result<Charge, NoMemory> {
     std::future::poll_fn(|context| match uncharged.front_mut() {
         Some(request) => request.charge.poll_unpin(context),

@@ -87,7 +87,7 @@ impl OpenError {
             Self::NotRegular => Failure::new(
                 "NotSupported",
                 format!(
-                    "Only regular files and directories can be used, no pipes, sockets or \
+                    "Only regular files and directories can be used, not pipes, sockets or \
                      devices{context}"
                 ),
             ),

@@ -53,7 +53,7 @@ async fn a_response_is_told_though_its_body_is_closed_right_after() {
     let Ok(Answer::Handle(handle)) = answer(&mut broker, 1).await else {
         panic!("a request with a streamed body has a handle")
     };
-    // The request is over when nobody takes its body.
+    // The request has ended when nobody takes its body.
     let mut id = 2;
     loop {
         broker.begin(id, Operation::write(handle, vec![0; 9]), 9).unwrap();

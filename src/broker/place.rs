@@ -62,7 +62,7 @@ impl Place {
 
     /// A name in the directory that is there.
     pub(super) fn descend(self, name: OsString) -> Result<Self, Errno> {
-        // What is no directory was there before one could be made.
+        // What is not a directory was there before one could be made.
         let directory = self.open_directory().map_err(|error| match error {
             Errno::ENOTDIR | Errno::ELOOP => Errno::EEXIST,
             other => other,

@@ -44,7 +44,7 @@ impl Quota {
         match self.written.try_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),
             Err(_) => Err(io::Error::other(format!(
-                "The run may write {limit} bytes, all files together ({MAX_WRITE_SIZE})"
+                "The run may write at most {limit} bytes to all files together ({MAX_WRITE_SIZE})"
             ))),
         }
     }
@@ -61,7 +61,7 @@ impl Quota {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "The run may make {limit} files and directories ({MAX_NEW_FILES})"
+            "The run may create at most {limit} files and directories ({MAX_NEW_FILES})"
         )))
     }
 
@@ -72,8 +72,8 @@ impl Quota {
         match self.open.try_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),
             Err(_) => Err(io::Error::other(format!(
-                "Too many open files: a run may have {limit}, bodies, pipes and commands included \
-                 ({MAX_OPEN_FILES}). Close what is no longer needed"
+                "Too many open files: a run may have at most {limit}, including bodies, pipes and \
+                 commands ({MAX_OPEN_FILES}). Close what is no longer needed"
             ))),
         }
     }

@@ -33,7 +33,7 @@ impl Rounded {
         }
         let (number, written) = arguments.values().find_map(|value| self.found_in(value))?;
         Some(format!(
-            "JavaScript has {number} for the {written} in the program, and that would be sent: \
+            "JavaScript rounds the {written} in the program to {number}, which would be sent: \
              write {written}n or \"{written}\""
         ))
     }

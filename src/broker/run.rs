@@ -19,8 +19,8 @@ use super::tool_calls::{ToolScope, Tools};
 use crate::memory::Account;
 use crate::telemetry::OperationSpan;
 
-/// Bytes of requests that may wait in the server for one run; a worker that sends
-/// more is not read until some are done. One whole-file write in pieces has less.
+/// Bytes of one run's requests that may be queued in the server; a worker that sends more is not
+/// read until some are done. One whole-file write in pieces has less.
 pub(crate) const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// Bytes that the server keeps for one run at most: requests, answers, output and its
@@ -29,8 +29,8 @@ pub(crate) const MAX_WAITING_BYTES: usize = 8 << 20;
 /// has, so that one run leaves room for others.
 const RUN_BYTES: usize = 64 << 20;
 
-/// File operations of one run at the same time, their answers included until they are
-/// taken: enough to keep a disk busy.
+/// Concurrent file operations of one run, including their answers until they are taken: enough to
+/// keep a disk busy.
 const FILE_OPERATIONS: usize = 16;
 
 /// Commands of one run that are being started, or run to their end for
@@ -110,7 +110,7 @@ impl Run {
         &self.services
     }
 
-    /// What the run has of the server's memory.
+    /// The run's account of the server's memory.
     pub(super) fn account(&self) -> &Account {
         &self.outbox.account
     }
@@ -138,7 +138,7 @@ impl Run {
         Responder::new(id, operation, self.outbox.clone(), span)
     }
 
-    /// Room for one more piece of data on its way to the session.
+    /// Room for one more piece of data to the session.
     pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         self.pieces.clone().acquire_owned().await.ok()
     }
@@ -163,7 +163,7 @@ impl Run {
         *self.cwd.lock() = directory;
     }
 
-    /// The run is over: what waits is dropped, what was started ends.
+    /// The run has ended: waiting work is dropped, started work is stopped.
     pub(super) fn end(&self) {
         self.quota.end();
         self.file_operations.close();

@@ -1,4 +1,4 @@
-//! What a run may use, and what it is held to.
+//! What a run may use, and its limits.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::telemetry::Metrics;
 use crate::threads::Threads;
 use crate::upstream::Upstreams;
 
-/// What the runs of one principal share.
+/// State that the runs of one principal share.
 pub(crate) struct Services {
     pub policy: Arc<Policy>,
     pub audit: Audit,
@@ -29,22 +29,22 @@ pub(crate) struct Services {
     pub file_limits: FileLimits,
     pub fetch_limits: FetchLimits,
     pub command_limits: CommandLimits,
-    /// Whose number of processes it is that commands have.
+    /// The owner that the processes of commands are counted for.
     pub owner: Owner,
     /// Bytes of memory of a run: no larger file is read as a whole.
     pub max_memory: u64,
     /// Bytes that a program may read from one pipe of a command.
     pub max_command_output: u64,
-    /// What the server may hold for the principal whose runs these are.
+    /// The memory account of the runs' principal.
     pub memory: Account,
-    /// The threads that the principal may block.
+    /// Turns on blocking threads for this principal.
     pub threads: Threads,
     /// The MCP servers that programs may call.
     pub upstreams: Upstreams,
     pub playbooks: Playbooks,
     /// What programs can import.
     pub modules: Modules,
-    /// Calls of tools that a run may make.
+    /// Tool calls that a run may make.
     pub max_tool_calls: u32,
     /// Commands run where the kernel has no Landlock.
     pub without_landlock: bool,

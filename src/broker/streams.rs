@@ -111,7 +111,7 @@ pub(super) async fn read_pipe(
     Ok(bytes)
 }
 
-/// Everything from a pipe, up to the limit, with what it takes of the server's memory.
+/// All data from a pipe, up to the limit, with its charge to the server's memory.
 pub(super) async fn collect(
     pipe: Option<impl AsyncRead + Unpin>,
     limit: u64,
@@ -141,8 +141,8 @@ pub(super) async fn collect(
     Ok(Some((bytes, charge)))
 }
 
-/// Passes on what a command prints, as the run's own output. Beyond the limit the
-/// pipe is closed, as that of a program which does not read any more.
+/// Passes a command's output on as the run's own. Beyond the limit the pipe is closed, as if the
+/// program had stopped reading.
 pub(super) fn forward(
     mut pipe: impl AsyncRead + Unpin + Send + 'static,
     stream: Stream,
@@ -171,7 +171,7 @@ pub(super) fn forward(
 /// A command printed more than a program may take from it.
 pub(super) fn too_much(limit: u64) -> Failure {
     Failure::limit(format!(
-        "The command printed more than {limit} bytes ({MAX_COMMAND_OUTPUT}). Let it print less, \
-         or let it write a file and read that"
+        "The command printed more than {limit} bytes ({MAX_COMMAND_OUTPUT}). Make it print less, \
+         or write to a file and read the file"
     ))
 }

@@ -1,4 +1,4 @@
-//! What one run calls of other servers' tools: the scope, the turns, the counts.
+//! The tool calls of one run: scope, turns, counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,17 +18,17 @@ use crate::policy::RunTools;
 use crate::protocol::Failure;
 use crate::upstream::{Caller, RunCaller};
 
-/// Requests of one run to upstream servers at the same time. With results of the
+/// Concurrent requests of one run to upstream servers. With results of the
 /// default limit, 8 MiB, at most 256 MiB of memory.
 const IN_FLIGHT: usize = 32;
 
 /// Tools that a run's summary has a line for.
 const MAX_SUMMARY: usize = 256;
 
-/// Progress messages of a run that are passed on; the rest says nothing new.
+/// Progress messages of a run that are passed on; more tell nothing new.
 const MAX_PROGRESS: u32 = 1000;
 
-/// What a run may call, and the client that it may ask back.
+/// The tool scope of a run, and the client that it may send requests to.
 #[derive(Clone, Default)]
 pub(crate) struct ToolScope {
     pub tools: RunTools,
@@ -143,11 +143,13 @@ impl Tools {
         }
         self.made.fetch_sub(1, Ordering::Relaxed);
         let limit = self.limit;
-        Err(Failure::limit(format!("The run has made {limit} calls of tools ({MAX_TOOL_CALLS})"))
-            .into())
+        Err(Failure::limit(format!(
+            "The run has made {limit} tool calls, which is the limit ({MAX_TOOL_CALLS})"
+        ))
+        .into())
     }
 
-    /// Counts a call, as failed until it has succeeded: the run may end before it.
+    /// Counts a call, as failed until it succeeds: the run may end first.
     pub(super) fn begin(&self, server: &str, tool: &str) -> Option<usize> {
         let tool = format!("{server}/{tool}");
         let mut calls = self.calls.lock();

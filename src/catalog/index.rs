@@ -67,7 +67,7 @@ impl KeptIndex {
     }
 }
 
-/// All tools that are known, and where they are.
+/// All known tools, with their positions.
 pub(crate) struct Index {
     /// The lists that this was made of.
     made_of: Vec<Indexed>,

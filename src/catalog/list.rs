@@ -80,7 +80,7 @@ impl Catalog {
 pub(crate) struct LeftOut {
     nameless: usize,
     doubles: usize,
-    /// The first name that is there twice.
+    /// The first name that is given twice.
     twice: Option<String>,
     beyond: usize,
 }
@@ -98,7 +98,7 @@ impl fmt::Display for LeftOut {
             write!(f, " {} without a usable name", self.nameless)?;
         }
         if let Some(name) = &self.twice {
-            write!(f, " {} whose names are there before, such as \"{name}\"", self.doubles)?;
+            write!(f, " {} whose names are already taken, such as \"{name}\"", self.doubles)?;
         }
         if self.beyond > 0 {
             write!(f, " {} beyond the first {MAX_TOOLS}", self.beyond)?;

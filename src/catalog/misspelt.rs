@@ -29,7 +29,7 @@ pub(crate) struct Had {
     pub objects: bool,
 }
 
-/// What V8 says is no function or no export.
+/// Names that V8 reports as not a function or not an export.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     name: String,
@@ -96,7 +96,7 @@ pub(crate) fn did_you_mean(near: &[&str]) -> String {
     format!(". Did you mean {}?", quoted.join(" or "))
 }
 
-/// Tools are no methods of an object.
+/// Tools are not methods of an object.
 fn calls(tools: &[&str]) -> String {
     if tools.is_empty() {
         return String::new();

@@ -34,7 +34,7 @@ fn probe(port: u16, deadline: Instant) -> Result<(), String> {
     if line.starts_with("HTTP/1.") && code == Some("200") {
         return Ok(());
     }
-    Err(format!("http://{host}/health answers {line:?}, and not 200"))
+    Err(format!("http://{host}/health answers {line:?}, not 200"))
 }
 
 /// To the server on any address, or on one of loopback's.
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_otherwise_is_not() {
-        let problem = "http://127.0.0.1:PORT/health answers \"HTTP/1.1 503 Service Unavailable\", \
-                       and not 200";
+        let problem =
+            "http://127.0.0.1:PORT/health answers \"HTTP/1.1 503 Service Unavailable\", not 200";
         assert_eq!(answered(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), Err(problem.into()));
     }
 
     #[test]
     fn an_answer_that_is_no_http_is_not_a_server() {
-        let problem = "http://127.0.0.1:PORT/health answers \"SSH-2.0 200\", and not 200";
+        let problem = "http://127.0.0.1:PORT/health answers \"SSH-2.0 200\", not 200";
         assert_eq!(answered(b"SSH-2.0 200\r\n"), Err(problem.into()));
     }
 

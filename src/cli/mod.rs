@@ -25,7 +25,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
-    /// The configuration, TOML or JSON. Flags and variables win over it.
+    /// The configuration, TOML or JSON. Flags and environment variables take precedence over it.
     #[arg(long, value_name = "FILE", global = true, env = "MCP_CONDUCTOR_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -40,9 +40,9 @@ enum Command {
     Http(HttpArguments),
     /// Run one program: its value on stdout, what it prints on stderr.
     Run(run::RunArguments),
-    /// Show what of the sandbox is enforced here, and the configuration.
+    /// Show which layers of the sandbox are enforced here, and the configuration.
     Doctor,
-    /// Log in to an MCP server of the configuration that wants OAuth.
+    /// Log in to an MCP server of the configuration that requires OAuth.
     Login(login::LoginArguments),
     /// Add, list or remove the bearer tokens of `http`.
     Token(token::TokenArguments),
@@ -55,13 +55,13 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ServeArguments {
-    /// The form of results as text.
+    /// The format of results as text.
     #[arg(long, value_enum, default_value = "json")]
     return_mode: ReturnForm,
-    /// Wall time in ms of a run that asks for none; instead of MCP_CONDUCTOR_DEFAULT_TIMEOUT.
+    /// Wall time in ms of a run that sets no timeout; instead of MCP_CONDUCTOR_DEFAULT_TIMEOUT.
     #[arg(long, value_name = "MS")]
     timeout: Option<u64>,
-    /// Most wall time in ms that a run may ask for; instead of MCP_CONDUCTOR_MAX_TIMEOUT.
+    /// Longest wall time in ms that a run may ask for; instead of MCP_CONDUCTOR_MAX_TIMEOUT.
     #[arg(long, value_name = "MS")]
     max_timeout: Option<u64>,
 }
@@ -84,7 +84,7 @@ enum ReturnForm {
     Yaml,
 }
 
-/// What arguments say instead of the environment.
+/// Flags that replace variables of the environment.
 type Flags = Vec<(&'static str, String)>;
 
 fn flag(name: &'static str, value: &Option<impl ToString>) -> Option<(&'static str, String)> {
@@ -137,7 +137,7 @@ pub(crate) fn main() -> ExitCode {
     // The first thread beside this one: each keeps the capabilities that it began with.
     let log = match Log::to_stderr() {
         Ok(log) => LOG.get_or_init(|| log),
-        Err(error) => return unusable(&format!("No thread for the log: {error}")),
+        Err(error) => return unusable(&format!("Cannot start the thread for the log: {error}")),
     };
     log.say_panics();
     let code = start(arguments, log);
@@ -167,7 +167,7 @@ fn start(arguments: Arguments, log: &Log) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return unusable(&format!("No event loop: {error}")),
+        Err(error) => return unusable(&format!("Cannot start the event loop: {error}")),
     };
     let code = runtime.block_on(dispatch(arguments.command, config, sources));
     // A read of stdin that never returns must not keep the process.
@@ -224,7 +224,7 @@ fn start_logging(command: &Command, log: &Log) -> Result<Option<TraceExport>, Tr
     };
     let default = match command {
         Command::Stdio(_) | Command::Http(_) => "info,rmcp=off",
-        // What was refused is in the result; settings that are ignored are not.
+        // Denials are in the result; settings that are ignored are not.
         _ => "warn,audit=error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -241,7 +241,7 @@ fn start_logging(command: &Command, log: &Log) -> Result<Option<TraceExport>, Tr
 
 fn warn_of_ignored_settings() {
     for name in Config::unknown_variables().into_iter().filter(|name| name != Timing::VARIABLE) {
-        tracing::warn!("{name} is set and means nothing to this version");
+        tracing::warn!("{name} is set but unknown to this version");
     }
 }
 
@@ -276,7 +276,7 @@ pub(crate) fn unusable(message: &str) -> ExitCode {
     ExitCode::from(EXIT_UNUSABLE)
 }
 
-/// Lines of the log that came before stand before what is printed next.
+/// Flushes the log, so that its lines precede what is printed next.
 fn flush_log() {
     if let Some(log) = LOG.get() {
         log.flush();

@@ -111,8 +111,9 @@ fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
         let text = mended(&text);
         let all = with_all_digits(text.as_bytes());
         let text = all.as_deref().unwrap_or(text.as_bytes());
-        let globals: Map<String, Value> = serde_json::from_slice(text)
-            .map_err(|error| format!("{} holds no JSON object: {error}", path.display()))?;
+        let globals: Map<String, Value> = serde_json::from_slice(text).map_err(|error| {
+            format!("{} does not contain a JSON object: {error}", path.display())
+        })?;
         request = request.with_globals(globals);
     }
     if let Some(timeout) = arguments.timeout {
@@ -142,7 +143,7 @@ fn read(path: &Path, limit: usize) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
-        format!("{} is no UTF-8 text: invalid byte at offset {offset}", path.display())
+        format!("{} is not UTF-8: invalid byte at offset {offset}", path.display())
     })
 }
 

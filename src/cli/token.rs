@@ -17,11 +17,11 @@ pub(super) struct TokenArguments {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it: it is shown this once.
+    /// Create a token and print it: it is shown only once.
     Add(Named),
-    /// Show the names of all tokens, and when they were made.
+    /// Show the names of all tokens, and when they were created.
     List(FileArgument),
-    /// Forget a token.
+    /// Remove a token.
     Remove(Named),
 }
 
@@ -75,7 +75,7 @@ fn add(config: &Config, named: &Named) -> Result<(), String> {
     if config.http().tokens.as_deref() != Some(file.path()) {
         eprintln!("Start the server with MCP_CONDUCTOR_TOKENS={path}.");
     }
-    eprintln!("A server that runs with this file takes the token after SIGHUP.");
+    eprintln!("A running server that uses this file accepts the token after SIGHUP.");
     Ok(())
 }
 
@@ -93,7 +93,7 @@ fn list(config: &Config, file_argument: &FileArgument) -> Result<(), String> {
 fn remove(config: &Config, named: &Named) -> Result<(), String> {
     let file = named.file_argument.file(config).map_err(described)?;
     file.remove(&named.name).map_err(described)?;
-    eprintln!("Removed \"{}\". A server that runs takes it until SIGHUP.", named.name);
+    eprintln!("Removed \"{}\". A running server accepts it until SIGHUP.", named.name);
     Ok(())
 }
 

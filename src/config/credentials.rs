@@ -76,15 +76,15 @@ impl Credentials {
     ) -> Result<(), String> {
         let place = Place::parse(key)?;
         if self.entries.iter().any(|entry| entry.place == place) {
-            return Err("this host is there twice".into());
+            return Err("this host is given twice".into());
         }
         let Pairs(pairs) = serde_json::from_str::<Pairs<String>>(json)
-            .map_err(|_| format!("not an object of header names and texts, write {EXAMPLE}"))?;
+            .map_err(|_| format!("not an object of header names and strings, write {EXAMPLE}"))?;
         let mut headers = Vec::<(HeaderName, HeaderValue)>::new();
         for (name, text) in pairs {
             let name = header_name(&name)?;
             if headers.iter().any(|(other, _)| *other == name) {
-                return Err(format!("the header {name} is there twice"));
+                return Err(format!("the header {name} is given twice"));
             }
             let value = self.header_value(&text, env).map_err(|p| format!("{name}: {p}"))?;
             headers.push((name, value));
@@ -102,7 +102,8 @@ impl Credentials {
         if text.trim().is_empty() {
             return Err("the value is empty".into());
         }
-        let problem = "the value is not ASCII in one line; does the variable end in a line break?";
+        let problem =
+            "the value is not a single line of ASCII; does the variable end with a line break?";
         let mut value = HeaderValue::from_str(&text).map_err(|_| problem)?;
         value.set_sensitive(true);
         Ok(value)
@@ -250,7 +251,7 @@ pub(super) fn name_length(text: &str) -> usize {
 fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
     let bare_v6 = text.parse::<Ipv6Addr>().is_ok();
     if bare_v6 {
-        return Err(format!("write [{text}], an IPv6 address stands in brackets"));
+        return Err(format!("write [{text}], an IPv6 address must be in brackets"));
     }
     let port_at = text.rfind(':').filter(|colon| !text[*colon..].contains(']'));
     let Some(colon) = port_at else { return Ok((text, None)) };

@@ -69,7 +69,7 @@ fn values(form: &Form) -> String {
         Form::Path(_) | Form::Directory(_) => "absolute path".into(),
         Form::Address(_) => "IP address".into(),
         Form::Text { .. } => "text".into(),
-        Form::List { .. } => "list of texts".into(),
+        Form::List { .. } => "list of strings".into(),
         Form::Grants(_) => "text, or list of flags".into(),
         Form::Headers(_) => "table of hosts, each with a table of headers".into(),
     }
@@ -123,7 +123,8 @@ fn the_command_line_says_what_each_flag_stands_for() {
 
 #[test]
 fn what_needs_a_restart_is_named_where_reloading_is_explained() {
-    let row = OPERATIONS.lines().find(|line| line.contains("it is used after a restart")).unwrap();
+    let row =
+        OPERATIONS.lines().find(|line| line.contains("it takes effect after a restart")).unwrap();
     for variable in variables::of_the_file() {
         let is_named = row.contains(&format!("`{}`", variable.key()));
         assert_eq!(is_named, variable.applies != Applies::AtReload, "{}", variable.name);

@@ -27,7 +27,7 @@ impl Config {
         self
     }
 
-    /// The environment that `allow-env` chooses from. What is no UTF-8 is left out.
+    /// The environment that `allow-env` chooses from. Values that are not UTF-8 are skipped.
     pub(crate) fn environment(&self) -> HashMap<String, String> {
         match &self.embedded.environment {
             Some(pairs) => pairs.iter().cloned().collect(),

@@ -45,7 +45,7 @@ impl File {
     /// Reads a file.
     ///
     /// # Errors
-    /// It is not there, is no regular file, is too large, or is not what its ending says.
+    /// It is not there, is not a regular file, is too large, or is not what its ending says.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let unusable = |problem: String| {
             ConfigError::new(path.display().to_string(), problem, EXAMPLE_FILE.to_owned())
@@ -77,7 +77,7 @@ impl File {
         };
         file.entries = entries?;
         if let Some((path, at)) = repeated(&file.entries, "") {
-            return Err(file.error(at, format!("{path} is there twice, keep one"), String::new()));
+            return Err(file.error(at, format!("{path} is given twice, keep one"), String::new()));
         }
         Ok(file)
     }
@@ -88,7 +88,7 @@ impl File {
             if error.message() == "duplicate key" {
                 let key = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
                 let key = head(key, MAX_QUOTED);
-                let problem = format!("{} is there twice, keep one", key.escape_debug());
+                let problem = format!("{} is given twice, keep one", key.escape_debug());
                 return self.error(at, problem, String::new());
             }
             let problem = format!("not TOML: {}", error.message().escape_debug());
@@ -146,7 +146,7 @@ pub(super) fn read(path: &Path, max: u64) -> Result<(String, u32), String> {
         return Err(format!("the file has more than {max} bytes"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        format!("no UTF-8 text: invalid byte at offset {}", error.utf8_error().valid_up_to())
+        format!("not UTF-8: invalid byte at offset {}", error.utf8_error().valid_up_to())
     })?;
     Ok((text, found.mode()))
 }
@@ -270,15 +270,15 @@ mod tests {
     #[test]
     fn a_key_that_is_there_twice_is_refused_with_its_place() {
         for (text, expected) in [
-            ("a = 1\nb = 2\na = 3\n", "c.toml, line 3: a is there twice, keep one"),
-            ("[p.x]\na = 1\n[p.x]\n", "c.toml, line 3: x is there twice, keep one"),
-            ("h = {a = 1,\n a = 2}\n", "c.toml, line 2: a is there twice, keep one"),
+            ("a = 1\nb = 2\na = 3\n", "c.toml, line 3: a is given twice, keep one"),
+            ("[p.x]\na = 1\n[p.x]\n", "c.toml, line 3: x is given twice, keep one"),
+            ("h = {a = 1,\n a = 2}\n", "c.toml, line 2: a is given twice, keep one"),
         ] {
             assert_eq!(parsed(Syntax::Toml, text).unwrap_err(), expected);
         }
         assert_eq!(
             parsed(Syntax::Json, r#"{"p": {"x y": {"a": 1, "\u0061": 2}}}"#).unwrap_err(),
-            "c.json, line 1: p.\"x y\".a is there twice, keep one"
+            "c.json, line 1: p.\"x y\".a is given twice, keep one"
         );
     }
 
@@ -323,7 +323,7 @@ mod tests {
             ("d.toml", "not a regular file"),
             ("pipe.toml", "not a regular file"),
             ("large.toml", "the file has more than 1048576 bytes"),
-            ("latin1.toml", "no UTF-8 text: invalid byte at offset 5"),
+            ("latin1.toml", "not UTF-8: invalid byte at offset 5"),
             ("conductor.yaml", "a config file ends in .toml or .json"),
         ] {
             let path = directory.0.join(name);

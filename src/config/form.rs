@@ -1,4 +1,4 @@
-//! What values of a setting look like, as text and in the config file, and where a
+//! The format of a setting's values, as text and in the config file, and where a
 //! [`Config`] keeps them.
 
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub(super) const MAX_MILLIS: u64 = 24 * 60 * 60 * 1000;
 pub(super) enum Form {
     /// A time in whole milliseconds, up to a day.
     Millis(At<Duration>),
-    /// A whole number of units.
+    /// An integer, in the setting's unit.
     Number { min: u64, max: u64, unit: Unit, at: Integer },
     /// Yes or no; 1 or 0 as text.
     Flag(At<bool>),
@@ -236,14 +236,14 @@ impl Form {
     /// What a value in the config file must be, with its article.
     pub(super) fn expected(&self) -> String {
         match self {
-            Self::Millis(_) => format!("a whole number from 1 to {MAX_MILLIS}"),
-            Self::Number { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Self::Millis(_) => format!("an integer between 1 and {MAX_MILLIS}"),
+            Self::Number { min, max, .. } => format!("an integer between {min} and {max}"),
             Self::Flag(_) => "true or false".into(),
             Self::Choice { of, .. } => of.join(" or "),
-            Self::Path(_) | Self::Directory(_) => "a text, an absolute path".into(),
-            Self::Address(_) | Self::Text { .. } => "a text".into(),
-            Self::List { .. } => "a list of texts".into(),
-            Self::Grants(_) => "a text or a list of texts".into(),
+            Self::Path(_) | Self::Directory(_) => "a string, an absolute path".into(),
+            Self::Address(_) | Self::Text { .. } => "a string".into(),
+            Self::List { .. } => "a list of strings".into(),
+            Self::Grants(_) => "a string or a list of strings".into(),
             Self::Headers(_) => "a table of hosts, each with a table of headers".into(),
         }
     }
@@ -342,17 +342,17 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() && !text.contains('\0') {
         Ok(path)
     } else {
-        Err(format!("\"{text}\" is no absolute path"))
+        Err(format!("\"{text}\" is not an absolute path"))
     }
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is no IP address"))
+    text.parse().map_err(|_| format!("\"{text}\" is not an IP address"))
 }
 
 fn number(text: &str, min: u64, max: u64) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(number) if number >= min && number <= max => Ok(number),
-        _ => Err(format!("\"{text}\" is no whole number from {min} to {max}")),
+        _ => Err(format!("\"{text}\" is not an integer between {min} and {max}")),
     }
 }

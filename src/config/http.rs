@@ -19,7 +19,8 @@ macro_rules! http_config {
         }
 
         impl HttpConfig {
-            /// Without defaults; what has one is zero. On loopback, whatever is forgotten.
+            /// Without defaults; what has one is zero. On loopback, even if everything else is
+            /// forgotten.
             pub(super) fn unset() -> Self {
                 Self { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), $($name: Default::default(),)* }
             }
@@ -28,7 +29,7 @@ macro_rules! http_config {
 }
 
 http_config! {
-    /// The port to listen on; 0 for one that is free. 3001.
+    /// The port to listen on; 0 for a free one. 3001.
     port: u16;
     /// Host names, with or without a port, that requests may name. Empty: loopback's
     /// and the public URL's; any where authentication is required, because a page
@@ -41,16 +42,16 @@ http_config! {
     public_url: Option<String>;
     /// Bytes of a request's body. 16 MiB, as of a line on standard input.
     max_body_size: usize;
-    /// Connections at the same time. 4096.
+    /// Concurrent connections. 4096.
     max_clients: usize;
-    /// Sessions of one principal at the same time (protocol versions before
+    /// Concurrent sessions of one principal (protocol versions before
     /// 2026-07-28). 1000.
     max_sessions: usize;
     /// How long runs may go on after SIGTERM. 8 s: container engines kill after 10 s.
     drain_timeout: Duration;
     /// The file of hashed bearer tokens.
     tokens: Option<PathBuf>;
-    /// Who signs JSON Web Tokens: the `iss` that they must have.
+    /// Issuer of JSON Web Tokens: the `iss` that they must have.
     oauth_issuer: Option<String>;
     /// The `aud` that JSON Web Tokens must have. Without it: the public URL.
     oauth_audience: Option<String>;
@@ -58,14 +59,14 @@ http_config! {
     oauth_jwks: Option<String>;
     /// Scopes that JSON Web Tokens must have.
     oauth_scopes: Vec<String>;
-    /// Calls a minute of one principal; 0 for no limit.
+    /// Calls per minute of one principal; 0 for no limit.
     rate_limit: u32;
-    /// Calls of one principal before the rate holds; 0 for ten seconds' worth.
+    /// Calls of one principal before the rate applies (burst); 0 for ten seconds' worth.
     rate_burst: u32;
-    /// Runs of one principal at the same time; 0 for half of all, or all where nobody
+    /// Concurrent runs of one principal; 0 for half of all, or all where nobody
     /// authenticates.
     principal_concurrent: usize;
-    /// Runs of one principal that wait; 0 for half of all, or all where nobody
+    /// Queued runs of one principal; 0 for half of all, or all where nobody
     /// authenticates.
     principal_queue: usize;
     /// Whether `/metrics` is served. Yes.

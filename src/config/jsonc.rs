@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Value, SyntaxError> {
     let parsed = parsed.map_err(|error| {
         SyntaxError::at(text, error.range().start, lower(&error.kind().to_string()))
     })?;
-    let nothing = || SyntaxError::at(text, text.len(), "there is nothing in it".to_owned());
+    let nothing = || SyntaxError::at(text, text.len(), "it is empty".to_owned());
     parsed.value.map(value).ok_or_else(nothing)
 }
 
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn what_is_not_json_is_told_with_line_and_column_and_without_a_value() {
         for (text, expected) in [
-            ("", "line 1, column 1: not JSON: there is nothing in it"),
-            ("// only this\n", "line 2, column 1: not JSON: there is nothing in it"),
+            ("", "line 1, column 1: not JSON: it is empty"),
+            ("// only this\n", "line 2, column 1: not JSON: it is empty"),
             ("{\n  \"a\": {,}\n}", "line 2, column 9: not JSON: unexpected token in object"),
             ("{\"é\": canary}", "line 1, column 7: not JSON: unexpected token"),
             ("{\"a\": 1 \"b\": 2}", "line 1, column 8: not JSON: expected comma"),

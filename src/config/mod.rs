@@ -85,11 +85,11 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place}: {problem}{}", for_example(.example))]
 pub struct ConfigError {
-    /// Where it stands: the environment variable, the flag, or the file and the line.
+    /// Its location: the environment variable, the flag, or the file and the line.
     pub place: String,
     /// What is wrong with its value.
     pub problem: String,
-    /// A setting that works, as it is written at that place; empty if there is none.
+    /// A valid setting, as it is written there; empty if there is none.
     pub example: String,
 }
 
@@ -187,7 +187,7 @@ impl Config {
         Self::load(&Sources::default())
     }
 
-    /// Whether the settings can work together; setters take any value.
+    /// Whether the settings are consistent; setters take any value.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         use environment::{
             DEFAULT_TIMEOUT, MAX_CONCURRENT, MAX_CPU_TIME, MAX_MEMORY, MAX_RETURN_DEPTH, TIME_ZONE,
@@ -216,7 +216,7 @@ impl Config {
         variables::all()
     }
 
-    /// Variables of the server's prefix that are set and mean nothing to it.
+    /// Variables with the server's prefix that are set and unknown to it.
     pub fn unknown_variables() -> Vec<String> {
         environment::unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     }

@@ -1,6 +1,5 @@
-//! From the places where settings come from to one [`Config`]: a flag of the command
-//! line stands above the environment, that above the config file, that above the
-//! default.
+//! From the places where settings come from to one [`Config`]: a flag of the command line takes
+//! precedence over the environment, that over the config file, that over the default.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use super::surroundings::Surroundings;
 use super::{Config, ConfigError, servers, time_zone, variables};
 use crate::private_file::check_writers;
 
-/// What stands above the environment and below it.
+/// Sources with higher and lower precedence than the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The config file.
@@ -134,7 +133,7 @@ impl Settings {
             let Some(value) = (surroundings.variable)(variable.name) else { continue };
             let error =
                 |problem: String| ConfigError::variable(variable.name, problem, variable.example);
-            let text = value.to_str().ok_or_else(|| error("the value is no UTF-8".into()))?;
+            let text = value.to_str().ok_or_else(|| error("the value is not UTF-8".into()))?;
             variable.form.read(&mut self.config, text.trim()).map_err(error)?;
             self.origins.insert(variable.canonical(), Origin::Environment(variable.name));
         }
@@ -189,7 +188,7 @@ impl Settings {
                 self.origins.insert(TIME_ZONE, Origin::Environment(TZ));
             }
             None => tracing::warn!(
-                "{TZ}: {text:?} says no name of a time zone: programs have UTC. Set {TIME_ZONE}, \
+                "{TZ}: {text:?} does not name a time zone: programs use UTC. Set {TIME_ZONE}, \
                  for example {TIME_ZONE}=Europe/Berlin"
             ),
         }
@@ -249,8 +248,8 @@ fn flag_error(variable: &Variable, problem: String, example: &str) -> ConfigErro
 }
 
 impl Config {
-    /// The default settings, and what `sources` and the environment say instead: a flag
-    /// stands above the environment, that above the file, that above the default.
+    /// The default settings, and what `sources` and the environment say instead: a flag takes
+    /// precedence over the environment, that over the file, that over the default.
     ///
     /// # Errors
     /// The first setting that cannot be used.

@@ -96,8 +96,8 @@ fn overlaps(mut places: Vec<(PathBuf, String)>) -> Vec<String> {
     for place in &places {
         match outer {
             Some((directory, owner)) if place.0.starts_with(directory) => warnings.push(format!(
-                "the workspace of {}, {}, lies in that of {owner}, {}: programs of one reach the \
-                 files of the other",
+                "the workspace of {}, {}, is inside that of {owner}, {}: programs of one can \
+                 reach the files of the other",
                 place.1,
                 place.0.display(),
                 directory.display()

@@ -131,30 +131,31 @@ fn the_placeholder_becomes_one_component_of_a_path() {
 fn a_key_that_no_principal_can_have_is_refused() {
     assert_eq!(
         problem("[principals.alice]\nport = 3002\n"),
-        "conductor.toml, line 2: principals.alice.port is of the whole server, and no principal \
-         has its own; write it at the top, for example port = 3001"
+        "conductor.toml, line 2: principals.alice.port is a setting of the whole server, not of a \
+         principal; write it at the top, for example port = 3001"
     );
     assert_eq!(
         problem("[principals.alice]\nmax_memroy = 64\n"),
-        "conductor.toml, line 2: principals.alice.max_memroy is no setting of a principal; \
+        "conductor.toml, line 2: principals.alice.max_memroy is not a setting of a principal; \
          max_memory is, for example max_memory = 256"
     );
     assert_eq!(
         read_named("c.json", r#"{"principals": {"alice": {"max_memroy": 64}}}"#).unwrap_err(),
-        "c.json, line 1: principals.alice.max_memroy is no setting of a principal; max_memory is, for \
+        "c.json, line 1: principals.alice.max_memroy is not a setting of a principal; max_memory \
+         is, for \
          example \"max_memory\": 256"
     );
     assert_eq!(
         problem("[principals.a.b]\nmax_memory = 64\n"),
-        "conductor.toml, line 1: principals.a.b is no setting of a principal; a name with a \
-         dot in it stands in quotes, for example [principals.\"a.b\"]"
+        "conductor.toml, line 1: principals.a.b is not a setting of a principal; a name that \
+         contains a dot must be quoted, for example [principals.\"a.b\"]"
     );
 }
 
 #[test]
 fn names_that_no_principal_has_are_refused() {
-    let name = "a name has 1 to 64 of A-Z a-z 0-9 . _ @ -, or is \"*\" for whoever has no \
-                section";
+    let name = "a name has 1 to 64 characters out of A-Z a-z 0-9 . _ @ -, or is \"*\" for callers \
+                without a section";
     for (key, shown) in
         [("\"sub:7\"", "\"sub:7\""), ("\"a b\"", "\"a b\""), ("\"\"", "\"\""), ("\"é\"", "\"é\"")]
     {
@@ -168,7 +169,7 @@ fn names_that_no_principal_has_are_refused() {
     assert!(read_toml("[principals.\"a.b_c-d@e\"]\n").is_ok());
     assert_eq!(
         problem("[principals.anonymous]\n"),
-        "conductor.toml, line 1: principals.anonymous: whoever does not authenticate has the \
+        "conductor.toml, line 1: principals.anonymous: callers that do not authenticate have the \
          server's own settings; write them at the top"
     );
 }
@@ -183,13 +184,13 @@ fn two_sections_have_no_subject_in_common_and_the_one_for_anyone_has_none() {
     for (text, expected) in [
         (
             "[principals.\"*\"]\nsubject = \"x\"",
-            "principals.\"*\".subject: this section is for whoever has none of their own",
+            "principals.\"*\".subject: this section is for callers without one of their own",
         ),
         (
             "[principals.a]\nsubject = \"\"",
-            "principals.a.subject: not a text of 1 to 256 characters without control characters",
+            "principals.a.subject: not a string of 1 to 256 characters without control characters",
         ),
-        ("[principals.a]\nsubject = 7", "principals.a.subject: a number, and must be a text"),
+        ("[principals.a]\nsubject = 7", "principals.a.subject: a number, and must be a string"),
     ] {
         assert_eq!(problem(text), format!("conductor.toml, line 2: {expected}, {example}"));
     }
@@ -206,8 +207,8 @@ fn what_would_fail_at_the_first_call_fails_at_the_start() {
         ("fetch_headers = {\"a.b\" = {x = \"env:MISSING\"}}", "fetch_headers: \"a.b\": x: "),
         ("mcp_config = \"/nowhere/mcp.json\"", "mcp_config: /nowhere/mcp.json: cannot be read"),
         ("tools = [\"github\"]", "tools: \"github\" names no tool"),
-        ("tools = \"mcp__*\"", "tools must be a list of texts"),
-        ("workspace = \"w\"", "workspace: \"w\" is no absolute path"),
+        ("tools = \"mcp__*\"", "tools must be a list of strings"),
+        ("workspace = \"w\"", "workspace: \"w\" is not an absolute path"),
     ] {
         let message = problem(&format!("[principals.a]\n{text}\n"));
         let start = format!("conductor.toml, line 2: principals.a.{expected}");
@@ -254,24 +255,26 @@ fn a_workspace_inside_of_another_is_warned_of() {
     let sections = |a: &str, b: &str| {
         format!("[principals.a]\nworkspace = \"{a}\"\n[principals.b]\nworkspace = \"{b}\"\n")
     };
-    let end = "programs of one reach the files of the other";
+    let end = "programs of one can reach the files of the other";
     assert_eq!(
         warnings(&sections("/srv/x", "/srv/x/../x/y")),
         [format!(
-            "the workspace of principals.b, /srv/x/y, lies in that of principals.a, /srv/x: {end}"
+            "the workspace of principals.b, /srv/x/y, is inside that of principals.a, /srv/x: {end}"
         )]
     );
     assert_eq!(
         warnings(&sections("/srv/x", "/srv/x")),
         [format!(
-            "the workspace of principals.b, /srv/x, lies in that of principals.a, /srv/x: {end}"
+            "the workspace of principals.b, /srv/x, is inside that of principals.a, /srv/x: {end}"
         )]
     );
     assert_eq!(warnings(&sections("/srv/x", "/srv/xy")), [""; 0]);
     let server = "workspace = \"/srv\"\n[principals.a]\nworkspace = \"/srv/a\"\n";
     assert_eq!(
         warnings(server),
-        [format!("the workspace of principals.a, /srv/a, lies in that of the server, /srv: {end}")]
+        [format!(
+            "the workspace of principals.a, /srv/a, is inside that of the server, /srv: {end}"
+        )]
     );
     let anyone = "[principals.\"*\"]\nworkspace = \"/srv/{principal}\"\n";
     assert_eq!(warnings(&format!("{server}{anyone}")), [""; 0]);

@@ -17,7 +17,7 @@ impl Config {
             json!({
                 "type": "object",
                 "description": "Settings of principals over the server's: by the name of a \
-                    token, or \"*\" for whoever has no section",
+                    token, or \"*\" for callers without a section",
                 "propertyNames": {
                     "pattern": "^([A-Za-z0-9._@-]{1,64}|\\*)$",
                     "not": {"const": "anonymous"}
@@ -59,7 +59,7 @@ fn principal() -> Value {
     );
     json!({
         "type": "object",
-        "description": "What is not here is as the server has it",
+        "description": "Settings that are missing are the server's",
         "properties": settings,
         "additionalProperties": false
     })

@@ -98,13 +98,14 @@ impl Reader<'_> {
         if name == ANONYMOUS {
             return Err(self.error(
                 self.entry.at,
-                "whoever does not authenticate has the server's own settings; write them at the top",
+                "callers that do not authenticate have the server's own settings; write them at \
+                 the top",
             ));
         }
         if name != ANYONE && !is_name {
             let problem = format!(
-                "a name has 1 to {MAX_NAME} of A-Z a-z 0-9 . _ @ -, or is \"*\" for whoever has \
-                 no section"
+                "a name has 1 to {MAX_NAME} characters out of A-Z a-z 0-9 . _ @ -, or is \"*\" \
+                 for callers without a section"
             );
             return Err(self.error(self.entry.at, &problem));
         }
@@ -115,7 +116,7 @@ impl Reader<'_> {
         let example = self.file.setting("tools", &json!(["mcp__github__*"]));
         let path = self.path(entry);
         let Some(patterns) = entry.value.texts() else {
-            let problem = format!("{path} must be a list of texts");
+            let problem = format!("{path} must be a list of strings");
             return Err(self.file.error(entry.at, problem, example));
         };
         RunTools::parse(Some(patterns.clone()))
@@ -129,16 +130,16 @@ impl Reader<'_> {
             self.file.error(entry.at, format!("{}: {problem}", self.path(entry)), example)
         };
         let Value::Text(subject) = &entry.value else {
-            return Err(error(format!("{}, and must be a text", entry.value.kind())));
+            return Err(error(format!("{}, and must be a string", entry.value.kind())));
         };
         if self.entry.key == ANYONE {
-            return Err(error("this section is for whoever has none of their own".into()));
+            return Err(error("this section is for callers without one of their own".into()));
         }
         if !(1..=MAX_SUBJECT).contains(&subject.chars().count())
             || subject.contains(char::is_control)
         {
             return Err(error(format!(
-                "not a text of 1 to {MAX_SUBJECT} characters without control characters"
+                "not a string of 1 to {MAX_SUBJECT} characters without control characters"
             )));
         }
         Ok(subject.clone())
@@ -159,7 +160,7 @@ impl Reader<'_> {
         let above = self.above();
         if let Some(variable) = variables::of_the_file().find(|v| v.key() == entry.key) {
             let problem = format!(
-                "{} is of the whole server, and no principal has its own; write it at the top",
+                "{} is a setting of the whole server, not of a principal; write it at the top",
                 self.path(entry)
             );
             return self.file.error(entry.at, problem, example_of(self.file, variable));
@@ -167,7 +168,7 @@ impl Reader<'_> {
         if matches!(entry.value, Value::Table(_)) && self.file.syntax == Syntax::Toml {
             let name = format!("{}.{}", self.entry.key, entry.key);
             let problem = format!(
-                "{} is no setting of a principal; a name with a dot in it stands in quotes",
+                "{} is not a setting of a principal; a name that contains a dot must be quoted",
                 self.path(entry)
             );
             let example = format!("[principals.{}]", super::file::toml_key(&name));

@@ -89,7 +89,7 @@ pub(crate) struct ServerConfig {
 #[derive(Debug)]
 pub(crate) struct ServersFile {
     /// A name and what its entry says, or why it cannot be used. Disabled ones are
-    /// absent; a name that is there twice is here twice, the second time as an error.
+    /// absent; a name that is given twice is here twice, the second time as an error.
     pub servers: Vec<(String, Result<ServerConfig, String>)>,
     pub warnings: Vec<String>,
     /// Variables whose values were put in, and may be secrets.
@@ -147,7 +147,7 @@ impl ServersFile {
                 Err(format!("a name has 1 to {MAX_SERVER_NAME} bytes and no control characters"))
             } else if twice.contains(name) {
                 // Readers of JSON take one or the other, and one may restrict it.
-                Err("it is named twice: keep one".to_owned())
+                Err("it is given twice: keep one".to_owned())
             } else {
                 server(value, limits.verdict(name), &mut expander)
             };
@@ -171,8 +171,8 @@ impl ServersFile {
         let (named, more) = self.secrets.split_at(self.secrets.len().min(MAX_SECRETS));
         let more = if more.is_empty() { "" } else { " and more" };
         Some(format!(
-            "others can read this file, and {}{more} looks like a secret; write env:NAME, or do \
-             chmod 600 {}",
+            "other users can read this file, and {}{more} looks like a secret; write env:NAME, or \
+             run chmod 600 {}",
             named.join(", "),
             path.display()
         ))
@@ -218,7 +218,7 @@ impl ServersFile {
             let key = member.key.as_str();
             if SERVERS.contains(&key) {
                 if let Some(Member { key: other, .. }) = found {
-                    let problem = format!("\"{key}\" is there beside \"{other}\", keep one");
+                    let problem = format!("\"{key}\" and \"{other}\" are both given, keep one");
                     return Err((member.at, problem));
                 }
                 found = Some(member);
@@ -279,7 +279,7 @@ impl Unusable {
     }
 }
 
-/// The file to read if none is named: the one that the original wrote, under
+/// The file to read if none is named: the one that the Deno version wrote, under
 /// either of its names.
 pub(crate) fn default_file(home: &Path) -> Option<PathBuf> {
     let mut files = default_files(home).into_iter();

@@ -97,7 +97,7 @@ pub(super) fn example_of(file: &File, variable: &Variable) -> String {
     file.setting(&variable.key(), &variable.file_example())
 }
 
-/// Refuses a secret in a file that others than its owner can read.
+/// Rejects a secret in a file that users other than its owner can read.
 ///
 /// # Errors
 /// What to do about it.
@@ -111,8 +111,8 @@ pub(super) fn check_open_file(
     if !file.is_open_to_others || !has_secret(given) {
         return Ok(());
     }
-    let problem = "a value is not env:NAME, and others than the file's owner can read it; \
-                   write env:NAME, or do chmod 600";
+    let problem = "a value is not env:NAME, and users other than the file's owner can read it; \
+                   write env:NAME, or run chmod 600";
     Err(value_error(file, above, variable, entry, problem))
 }
 
@@ -148,10 +148,11 @@ pub(super) fn check_headers(
     Credentials::parse(json, &|name: &str| surroundings.text(name)).map(|_| ())
 }
 
-/// A key at the top that is no setting.
+/// A key at the top that is not a setting.
 pub(super) fn unknown_key(file: &File, entry: &Entry) -> ConfigError {
     if ["tools", "subject"].contains(&entry.key.as_str()) {
-        let problem = format!("{} is of a principal, and stands in its section", entry.key);
+        let problem =
+            format!("{} is a setting of a principal and must be in its section", entry.key);
         let example = match file.syntax {
             super::file::Syntax::Toml => "[principals.alice]",
             super::file::Syntax::Json => "\"principals\": {\"alice\": {}}",
@@ -171,10 +172,10 @@ pub(super) fn no_such_key(
 ) -> ConfigError {
     let path = below(above, &entry.key);
     let Some(near) = nearest(&entry.key, known) else {
-        let problem = format!("{path} is no {what}; `mcp-conductor config schema` lists them");
+        let problem = format!("{path} is not a {what}; `mcp-conductor config schema` lists them");
         return file.error(entry.at, problem, String::new());
     };
-    let problem = format!("{path} is no {what}; {} is", near.key());
+    let problem = format!("{path} is not a {what}; {} is", near.key());
     file.error(entry.at, problem, example_of(file, near))
 }
 

@@ -25,7 +25,7 @@ fn every_example_is_accepted() {
 fn a_value_that_is_no_number_stops_with_variable_problem_and_example() {
     assert_eq!(
         with(&[(MAX_CPU_TIME, "ten")]).unwrap_err(),
-        "MCP_CONDUCTOR_MAX_CPU_TIME: \"ten\" is no whole number from 1 to 86400000, for \
+        "MCP_CONDUCTOR_MAX_CPU_TIME: \"ten\" is not an integer between 1 and 86400000, for \
          example MCP_CONDUCTOR_MAX_CPU_TIME=10000"
     );
 }
@@ -135,7 +135,7 @@ fn a_default_timeout_above_the_maximum_is_refused_with_the_names_that_they_were_
 fn a_flag_that_cannot_be_used_is_named_as_it_was_written() {
     assert_eq!(
         read(None, &[], &[(PORT, "99999")]).unwrap_err().to_string(),
-        "--port: \"99999\" is no whole number from 0 to 65535, for example --port 3001"
+        "--port: \"99999\" is not an integer between 0 and 65535, for example --port 3001"
     );
 }
 
@@ -152,17 +152,17 @@ fn a_key_with_a_typo_is_named_with_line_nearest_key_and_example() {
     ] {
         assert_eq!(
             problem(&format!("# a comment\n\n{key} = 1\n")),
-            format!("conductor.toml, line 3: {key} is no setting; {near}")
+            format!("conductor.toml, line 3: {key} is not a setting; {near}")
         );
     }
     assert_eq!(
         read_named("conductor.json", r#"{"max_cpu_tmie": 1}"#).unwrap_err(),
-        "conductor.json, line 1: max_cpu_tmie is no setting; max_cpu_time is, for example \
+        "conductor.json, line 1: max_cpu_tmie is not a setting; max_cpu_time is, for example \
          \"max_cpu_time\": 10000"
     );
     assert_eq!(
         problem("proxy_config = \"/x\""),
-        "conductor.toml, line 1: proxy_config is no setting; `mcp-conductor config schema` \
+        "conductor.toml, line 1: proxy_config is not a setting; `mcp-conductor config schema` \
          lists them"
     );
 }
@@ -171,7 +171,7 @@ fn a_key_with_a_typo_is_named_with_line_nearest_key_and_example() {
 fn a_key_that_is_a_principal_s_only_is_refused_at_the_top() {
     assert_eq!(
         problem("tools = []"),
-        "conductor.toml, line 1: tools is of a principal, and stands in its section, for \
+        "conductor.toml, line 1: tools is a setting of a principal and must be in its section, for \
          example [principals.alice]"
     );
 }
@@ -181,12 +181,12 @@ fn a_value_of_another_type_is_told_with_the_type_it_must_have() {
     for (text, expected) in [
         (
             "max_memory = \"canary\"",
-            "max_memory is a text, and must be a whole number from 32 to 16384, for example \
+            "max_memory is a string, and must be an integer between 32 and 16384, for example \
              max_memory = 256",
         ),
         (
             "max_memory = 64.5",
-            "max_memory: \"64.5\" is no whole number from 32 to 16384, for example max_memory \
+            "max_memory: \"64.5\" is not an integer between 32 and 16384, for example max_memory \
              = 256",
         ),
         (
@@ -199,17 +199,17 @@ fn a_value_of_another_type_is_told_with_the_type_it_must_have() {
         ),
         (
             "workspace = \"a/b\"",
-            "workspace: \"a/b\" is no absolute path, for example workspace = \
+            "workspace: \"a/b\" is not an absolute path, for example workspace = \
              \"/srv/workspace\"",
         ),
         (
             "oauth_scopes = \"a b\"",
-            "oauth_scopes is a text, and must be a list of texts, for example oauth_scopes = \
+            "oauth_scopes is a string, and must be a list of strings, for example oauth_scopes = \
              [\"mcp:run\"]",
         ),
         (
             "oauth_scopes = [1]",
-            "oauth_scopes must be a list of texts, for example oauth_scopes = [\"mcp:run\"]",
+            "oauth_scopes must be a list of strings, for example oauth_scopes = [\"mcp:run\"]",
         ),
         (
             "fetch_headers = {\"a.b\" = \"canary\"}",
@@ -219,7 +219,7 @@ fn a_value_of_another_type_is_told_with_the_type_it_must_have() {
         ),
         (
             "audit_log = 2026-01-01",
-            "audit_log is a date, and must be a text, an absolute path, for example audit_log \
+            "audit_log is a date, and must be a string, an absolute path, for example audit_log \
              = \"/var/log/mcp-conductor.jsonl\"",
         ),
     ] {
@@ -281,7 +281,7 @@ fn a_secret_in_a_file_that_others_can_read_is_refused() {
         assert!(read_with(value, 0o600).is_ok());
         for mode in [0o640, 0o604] {
             let message = read_with(value, mode).unwrap_err();
-            assert!(message.contains("do chmod 600"), "{message}");
+            assert!(message.contains("run chmod 600"), "{message}");
             assert!(!message.contains("canary"), "{message}");
         }
     }

@@ -1,4 +1,4 @@
-//! What is around the process, and what tests have instead.
+//! The surroundings of the process, and what tests use instead.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

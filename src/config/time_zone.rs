@@ -17,7 +17,7 @@ pub(super) fn known(name: &str) -> Result<String, String> {
     let found = CompiledNormalizer.normalized(name.as_bytes());
     match found.and_then(|id| CompiledNormalizer.identifier(id).map(str::to_owned)) {
         Ok(zone) => Ok(zone),
-        Err(_) => Err(format!("\"{name}\" is no time zone of the IANA database")),
+        Err(_) => Err(format!("\"{name}\" is not a time zone of the IANA database")),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
         }
         assert_eq!(
             known("Mars/Base").unwrap_err(),
-            "\"Mars/Base\" is no time zone of the IANA database"
+            "\"Mars/Base\" is not a time zone of the IANA database"
         );
         assert!(known("").is_err());
     }

@@ -30,14 +30,14 @@ impl Value {
         match self {
             Self::Flag(_) => "true or false",
             Self::Number(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
         }
     }
 
-    /// The texts of a list of texts.
+    /// The texts of a list of strings.
     pub(super) fn texts(&self) -> Option<Vec<String>> {
         let Self::List(items) = self else { return None };
         let text = |item: &Self| match item {

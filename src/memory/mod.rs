@@ -1,4 +1,4 @@
-//! Memory that the server holds on behalf of somebody: what a run's operations have
+//! Memory that the server holds on behalf of others: what a run's operations have
 //! read, what a principal's answers take until they are sent, what another MCP server
 //! has said. One budget counts all of it, as a tree of accounts:
 //!
@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use limits::{Limits, Taken};
 use wait_queue::WaitQueue;
 
-/// Bytes that the server may hold for everybody together: 32 runs that each keep what
+/// Bytes that the server may hold for all others together: 32 runs that each keep what
 /// one may (16 MiB on its way in and out), or two of the largest messages while rmcp
 /// reads them (120 MB each), and as much again.
 pub(crate) const SERVER_BYTES: usize = 512 << 20;
@@ -43,18 +43,18 @@ const RESERVE: usize = 4;
 /// 384 KiB, another MCP server 1 MiB besides its list.
 const SMALL: usize = 64;
 
-/// How long somebody waits for others to give memory back.
+/// How long a charge waits for others to free memory.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of a unit: accounts count in KiB, rounded up.
 const UNIT: usize = 1 << 10;
 
-/// There is no memory for it, and none came free while it was waited for.
+/// There is no memory for it, and none was freed while it waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("The server holds too much for others at the moment. Try again")]
 pub(crate) struct NoMemory;
 
-/// What somebody may have in the server's memory.
+/// A share of the server's memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     limits: Arc<Limits>,

@@ -122,7 +122,7 @@ fn value(key: &str, value: Option<String>, max: usize) -> Result<Option<String>,
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
     pub metadata: Metadata,
-    /// The original marks so the playbooks that it ships with and copies to the
+    /// The Deno version marks so the playbooks that it ships with and copies to the
     /// user's directory at each start.
     pub is_originals: bool,
 }

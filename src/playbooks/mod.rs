@@ -50,7 +50,7 @@ pub(crate) enum PlaybookError {
     Unusable { folder: String, problem: String },
     #[error("The playbook is not created: {0}")]
     Invalid(String),
-    #[error("There are as many playbooks as there can be: remove one before you create another")]
+    #[error("The maximum number of playbooks exists: remove one before you create another")]
     Full,
     #[error("Cannot read the playbook {folder}: {error}")]
     Read { folder: String, error: io::Error },
@@ -173,7 +173,7 @@ impl Playbooks {
         for name in folders {
             match self.users(&name) {
                 Ok(Some(folder)) => all.insert(name.clone(), folder.listed(name)),
-                // A copy of the original's, or removed a moment ago.
+                // A copy from the Deno version, or removed a moment ago.
                 Ok(None) => None,
                 Err(error) => all.insert(name.clone(), unusable_listed(name, &error)),
             };
@@ -222,7 +222,7 @@ impl Playbooks {
         Ok(self.store.path().join(new.folder))
     }
 
-    /// A user's folder. The original copied its bundled playbooks to the user's
+    /// A user's folder. The Deno version copied its bundled playbooks to the user's
     /// directory at each start: such a copy does not stand in for ours.
     fn users(&self, folder: &str) -> Result<Option<Folder>, PlaybookError> {
         check_folder(folder)?;

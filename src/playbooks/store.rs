@@ -198,7 +198,7 @@ impl Folder {
         }
     }
 
-    /// Whether it is a copy of one of the original's own playbooks.
+    /// Whether it is a copy of a playbook that the Deno version bundled.
     pub(super) fn is_originals(&self) -> bool {
         let Ok(Some(head)) = self.head(MARKDOWN, HEAD) else { return false };
         front_matter::parse(&head).is_ok_and(|(header, _)| header.is_originals)

@@ -1,4 +1,4 @@
-//! What a decision says that is not in the program's favour.
+//! What a denial says.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::text::clip::truncate;
 use crate::text::escaped::visible;
 use crate::text::refusal::{requires, requires_flag};
 
-/// Deno's permissions, and one of ours.
+/// Deno's permissions, and one of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     Read,
@@ -47,7 +47,7 @@ impl Permission {
     }
 }
 
-/// A decision that is not in the program's favour.
+/// A denied access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denied {
     pub permission: Permission,
@@ -79,7 +79,7 @@ impl Denied {
     }
 }
 
-/// Longest target in a refusal, in bytes: a path's. A program chooses it.
+/// Longest target in a denial, in bytes: a path's. A program chooses it.
 const MAX_TARGET: usize = 4096;
 
 fn shortened(mut target: Option<String>) -> Option<String> {

@@ -43,7 +43,7 @@ pub(crate) struct Grants {
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum GrantsError {
-    #[error("{token:?} holds a control character")]
+    #[error("{token:?} contains a control character")]
     Control { token: String },
     #[error("nothing follows {flag:?}, write {flag}VALUE")]
     EmptyList { flag: String },
@@ -51,13 +51,13 @@ pub(crate) enum GrantsError {
     Dash { flag: String, value: String },
     #[error("unknown flag {flag:?}, did you mean {nearest}")]
     Unknown { flag: String, nearest: &'static str },
-    #[error("no flag stands before {value:?}, write for example allow-read={value}")]
+    #[error("no flag precedes {value:?}, write for example allow-read={value}")]
     NoFlag { value: String },
-    #[error("{flag} alone is everything and takes no {value:?}, did you mean {flag}={value}")]
+    #[error("{flag} alone means everything and takes no {value:?}, did you mean {flag}={value}")]
     AfterAll { flag: String, value: String },
     #[error("{flag} takes no value, but {value:?} follows it")]
     NoValue { flag: String, value: String },
-    #[error("none stands alone, remove it or every other flag")]
+    #[error("none must stand alone, remove it or every other flag")]
     NoneAndMore,
 }
 

@@ -1,5 +1,5 @@
-//! The administrator's permission set. It decides and never acts; what it
-//! allows, it returns as a type that only it can make: [`AllowedPath`],
+//! The administrator's grants. Policy decides and never acts; what it allows, it returns as a type
+//! that only it can make: [`AllowedPath`],
 //! [`AllowedUrl`], [`AllowedAddress`], [`AllowedCommand`], [`AllowedVariable`],
 //! [`AllowedModule`].
 //!
@@ -107,7 +107,7 @@ impl Policy {
         let read = paths(Permission::Read, &grants.read)?;
         let mut write = paths(Permission::Write, &grants.write)?;
         let run = RunRules::new(&grants.run, given.search_path, &write, given.unconfined)?;
-        // Whoever may write a command's file decides what it does.
+        // A user who can write a command's file decides what it does.
         run.programs().for_each(|program| write.close(program));
         Ok(Self {
             read,
@@ -153,7 +153,7 @@ impl Policy {
 
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
         let ip = ip.to_canonical();
-        // What is unspecified is connected to as loopback (ip(7)).
+        // The unspecified address connects to loopback (ip(7)).
         let Some(own) = self.own_address.get().filter(|own| own.port() == port) else {
             return false;
         };
@@ -191,7 +191,7 @@ impl Policy {
         !links && self.variable(name).is_ok()
     }
 
-    /// The refusal of a variable for a command, which is code to most of them.
+    /// Denies a variable for a command; to most commands it is code.
     pub(crate) fn command_variable(&self, name: &str) -> Denied {
         Denied::new(Permission::Env, Some(name.to_owned())).because(
             "a command gets only the variables that allow-env names: others can make it run \

@@ -350,7 +350,9 @@ impl HostRule {
     fn parse_network(text: &str, address: &str, rest: &str) -> Result<Self, String> {
         let bare = address.strip_prefix('[').and_then(|bare| bare.strip_suffix(']'));
         let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() else {
-            return Err(format!("{text:?} holds a path, a grant is for a host: write {address:?}"));
+            return Err(format!(
+                "{text:?} contains a path, a grant is for a host: write {address:?}"
+            ));
         };
         let (length, port) = match rest.split_once(':') {
             Some((length, port)) => (length, Some(parse_port(text, port)?)),
@@ -524,7 +526,7 @@ fn address_of(host: &Host<String>) -> Option<IpAddr> {
 fn only_named(host: &Host<String>, port: Option<u16>, kind: &str) -> String {
     let port = port.map_or(String::new(), |port| format!(":{port}"));
     format!(
-        "{host} is {kind}; only a grant that names it opens it, for example allow-net={host}{port}"
+        "{host} is {kind}; only a grant that names it allows it, for example allow-net={host}{port}"
     )
 }
 
@@ -959,7 +961,7 @@ mod tests {
     fn a_refusal_says_which_grant_would_help() {
         assert_eq!(
             why("allow-net", "http://127.0.0.1:8080/").unwrap(),
-            "127.0.0.1 is a loopback address; only a grant that names it opens it, for example \
+            "127.0.0.1 is a loopback address; only a grant that names it allows it, for example \
              allow-net=127.0.0.1:8080"
         );
         assert_eq!(why("none", "http://127.0.0.1:8080/"), None);

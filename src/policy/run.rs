@@ -94,7 +94,8 @@ impl RunRules {
         }
         if is(&self.replaceable) || self.all && !unconfined && is_replaceable(&program, writable) {
             return Err(refusal().because(
-                "it lies where programs may write, so that a program could replace it".to_owned(),
+                "it is located where programs may write, so that a program could replace it"
+                    .to_owned(),
             ));
         }
         if self.all || is(&self.allowed) { Ok(AllowedCommand { program }) } else { Err(refusal()) }

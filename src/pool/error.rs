@@ -7,11 +7,11 @@ use crate::protocol::Kind;
 /// Why there is no worker.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum PoolError {
-    /// The sandbox cannot be had on this machine.
+    /// This machine cannot enforce the sandbox.
     #[error("The sandbox is incomplete: {0}")]
     Sandbox(String),
-    /// The zygote does not start.
-    #[error("The zygote does not start: {0}")]
+    /// The zygote failed to start.
+    #[error("The zygote failed to start: {0}")]
     Zygote(String),
     /// A worker could not be made, several times in a row.
     #[error("No worker can be started: {0}")]

@@ -211,7 +211,7 @@ impl Lane {
         self.state.living_zygote().is_some() || self.standing_by() > 0
     }
 
-    /// Workers that stand by.
+    /// Standby workers.
     pub(super) fn standing_by(&self) -> usize {
         self.state.ready().len()
     }
@@ -291,7 +291,7 @@ impl State {
         if let Some(zygote) = self.living_zygote() {
             return Ok(zygote);
         }
-        tracing::warn!("the zygote died and is started again");
+        tracing::warn!("the zygote died and is being restarted");
         if self.current().is_some_and(|zygote| zygote.age() > HEALTHY_AGE) {
             restart.backoff = MIN_BACKOFF;
         }

@@ -30,7 +30,7 @@ async fn an_engine_that_does_not_load_is_not_available_and_says_why() {
     let error = lane.acquire().await.err().expect("no worker");
     let Availability::NotAvailable(why) = lane.availability() else { panic!("it is broken") };
     assert_eq!(why.to_string(), error.to_string());
-    assert!(why.to_string().starts_with("The zygote does not start: it ended before"), "{why}");
+    assert!(why.to_string().starts_with("The zygote failed to start: it ended before"), "{why}");
     assert!(!lane.has_zygote() && lane.status().is_none());
 }
 

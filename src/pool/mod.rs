@@ -1,6 +1,6 @@
-//! Workers for the taking, one lane for each kind of engine: the zygote's process, standby
-//! workers, kill and reap. Frames are passed on and never interpreted, but for the first
-//! one, which says that a worker is sealed.
+//! Ready workers, one lane for each kind of engine: the zygote's process, standby
+//! workers, kill and reap. Frames are passed on and never interpreted, except the first one, which
+//! says that a worker is sealed.
 
 mod error;
 mod lane;

@@ -19,8 +19,8 @@ impl Pool {
     /// Makes the lanes, one for each kind, and loads those that are to be loaded at start.
     ///
     /// # Errors
-    /// Of the first that is required and cannot be loaded. What else cannot be is not
-    /// available, and that is all.
+    /// Of the first that is required and cannot be loaded. Other kinds that cannot be loaded are
+    /// not available, without an error.
     pub(crate) async fn start(configs: Vec<LaneConfig>) -> Result<Self, PoolError> {
         let lanes: Arc<[Lane]> = configs.into_iter().map(Lane::new).collect();
         let loaded = join_all(lanes.iter().map(load_at_start)).await;
@@ -50,7 +50,7 @@ impl Pool {
         self.availability(kind)
     }
 
-    /// A sealed worker of a kind: one that stands by, or a new one.
+    /// A sealed worker of a kind: a standby worker, or a new one.
     ///
     /// # Errors
     /// The kind is not available, or no worker can be made.
@@ -63,7 +63,7 @@ impl Pool {
         self.0.iter().filter(|lane| lane.config().is_required).all(Lane::has_zygote)
     }
 
-    /// Workers that stand by, of all kinds.
+    /// Standby workers of all kinds.
     pub(crate) fn standing_by(&self) -> usize {
         self.0.iter().map(Lane::standing_by).sum()
     }

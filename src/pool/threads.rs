@@ -28,7 +28,7 @@ struct Given {
     threads: usize,
 }
 
-/// A worker may have threads as long as this is held.
+/// A worker may be given threads for as long as this is held.
 pub(super) struct MayAsk {
     threads: Arc<Threads>,
     pid: Pid,
@@ -71,7 +71,7 @@ impl Threads {
         let Some(given) = workers.get_mut(&thread) else { return false };
         given.threads += 1;
         if given.threads > CRYPTO_THREADS {
-            tracing::warn!("a worker asked for a thread too many and was killed");
+            tracing::warn!("a worker asked for one thread too many and was killed");
             let _ = sys::pidfd_send_signal(given.pidfd.as_fd(), Signal::SIGKILL);
             workers.remove(&thread);
             return false;

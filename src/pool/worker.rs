@@ -28,8 +28,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// page fault storm.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of a worker that gives way: 36 parts of the processors against the 1024 of one
-/// that does not (sched(7)); it goes on, and hardly costs others anything.
+/// For a worker with low priority: a CPU weight of 36 against the usual 1024 (sched(7)); it
+/// continues and costs others hardly anything.
 const NICE: i32 = 15;
 
 const READ_BYTES: usize = 64 << 10;
@@ -48,7 +48,7 @@ pub(crate) struct Worker {
     _may_ask: MayAsk,
     cpu_clock: ClockId,
     status: std::fs::File,
-    /// Most resident bytes that it had before its program, shared ones included.
+    /// Peak resident bytes before its program, including shared ones.
     base_rss: u64,
     exit: oneshot::Receiver<ExitReport>,
     /// The worker no longer reads its socket.
@@ -57,7 +57,7 @@ pub(crate) struct Worker {
     zygote: Arc<Zygote>,
 }
 
-/// What a worker has used so far, read from outside.
+/// Resource usage of a worker so far, read from outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub cpu: Duration,
@@ -142,7 +142,7 @@ impl Worker {
         };
         match decode(&frame) {
             Ok(WorkerMessage::Ready) => {}
-            _ => return Err("a worker's first message is not that it is ready".into()),
+            _ => return Err("a worker's first message is not Ready".into()),
         }
         verify_worker(self.pid.as_raw()).map_err(not_enforced)
     }
@@ -267,7 +267,7 @@ impl Worker {
         }
     }
 
-    /// Lets others go first where processors are short.
+    /// Lowers its priority where CPUs are scarce.
     pub(crate) fn give_way(&self) {
         // While the pidfd says that it lives its pid is its own, and its group's. Without
         // effect it runs as fast as others.

@@ -1,4 +1,4 @@
-//! The server's side of one zygote: fork requests out, workers and their ends in.
+//! The server's side of one zygote: fork requests out, workers and exit reports in.
 
 use std::collections::HashMap;
 use std::io;
@@ -61,7 +61,7 @@ pub(super) struct Forked {
     pub exit: oneshot::Receiver<ExitReport>,
 }
 
-/// What was asked for and has not come.
+/// Requests without an answer yet.
 #[derive(Default)]
 struct Expected {
     dead: AtomicBool,
@@ -91,8 +91,8 @@ impl Zygote {
                 listener = descriptor;
                 *hello
             }
-            Ok(Ok(Some(_))) => Err("its first message is no hello".to_owned()),
-            // Also when it never read its setup: ECONNRESET.
+            Ok(Ok(Some(_))) => Err("its first message is not Hello".to_owned()),
+            // Also if it never read its setup: ECONNRESET.
             Ok(Ok(None) | Err(_)) => Err(format!(
                 "it ended before it was ready. Does {} call mcp_conductor::zygote_hook() first in \
                  main?",
@@ -191,7 +191,7 @@ impl Expected {
         match message {
             ZygoteMessage::Hello(_) => {}
             ZygoteMessage::Forked { token } => {
-                let answer = descriptor.ok_or_else(|| "no pidfd came with it".to_owned());
+                let answer = descriptor.ok_or_else(|| "no pidfd was sent with it".to_owned());
                 forked(&mut workers, token, answer);
             }
             ZygoteMessage::ForkFailed { token, error } => {
@@ -208,7 +208,7 @@ impl Expected {
         None
     }
 
-    /// Nothing more will come: whoever waits is told by a dropped sender.
+    /// No more messages: dropped senders notify everyone who waits.
     fn end(&self) {
         self.dead.store(true, Ordering::Release);
         self.lock().clear();

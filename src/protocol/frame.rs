@@ -16,8 +16,8 @@ pub(crate) enum FrameError {
     /// The length names more than the receiver accepts.
     #[error("a frame of {length} bytes is larger than {limit}")]
     TooLarge { length: usize, limit: usize },
-    /// The bytes are no message.
-    #[error("a frame is no valid message: {0}")]
+    /// The bytes are not a message.
+    #[error("a frame is not a valid message: {0}")]
     Invalid(#[from] postcard::Error),
 }
 
@@ -95,7 +95,7 @@ impl FrameReader {
     fn compact(&mut self) {
         self.buffer.drain(..self.start);
         self.start = 0;
-        // One large frame is no reason to keep as much until the end.
+        // One large frame must not make the buffer stay that large.
         if self.buffer.len() < self.buffer.capacity() / 4 {
             self.buffer.shrink_to(KEPT.max(self.buffer.len() * 2));
         }

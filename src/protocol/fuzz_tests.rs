@@ -72,7 +72,7 @@ fn expected(bytes: &[u8]) -> Cut {
     (bodies, false)
 }
 
-/// Frames, and what is none.
+/// Frames, and bytes that are not frames.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let frame = vec(any::<u8>(), 0..=LIMIT).prop_map(|body| {
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);

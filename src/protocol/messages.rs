@@ -1,4 +1,4 @@
-//! What a worker and the server say to each other about one run.
+//! Messages between a worker and the server about one run.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,8 +30,8 @@ pub(crate) enum ServerMessage {
     Stop,
 }
 
-/// A program and what it may use up inside the worker. The limits that are
-/// measured from outside are not here.
+/// A program, and its limits that are checked inside the worker. Limits that are measured from
+/// outside are not here.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Program {
     /// TypeScript source.
@@ -61,16 +61,16 @@ pub(crate) enum WorkerMessage {
     Started,
     /// The program printed this.
     Output { stream: Stream, bytes: ByteBuf },
-    /// From here on output is dropped, because it exceeds the limit.
+    /// Output is dropped from here on, because it exceeds the limit.
     OutputFull,
     /// An operation that the broker decides and performs.
     Request { id: u32, operation: Operation },
     /// The program no longer waits for the answer to this request.
     Cancel { id: u32 },
-    /// Where the program was when its request with this id was refused.
+    /// The position of the program when its request with this id was denied.
     RefusedAt { id: u32, line: u32, column: u32 },
-    /// The program's value, as JSON text, where it has left something behind. That goes
-    /// on until it is done or the server says stop; the outcome follows.
+    /// The program's value, as JSON text, if it has left work behind. That work continues until it
+    /// is done or the server sends stop; the outcome follows.
     Value(String),
     /// The end of the run. Nothing follows.
     Outcome(Box<Outcome>),
@@ -83,12 +83,12 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-/// How a run ended, as the worker tells it.
+/// How a run ended, as reported by the worker.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// The program's value, as JSON text.
     Value(String),
-    /// After [`WorkerMessage::Value`]: what the program left behind is done, but for this.
+    /// After [`WorkerMessage::Value`]: the work that the program left behind is done, except this.
     Left(#[serde(deserialize_with = "few_unfinished")] Vec<Unfinished>),
     /// `Deno.exit(code)`.
     Exit(i32),
@@ -100,13 +100,13 @@ pub(crate) enum Outcome {
     Stopped { stack: Option<String> },
 }
 
-/// Entries of a list of [`Unfinished`]: more say nothing new to who reads it.
+/// Longest list of [`Unfinished`]: more entries tell a reader nothing new.
 pub(crate) const MAX_UNFINISHED: usize = 20;
 
-/// Bytes of the words of one: a tool's name of 128 (MCP), with its server's.
+/// Bytes of one description: a tool's name of 128 (MCP), with its server's name.
 pub(crate) const MAX_UNFINISHED_TEXT: usize = 200;
 
-/// Work that a program began and did not wait for.
+/// Work that a program started and did not await.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     /// In words, such as `setInterval`.
@@ -128,7 +128,7 @@ pub(crate) enum Limit {
     ValueDepth,
 }
 
-/// An error of the program with its place in the code that the user wrote.
+/// An error of the program, with its position in the code that the user wrote.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProgramError {
     pub kind: ProgramErrorKind,
@@ -138,11 +138,11 @@ pub(crate) struct ProgramError {
     pub line: Option<u32>,
     /// From 1.
     pub column: Option<u32>,
-    /// The lines around the place, with a marker under it.
+    /// The lines around the position, with a marker under it.
     pub frame: Option<String>,
     pub stack: Option<String>,
-    /// What caused it and what it holds. A list and no tree: how deep it is, is not for
-    /// the stack of whoever reads it to find out.
+    /// What caused it and what it holds. A list and not a tree, so that its depth costs its reader
+    /// no stack.
     #[serde(deserialize_with = "few")]
     pub related: Vec<RelatedError>,
 }
@@ -156,8 +156,7 @@ pub(crate) const MAX_RELATED_DEPTH: usize = 8;
 /// The cause of an error, or one that an AggregateError holds.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RelatedError {
-    /// The index of the error that it belongs to, which stands before it; none for the
-    /// program's own.
+    /// The index of the error that it belongs to, which precedes it; none for the program's own.
     pub of: Option<u8>,
     pub is_cause: bool,
     pub name: String,
@@ -179,7 +178,7 @@ fn few_unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Unfi
     deserializer.deserialize_seq(Few { most: MAX_UNFINISHED, of: PhantomData })
 }
 
-/// A list that a worker must not make long: in memory it is many times its frame.
+/// A bounded list from a worker: in memory it is many times as large as its frame.
 struct Few<T> {
     most: usize,
     of: PhantomData<T>,

@@ -1,4 +1,4 @@
-//! What the zygote and the server say to each other.
+//! Messages between the zygote and the server.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub(crate) enum ZygoteMessage {
     Hello(Box<Result<Hello, String>>),
     /// A worker exists. Its pidfd comes with the message.
     Forked { token: u64 },
-    /// There is no worker for this token.
+    /// No worker was made for this token.
     ForkFailed { token: u64, error: String },
     /// A worker is gone.
     Exited { token: u64, report: ExitReport },

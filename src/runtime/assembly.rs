@@ -109,7 +109,8 @@ pub(super) fn services(
     };
     let file = config.mcp_config().map(Path::to_owned);
     let tokens = crate::upstream::tokens::directory(config);
-    let tokens = tokens.inspect_err(|problem| tracing::debug!("no logins: {problem}")).ok();
+    let tokens =
+        tokens.inspect_err(|problem| tracing::debug!("logins are not available: {problem}")).ok();
     let env_files = config.env_files();
     let list = file.map(|path| List { path, env_files: env_files.clone() });
     let (eras, memory) = (common.eras.clone(), common.memory.clone());
@@ -202,10 +203,12 @@ fn workspace(path: &Path) -> Result<PathBuf, StartError> {
     let problem = |text: String| error(WORKSPACE, text, "/srv/workspace");
     match std::fs::metadata(&path) {
         Ok(found) if found.is_dir() => Ok(path),
-        Ok(_) => Err(problem(format!("{} is no directory", path.display()))),
+        Ok(_) => Err(problem(format!("{} is not a directory", path.display()))),
         Err(_) => {
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-            made.map_err(|error| problem(format!("{} cannot be made: {error}", path.display())))?;
+            made.map_err(|error| {
+                problem(format!("{} cannot be created: {error}", path.display()))
+            })?;
             Ok(path)
         }
     }
@@ -265,7 +268,8 @@ fn policy(
 fn check_commands(config: &Config, policy: &Policy) -> Result<(), StartError> {
     for program in policy.replaceable_commands() {
         tracing::warn!(
-            "{RUN_ARGS}: {} is not granted: it lies where programs may write, so that one could \
+            "{RUN_ARGS}: {} is not granted: it is located where programs may write, so that one \
+             could \
              replace it",
             program.display()
         );
@@ -278,8 +282,8 @@ fn check_commands(config: &Config, policy: &Policy) -> Result<(), StartError> {
         return Err(error(
             RUN_ARGS,
             format!(
-                "allow-run needs Landlock (Linux 5.13 or later, with lsm=landlock) to hold \
-                 commands to the grants of programs; {WITHOUT_LANDLOCK}=1 runs them without"
+                "allow-run needs Landlock (Linux 5.13 or later, with lsm=landlock) to confine \
+                 commands to the grants of programs; {WITHOUT_LANDLOCK}=1 runs them unconfined"
             ),
             "allow-read=/data",
         ));

@@ -11,19 +11,19 @@ use crate::memory::Charge;
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It came to its end. [`Execution::return_value`] holds its value.
+    /// It reached its end. [`Execution::return_value`] holds its value.
     Success,
     /// It did not. [`Execution::error`] says why.
     Error,
 }
 
-/// A run that took place, whatever became of it.
+/// A run that took place, successful or not.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Execution {
     /// How it ended.
     pub status: Status,
-    /// What it printed, both streams, a line each, in the order of arrival.
+    /// Its output, both streams, one entry a line, in the order of arrival.
     pub output: Vec<String>,
     /// Its value; null if it has none, or failed before it was reached.
     pub return_value: Value,
@@ -31,13 +31,13 @@ pub struct Execution {
     pub execution_time: Duration,
     /// Why it failed.
     pub error: Option<ExecutionError>,
-    /// What it left behind when its value was reached, and was not done when it ended.
+    /// Work that was unfinished when its value was reached, and not done when it ended.
     pub unfinished: Vec<UnfinishedWork>,
-    /// What was cut off.
+    /// What was truncated.
     pub truncated: Option<Truncated>,
-    /// Calls of tools of other servers, in the order of the first of each tool.
+    /// Tool calls to other servers, in the order of each tool's first call.
     pub tool_calls: Vec<ToolCallSummary>,
-    /// What it takes in the server's memory.
+    /// Its charge to the server's memory.
     pub(crate) held: Held,
 }
 
@@ -84,7 +84,7 @@ pub struct ToolCallSummary {
 pub struct UnfinishedWork {
     /// In words, such as `setInterval` or `fetch https://example.com/`.
     pub what: String,
-    /// Line where it was begun, from 1.
+    /// Line where it was started, from 1.
     pub line: Option<u32>,
     /// Column where it was begun, in UTF-16 units, from 1.
     pub column: Option<u32>,
@@ -92,11 +92,11 @@ pub struct UnfinishedWork {
     pub count: u32,
 }
 
-/// What of a run's output was cut off.
+/// Where a run's output was truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Truncated {
-    /// Which limit cut it: the sentence names value and variable.
+    /// The limit that truncated it: a sentence that names value and variable.
     pub output: String,
 }
 
@@ -120,13 +120,13 @@ pub enum ErrorKind {
     Syntax,
     /// The program threw, rejected, or exited with a code.
     Runtime,
-    /// The program did what the administrator did not grant.
+    /// The program did something that is not granted.
     Permission,
-    /// Wall time is over.
+    /// The wall time limit was exceeded.
     Timeout,
-    /// CPU time is over.
+    /// The CPU time limit was exceeded.
     Cpu,
-    /// Memory is used up.
+    /// The memory limit was exceeded.
     Memory,
     /// The program printed far beyond its limit.
     Output,
@@ -165,11 +165,11 @@ pub struct ErrorDetail {
     pub line: Option<u32>,
     /// Column, in UTF-16 units.
     pub column: Option<u32>,
-    /// The lines around the place, with a marker under it.
+    /// The lines around the position, with a marker under it.
     pub frame: Option<String>,
-    /// The stack; below it, as Deno prints them, what the error holds and was caused by.
+    /// The stack; below it, as Deno prints them, the errors that it contains and was caused by.
     pub stack: Option<String>,
-    /// What caused it: `Error.cause`. A thrown value that is no error has its text as the
+    /// What caused it: `Error.cause`. A thrown value that is not an error has its text as the
     /// message.
     pub cause: Option<Box<ErrorDetail>>,
     /// The errors that an `AggregateError` holds.

@@ -59,10 +59,10 @@ pub(crate) fn services_of(config: &Config) -> Result<Services, StartError> {
     assembly::services(config, &assembly::common(config)?, RunTools::all())
 }
 
-/// Why a runtime does not start.
+/// Why a runtime cannot be started.
 #[derive(Debug, Clone, Error)]
 pub enum StartError {
-    /// There is no executable that could serve as the zygote.
+    /// No executable can serve as the zygote.
     #[error(
         "No zygote executable: call mcp_conductor::zygote_hook() first in main, install \
          mcp-conductor in PATH, or set Config::with_executable"
@@ -85,13 +85,13 @@ pub enum ExecuteError {
     /// Too many runs are waiting, or this one waited too long.
     #[error("{0}")]
     Busy(String),
-    /// No worker could be had.
+    /// No worker is available.
     #[error("{0}")]
     Unavailable(String),
 }
 
 impl ExecuteError {
-    /// The word for it in metrics and traces.
+    /// Its name in metrics and traces.
     fn outcome(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
@@ -101,7 +101,7 @@ impl ExecuteError {
     }
 }
 
-/// What is known of an MCP server that programs may call.
+/// State of an MCP server that programs may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStatus {
@@ -111,8 +111,8 @@ pub struct ServerStatus {
     pub tools: Option<usize>,
     /// Why it cannot be used.
     pub error: Option<String>,
-    /// What to know of its entry in the configuration: keys of other clients that are
-    /// passed over, and what is done instead.
+    /// Notes on its entry in the configuration: keys of other clients that are ignored, and what
+    /// is done instead.
     pub notes: Vec<String>,
 }
 
@@ -144,11 +144,11 @@ struct PrincipalState {
     config: Config,
     shared: Arc<Shared>,
     services: Arc<Services>,
-    /// What every program has as globals.
+    /// Globals of every program.
     globals: Map<String, Value>,
-    /// Whose runs these are. Nobody's in particular where nobody authenticates.
+    /// The principal of the runs; anonymous where nobody authenticates.
     principal: Option<Arc<str>>,
-    /// The tools of other servers that programs may call at most.
+    /// The widest tool scope that a run can have.
     tools: RunTools,
     share: Share,
 }
@@ -198,7 +198,7 @@ impl Runtime {
         Ok(Self(PrincipalState::new(config, shared, services, tools, Some(name), share)))
     }
 
-    /// This runtime with other settings, but for those of its processes and queue.
+    /// This runtime with other settings, except those of its processes and queue.
     ///
     /// # Errors
     /// [`StartError`] if the settings cannot be used.
@@ -225,7 +225,7 @@ impl Runtime {
         self.run(request, None).boxed()
     }
 
-    /// Runs one program, and hands out what it prints while it runs.
+    /// Runs one program, and yields its output while it runs.
     ///
     /// Output that nobody reads is kept, up to [`Config::max_output`].
     pub fn stream(
@@ -320,7 +320,7 @@ impl Runtime {
         Ok(execution)
     }
 
-    /// What of the sandbox is enforced on this machine.
+    /// Which layers of the sandbox are enforced on this machine.
     pub fn sandbox(&self) -> &SandboxStatus {
         typescript_sandbox(&self.0.shared.pool)
     }
@@ -362,13 +362,12 @@ impl Runtime {
         &self.0.services.upstreams
     }
 
-    /// What the server may hold for whoever's runs these are.
+    /// The memory account of the runs' principal.
     pub(crate) fn memory(&self) -> &Account {
         &self.0.services.memory
     }
 
-    /// Does something that may block for whoever's runtime this is, on a thread, in a
-    /// turn of that one's.
+    /// Does blocking work on a thread, in a turn of this runtime's principal.
     ///
     /// # Errors
     /// It panicked.
@@ -388,17 +387,17 @@ impl Runtime {
         &self.0.services.playbooks
     }
 
-    /// The tools of other servers that programs may call at most.
+    /// The widest tool scope that a run can have.
     pub(crate) fn tools(&self) -> &RunTools {
         &self.0.tools
     }
 
-    /// Whose runs these are.
+    /// The principal of the runs.
     pub(crate) fn principal(&self) -> Option<&str> {
         self.0.principal.as_deref()
     }
 
-    /// The runs of whose runtime this is: a principal sees no others'.
+    /// The runs of this runtime's principal, which sees no others.
     pub(crate) fn executions(&self) -> Executions {
         let queue = &self.0.shared.queue;
         match self.principal() {
@@ -417,12 +416,12 @@ impl Runtime {
         self.0.shared.queue.is_full()
     }
 
-    /// Says where the server listens, which is closed to programs.
+    /// Sets the server's own address, which is denied to programs.
     pub(crate) fn listens_on(&self, address: std::net::SocketAddr) {
         let _ = self.0.shared.common.own_address.set(address);
     }
 
-    /// Whether there is a process that workers are forked from.
+    /// Whether there is a zygote to fork workers from.
     pub(crate) fn has_zygote(&self) -> bool {
         self.0.shared.pool.has_zygote()
     }
@@ -445,7 +444,7 @@ impl Runtime {
         self.0.shared.queue.active()
     }
 
-    /// Workers that stand by.
+    /// Standby workers.
     pub fn standing_by(&self) -> usize {
         self.0.shared.pool.standing_by()
     }

@@ -250,7 +250,7 @@ fn value(json: &str, limits: &Limits) -> Result<Value, ExecutionError> {
         return Err(value_size(limits));
     }
     serde_json::from_str(json).map_err(|error| {
-        simple(ErrorKind::Crash, "WorkerError", format!("The worker's value is no JSON: {error}"))
+        simple(ErrorKind::Crash, "WorkerError", format!("The worker's value is not JSON: {error}"))
     })
 }
 
@@ -273,7 +273,7 @@ fn program_error(error: ProgramError) -> ExecutionError {
     ExecutionError { kind, message: sentence, detail }
 }
 
-/// As users of the original know it, without a class before it.
+/// As in the Deno version, without an error class in front.
 const NEVER_RESOLVED: &str = "Top-level await promise never resolved";
 
 fn timeout(limits: &Limits) -> ExecutionError {
@@ -309,7 +309,7 @@ fn server(limits: &Limits) -> ExecutionError {
         ErrorKind::Cpu,
         "CpuLimitError",
         format!(
-            "CPU time limit exceeded: {limit} ms, with what the server did for the program \
+            "CPU time limit exceeded: {limit} ms, including what the server did for the program \
              ({MAX_CPU_TIME}). Ask for less of what is large or slow, or split the work over \
              several runs"
         ),
@@ -372,7 +372,7 @@ fn value_depth(limits: &Limits) -> ExecutionError {
 /// A worker that ended without a word: what the kernel says about it.
 fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> ExecutionError {
     let Some(report) = report else {
-        return crash("The worker ended, and how is not known: the zygote died".to_owned());
+        return crash("The worker ended for an unknown reason: the zygote died".to_owned());
     };
     let signal = report.signal.and_then(|number| Signal::try_from(number).ok());
     match (report.code, signal) {
@@ -401,7 +401,7 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
             crash("The worker panicked, which is a bug in mcp-conductor".to_owned())
         }
         (Some(code), None) => crash(format!("The worker ended with code {code} and no result")),
-        (None, None) => crash("The worker ended, and how is not known".to_owned()),
+        (None, None) => crash("The worker ended for an unknown reason".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a program prints: lines for the result, events while it runs.
+//! A program's output: lines for the result, events while it runs.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,7 +17,7 @@ pub enum OutputStream {
     Stdout,
     /// `console.error`, `console.warn`, `Deno.stderr`.
     Stderr,
-    /// What a tool that the program called tells of its progress. Not part of
+    /// Progress that a tool reports to the program that called it. Not part of
     /// [`Execution::output`](super::Execution::output).
     Progress,
 }
@@ -28,7 +28,7 @@ pub enum OutputStream {
 pub struct OutputEvent {
     /// Where to.
     pub stream: OutputStream,
-    /// The line. Bytes that are no UTF-8 are replaced.
+    /// The line. Bytes that are not UTF-8 are replaced.
     pub line: String,
 }
 
@@ -103,7 +103,7 @@ const LINE_BYTES: usize = 112;
 /// the result, its text, and that text as JSON.
 const COPIES: usize = 4;
 
-/// Bytes that are charged at once, so that a line is no business of an account.
+/// Bytes that are charged at once, so that not every line needs a charge.
 const CHARGE: usize = 64 << 10;
 
 /// Why output was cut off.
@@ -179,7 +179,7 @@ impl Collector {
         true
     }
 
-    /// Hands on what is no output.
+    /// Passes on what is not output.
     pub(super) fn progress(&self, line: String) {
         if let Some(events) = &self.events {
             let lines = line.replace('\n', " ") + "\n";

@@ -71,7 +71,7 @@ pub(super) struct Slot {
     ending: bool,
 }
 
-/// Whose runs come first where processors are short.
+/// Priority of a principal's runs when CPUs are scarce.
 pub(super) struct Way {
     queue: Queue,
     share: u64,
@@ -113,7 +113,7 @@ impl Queue {
                 };
                 let waited = self.0.max_wait.as_millis();
                 Err(ExecuteError::Busy(format!(
-                    "Busy: no place among {most} runs ({variable}) after {waited} ms \
+                    "Busy: no slot among {most} runs ({variable}) after {waited} ms \
                      ({MAX_QUEUE_WAIT}). Try again later"
                 )))
             }
@@ -165,12 +165,15 @@ impl Queue {
         }
         let refused = if waiting >= self.0.max_waiting {
             let (most, line) = (self.0.max_concurrent, self.0.max_waiting);
-            format!("{most} programs run ({MAX_CONCURRENT}) and {line} wait ({MAX_QUEUE})")
+            format!(
+                "{most} programs are running ({MAX_CONCURRENT}) and {line} are waiting \
+                 ({MAX_QUEUE})"
+            )
         } else if own >= share.max_waiting {
             let (most, line) = (share.max_concurrent, share.max_waiting);
             format!(
-                "{most} of your programs run ({PRINCIPAL_CONCURRENT}) and {line} wait \
-                 ({PRINCIPAL_QUEUE})"
+                "{most} of your programs are running ({PRINCIPAL_CONCURRENT}) and {line} are \
+                 waiting ({PRINCIPAL_QUEUE})"
             )
         } else {
             let ticket = self.next_number();
@@ -347,7 +350,7 @@ mod tests {
         let _first = queue.enter(&share).await.unwrap();
         assert_eq!(
             queue.enter(&share).await.err().unwrap().to_string(),
-            "Busy: 1 programs run (MCP_CONDUCTOR_MAX_CONCURRENT) and 0 wait \
+            "Busy: 1 programs are running (MCP_CONDUCTOR_MAX_CONCURRENT) and 0 are waiting \
              (MCP_CONDUCTOR_MAX_QUEUE). Try again later"
         );
     }
@@ -383,8 +386,8 @@ mod tests {
             let third = queue.enter(&alice).await.err().unwrap().to_string();
             assert_eq!(
                 third,
-                "Busy: 1 of your programs run (MCP_CONDUCTOR_PRINCIPAL_CONCURRENT) and 1 wait \
-                 (MCP_CONDUCTOR_PRINCIPAL_QUEUE). Try again later"
+                "Busy: 1 of your programs are running (MCP_CONDUCTOR_PRINCIPAL_CONCURRENT) and 1 \
+                 are waiting (MCP_CONDUCTOR_PRINCIPAL_QUEUE). Try again later"
             );
             drop(queue.enter(&bob).await.unwrap());
             drop(first);

@@ -1,4 +1,4 @@
-//! What is to be run, and whether it can be.
+//! A request for a run, and its validation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct ExecuteRequest {
     trace_parent: Option<TraceParent>,
 }
 
-/// Whom upstream servers may ask something.
+/// The client that upstream servers may send requests to.
 #[derive(Clone)]
 struct CallerOf(Arc<dyn Caller>);
 
@@ -71,7 +71,7 @@ pub enum InvalidRequest {
         /// The administrator's maximum, in ms.
         max: u128,
     },
-    /// A global's name is no identifier, or one that cannot be defined.
+    /// A global's name is not an identifier, or cannot be defined.
     #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]
     GlobalName(String),
     /// The patterns of tools are too many or too long.
@@ -93,7 +93,7 @@ impl ExecuteRequest {
         }
     }
 
-    /// Sets the wall time; without it the configuration's default holds.
+    /// Sets the wall time; without it the configuration's default applies.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -114,7 +114,7 @@ impl ExecuteRequest {
         self
     }
 
-    /// The same, of an object that is there as its text.
+    /// The same, for an object given as JSON text.
     #[must_use]
     pub(crate) fn with_globals_text(mut self, globals: GlobalsText) -> Self {
         self.globals_text = Some(globals);
@@ -133,7 +133,7 @@ impl ExecuteRequest {
         self
     }
 
-    /// Lets the servers that the program calls ask something back.
+    /// Lets the MCP servers that the program calls send requests to a client.
     #[must_use]
     pub(crate) fn with_caller(mut self, caller: Arc<dyn Caller>) -> Self {
         self.caller = Some(CallerOf(caller));

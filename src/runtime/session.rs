@@ -77,7 +77,7 @@ pub(super) struct Session {
     gone: bool,
     stopping: Option<Stopping>,
     peak: Usage,
-    /// Whether others come first, until they do.
+    /// The priority, until it has been lowered.
     way: Option<Way>,
 }
 
@@ -103,7 +103,7 @@ enum End {
     Gone,
 }
 
-/// What became of a run.
+/// The end of a run.
 pub(super) enum Ran {
     ToItsEnd {
         execution: Box<Execution>,
@@ -135,7 +135,7 @@ fn said(stopping: Option<Cause>, outcome: Outcome) -> (Cause, Vec<Unfinished>) {
 
 /// Of a worker that did not say what is not done.
 fn unknown() -> Vec<Unfinished> {
-    let what = "code that did not stop when its time was over".to_owned();
+    let what = "code that did not stop at its deadline".to_owned();
     vec![Unfinished { what, count: 1, ..Unfinished::default() }]
 }
 
@@ -181,8 +181,8 @@ impl Session {
         session
     }
 
-    /// Lets runs of others go first, from the moment at which it is not the only one of
-    /// its principal. Without privileges that cannot be taken back.
+    /// Lowers the run's priority as soon as it is not the only one of its principal. Without
+    /// privileges that cannot be taken back.
     fn give_way(&mut self) {
         if self.way.take_if(|way| way.is_given()).is_some() {
             self.worker.give_way();
@@ -307,7 +307,7 @@ impl Session {
         }
     }
 
-    /// Acts on a message. Every message is the worker's to choose.
+    /// Acts on a message. Every message is attacker-chosen.
     fn take(&mut self, message: WorkerMessage, size: usize) -> Option<End> {
         match message {
             WorkerMessage::Started => self.running = true,
@@ -356,7 +356,7 @@ impl Session {
         self.reached = Some(Reached { json, _charge: charge });
     }
 
-    /// The worker says what no worker of ours says.
+    /// The worker broke the protocol.
     fn violation(&mut self) -> End {
         tracing::warn!("a worker broke the protocol and was killed");
         self.violated = true;

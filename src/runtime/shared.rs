@@ -1,4 +1,4 @@
-//! What all principals of a server share.
+//! State that all principals of a server share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +20,13 @@ pub(super) struct Common {
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
     pub own_address: OwnAddress,
-    /// What the server may hold for everybody.
+    /// The server's memory account.
     pub memory: Account,
     /// The threads that programs of everybody may block.
     pub threads: Threads,
-    /// Nobody in particular.
+    /// The anonymous owner.
     pub owner: Owner,
-    /// In which era of MCP other servers have answered.
+    /// The MCP era in which each upstream server has answered.
     pub eras: Eras,
 }
 

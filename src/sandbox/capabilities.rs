@@ -101,7 +101,7 @@ impl fmt::Display for Capabilities {
         }
         let others = self.permitted & !(mask(OWN) | mask(CHILDREN)) | self.effective & !mask(OWN);
         if others != 0 {
-            writeln!(f, "  {others:<#16x} not needed, and not given up")?;
+            writeln!(f, "  {others:<#16x} not needed, and not dropped")?;
         }
         if self.permitted == 0 {
             writeln!(f, "  none")?;
@@ -150,7 +150,7 @@ mod tests {
             "CapPrm:\t0000000000000010\nCapEff:\t0000000000000010\n",
         ] {
             let shown = Capabilities::parse(status).unwrap().to_string();
-            assert_eq!(shown, "  0x10             not needed, and not given up\n");
+            assert_eq!(shown, "  0x10             not needed, and not dropped\n");
         }
     }
 }

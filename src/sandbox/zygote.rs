@@ -37,9 +37,9 @@ pub(crate) enum ConfineError {
     ParentDeathSignal(Errno),
     #[error("groups of root cannot be dropped: {0}")]
     Groups(Errno),
-    #[error("group id {NOBODY} cannot be taken: {0}")]
+    #[error("group id {NOBODY} cannot be set: {0}")]
     GroupId(Errno),
-    #[error("user id {NOBODY} cannot be taken: {0}")]
+    #[error("user id {NOBODY} cannot be set: {0}")]
     UserId(Errno),
     #[error("capabilities cannot be dropped: {0}")]
     Capabilities(io::Error),
@@ -79,7 +79,7 @@ pub(crate) fn unshare_namespaces(plan: &SandboxPlan) -> Namespaces {
     }
     // A user namespace maps one id, and that must not be root's.
     if getuid().is_root() && !single_id() && become_nobody().is_err() {
-        let detail = "unshare is refused here: no CAP_SYS_ADMIN";
+        let detail = "unshare is denied here: no CAP_SYS_ADMIN";
         return Namespaces { user: false, entered: false, detail: detail.into() };
     }
     let (uid, gid) = (getuid(), getgid());
@@ -95,7 +95,7 @@ pub(crate) fn unshare_namespaces(plan: &SandboxPlan) -> Namespaces {
         Err(error) => Namespaces {
             user: false,
             entered: false,
-            detail: format!("unshare is refused here: {}", error.desc()),
+            detail: format!("unshare is denied here: {}", error.desc()),
         },
     }
 }
@@ -130,7 +130,11 @@ pub(crate) fn confine_zygote(
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(ConfineError::ParentDeathSignal)?;
     let non_dumpable = plan.has(Layer::NonDumpable);
     prctl::set_dumpable(!non_dumpable).map_err(ConfineError::NonDumpable)?;
-    status.record(Layer::NonDumpable, non_dumpable, "no ptrace, no core, /proc/PID of root");
+    status.record(
+        Layer::NonDumpable,
+        non_dumpable,
+        "no ptrace, no core dump, /proc/PID owned by root",
+    );
 
     let no_new_privs = plan.has(Layer::NoNewPrivs);
     if no_new_privs {
@@ -143,7 +147,7 @@ pub(crate) fn confine_zygote(
     if seccomp {
         filters.install_in_zygote().map_err(ConfineError::Seccomp)?;
     }
-    status.record(Layer::Seccomp, seccomp, "system calls: listed ones only");
+    status.record(Layer::Seccomp, seccomp, "listed system calls only");
     Ok(status)
 }
 
@@ -220,7 +224,7 @@ fn restrict_files_and_network(plan: &SandboxPlan, status: &mut SandboxStatus) {
             let enforced = found.ruleset != RulesetStatus::NotEnforced;
             let detail = match found.ruleset {
                 RulesetStatus::FullyEnforced => "files, TCP, abstract sockets, signals",
-                RulesetStatus::PartiallyEnforced => "what this kernel knows of it",
+                RulesetStatus::PartiallyEnforced => "as far as this kernel supports it",
                 RulesetStatus::NotEnforced => "this kernel has none",
             };
             status.record(Layer::Landlock, enforced, detail);

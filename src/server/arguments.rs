@@ -24,7 +24,7 @@ pub(super) struct RunDenoCode {
     #[serde(default)]
     #[schemars(with = "Map<String, Value>")]
     globals: Option<Value>,
-    /// The only tools of MCP servers that the program may call, such as mcp__github__*. All that are configured without it.
+    /// The only tools of MCP servers that the program may call, such as mcp__github__*. Default: all that are configured.
     #[serde(default, rename = "allowedTools")]
     #[schemars(with = "Vec<String>")]
     allowed_tools: Option<Vec<String>>,
@@ -53,8 +53,8 @@ impl Arguments for RunDenoCode {
             name: "timeout",
             kind: Kind::Whole,
             also: &["timeout_ms"],
-            expected: "a whole number of milliseconds from 1 to the maximum that the tool's \
-                       description names",
+            expected: "an integer, milliseconds between 1 and the maximum in the tool's \
+                       description",
         },
         GLOBALS,
         Argument {
@@ -72,7 +72,7 @@ impl Arguments for RunDenoCode {
     ];
 }
 
-/// The original's packages, of which there are none here yet.
+/// Packages, an argument of the Deno version: there are none here yet.
 fn refuse_packages(dependencies: &[String]) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "@/._-^~*+".contains(c);
     for package in dependencies {
@@ -172,7 +172,10 @@ mod tests {
         assert_eq!(refused(json!([1])), format!("{text}a list"));
         assert_eq!(refused(json!("rows")), format!("{text}\"rows\""));
         let broken = refused(json!("{\"rows\": [1}"));
-        assert!(broken.starts_with(&format!("{text}a text that is no JSON: expected")), "{broken}");
+        assert!(
+            broken.starts_with(&format!("{text}a string that is not JSON: expected")),
+            "{broken}"
+        );
         accepted(json!({"deno_code": "1", "globals": "{\"rows\": [1]}"}));
     }
 }

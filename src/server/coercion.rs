@@ -125,7 +125,7 @@ impl Argument {
     /// What is wrong with a text that is not the JSON that it seems to be.
     pub(super) fn no_json(&self, error: &serde_json::Error) -> String {
         let Self { name, expected, .. } = self;
-        format!("{name} must be {expected}, not a text that is no JSON: {error}")
+        format!("{name} must be {expected}, not a string that is not JSON: {error}")
     }
 }
 

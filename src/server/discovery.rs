@@ -54,7 +54,7 @@ impl Arguments for GetTools {
             name: "tools",
             kind: Kind::Texts,
             also: &["tool", "tool_names", "tool_name"],
-            expected: "a list of tools' names",
+            expected: "a list of tool names",
         },
         Argument {
             name: "format",
@@ -75,9 +75,9 @@ enum Format {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchTools {
-    /// Words that the tool's name, description or parameters have.
+    /// Words to find in the tool's name, description or parameters.
     query: String,
-    /// How many tools to give back: 10 without it, at most 100.
+    /// How many tools to return: 10 by default, at most 100.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1, max = 100))]
     limit: Option<u64>,
@@ -99,7 +99,7 @@ impl Arguments for SearchTools {
             name: "limit",
             kind: Kind::Whole,
             also: &["max_results", "top_k"],
-            expected: "a whole number from 1 to 100",
+            expected: "an integer between 1 and 100",
         },
         Argument {
             name: "detail",
@@ -156,7 +156,7 @@ fn shown_tools(arguments: &GetTools, seen: &Seen) -> Result<Value, String> {
     let mut tools: Vec<&Tool> = seen.tools().collect();
     if let Some(wanted) = &arguments.tools {
         if wanted.len() > MAX_WANTED {
-            return Err(format!("tools has at most {MAX_WANTED} names"));
+            return Err(format!("tools must have at most {MAX_WANTED} names"));
         }
         let known: HashSet<&str> = tools.iter().map(|tool| &*tool.info.name).collect();
         if let Some(name) = wanted.iter().find(|name| !known.contains(name.as_str())) {
@@ -203,7 +203,7 @@ pub(super) async fn search_tools(
 ) -> Result<Value, String> {
     let limit = arguments.limit.map_or(DEFAULT_FOUND, |limit| limit as usize);
     if !(1..=MAX_FOUND).contains(&limit) {
-        return Err(format!("limit is from 1 to {MAX_FOUND}, not {limit}"));
+        return Err(format!("limit must be between 1 and {MAX_FOUND}, not {limit}"));
     }
     let upstreams = runtime.upstreams();
     upstreams.settled().await;

@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     let Some(Ok::<Envelope<'_>, _>(message)) = object else {
         // It is no JSON, or something else in JSON.
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| unread(&error))?;
-        let what = "Invalid request: no JSON-RPC object";
+        let what = "Invalid request: not a JSON-RPC object";
         return Err(answer(INVALID_REQUEST, what, id_of(bytes)));
     };
     let structured = |params: &RawValue| params.get().starts_with(['{', '[']);
@@ -69,7 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     let invalid = if jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")
     } else if id.as_ref().is_some_and(|id| !is_id(id)) {
-        Some("id must be a whole number of 64 bits or a string of at most 256 bytes")
+        Some("id must be a 64-bit integer or a string of at most 256 bytes")
     } else if is_answer {
         None
     } else if !matches!(method, Some(Value::String(_))) {

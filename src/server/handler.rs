@@ -40,7 +40,7 @@ const LAST_PROGRESS: Duration = Duration::from_secs(1);
 /// or use UUIDs of 36.
 const MAX_PROGRESS_TOKEN: usize = 1 << 10;
 
-/// Bytes of what an error quotes of its request, which may have 16 MiB.
+/// Bytes of a request that an error quotes; a request may have 16 MiB.
 const MAX_QUOTE: usize = 1 << 10;
 
 /// Methods that this server answers.
@@ -72,7 +72,7 @@ impl Default for Serving {
 }
 
 impl Serving {
-    /// Answers new calls with a refusal from now on.
+    /// Rejects new calls from now on.
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -260,7 +260,8 @@ impl Handler {
             _ => {
                 let names: Vec<_> = self.tools().iter().map(|tool| tool.name.to_string()).collect();
                 let name = marked(name, MAX_QUOTE);
-                let message = format!("Unknown tool: {name}. There are {}", names.join(", "));
+                let message =
+                    format!("Unknown tool: {name}. Available tools: {}", names.join(", "));
                 return Err(ErrorData::new(ErrorCode::INVALID_PARAMS, message, None));
             }
         })
@@ -302,8 +303,8 @@ impl ServerHandler for Handler {
             .with_instructions(instructions::text(self.runtime.upstreams()))
     }
 
-    /// What rmcp could not read as a request that it knows: another method, or
-    /// one of ours with parameters of another shape.
+    /// A request that rmcp does not know: another method, or one of ours with parameters of
+    /// another shape.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -315,7 +316,7 @@ impl ServerHandler for Handler {
             && (has_initialize || !OLD_METHODS.contains(&method.as_str()));
         if is_known {
             let message =
-                format!("Invalid params: {method} does not take parameters of this shape");
+                format!("Invalid params: {method} does not accept parameters of this shape");
             return Err(ErrorData::invalid_params(message, None));
         }
         let message = format!("Method not found: {}", marked(&method, MAX_QUOTE));
@@ -403,7 +404,7 @@ fn from_playbooks(result: Result<Result<String, String>, String>) -> CallToolRes
 }
 
 /// A tool error, which the model sees, with the code of invalid parameters,
-/// which users of the original know.
+/// as in the Deno version.
 fn invalid_arguments(tool: &str, problem: &str) -> CallToolResult {
     let code = ErrorCode::INVALID_PARAMS.0;
     let problem = marked(problem, MAX_QUOTE);

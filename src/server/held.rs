@@ -39,7 +39,8 @@ const MEMBER: usize = 48;
 /// There is no memory for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "Answers that you have not read yet take all the memory that there is for them ({} MiB), or \
+    "Answers that you have not read yet use all of the memory that is set aside for them ({} \
+     MiB), or \
      the server holds too much for others. This one is lost: the program has run",
     ANSWER_BYTES >> 20
 )]

@@ -31,13 +31,14 @@ pub struct ExecutionJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ErrorDetailJson")]
     error_detail: Option<ErrorDetailJson>,
-    /// Calls of tools of other MCP servers, a line for each tool.
+    /// Tool calls to other MCP servers, one entry for each tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallJson>,
-    /// Work that was not awaited and not done some time after the value: it was ended. Await it.
+    /// Work that was not awaited and did not finish soon after the value was reached: it was
+    /// ended. Await it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unfinished: Vec<UnfinishedJson>,
-    /// What was cut off, and by which limit.
+    /// What was truncated, and by which limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TruncatedJson")]
     truncated: Option<TruncatedJson>,
@@ -58,19 +59,19 @@ struct ErrorDetailJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     column: Option<u32>,
-    /// The lines around the place, with a marker under it.
+    /// The lines around the position, with a marker under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     frame: Option<String>,
-    /// The stack, with the texts of what the error holds and was caused by.
+    /// The stack trace, with the errors that this one contains and was caused by.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     stack: Option<String>,
-    /// What caused it: an object such as this one.
+    /// Its cause: an object like this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Map<String, Value>")]
     cause: Option<Box<ErrorDetailJson>>,
-    /// The errors of an AggregateError: objects such as this one.
+    /// The errors of an AggregateError: objects like this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Map<String, Value>>")]
     errors: Vec<ErrorDetailJson>,
@@ -94,29 +95,28 @@ struct ToolCallJson {
 struct UnfinishedJson {
     /// What it is.
     what: String,
-    /// Line where it was begun, from 1.
+    /// Line where it was started, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     line: Option<u32>,
-    /// Column where it was begun, from 1.
+    /// Column where it was started, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     column: Option<u32>,
-    /// How many of it there are, if not one.
+    /// How many there are, if more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     count: Option<u32>,
 }
 
-/// What was cut off.
+/// What was truncated.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct TruncatedJson {
-    /// Where the output was cut, and by which limit.
+    /// Where the output was truncated, and by which limit.
     output: String,
 }
 
-/// An execution as a tree, whose lines and value are the execution's own: a copy of
-/// them may be some MiB.
+/// An execution as a JSON tree that takes over its lines and value: a copy of them may be some MiB.
 pub(super) fn structured(mut execution: Execution) -> serde_json::Result<Value> {
     let output = std::mem::take(&mut execution.output);
     let return_value = execution.return_value.take();

@@ -34,7 +34,7 @@ pub use json::ExecutionJson;
 pub use stdio::{ServeError, serve_stdio};
 pub use timing::{Timing, TimingError};
 
-/// The form of results as text. As structure they are JSON in any case.
+/// The format of results as text. As structure they are JSON in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReturnMode {
     /// JSON.

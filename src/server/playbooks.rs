@@ -1,5 +1,5 @@
-//! The texts of `list_playbooks`, `get_playbook` and `create_playbook`, in the form
-//! that users of the original know.
+//! The texts of `list_playbooks`, `get_playbook` and `create_playbook`, in the format of the Deno
+//! version (MCP Conductor 0.1.2).
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -12,7 +12,7 @@ const APPROACH: &str = r#"# How to do it
 Write one TypeScript program for `run_deno_code` that does the whole task, and return only the answer. Many small calls cost more time and more tokens than one program.
 
 1. Look first. `list_playbooks` shows code and knowledge that may already be there. `list_mcp_servers` and `search_tools` show tools of other MCP servers; `get_tools` with `format: "typescript"` gives declarations to write against.
-2. Check what is granted: `PERMISSIONS` holds Deno's flags. By default a program reads and writes the workspace, and nothing else. A refusal (`NotCapable`) names the missing flag: do not look for a way around, tell the user.
+2. Check what is granted: `PERMISSIONS` holds Deno's flags. By default a program reads and writes the workspace, and nothing else. A denial (`NotCapable`) names the missing flag: do not look for a way around it, tell the user.
 3. Do independent work at once, and keep what came through:
 
 ```typescript
@@ -44,23 +44,23 @@ const OVERVIEW: &str = r#"## Overview
 - **Input**: pass data in `globals`, not in the code.
 - **State**: each call is a fresh process. Files of the workspace are kept, nothing else.
 - **Globals**: `WORKSPACE_DIR`, `PLAYBOOKS_DIR`, `ROOT_DIR`, `PERMISSIONS`, `importPlaybook`, and `mcpFactory` if other MCP servers are configured.
-- **There**: `fetch`, URL, streams, `crypto.subtle`, Intl, `Temporal`, `WebAssembly`, timers, and Deno's API for files, environment and commands, as far as it is granted.
-- **Not there**: npm, jsr, `node:` and remote imports, `WebSocket`, listening on ports.
+- **Available**: `fetch`, URL, streams, `crypto.subtle`, Intl, `Temporal`, `WebAssembly`, timers, and Deno's API for files, environment and commands, as far as it is granted.
+- **Not available**: npm, jsr, `node:` and remote imports, `WebSocket`, listening on ports.
 
-Start work that does not depend on each other at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
+Start independent work at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
 "#;
 
 const PERMISSIONS: &str = r#"## Permissions
 
-What a program may do is the administrator's choice. A call cannot get more, and nobody is asked.
+What a program may do is the administrator's choice. A call cannot get more, and the user is not asked.
 
 - `PERMISSIONS` holds the grants as Deno's flags, such as `["--allow-read=/ws", "--allow-write=/ws"]`.
 - By default: read and write the workspace, and nothing else. No network, no environment variables, no commands.
-- What is refused throws `Deno.errors.NotCapable`, in Deno's words: `Requires net access to "example.com:443", run again with the --allow-net flag`.
+- What is denied throws `Deno.errors.NotCapable`, in Deno's words: `Requires net access to "example.com:443", run again with the --allow-net flag`.
 - `allow-net` does not open private addresses, unless it names them. A link in a file's path does not lead out of what is granted.
 - Tools of other MCP servers have rules of their own; what is not allowed is not listed. `allowedTools` in a call restricts that run further.
 
-Do not try again what was refused, and do not look for a way around. Return what you have, and tell the user which flag is missing.
+Do not retry what was denied, and do not look for a way around it. Return what you have, and tell the user which flag is missing.
 
 ```typescript
 try {
@@ -98,7 +98,7 @@ await callMCPTool("mcp__github__create_issue", { owner, repo, title });
 
 const PLAYBOOKS: &str = r#"## Playbooks
 
-Knowledge and code that stay: a folder with `playbook.md`, and perhaps `playbook.ts`.
+Knowledge and code that are kept: a folder with `playbook.md`, and perhaps `playbook.ts`.
 
 - `list_playbooks` shows them, `get_playbook` shows one, `create_playbook` saves one. It never replaces a folder that exists.
 - A program imports the code by the folder's name. That needs no grant:
@@ -120,7 +120,7 @@ A program that fails is a normal result with `status: "error"`. `error` is one s
 |---|---|---|
 | `syntax` | does not parse | correct the place in the frame |
 | `runtime` | threw, or left a promise rejected | correct it, or catch what can happen |
-| `permission` | did what is not granted | tell the user which flag is missing |
+| `permission` | did something that is not granted | tell the user which flag is missing |
 | `timeout` | took too much time | call tools in parallel, do less, or pass a larger `timeout` |
 | `cpu`, `memory` | computed or kept too much | work in pieces |
 | `output`, `value` | printed or returned too much | return a summary, write the rest to a file |
@@ -148,7 +148,7 @@ pub(super) fn usage_guide(topic: Option<&str>) -> String {
     format!("# MCP Conductor\n\n{text}\n{others}\n")
 }
 
-/// A topic, also under the name that it has in the original.
+/// A topic, also under its name in the Deno version.
 fn section(topic: &str) -> Option<&'static str> {
     Some(match topic {
         "overview" | "performance" => OVERVIEW,
@@ -170,8 +170,8 @@ pub(super) fn all() -> Vec<Prompt> {
             EXECUTE_TASK,
             Some("Solve a task with a program in run_deno_code"),
             Some(vec![
-                argument("task", "What is to be done", true),
-                argument("requirements", "What the solution must observe", false),
+                argument("task", "The task", true),
+                argument("requirements", "Requirements for the solution", false),
             ]),
         )
         .with_title("Execute a task"),
@@ -196,7 +196,7 @@ pub(super) fn get(name: &str, arguments: &JsonObject) -> Result<String, String> 
     let argument = |key: &str| match arguments.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("The argument {key} is a string")),
+        Some(_) => Err(format!("The argument {key} must be a string")),
     };
     match name {
         EXECUTE_TASK => {
@@ -204,7 +204,9 @@ pub(super) fn get(name: &str, arguments: &JsonObject) -> Result<String, String> 
             Ok(execute_task(task, argument("requirements")?))
         }
         USAGE_GUIDE => Ok(usage_guide(argument("topic")?)),
-        _ => Err(format!("Prompt not found: {name}. There are {EXECUTE_TASK} and {USAGE_GUIDE}")),
+        _ => Err(format!(
+            "Prompt not found: {name}. Available prompts: {EXECUTE_TASK} and {USAGE_GUIDE}"
+        )),
     }
 }
 

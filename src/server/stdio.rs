@@ -399,8 +399,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"Invalid \
-                 request: no JSON-RPC object\"}}\n",
+                "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"Invalid request: not a JSON-RPC object\"}}\n",
                 "{\"jsonrpc\":\"2.0\",\"id\":8,\"error\":{\"code\":-32600,\"message\":\"Invalid \
                  request: params must be an object\"}}\n",
             ]

@@ -12,7 +12,7 @@ use crate::text::clip::marked_with;
 use super::arguments::RunDenoCode;
 use super::json::ExecutionJson;
 
-/// The tool's name, known to users of the original.
+/// The tool's name, as in the Deno version (MCP Conductor 0.1.2).
 pub(super) const RUN_DENO_CODE: &str = "run_deno_code";
 
 /// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
@@ -21,8 +21,8 @@ Run a TypeScript program in a sandbox and get its value back. Use it to compute,
 analyse data, or to call many tools, in one call instead of many. Only what the program returns \
 and prints comes back.
 
-Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not retry \
-it, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
+Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not \
+retry, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
 Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
@@ -32,17 +32,17 @@ back as `output`, also on failure.
 
 Pass data with `globals`, not in the code: {\"rows\": [...]} is the variable `rows`.
 
-There: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are \
-stripped, not checked. Absent: npm, remote imports, node:, WebSocket.
+Available: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are \
+stripped, not checked. Not available: npm, remote imports, node:, WebSocket.
 
-Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), many at once with \
-Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
+Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), in parallel \
+with Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
 
 Each call is a fresh process: only files are kept. Limits: {WALL} s wall time \
 (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
-(line, column, code frame in your code), correct the code and call again.";
+(line, column, code frame in your code), fix the code and call again.";
 
 /// Bytes of the grants in the description; a program sees all in PERMISSIONS.
 const MAX_GRANTS: usize = 300;

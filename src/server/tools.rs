@@ -133,14 +133,14 @@ pub(super) fn all() -> Vec<Tool> {
             SEARCH_TOOLS,
             "Search tools",
             "Search the tools of all MCP servers by words from their names, descriptions and \
-             parameters. The best come first. Then call them in run_deno_code: await \
+             parameters. Best matches come first. Then call them in run_deno_code: await \
              callTool(\"SERVER\", \"NAME\", {...}).",
         )
         .with_annotations(reads("Search tools", true)),
         input::<NoArguments>(
             LIST_PLAYBOOKS,
             "List playbooks",
-            "List the playbooks: instructions and TypeScript for tasks that come again. Look here \
+            "List the playbooks: instructions and TypeScript for recurring tasks. Look here \
              before you write a long program.",
         )
         .with_annotations(reads("List playbooks", false)),
@@ -154,8 +154,8 @@ pub(super) fn all() -> Vec<Tool> {
         input::<CreatePlaybook>(
             CREATE_PLAYBOOK,
             "Create a playbook",
-            "Keep instructions, and code that other programs import, for a task that will come \
-             again. A folder that exists is not overwritten.",
+            "Keep instructions, and code that other programs import, for a recurring task. An \
+             existing folder is not overwritten.",
         )
         .with_annotations(
             ToolAnnotations::with_title("Create a playbook")

@@ -48,8 +48,8 @@ pub enum TraceExportError {
         /// Its value.
         value: String,
     },
-    /// The collector's address is no URL. It is not shown: it may hold a password.
-    #[error("{0} is no URL with http or https, such as http://localhost:4318")]
+    /// The collector's address is not a URL. It is not shown: it may hold a password.
+    #[error("{0} is not an http or https URL, such as http://localhost:4318")]
     Endpoint(&'static str),
     /// The exporter cannot be made.
     #[error("Traces cannot be sent: {0}")]
@@ -245,7 +245,7 @@ mod tests {
     fn an_address_that_is_no_url_is_not_shown() {
         for address in ["localhost:4318", "user:canary", "ftp://canary/", "http://"] {
             let message = wanted(&[(ENDPOINT, address)]).unwrap_err();
-            let expected = "OTEL_EXPORTER_OTLP_ENDPOINT is no URL with http or https, such as \
+            let expected = "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL, such as \
                             http://localhost:4318";
             assert_eq!(message, expected, "{address}");
         }

@@ -230,7 +230,8 @@ impl Queue {
 fn told(lost: u64) -> Vec<u8> {
     let lines = if lost == 1 { "line was" } else { "lines were" };
     let time = timestamp(SystemTime::now());
-    let problem = format!("{lost} log {lines} lost: nobody reads them, or not fast enough");
+    let problem =
+        format!("{lost} log {lines} lost: standard error is not read, or not fast enough");
     format!("{time}  WARN {}: {problem}\n", module_path!()).into_bytes()
 }
 

@@ -137,62 +137,54 @@ impl Metrics {
 
     fn register_executions(&self, own: &mut Registry) {
         let seconds = || Unit::Seconds;
-        own.register(
-            "executions",
-            "Programs that were to run, by what became of them",
-            self.executions.clone(),
-        );
+        own.register("executions", "Executions, by outcome", self.executions.clone());
         own.register_with_unit(
             "execution_duration",
-            "Wall time of programs that ran",
+            "Wall time of executions",
             seconds(),
             self.execution_duration.clone(),
         );
         own.register_with_unit(
             "queue_wait",
-            "How long programs waited for a place",
+            "Time that executions waited in the queue",
             seconds(),
             self.queue_wait.clone(),
         );
         own.register_with_unit(
             "worker_cpu",
-            "CPU time of the processes of programs",
+            "CPU time of workers",
             seconds(),
             self.worker_cpu.clone(),
         );
         own.register_with_unit(
             "worker_peak_memory",
-            "Most memory that the processes of programs had",
+            "Peak memory of workers",
             Unit::Bytes,
             self.worker_peak_memory.clone(),
         );
-        own.register("executions_active", "Programs that run", self.active.clone());
-        own.register("executions_waiting", "Programs that wait for a place", self.waiting.clone());
-        own.register("workers_standby", "Processes ready for a program", self.standby.clone());
-        own.register(
-            "tool_calls",
-            "Calls of tools of other MCP servers by programs",
-            self.tool_calls.clone(),
-        );
+        own.register("executions_active", "Executions in flight", self.active.clone());
+        own.register("executions_waiting", "Executions in the queue", self.waiting.clone());
+        own.register("workers_standby", "Standby workers", self.standby.clone());
+        own.register("tool_calls", "Tool calls to other MCP servers", self.tool_calls.clone());
         own.register_with_unit(
             "tool_call_duration",
-            "From a call of a tool to its answer",
+            "Latency of tool calls to other MCP servers",
             seconds(),
             self.tool_call_duration.clone(),
         );
         own.register(
             "refusals",
-            "What programs did and were not allowed to, by permission",
+            "Denied accesses of programs, by permission",
             self.refusals.clone(),
         );
         own.register(
             "audit_lines_lost",
-            "Lines that the audit log does not have because its disk failed or was too slow",
+            "Lines lost from the audit log because its disk failed or was too slow",
             self.audit_lines_lost.clone(),
         );
         own.register(
             "log_lines_lost",
-            "Lines of the log that nobody read on standard error, or not fast enough",
+            "Lines lost from the log because standard error was not read, or not fast enough",
             self.log_lines_lost.clone(),
         );
     }
@@ -200,21 +192,21 @@ impl Metrics {
     fn register_requests(&self, own: &mut Registry) {
         own.register(
             "http_requests",
-            "Requests that were answered, by route and status",
+            "HTTP responses, by route and status",
             self.http_requests.clone(),
         );
-        own.register("http_connections", "Connections of clients", self.http_connections.clone());
-        own.register("http_sessions", "Sessions of clients", self.http_sessions.clone());
+        own.register(
+            "http_connections",
+            "Open connections of clients",
+            self.http_connections.clone(),
+        );
+        own.register("http_sessions", "Open sessions of clients", self.http_sessions.clone());
         own.register(
             "authentication_failures",
-            "Requests that were not let in, by reason",
+            "Requests that failed authentication, by reason",
             self.authentication_failures.clone(),
         );
-        own.register(
-            "rate_limited",
-            "Calls that were refused because their client made too many",
-            self.rate_limited.clone(),
-        );
+        own.register("rate_limited", "Calls rejected by the rate limit", self.rate_limited.clone());
     }
 
     /// A program ran, whatever became of it.

@@ -1,4 +1,4 @@
-//! What the server tells of itself while it runs: metrics for Prometheus, traces over
+//! Observability of the server: metrics for Prometheus, traces over
 //! OTLP where the environment names a collector, and the way of the log. Metrics and
 //! traces have no code, output, arguments, paths or headers in them.
 
@@ -23,12 +23,12 @@ pub(crate) use traces::{ExecutionSpan, OperationSpan};
 pub(crate) struct Observed {
     metrics: Arc<Metrics>,
     span: ExecutionSpan,
-    /// When it got in line for a place.
+    /// When it entered the queue.
     queued: Instant,
     ended: bool,
 }
 
-/// What a run has used, which is known after its end.
+/// Resource usage of a run, which is known after its end.
 pub(crate) struct ObservedUsage {
     metrics: Arc<Metrics>,
     span: ExecutionSpan,
@@ -62,13 +62,13 @@ impl Observed {
         Self { metrics: metrics.clone(), span, queued: Instant::now(), ended: false }
     }
 
-    /// It was accepted, and waits for a place.
+    /// It was accepted, and waits for a slot.
     pub(crate) fn queues(&mut self, execution: u64) {
         self.span.number(execution);
         self.queued = Instant::now();
     }
 
-    /// It has its place.
+    /// It has its slot.
     pub(crate) fn runs(&self) {
         let waited = self.queued.elapsed();
         self.metrics.queue_waited(waited);

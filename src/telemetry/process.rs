@@ -47,7 +47,7 @@ impl Collector for ServerProcess {
             add("process_open_fds", "Open file descriptors.", None, &ConstGauge::new(open))?;
         }
         if let Ok((most, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            let help = "Most file descriptors that the server may have.";
+            let help = "Maximum number of open file descriptors.";
             add("process_max_fds", help, None, &ConstGauge::new(most))?;
         }
         Ok(())

@@ -99,7 +99,7 @@ impl Upstreams {
         }
     }
 
-    /// The error about a tool that there is not, with the names that are near.
+    /// The error for an unknown tool, with near names.
     async fn no_tool(&self, upstream: &Arc<Upstream>, run: &RunTools, tool: &str) -> UpstreamError {
         let seen = match self.seen(upstream, run).await {
             Ok(seen) => seen,

@@ -118,7 +118,7 @@ impl Caller for RunCaller {
     }
 }
 
-/// Whom a call is made for.
+/// The caller of a tool call.
 #[derive(Clone)]
 pub(crate) struct CallContext {
     /// Takes messages of progress.
@@ -294,7 +294,7 @@ pub(super) struct Client {
 /// Why a question is not passed on.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Unasked {
-    #[error("its URL is none of http or https, and no other is opened for a server")]
+    #[error("its URL is neither http nor https, and no other is opened for a server")]
     Scheme,
     #[error("its texts cannot be read")]
     Text,

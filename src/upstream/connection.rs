@@ -217,7 +217,7 @@ impl Connection {
                 }
             }
         }
-        Err(self.unexpected(format!("questions without end ({MAX_ROUNDS} rounds)")))
+        Err(self.unexpected(format!("too many rounds of questions ({MAX_ROUNDS})")))
     }
 
     async fn answer_all(
@@ -312,7 +312,7 @@ impl Connection {
                 return Ok(list(key, all, charge));
             }
         }
-        self.intake.warn(&format!("{key}: what is on more than {MAX_PAGES} pages is left out"));
+        self.intake.warn(&format!("{key}: only the first {MAX_PAGES} pages are used"));
         Ok(list(key, all, charge))
     }
 

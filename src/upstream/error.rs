@@ -1,4 +1,4 @@
-//! Why a request to an upstream server has no result.
+//! Errors of requests to upstream servers.
 
 use thiserror::Error;
 
@@ -35,7 +35,7 @@ pub(crate) enum UpstreamError {
     NoMemory { name: String, reason: NoMemory },
     #[error("MCP server \"{name}\" sent an answer that cannot be read: {why}")]
     Unreadable { name: String, why: String },
-    #[error("MCP server \"{name}\" answered with something else than was asked for: {what}")]
+    #[error("MCP server \"{name}\" answered with something other than what was asked for: {what}")]
     Unexpected { name: String, what: String },
     #[error("{0}")]
     Invalid(String),

@@ -87,7 +87,7 @@ impl Upstreams {
         *self.0.problem.lock() = read.as_ref().err().cloned();
         match read {
             Ok(()) => {
-                tracing::info!("the configuration of MCP servers has changed and was read");
+                tracing::info!("the configuration of MCP servers has changed and was reloaded");
                 self.connect_all();
             }
             Err(problem) => tracing::error!("the changed configuration is not used: {problem}"),

@@ -257,7 +257,7 @@ impl HttpClient {
             None if !asks => Ok(StreamableHttpPostResponse::Accepted),
             None => {
                 let start = super::error::shown(&start);
-                no_answer(message, format!("a body that is no answer: {start}"), session)
+                no_answer(message, format!("a body that is not an answer: {start}"), session)
             }
         }
     }

@@ -17,5 +17,5 @@ pub(super) async fn http_client() -> Result<reqwest::Client, String> {
         // Linux' delayed acknowledgement; rmcp's own client does the same.
         .pool_max_idle_per_host(0)
         .build()
-        .map_err(|error| format!("the HTTP client cannot be made: {error}"))
+        .map_err(|error| format!("the HTTP client cannot be created: {error}"))
 }

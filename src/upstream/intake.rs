@@ -345,7 +345,7 @@ impl Intake {
         if taken == Taken::Drop {
             let pause = self.rate.lock().drop_one(bytes);
             if let Some(pause) = pause {
-                self.warn("it says much that nobody asked for: it is read slowly");
+                self.warn("it sends many messages that nobody asked for: it is read slowly");
                 tokio::time::sleep(pause).await;
             }
         }
@@ -364,7 +364,7 @@ impl Intake {
         };
         if looked.kind == Kind::NoMessage {
             let start = String::from_utf8_lossy(&looked.text[..looked.text.len().min(200)]);
-            self.warn(&format!("no message where one should be: {}", shown(&start)));
+            self.warn(&format!("not a message: {}", shown(&start)));
         }
         match &looked.kind {
             Kind::Answer(id, problem) => {
@@ -415,7 +415,7 @@ impl Intake {
             && looked.values <= MAX_UNASKED_VALUES
             && looked.id_bytes <= MAX_ID;
         if !fits || !self.counts(1, looked.text.len()) {
-            return self.break_off("it asks without end");
+            return self.break_off("it sends requests without end");
         }
         let bytes = looked.text.len() + looked.values * VALUE_BYTES;
         let Ok(charge) = self.account.try_charge(bytes) else {
@@ -511,7 +511,7 @@ impl Intake {
 
     fn owes(&self, charge: Charge) -> Owed {
         if self.owed.fetch_add(1, Ordering::Relaxed) >= MAX_OWED {
-            self.break_off("it asks and does not read the answers");
+            self.break_off("it sends requests and does not read the answers");
         }
         Owed { all: self.owed.clone(), _charge: charge }
     }

@@ -11,7 +11,7 @@ use super::{Ask, Upstream, Upstreams};
 use crate::catalog::{GoOn, Seen};
 use crate::policy::RunTools;
 
-/// Samples of each server in a list (of the original).
+/// Samples of each server in a list, as in the Deno version.
 const SAMPLES: usize = 10;
 
 /// For the counts of resources and prompts of one server.

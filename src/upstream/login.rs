@@ -256,7 +256,7 @@ impl OAuthHttp {
         let OAuthHttpRequest { request, timeout, .. } = request;
         let mut request = reqwest::Request::try_from(request)?;
         if !permitted(&self.server, request.url()) {
-            return Err(format!("{} is no https: URL", request.url()).into());
+            return Err(format!("{} is not an https: URL", request.url()).into());
         }
         *request.timeout_mut() = Some(timeout.unwrap_or(HTTP_TIMEOUT));
         let mut response = self.client.execute(request).await?;

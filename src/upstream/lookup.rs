@@ -15,7 +15,7 @@ impl Upstreams {
     pub(crate) fn qualified(&self, name: &str) -> Result<(String, String), UpstreamError> {
         let invalid = || {
             UpstreamError::Invalid(format!(
-                "\"{}\" is no name of a tool: mcp__server__tool is",
+                "\"{}\" is not a tool name: write mcp__server__tool",
                 shown(name)
             ))
         };
@@ -137,7 +137,7 @@ impl Upstreams {
     }
 }
 
-/// The error about a tool that there is not, with the names that are near.
+/// The error for an unknown tool, with near names.
 pub(crate) fn no_tool<'a>(
     server: &str,
     tool: &str,

@@ -1,5 +1,5 @@
-//! The MCP servers that programs may call: connected once, kept across runs. What
-//! they say is no more trusted than what programs say.
+//! The MCP servers that programs may call: connected once, kept across runs. Their messages are
+//! trusted no more than those of programs.
 //!
 //! ```text
 //! configuration → Upstreams → Upstream (one server) → Connection → rmcp
@@ -63,7 +63,7 @@ use process::Groups;
 /// How long discovery waits for servers that have not answered yet.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// For a server that is not connecting to let its connection go.
+/// How long a server that is not connecting may take to release its connection.
 const CLOSE: Duration = Duration::from_millis(100);
 
 /// All upstream servers. Cheap to clone.
@@ -76,18 +76,18 @@ struct Shared {
     /// The files as they were when they were read first.
     read: Vec<Option<Stamp>>,
     common: Common,
-    /// What may be called at most: servers beyond it are not there.
+    /// The widest tool scope: servers beyond it do not exist here.
     reach: RunTools,
     /// The principal's.
     memory: Account,
     servers: RwLock<Arc<Vec<Arc<Upstream>>>>,
-    /// Why the file, as it is now, is not used.
+    /// Why the current file is not used.
     problem: Mutex<Option<String>>,
     index: KeptIndex,
     work: Work,
     /// Variables that the file names: they hold secrets of the servers.
     variables: Mutex<Vec<String>>,
-    /// What to know of entries, by the names of servers.
+    /// Notes on entries, by the names of servers.
     notes: Mutex<Vec<(String, String)>>,
 }
 
@@ -155,7 +155,7 @@ impl Upstreams {
         self.0.problem.lock().clone()
     }
 
-    /// Closes all connections, and ends the processes behind them.
+    /// Closes all connections, and ends their processes.
     pub(crate) async fn close(&self) {
         let servers = std::mem::take(&mut *self.0.servers.write());
         self.0.common.groups.close();
@@ -180,7 +180,7 @@ impl Upstreams {
         })
     }
 
-    /// Waits until each server has been tried, but not for long.
+    /// Waits a short time until each server has been tried.
     pub(crate) async fn settled(&self) {
         let servers = self.servers();
         let unknown = servers.iter().filter(|server| {

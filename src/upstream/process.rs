@@ -162,7 +162,7 @@ fn not_started(launch: &Launch<'_>, error: &std::io::Error) -> String {
     let command = launch.command;
     let Some(cwd) = launch.cwd else { return format!("cannot start \"{command}\": {error}") };
     let entered = match std::fs::metadata(cwd) {
-        Ok(found) if !found.is_dir() => Err("it is no directory".to_owned()),
+        Ok(found) if !found.is_dir() => Err("it is not a directory".to_owned()),
         Ok(_) => access(cwd, AccessFlags::X_OK).map_err(|errno| errno.desc().to_owned()),
         Err(error) => Err(error.to_string()),
     };

@@ -18,7 +18,7 @@ const PATH: &str = "/callback";
 /// (other ports of the address share them) and of the URL, with room.
 const MAX_HEAD: usize = 64 << 10;
 
-/// Connections at the same time. Browsers open one or two ahead of need.
+/// Concurrent connections. Browsers open one or two ahead of need.
 const MAX_OPEN: usize = 16;
 
 /// For a request that has begun to be sent, and for the answer to be taken.
@@ -76,7 +76,7 @@ async fn serve(mut stream: TcpStream, state: &str) -> Option<Redirect> {
     let parsed = parse(&head, state);
     let page = match &parsed {
         Ok(Redirect::Code { .. }) => {
-            page("200 OK", "Go back to the terminal: it tells whether the login has worked.")
+            page("200 OK", "Go back to the terminal, which shows whether the login succeeded.")
         }
         Ok(Redirect::Refused { .. }) => page("200 OK", "The login was refused."),
         Err(problem) => page(problem.status, problem.text),
@@ -117,7 +117,8 @@ struct Problem {
     text: &'static str,
 }
 
-const BAD: Problem = Problem { status: "400 Bad Request", text: "This is no redirect of a login." };
+const BAD: Problem =
+    Problem { status: "400 Bad Request", text: "This is not the redirect of a login." };
 const OTHER_METHOD: Problem =
     Problem { status: "405 Method Not Allowed", text: "A redirect is a GET." };
 const NOT_HERE: Problem = Problem { status: "404 Not Found", text: "There is nothing here." };

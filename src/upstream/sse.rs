@@ -77,14 +77,14 @@ fn endpoint(url: &Url, named: &str) -> Result<Url, Failure> {
     if named.len() > MAX_ENDPOINT {
         return Err(refused(&format!("has more than {MAX_ENDPOINT} bytes")));
     }
-    let mut endpoint = url.join(named.trim()).map_err(|_| refused("is no URL"))?;
+    let mut endpoint = url.join(named.trim()).map_err(|_| refused("is not a URL"))?;
     if endpoint.origin() != url.origin() {
         let (own, other) = (url.origin(), endpoint.origin());
         let (own, other) = (own.ascii_serialization(), other.ascii_serialization());
         return Err(refused(&format!("is at {other} and not at {own}, as \"url\" is")));
     }
     if !endpoint.username().is_empty() || endpoint.password().is_some() {
-        return Err(refused("has a user in it"));
+        return Err(refused("contains a user"));
     }
     endpoint.set_fragment(None);
     Ok(endpoint)

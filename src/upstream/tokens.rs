@@ -40,11 +40,11 @@ pub(crate) enum TokenError {
     Io { path: PathBuf, error: io::Error },
     #[error("{} {problem}, so that the tokens in it are not used", .path.display())]
     Unsafe { path: PathBuf, problem: &'static str },
-    #[error("{} is not as a login writes it: delete it and log in again", .path.display())]
+    #[error("{} is not in the format that a login writes: delete it and log in again", .path.display())]
     Unreadable { path: PathBuf },
     #[error("{} has been deleted: log in again", .path.display())]
     Gone { path: PathBuf },
-    #[error("{} lies in the workspace, where programs could read tokens", .path.display())]
+    #[error("{} is inside the workspace, where programs could read tokens", .path.display())]
     InWorkspace { path: PathBuf },
 }
 
@@ -131,7 +131,7 @@ impl TokenStore {
         self.check_directory()?;
         let metadata = file.metadata().map_err(|error| failed(&self.file, error))?;
         if !metadata.is_file() {
-            return Err(refused(&self.file, "is no regular file"));
+            return Err(refused(&self.file, "is not a regular file"));
         }
         check_owner(&self.file, &metadata)?;
         let mut bytes = Vec::new();
@@ -175,7 +175,7 @@ impl TokenStore {
         let metadata = std::fs::symlink_metadata(&self.directory)
             .map_err(|error| failed(&self.directory, error))?;
         if !metadata.is_dir() {
-            return Err(refused(&self.directory, "is no directory"));
+            return Err(refused(&self.directory, "is not a directory"));
         }
         check_owner(&self.directory, &metadata)
     }
@@ -218,7 +218,7 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), TokenError> {
         return Err(refused(path, "belongs to another user"));
     }
     if metadata.mode() & OTHERS != 0 {
-        return Err(refused(path, "is open to other users (chmod go= mends that)"));
+        return Err(refused(path, "is open to other users (run chmod go=)"));
     }
     Ok(())
 }
@@ -385,7 +385,7 @@ mod tests {
             assert_eq!(
                 store.read().unwrap_err().to_string(),
                 format!(
-                    "{} is open to other users (chmod go= mends that), so that the tokens in it \
+                    "{} is open to other users (run chmod go=), so that the tokens in it \
                      are not used",
                     store.file.display()
                 )
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(
             store.read().unwrap_err().to_string(),
             format!(
-                "{} is not as a login writes it: delete it and log in again",
+                "{} is not in the format that a login writes: delete it and log in again",
                 store.file.display()
             )
         );

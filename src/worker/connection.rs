@@ -199,7 +199,8 @@ impl Connection {
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Lost> {
         let (sender, receiver) = oneshot::channel();
         if frame.len() > MAX_REQUEST {
-            let message = "The arguments of the call are too large: 1 MiB in all is accepted";
+            let message =
+                "The arguments of the call are too large: at most 1 MiB in all is accepted";
             let _ = sender.send(Err(Failure {
                 class: "RangeError".into(),
                 message: message.into(),

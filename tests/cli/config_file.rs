@@ -58,7 +58,8 @@ fn a_file_with_a_mistake_stops_every_command_with_one_line() {
     let path = directory.write("conductor.toml", "# a comment\n\nmax_cpu_tmie = 1\n");
     let program = TemporaryFile::new("1");
     let expected = Ended::refused(&format!(
-        "{path}, line 3: max_cpu_tmie is no setting; max_cpu_time is, for example max_cpu_time = \
+        "{path}, line 3: max_cpu_tmie is not a setting; max_cpu_time is, for example max_cpu_time \
+         = \
          10000"
     ));
     for arguments in
@@ -76,19 +77,19 @@ fn mistakes_are_told_with_their_place_and_an_example() {
     for (text, problem) in [
         (
             "max_memory = \"64\"",
-            ", line 1: max_memory is a text, and must be a whole number from 32 to 16384, for \
+            ", line 1: max_memory is a string, and must be an integer between 32 and 16384, for \
              example max_memory = 256",
         ),
         (
             "max_memory = 31",
-            ", line 1: max_memory: \"31\" is no whole number from 32 to 16384, for example \
+            ", line 1: max_memory: \"31\" is not an integer between 32 and 16384, for example \
              max_memory = 256",
         ),
-        ("port = 1\n\nport = 2", ", line 3: port is there twice, keep one"),
+        ("port = 1\n\nport = 2", ", line 3: port is given twice, keep one"),
         (
             "[principals.alice]\nbind = \"::1\"",
-            ", line 2: principals.alice.bind is of the whole server, and no principal has its own; \
-             write it at the top, for example bind = \"127.0.0.1\"",
+            ", line 2: principals.alice.bind is a setting of the whole server, not of a \
+             principal; write it at the top, for example bind = \"127.0.0.1\"",
         ),
         (
             "max_timeout = 1000\n[principals.alice]\nmax_timeout = 2000",
@@ -103,7 +104,7 @@ fn mistakes_are_told_with_their_place_and_an_example() {
     assert_eq!(
         ended(&mut check(&path)),
         Ended::refused(&format!(
-            "{path}, line 1: max_cpu_tmie is no setting; max_cpu_time is, for example \
+            "{path}, line 1: max_cpu_tmie is not a setting; max_cpu_time is, for example \
              \"max_cpu_time\": 10000"
         ))
     );
@@ -232,7 +233,7 @@ fn files_that_everybody_can_write_are_refused_with_what_mends_them() {
     let problem = |path: &str| {
         format!(
             "{path}: every user of this machine can write this file, and so decide what the \
-             server does; do chmod o-w {path}"
+             server does; run chmod o-w {path}"
         )
     };
     assert_eq!(ended(&mut check(&config)), Ended::refused(&problem(&config)));
@@ -272,8 +273,9 @@ fn a_secret_in_a_list_of_servers_that_others_can_read_is_warned_of() {
     set_mode(&path, 0o644);
     let warned = with_servers(&path);
     let warning = format!(
-        "{path}: others can read this file, and headers \"authorization\" of \"a\" looks like a \
-         secret; write env:NAME, or do chmod 600 {path}\n"
+        "{path}: other users can read this file, and headers \"authorization\" of \"a\" looks \
+         like a \
+         secret; write env:NAME, or run chmod 600 {path}\n"
     );
     assert!(warned.stderr.contains(&warning), "{}", warned.stderr);
     assert!(!warned.stderr.contains("canary"), "{}", warned.stderr);
@@ -288,8 +290,9 @@ fn workspaces_inside_of_one_another_are_warned_of() {
     let text = "[principals.a]\nworkspace = \"/srv/x\"\n[principals.b]\nworkspace = \"/srv/x/y\"\n";
     let shown = ended(&mut check(&directory.write("conductor.toml", text)));
     assert_eq!(shown.code, Some(0));
-    let warning = "the workspace of principals.b, /srv/x/y, lies in that of principals.a, /srv/x: \
-                   programs of one reach the files of the other\n";
+    let warning = "the workspace of principals.b, /srv/x/y, is inside that of principals.a, \
+                   /srv/x: \
+                   programs of one can reach the files of the other\n";
     assert!(shown.stderr.contains(warning), "{}", shown.stderr);
     assert_eq!(shown.stderr.lines().count(), 1);
 }

@@ -14,25 +14,25 @@ fn a_value_that_cannot_be_used_stops_with_one_line() {
         (
             "MCP_CONDUCTOR_MAX_CPU_TIME",
             "ten",
-            "MCP_CONDUCTOR_MAX_CPU_TIME: \"ten\" is no whole number from 1 to 86400000, for \
+            "MCP_CONDUCTOR_MAX_CPU_TIME: \"ten\" is not an integer between 1 and 86400000, for \
              example MCP_CONDUCTOR_MAX_CPU_TIME=10000",
         ),
         (
             "MCP_CONDUCTOR_DEFAULT_TIMEOUT",
             "0",
-            "MCP_CONDUCTOR_DEFAULT_TIMEOUT: \"0\" is no whole number from 1 to 86400000, for \
+            "MCP_CONDUCTOR_DEFAULT_TIMEOUT: \"0\" is not an integer between 1 and 86400000, for \
              example MCP_CONDUCTOR_DEFAULT_TIMEOUT=30000",
         ),
         (
             "MCP_CONDUCTOR_MAX_MEMORY",
             "1",
-            "MCP_CONDUCTOR_MAX_MEMORY: \"1\" is no whole number from 32 to 16384, for example \
+            "MCP_CONDUCTOR_MAX_MEMORY: \"1\" is not an integer between 32 and 16384, for example \
              MCP_CONDUCTOR_MAX_MEMORY=256",
         ),
         (
             "MCP_CONDUCTOR_STANDBY",
             "-1",
-            "MCP_CONDUCTOR_STANDBY: \"-1\" is no whole number from 0 to 1000, for example \
+            "MCP_CONDUCTOR_STANDBY: \"-1\" is not an integer between 0 and 1000, for example \
              MCP_CONDUCTOR_STANDBY=4",
         ),
         (
@@ -44,7 +44,7 @@ fn a_value_that_cannot_be_used_stops_with_one_line() {
         (
             "MCP_CONDUCTOR_WORKSPACE",
             "relative/path",
-            "MCP_CONDUCTOR_WORKSPACE: \"relative/path\" is no absolute path, for example \
+            "MCP_CONDUCTOR_WORKSPACE: \"relative/path\" is not an absolute path, for example \
              MCP_CONDUCTOR_WORKSPACE=/srv/workspace",
         ),
     ] {
@@ -63,7 +63,7 @@ fn the_server_and_the_doctor_stop_with_the_same_line() {
             Ended::new(
                 3,
                 "",
-                "mcp-conductor: MCP_CONDUCTOR_MAX_QUEUE: \"many\" is no whole number from 0 to \
+                "mcp-conductor: MCP_CONDUCTOR_MAX_QUEUE: \"many\" is not an integer between 0 and \
                  100000, for example MCP_CONDUCTOR_MAX_QUEUE=256\n"
             )
         );
@@ -138,7 +138,7 @@ fn the_time_zone_is_the_setting_or_that_of_the_system_or_utc() {
 fn a_time_zone_that_does_not_exist_stops_with_one_line() {
     for variable in ["MCP_CONDUCTOR_TIME_ZONE", "TZ"] {
         let line = format!(
-            "mcp-conductor: {variable}: \"Mars/Base\" is no time zone of the IANA database, for \
+            "mcp-conductor: {variable}: \"Mars/Base\" is not a time zone of the IANA database, for \
              example {variable}=Europe/Berlin\n"
         );
         assert_eq!(run_with(&[(variable, "Mars/Base")], "1"), Ended::new(3, "", &line));
@@ -165,7 +165,7 @@ fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
 fn a_variable_that_means_nothing_is_warned_of() {
     assert_eq!(
         warnings(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5"), ("RUST_LOG", "warn")]),
-        ["MCP_CONDUCTOR_MAX_TIMOUT is set and means nothing to this version"]
+        ["MCP_CONDUCTOR_MAX_TIMOUT is set but unknown to this version"]
     );
 }
 
@@ -182,7 +182,7 @@ fn grants_that_cannot_be_given_are_warned_of() {
 fn warnings_are_shown_without_being_asked_for() {
     assert_eq!(
         warnings(&[("MCP_CONDUCTOR_MAX_TIMOUT", "5")]),
-        ["MCP_CONDUCTOR_MAX_TIMOUT is set and means nothing to this version"]
+        ["MCP_CONDUCTOR_MAX_TIMOUT is set but unknown to this version"]
     );
 }
 

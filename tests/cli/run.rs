@@ -166,7 +166,11 @@ fn globals_that_are_no_object_are_refused() {
         let path = globals.path();
         assert_eq!(
             piped(&["run", "-", "--globals", path], "1"),
-            Ended::new(3, "", &format!("mcp-conductor: {path} holds no JSON object: {problem}\n"))
+            Ended::new(
+                3,
+                "",
+                &format!("mcp-conductor: {path} does not contain a JSON object: {problem}\n")
+            )
         );
     }
 }
@@ -189,7 +193,7 @@ fn a_global_that_cannot_be_named_is_refused() {
 fn a_program_that_is_no_utf8_is_refused() {
     assert_eq!(
         piped(&["run", "-"], b"const a = '\xff'; 1"),
-        Ended::new(3, "", "mcp-conductor: - is no UTF-8 text: invalid byte at offset 11\n")
+        Ended::new(3, "", "mcp-conductor: - is not UTF-8: invalid byte at offset 11\n")
     );
 }
 

@@ -69,8 +69,8 @@ fn the_doctor_notes_what_it_passes_over() {
         said[1..],
         [
             "\"excludeTools\" is read as \"deniedTools\"",
-            "\"timeout\": 60 is taken for seconds; in ms, 60000",
-            "not used here: \"gallery\"",
+            "\"timeout\": 60 is taken as seconds; in ms: 60000",
+            "ignored here: \"gallery\"",
             "b the key \"comand\" is not known, did you mean \"command\"?",
             "its entry begins in line 3",
         ]

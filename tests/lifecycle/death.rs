@@ -89,7 +89,7 @@ async fn a_killed_zygote_takes_its_workers_along_and_is_replaced() {
         kill_9(&zygotes());
         assert_crashed(
             &run.await.unwrap(),
-            "The worker ended, and how is not known: the zygote died",
+            "The worker ended for an unknown reason: the zygote died",
         );
         trivial(&runtime).await;
     }

@@ -84,7 +84,7 @@ async fn an_executable_that_is_no_zygote_stops_the_start_with_the_reason() {
     .unwrap();
     assert_eq!(
         error.to_string(),
-        "The zygote does not start: it ended before it was ready. Does /bin/true call \
+        "The zygote failed to start: it ended before it was ready. Does /bin/true call \
          mcp_conductor::zygote_hook() first in main?"
     );
 }

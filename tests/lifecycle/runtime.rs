@@ -69,7 +69,7 @@ async fn a_run_past_the_queues_end_is_refused_and_the_others_run() {
     match third {
         Err(ExecuteError::Busy(message)) => assert_eq!(
             message,
-            "Busy: 1 programs run (MCP_CONDUCTOR_MAX_CONCURRENT) and 1 wait \
+            "Busy: 1 programs are running (MCP_CONDUCTOR_MAX_CONCURRENT) and 1 are waiting \
              (MCP_CONDUCTOR_MAX_QUEUE). Try again later"
         ),
         other => panic!("{other:?}"),

@@ -32,9 +32,10 @@ fn a_flag_that_is_not_known_stops_the_start() {
 #[test]
 fn a_list_that_is_none_stops_the_start() {
     assert_refused("allow-read=", "nothing follows \"allow-read=\"");
-    let problem = "allow-run alone is everything and takes no \"git\", did you mean allow-run=git";
+    let problem =
+        "allow-run alone means everything and takes no \"git\", did you mean allow-run=git";
     assert_refused("allow-run,git", problem);
-    assert_refused("/tmp", "no flag stands before \"/tmp\"");
+    assert_refused("/tmp", "no flag precedes \"/tmp\"");
     assert_refused("none,allow-read", "none stands alone");
 }
 

@@ -14,8 +14,8 @@ fn a_copy_counts_as_written_and_ends_at_the_limit() {
     ] {
         let (kind, message) = host.error(program);
         assert_eq!(kind, ErrorKind::Runtime, "{message}");
-        let expected = "Error: The run may write 20000000 bytes, all files together \
-            (MCP_CONDUCTOR_MAX_WRITE_SIZE): copy 'sparse' -> '";
+        let expected = "Error: The run may write at most 20000000 bytes to all files together \
+                        (MCP_CONDUCTOR_MAX_WRITE_SIZE): copy 'sparse' -> '";
         assert!(message.starts_with(expected), "{message}");
         let size = host.files.path(file).metadata().unwrap().len();
         assert!(size <= limit, "{size}");

@@ -81,7 +81,7 @@ fn a_principal_beyond_its_rate_is_told_when_to_come_back_and_another_is_not() {
         json!({ "jsonrpc": "2.0", "id": message["id"], "error": {
             "code": -32029,
             "message": format!(
-                "Rate limit: more than 6 calls a minute (MCP_CONDUCTOR_RATE_LIMIT). \
+                "Rate limit: more than 6 calls per minute (MCP_CONDUCTOR_RATE_LIMIT). \
                  Try again in {wait} ms"
             ),
             "data": null,
@@ -104,8 +104,8 @@ fn a_principal_has_its_runs_and_its_waiting_runs_and_no_more() {
     let mut third = start_waiting(&alice, program("'third'"));
     assert_eq!(
         refusal(&alice.tool(RUN, sleeping())),
-        "Busy: 2 of your programs run (MCP_CONDUCTOR_PRINCIPAL_CONCURRENT) and 1 wait \
-         (MCP_CONDUCTOR_PRINCIPAL_QUEUE). Try again later"
+        "Busy: 2 of your programs are running (MCP_CONDUCTOR_PRINCIPAL_CONCURRENT) and 1 are \
+         waiting (MCP_CONDUCTOR_PRINCIPAL_QUEUE). Try again later"
     );
     let others = [bob.start_program(ENDLESS), bob.start_program(ENDLESS)];
     drop(others);
@@ -142,7 +142,7 @@ fn a_run_that_waited_too_long_is_refused() {
     let text = refusal(&alice.tool(RUN, sleeping()));
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
-    assert!(text.starts_with("Busy: no place among 1 runs "), "{text}");
+    assert!(text.starts_with("Busy: no slot among 1 runs "), "{text}");
     assert!(
         text.ends_with(" after 300 ms (MCP_CONDUCTOR_MAX_QUEUE_WAIT). Try again later"),
         "{text}"

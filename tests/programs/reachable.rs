@@ -107,9 +107,10 @@ fn what_is_not_there_says_so() {
         json!([
             "TypeError: WebSocket is not available here: use fetch() or EventSource",
             "TypeError: Deno.dlopen() is not available here: native code cannot be loaded",
-            "TypeError: Deno.kill() is not available here: use kill() of what Deno.Command started",
+            "TypeError: Deno.kill() is not available here: use kill() of the process that \
+             Deno.Command started",
             "TypeError: Deno.connect() is not available here: use fetch()",
-            "TypeError: Deno.serve() is not available here: a run serves nobody"
+            "TypeError: Deno.serve() is not available here: programs cannot listen for connections"
         ])
     );
 }

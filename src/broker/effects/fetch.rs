@@ -82,7 +82,7 @@ impl Run {
         let request = tokio::spawn(async move {
             let _charge = charge;
             let fetched = run.fetcher.fetch(url, &method, &headers, Upload::Stream(body)).await;
-            // Nobody waits for it any more when the run has ended.
+            // Nobody waits for it once the run has ended.
             let _ = sender.send(fetched.map_err(Problem::from));
         });
         let request = AbortOnDropHandle::new(request);

@@ -157,7 +157,7 @@ impl Run {
         Failure::new(
             "RangeError",
             format!(
-                "The file has {size} bytes, more than the run has memory: {} MiB ({MAX_MEMORY}). \
+                "The file has {size} bytes, more than the run's memory: {} MiB ({MAX_MEMORY}). \
                  Read it in pieces, with Deno.open: readfile '{path}'",
                 self.services().max_memory >> 20
             ),
@@ -165,8 +165,8 @@ impl Run {
         .into()
     }
 
-    /// Sends what is read, and reads the next piece when there is room for it: the
-    /// thread is somebody else's meanwhile.
+    /// Sends the piece, and reads the next one when there is room for it; meanwhile the thread is
+    /// free for others.
     async fn send_pieces(
         self: Arc<Self>,
         mut whole: Whole,

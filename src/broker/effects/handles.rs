@@ -184,7 +184,7 @@ async fn on_stream(mut turn: Turn, call: HandleCall) -> Result<Answer, Problem> 
                     // Nothing is the end.
                     let (piece, is_end) = (data.into_vec(), length == 0);
                     let sender = body.as_ref().ok_or_else(Failure::bad_resource)?;
-                    let gone = |_| Failure::new("BrokenPipe", "The request is over");
+                    let gone = |_| Failure::new("BrokenPipe", "The request has ended");
                     sender.send((!is_end).then_some(piece)).await.map_err(gone)?;
                     if is_end {
                         *body = None;

@@ -15,7 +15,8 @@ use tokio::task::AbortHandle;
 use super::dispatch::Dispatch;
 use crate::protocol::{Failure, Operation};
 
-const TOO_MANY_PARTS: &str = "Too many arguments, variables or headers: 4096 of each are accepted";
+const TOO_MANY_PARTS: &str =
+    "Too many arguments, variables or headers: at most 4096 of each are accepted";
 
 /// Starts one operation. What cannot block is done at once, without a task.
 pub(super) fn start(operation: Operation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {

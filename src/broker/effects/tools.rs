@@ -155,7 +155,7 @@ impl Run {
         Ok(written(json)?)
     }
 
-    /// What the error of a program is to say beside V8's own words.
+    /// An addition to V8's own message of a program's error.
     pub(in crate::broker) async fn near_functions(&self, message: &str) -> String {
         let had = self.tools.had().clone();
         self.services().upstreams.near_functions(self.tools.allowed(), &had, message).await
@@ -178,7 +178,7 @@ fn text(value: &Value) -> Answer {
 fn object(json: &str) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_str(&mended(json)) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Failure::type_error("The arguments of a tool are an object").into()),
+        Ok(_) => Err(Failure::type_error("The arguments of a tool must be an object").into()),
         Err(error) => {
             Err(Failure::new("RangeError", format!("The arguments cannot be sent: {error}")).into())
         }

@@ -156,7 +156,7 @@ impl Upload {
                         let chunk = match chunks.recv().await {
                             Some(Some(chunk)) => chunk,
                             Some(None) => return Ok::<_, FetchError>(None),
-                            None => return Err(failed("the body was cut off".into())),
+                            None => return Err(failed("the body was truncated".into())),
                         };
                         usage.send(chunk.len())?;
                         progress.now();

@@ -62,7 +62,7 @@ impl Encoding {
 pub(super) enum DecodeError {
     #[error(transparent)]
     Memory(#[from] NoMemory),
-    #[error("its compression needs {0}, more than the 8 MiB of zstd or 16 MiB of Brotli in HTTP")]
+    #[error("its compression needs {0}; at most 8 MiB for zstd and 16 MiB for Brotli are accepted")]
     Window(String),
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -175,8 +175,8 @@ impl Fetcher {
             },
             _ => Err(FetchError::Limit {
                 message: format!(
-                    "{} requests of this run are still open after {} s, and no more may be at the \
-                     same time: read their bodies to the end or cancel them \
+                    "{} requests of this run are still open after {} s, which is the limit: read \
+                     their bodies to the end or cancel them \
                      (response.body?.cancel()), or raise {MAX_CONNECTIONS}",
                     self.limits.connections.max(1),
                     wait.as_secs_f32(),
@@ -394,7 +394,7 @@ fn connector(
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_max_header_list_size(MAX_RESPONSE_HEADER_BYTES as u32)
         .build()
-        .map_err(|error| failed(format!("the HTTP client cannot be made: {error}")))
+        .map_err(|error| failed(format!("the HTTP client cannot be created: {error}")))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(crate) fn guard_commands(executable: &Path) {
     let started = hand_over(job).and_then(|()| answer.recv().map_err(|_| is_gone())?);
     if let Err(error) = started {
         // Before the next command it is tried again.
-        tracing::warn!("what commands leave behind can outlive this server: {error}");
+        tracing::warn!("processes that commands leave behind may outlive this server: {error}");
     }
 }
 

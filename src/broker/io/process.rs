@@ -180,7 +180,7 @@ fn check_texts(launch: &Launch<'_>) -> Result<(), Failure> {
         return problem(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     if launch.environment.iter().any(|(name, _)| name.is_empty() || name.contains('=')) {
-        let text = "the name of an environment variable is empty or has a '=' in it";
+        let text = "the name of an environment variable is empty or contains '='";
         return problem(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let bytes: usize = texts().map(|text| text.len() + 1).sum();

@@ -16,7 +16,7 @@ pub(super) enum Foreign {
 
 use Foreign::{Instead, PassedOver, Refused};
 
-const LOGIN: Foreign = Instead("to log in, do `mcp-conductor login` with the server's name");
+const LOGIN: Foreign = Instead("to log in, run `mcp-conductor login` with the server's name");
 
 const CONNECT: Foreign = Instead("a server has 60 s to connect");
 

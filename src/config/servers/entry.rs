@@ -74,7 +74,7 @@ impl Entry {
         let mut seen = HashSet::new();
         for Member { key, value, .. } in members {
             if !seen.insert(key) {
-                return Err(format!("the key {} is there twice", quoted(key)));
+                return Err(format!("the key {} is given twice", quoted(key)));
             }
             if !entry.set(key, value, notes)? {
                 pass_over(key, value, &mut passed_over, notes)?;
@@ -83,7 +83,7 @@ impl Entry {
         if !passed_over.is_empty() {
             let more = if passed_over.len() > MAX_UNKNOWN_KEYS { " and more" } else { "" };
             passed_over.truncate(MAX_UNKNOWN_KEYS);
-            notes.push(format!("not used here: {}{more}", passed_over.join(", ")));
+            notes.push(format!("ignored here: {}{more}", passed_over.join(", ")));
         }
         entry.split_command(members)?;
         Ok(Some(entry))
@@ -126,7 +126,7 @@ impl Entry {
         let patterns = patterns(key, value)?;
         if let Some((other, _)) = &self.allowed {
             return Err(format!(
-                "\"{other}\" and \"{key}\" both say which tools may be called, keep one"
+                "\"{other}\" and \"{key}\" both set which tools may be called, keep one"
             ));
         }
         if key != ALLOWED[0] {
@@ -140,7 +140,7 @@ impl Entry {
     fn set_url(&mut self, key: &str, value: &Value) -> Result<(), String> {
         let url = text(key, value)?;
         if let Some((other, _)) = &self.url {
-            return Err(format!("\"{other}\" and \"{key}\" both say where it is, keep one"));
+            return Err(format!("\"{other}\" and \"{key}\" both set its address, keep one"));
         }
         self.url = Some((key.to_owned(), url));
         Ok(())
@@ -152,7 +152,7 @@ impl Entry {
         let Some(list @ Value::List(_)) = value_of("command") else { return Ok(()) };
         let is_local = value_of("type").is_some_and(|kind| *kind == Value::Text("local".into()));
         let mut words = list.texts().filter(|_| is_local).unwrap_or_default().into_iter();
-        let command = words.next().ok_or("\"command\" is not a text")?;
+        let command = words.next().ok_or("\"command\" is not a string")?;
         self.args.splice(0..0, words);
         self.command = Some(command);
         Ok(())
@@ -168,7 +168,7 @@ impl Entry {
             _ => return Err("\"type\" is neither \"stdio\" nor \"http\"".to_owned()),
         };
         if self.kind.is_some_and(|other| other != kind) {
-            return Err("\"type\" and \"transport\" are not the same".to_owned());
+            return Err("\"type\" and \"transport\" differ".to_owned());
         }
         self.kind = Some(kind);
         Ok(())
@@ -202,7 +202,7 @@ fn pass_over(
 ) -> Result<(), String> {
     match foreign(key) {
         None => {
-            let hint = "; one that begins with _ is passed over";
+            let hint = "; a key that begins with _ is ignored";
             let is_near = near(key, &KNOWN).is_some();
             return Err(unknown_key(key, &KNOWN) + if is_near { "" } else { hint });
         }

@@ -54,13 +54,13 @@ fn keys_of_other_clients_are_passed_over_with_a_note() {
         "disabledPrompts",
     ];
     let keys = keys.map(|key| format!("{key:?}")).join(", ");
-    assert_eq!(notes(json), [format!("not used here: {keys}")]);
+    assert_eq!(notes(json), [format!("ignored here: {keys}")]);
     let json = r#"{"url": "http://a/", "oauth": {"clientId": "x"}, "headersHelper": "/bin/h"}"#;
     assert!(entry(json).is_ok());
     assert_eq!(
         notes(json),
         [
-            "\"oauth\": to log in, do `mcp-conductor login` with the server's name",
+            "\"oauth\": to log in, run `mcp-conductor login` with the server's name",
             "\"headersHelper\": its headers are not sent; write them as \"headers\""
         ]
     );
@@ -96,12 +96,12 @@ fn what_restricts_and_cannot_be_honoured_disables_its_entry() {
             "\"disabledResources\": only tools can be restricted here; remove the key if all \
              prompts and resources may be read",
         ),
-        (r#""tools": {"a": false}"#, "\"tools\" is not a list of texts"),
-        (r#""excludeTools": "a""#, "\"excludeTools\" is not a list of texts"),
+        (r#""tools": {"a": false}"#, "\"tools\" is not a list of strings"),
+        (r#""excludeTools": "a""#, "\"excludeTools\" is not a list of strings"),
         (r#""enabled": "no""#, "\"enabled\" is not true or false"),
         (
             r#""includeTools": ["a"], "allowedTools": ["a", "b"]"#,
-            "\"includeTools\" and \"allowedTools\" both say which tools may be called, keep one",
+            "\"includeTools\" and \"allowedTools\" both set which tools may be called, keep one",
         ),
     ] {
         assert_eq!(reason(&format!(r#"{{"command": "a", {json}}}"#)), expected);
@@ -130,7 +130,7 @@ fn entries_of_windsurf_gemini_cline_and_copilot_say_where_a_server_is() {
     assert_eq!(stdio(r#"{"type": "local", "command": "a"}"#).0, "a");
     assert_eq!(
         reason(r#"{"url": "http://a/", "httpUrl": "http://b/"}"#),
-        "\"url\" and \"httpUrl\" both say where it is, keep one"
+        "\"url\" and \"httpUrl\" both set its address, keep one"
     );
 }
 
@@ -143,7 +143,7 @@ fn numbers_and_flags_are_texts_for_a_process() {
     let expected =
         [pair("K", "$TOKEN"), pair("ON", "true"), pair("PORT", "3000"), pair("RATE", "1.50")];
     assert_eq!(env, expected);
-    assert_eq!(notes(json), ["env \"K\": passed on as it is; ${NAME} is a variable"]);
+    assert_eq!(notes(json), ["env \"K\": passed on unchanged; ${NAME} is a variable"]);
 }
 
 #[test]
@@ -161,9 +161,10 @@ fn a_key_that_is_not_known_is_named_with_the_nearest_one() {
     }
     assert_eq!(
         reason(r#"{"command": "a", "sandbox\n": true}"#),
-        "the key \"sandbox\\n\" is not known, these are: command, args, env, envFile, cwd, type, \
-         transport, url, headers, disabled, timeout, allowedTools, deniedTools, description; \
-         one that begins with _ is passed over"
+        "the key \"sandbox\\n\" is not known, known keys are: command, args, env, envFile, cwd, \
+         type, \
+         transport, url, headers, disabled, timeout, allowedTools, deniedTools, description; a \
+         key that begins with _ is ignored"
     );
 }
 
@@ -175,21 +176,21 @@ fn a_value_of_another_type_is_named_by_its_key() {
             "not an object, write {\"command\": \"npx\"} or {\"url\": \
                 \"https://example.com/mcp\"}",
         ),
-        (r#"{"command": ["a"]}"#, "\"command\" is not a text"),
-        (r#"{"command": "a", "cwd": null}"#, "\"cwd\" is not a text"),
-        (r#"{"command": "a", "args": "b"}"#, "\"args\" is not a list of texts"),
-        (r#"{"command": "a", "env": {"PORT": [1]}}"#, "\"env\" is not an object of texts"),
-        (r#"{"url": "http://a/", "headers": []}"#, "\"headers\" is not an object of texts"),
+        (r#"{"command": ["a"]}"#, "\"command\" is not a string"),
+        (r#"{"command": "a", "cwd": null}"#, "\"cwd\" is not a string"),
+        (r#"{"command": "a", "args": "b"}"#, "\"args\" is not a list of strings"),
+        (r#"{"command": "a", "env": {"PORT": [1]}}"#, "\"env\" is not an object of strings"),
+        (r#"{"url": "http://a/", "headers": []}"#, "\"headers\" is not an object of strings"),
         (r#"{"command": "a", "disabled": "yes"}"#, "\"disabled\" is not true or false"),
-        (r#"{"command": "a", "allowedTools": null}"#, "\"allowedTools\" is not a list of texts"),
+        (r#"{"command": "a", "allowedTools": null}"#, "\"allowedTools\" is not a list of strings"),
         (
             r#"{"command": "a", "deniedTools": [""]}"#,
             "\"deniedTools\" has an empty pattern, which no tool matches",
         ),
-        (r#"{"command": ""}"#, "command: the text is empty"),
-        (r#"{"command": "a", "args": ["\u0000"]}"#, "args: there is a NUL character in it"),
+        (r#"{"command": ""}"#, "command: the value is empty"),
+        (r#"{"command": "a", "args": ["\u0000"]}"#, "args: it contains a NUL character"),
         (r#"{"command": "a", "env": {"A=B": ""}}"#, "env \"A=B\": not the name of a variable"),
-        (r#"{"command": "a", "env": {"A": "", "A": ""}}"#, "env \"A\": there twice"),
+        (r#"{"command": "a", "env": {"A": "", "A": ""}}"#, "env \"A\": given twice"),
     ] {
         assert_eq!(reason(json), expected, "{json}");
     }
@@ -200,7 +201,7 @@ fn a_timeout_is_a_whole_number_of_milliseconds_up_to_a_day() {
     for text in ["0", "86400001", "1.5", "-1", "\"soon\"", "1e400"] {
         assert_eq!(
             reason(&format!(r#"{{"command": "a", "timeout": {text}}}"#)),
-            "\"timeout\" is not a whole number of ms from 1 to 86400000",
+            "\"timeout\" is not an integer between 1 and 86400000 (ms)",
             "{text}"
         );
     }
@@ -214,9 +215,9 @@ fn a_timeout_of_another_unit_is_understood_and_noted() {
         let json = format!(r#"{{"command": "a", "timeout": {json}}}"#);
         (entry(&json).unwrap().timeout.unwrap().as_millis(), notes(&json))
     };
-    let seconds = "\"timeout\": 60 is taken for seconds; in ms, 60000".to_owned();
+    let seconds = "\"timeout\": 60 is taken as seconds; in ms: : 600000".to_owned();
     assert_eq!(timeout("60"), (60_000, vec![seconds]));
-    let short = "\"timeout\": 1800 is in ms, which is not much".to_owned();
+    let short = "\"timeout\": 1800 is in ms, which is very short".to_owned();
     assert_eq!(timeout("1800"), (1800, vec![short]));
     assert_eq!(timeout("60000"), (60_000, vec![]));
     for (text, millis) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000)] {

@@ -74,7 +74,7 @@ fn next(text: &str) -> Result<Next<'_>, &'static str> {
         _ => (plain(value.split('\n').next().unwrap_or_default()), behind),
     };
     if value.contains('\0') {
-        return Err("there is a NUL character in it");
+        return Err("it contains a NUL character");
     }
     Ok((Some((name.to_owned(), value)), behind))
 }
@@ -106,7 +106,7 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), &'static str> {
             let is_end = tail.is_empty() || tail.starts_with('#');
             return is_end
                 .then_some((value, behind))
-                .ok_or("there is more behind the closing quote");
+                .ok_or("there is text after the closing quote");
         }
         let escaped = (quote == '"' && c == '\\').then(|| chars.clone().next()).flatten();
         let Some((_, next)) = escaped.filter(|(_, next)| "nrt\"\\$".contains(*next)) else {
@@ -162,8 +162,8 @@ mod tests {
             ("1A=canary", "line 1: not NAME=value"),
             ("A B=canary", "line 1: not NAME=value"),
             ("A=\"canary\nB=2", "line 1: a quote is not closed"),
-            ("A='canary' B", "line 1: there is more behind the closing quote"),
-            ("A=ca\0nary", "line 1: there is a NUL character in it"),
+            ("A='canary' B", "line 1: there is text after the closing quote"),
+            ("A=ca\0nary", "line 1: it contains a NUL character"),
         ] {
             assert_eq!(pairs(text), Err(expected.to_owned()), "{text}");
         }

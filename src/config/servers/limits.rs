@@ -67,7 +67,7 @@ impl Limits {
     fn add_names(&mut self, member: &Entry, keys: [&str; 2]) -> Result<(), Misplaced> {
         let Some(which) = keys.iter().position(|key| *key == member.key) else { return Ok(()) };
         let names = member.value.texts().ok_or_else(|| {
-            (member.at, format!("\"{}\" is not a list of names of servers", member.key))
+            (member.at, format!("\"{}\" is not a list of server names", member.key))
         })?;
         if which == 0 {
             let before = self.allowed.take();
@@ -92,8 +92,8 @@ impl Limits {
         }
         match self.off.iter().find(|(pattern, _)| may_match(pattern, name)) {
             Some((_, key)) => Verdict::Refused(format!(
-                "\"{key}\" of the file turns tools of it off, by names that only its own client \
-                 knows; write \"deniedTools\" into the entry, and the file without that"
+                "\"{key}\" of the file turns off tools of this server, by names that only its own \
+                 client knows; write \"deniedTools\" in the entry and remove that key from the file"
             )),
             None => Verdict::Used,
         }
@@ -166,7 +166,7 @@ mod tests {
             Verdict::Left
         );
         let problem = limits(r#"{"mcp": {"excluded": "b"}}"#, false).unwrap_err();
-        assert_eq!(problem.1, "\"excluded\" is not a list of names of servers");
+        assert_eq!(problem.1, "\"excluded\" is not a list of server names");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
     let problem = format!("the key {} is not known", quoted(key));
     match near(key, known) {
         Some(near) => format!("{problem}, did you mean \"{near}\"?"),
-        None => format!("{problem}, these are: {}", known.join(", ")),
+        None => format!("{problem}, known keys are: {}", known.join(", ")),
     }
 }
 

@@ -16,14 +16,15 @@ use crate::text::clip::head;
 const OF_THE_SYSTEM: [&str; 10] =
     ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 
-pub(super) const NO_PLACEHOLDER: &str = "a placeholder is ${NAME}, ${NAME:-default} or ${env:NAME}; nobody \
-                              can be asked for VS Code's ${input:NAME}";
+pub(super) const NO_PLACEHOLDER: &str = "a placeholder is ${NAME}, ${NAME:-default} or \
+                                         ${env:NAME}; VS Code's ${input:NAME}, which asks the \
+                                         user, is not supported";
 
 /// The variable of VS Code and Cursor for the directory that is open.
 const WORKSPACE_FOLDER: &str = "workspaceFolder";
 
 const NO_WORKSPACE_FOLDER: &str = "${workspaceFolder} is the directory above .vscode or .cursor, \
-                                   where this file does not lie; write the path";
+                                   where this file is not; write the path";
 
 /// Bytes of a value after substitution: execve(2) takes no longer argument
 /// (MAX_ARG_STRLEN, 32 pages of 4 KiB).
@@ -105,14 +106,14 @@ impl<'a> Expander<'a> {
         if let Some(link) = env_file::link_to(&path) {
             let link = link.display();
             return Err(problem(format!(
-                "{link} is a link, and who replaces it would say what the file has; name the file \
-                 itself"
+                "{link} is a symbolic link, and whoever can replace it chooses the file's \
+                 content; name the file itself"
             )));
         }
         if self.readable.is_some_and(|readable| !readable.contains(&path)) {
             return Err(problem(
-                "named since this server was started, and programs are kept from it from the \
-                 start on only; start this server again"
+                "named after this server was started, and programs are kept from such files only \
+                 from the start; restart this server"
                     .to_owned(),
             ));
         }
@@ -121,7 +122,7 @@ impl<'a> Expander<'a> {
         if variables.iter().any(|(name, text)| is_secret(name, text)) && is_read_by_others(&path) {
             let path = path.display();
             self.warnings.push(format!(
-                "others can read {path}, and there is what looks like a secret in it; do chmod \
+                "other users can read {path}, and it contains what looks like a secret; run chmod \
                  600 {path}"
             ));
         }
@@ -131,7 +132,7 @@ impl<'a> Expander<'a> {
     pub(super) fn text(&mut self, place: &str, text: &str) -> Result<String, String> {
         let text = self.expand(text).map_err(|problem| format!("{place}: {problem}"))?;
         if text.contains('\0') {
-            return Err(format!("{place}: there is a NUL character in it"));
+            return Err(format!("{place}: it contains a NUL character"));
         }
         Ok(text)
     }
@@ -139,7 +140,7 @@ impl<'a> Expander<'a> {
     pub(super) fn path(&mut self, place: &str, text: &str) -> Result<String, String> {
         let text = self.text(place, text)?;
         if text.is_empty() {
-            return Err(format!("{place}: the text is empty"));
+            return Err(format!("{place}: the value is empty"));
         }
         let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let Some(rest) = rest else { return Ok(text) };
@@ -156,7 +157,7 @@ impl<'a> Expander<'a> {
     /// As [`Self::expand`]; inside of so many placeholders only these are replaced.
     fn expand_inside(&mut self, text: &str, depth: usize) -> Result<String, String> {
         if depth > MAX_NESTING {
-            return Err(format!("more than {MAX_NESTING} placeholders inside of one another"));
+            return Err(format!("placeholders nested more than {MAX_NESTING} deep"));
         }
         let (mut out, mut rest, mut at_word) = (String::new(), text, depth == 0);
         while let Some(next) = rest.chars().next() {

@@ -22,7 +22,7 @@ fn a_file_of_variables_lies_beside_the_file_and_the_entry_counts_more() {
     };
     assert_eq!(env.into_iter().collect::<Vec<_>>(), [pair("A", "1"), pair("B", "$A")]);
     assert!(read(Some(std::slice::from_ref(&env_file))).is_ok());
-    assert!(read(Some(&[])).unwrap_err().contains("start this server again"));
+    assert!(read(Some(&[])).unwrap_err().contains("restart this server"));
     std::fs::write(&env_file, "A=2\ncanary").unwrap();
     assert_eq!(read(None).unwrap_err(), "envFile: line 2: not NAME=value");
     std::fs::remove_file(&env_file).unwrap();
@@ -100,7 +100,7 @@ fn a_default_can_have_placeholders_as_in_a_shell() {
     let not_set = Err("the variable GONE is not set, or empty".to_owned());
     assert_eq!(expanded("${MISSING:-${GONE}}"), not_set);
     let deep = format!("{}x{}", "${MISSING:-".repeat(1000), "}".repeat(1000));
-    let problem = "more than 16 placeholders inside of one another";
+    let problem = "placeholders nested more than 16 deep";
     assert_eq!(expanded(&deep), Err(problem.to_owned()));
 }
 
@@ -117,8 +117,8 @@ fn the_folder_and_the_home_of_an_editor_are_known() {
     let elsewhere = parse_at("/srv/project/mcp.json", text).unwrap();
     assert_eq!(
         elsewhere.servers[0].1,
-        Err("cwd: ${workspaceFolder} is the directory above .vscode or .cursor, where this \
-             file does not lie; write the path"
+        Err("cwd: ${workspaceFolder} is the directory above .vscode or .cursor, where this file \
+             is not; write the path"
             .to_owned())
     );
 }

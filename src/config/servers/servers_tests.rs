@@ -93,7 +93,7 @@ fn a_name_may_be_any_text_without_control_characters() {
 #[test]
 fn entries_of_one_name_are_errors_for_one_may_restrict_the_other() {
     let file = file(r#""a": {"command": "one"}, "a": {"command": "two"}, "\u0061": {}"#);
-    let twice = || ("a".to_owned(), Err("it is named twice: keep one".to_owned()));
+    let twice = || ("a".to_owned(), Err("it is given twice: keep one".to_owned()));
     assert_eq!(file.servers, [twice(), twice(), twice()]);
 }
 
@@ -102,7 +102,7 @@ fn a_file_that_cannot_be_used_says_where_or_why() {
     let example =
         r#"write {"mcpServers": {"files": {"command": "npx", "args": ["some-mcp-server"]}}}"#;
     for (text, expected) in [
-        ("", "mcp.json, line 1, column 1: not JSON: there is nothing in it".to_owned()),
+        ("", "mcp.json, line 1, column 1: not JSON: it is empty".to_owned()),
         (
             "{\n  \"mcpServers\": {,}\n}",
             "mcp.json, line 2, column 18: not JSON: unexpected token in object".to_owned(),
@@ -123,7 +123,7 @@ fn a_file_that_cannot_be_used_says_where_or_why() {
         ),
         (
             "{\"servers\": {},\n \"mcpServers\": {}}",
-            "mcp.json, line 2: \"mcpServers\" is there beside \"servers\", keep one".to_owned(),
+            "mcp.json, line 2: \"mcpServers\" and \"servers\" are both given, keep one".to_owned(),
         ),
     ] {
         assert_eq!(parse(text).unwrap_err(), expected, "{text}");
@@ -155,7 +155,7 @@ fn a_key_of_the_file_that_is_not_known_is_a_warning() {
     let file = parse(r#"{"theme": 1, "mcpServers": {}}"#).unwrap();
     assert_eq!(
         file.warnings,
-        ["the key \"theme\" is not known, these are: mcpServers, servers, context_servers"]
+        ["the key \"theme\" is not known, known keys are: mcpServers, servers, context_servers"]
     );
 }
 

@@ -67,12 +67,12 @@ impl Entry {
     pub(super) fn transport(&self, expander: &mut Expander<'_>) -> Result<TransportConfig, String> {
         let problem = match (&self.command, &self.url) {
             (Some(_), Some(_)) => {
-                "both \"command\" and \"url\" are there: keep \"command\" to start a server, or \
-                 \"url\" to use one that runs"
+                "both \"command\" and \"url\" are given: keep \"command\" to start a server, or \
+                 \"url\" to use a running one"
             }
             (None, None) => {
                 return Err(format!(
-                    "neither \"command\" nor \"url\" is there, write {EXAMPLE_ENTRY}"
+                    "neither \"command\" nor \"url\" is given, write {EXAMPLE_ENTRY}"
                 ));
             }
             (Some(_), None) if self.kind == Some(Kind::Http) => {
@@ -112,12 +112,12 @@ impl Entry {
                 return Err(format!("{place}: not the name of a variable"));
             }
             if env.insert(name.clone(), expander.text(&place, text)?).is_some() {
-                return Err(format!("{place}: there twice"));
+                return Err(format!("{place}: given twice"));
             }
             if is_reference_of_a_shell(text) {
                 expander
                     .notes
-                    .push(format!("{place}: passed on as it is; ${{NAME}} is a variable"));
+                    .push(format!("{place}: passed on unchanged; ${{NAME}} is a variable"));
             }
         }
         if let Some(path) = &self.env_file {
@@ -137,7 +137,7 @@ impl Entry {
             return Err("url: only http:// and https:// can be used".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("url: no user and password in it, write \"headers\": \
+            return Err("url: it must not contain user and password, write \"headers\": \
                         {\"Authorization\": \"Bearer env:TOKEN\"}"
                 .to_owned());
         }
@@ -149,7 +149,7 @@ impl Entry {
             let (name, value) = header(name, text, expander)
                 .map_err(|problem| format!("headers {}: {problem}", quoted(name)))?;
             if headers.iter().any(|(other, _)| *other == name) {
-                return Err(format!("headers {name:?}: there twice"));
+                return Err(format!("headers {name:?}: given twice"));
             }
             headers.push((name, value));
         }
@@ -168,7 +168,8 @@ fn header(name: &str, text: &str, expander: &mut Expander<'_>) -> Result<(String
     }
     if HeaderValue::from_str(&value).is_err() {
         return Err(
-            "the value is not ASCII in one line; does the variable end in a line break?".to_owned()
+            "the value is not a single line of ASCII; does the variable end with a line break?"
+                .to_owned(),
         );
     }
     Ok((name.to_string(), value))

@@ -32,12 +32,12 @@ fn an_entry_is_either_a_command_or_a_url_with_what_goes_with_it() {
     for (json, expected) in [
         (
             r#"{"command": "a", "url": "http://a/"}"#,
-            "both \"command\" and \"url\" are there: keep \"command\" to start a server, or \
-             \"url\" to use one that runs",
+            "both \"command\" and \"url\" are given: keep \"command\" to start a server, or \
+             \"url\" to use a running one",
         ),
         (
             r#"{"args": ["a"]}"#,
-            "neither \"command\" nor \"url\" is there, write {\"command\": \"npx\"} or \
+            "neither \"command\" nor \"url\" is given, write {\"command\": \"npx\"} or \
              {\"url\": \"https://example.com/mcp\"}",
         ),
         (
@@ -57,12 +57,9 @@ fn an_entry_is_either_a_command_or_a_url_with_what_goes_with_it() {
             "\"args\", \"env\" and \"cwd\" go with \"command\"; for \"url\" there are \
              \"headers\"",
         ),
-        (
-            r#"{"type": "http", "transport": "stdio"}"#,
-            "\"type\" and \"transport\" are not the same",
-        ),
+        (r#"{"type": "http", "transport": "stdio"}"#, "\"type\" and \"transport\" differ"),
         (r#"{"type": "websocket"}"#, "\"type\" is neither \"stdio\" nor \"http\""),
-        (r#"{"command": "a", "command": "b"}"#, "the key \"command\" is there twice"),
+        (r#"{"command": "a", "command": "b"}"#, "the key \"command\" is given twice"),
     ] {
         assert_eq!(reason(json), expected, "{json}");
     }
@@ -85,7 +82,7 @@ fn a_url_is_http_and_has_no_password() {
         ("canary", "url: relative URL without a base"),
         (
             "https://user:canary@a.b/",
-            "url: no user and password in it, write \"headers\": {\"Authorization\": \
+            "url: it must not contain user and password, write \"headers\": {\"Authorization\": \
              \"Bearer env:TOKEN\"}",
         ),
     ] {
@@ -109,10 +106,10 @@ fn headers_that_cannot_be_sent_are_refused_without_the_value() {
         (r#""a": " ""#, "headers \"a\": the value is empty"),
         (
             r#""a": "env:BROKEN""#,
-            "headers \"a\": the value is not ASCII in one line; does the variable end in a \
+            "headers \"a\": the value is not a single line of ASCII; does the variable end with a \
              line break?",
         ),
-        (r#""a": "canary", "A": "b""#, "headers \"a\": there twice"),
+        (r#""a": "canary", "A": "b""#, "headers \"a\": given twice"),
     ] {
         let json = format!(r#"{{"url": "http://a/", "headers": {{{headers}}}}}"#);
         assert_eq!(reason(&json), expected);

@@ -17,7 +17,7 @@ const MOST_SECONDS: u64 = 3600;
 pub(super) fn text(key: &str, value: &Value) -> Result<String, String> {
     match value {
         Value::Text(text) => Ok(text.clone()),
-        _ => Err(format!("\"{key}\" is not a text")),
+        _ => Err(format!("\"{key}\" is not a string")),
     }
 }
 
@@ -31,14 +31,16 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 pub(super) fn texts(key: &str, value: &Value) -> Result<Vec<String>, String> {
-    let Value::List(items) = value else { return Err(format!("\"{key}\" is not a list of texts")) };
+    let Value::List(items) = value else {
+        return Err(format!("\"{key}\" is not a list of strings"));
+    };
     let texts = items.iter().map(plain).collect::<Option<_>>();
-    texts.ok_or_else(|| format!("\"{key}\" is not a list of texts"))
+    texts.ok_or_else(|| format!("\"{key}\" is not a list of strings"))
 }
 
 /// Names and values. One that is null is not there, as for VS Code.
 pub(super) fn pairs(key: &str, value: &Value) -> Result<Vec<(String, String)>, String> {
-    let problem = || format!("\"{key}\" is not an object of texts");
+    let problem = || format!("\"{key}\" is not an object of strings");
     let Value::Table(members) = value else { return Err(problem()) };
     let members = members.iter().filter(|member| member.value != Value::Other("null"));
     let pair = |member: &Member| Some((member.key.clone(), plain(&member.value)?));
@@ -46,7 +48,7 @@ pub(super) fn pairs(key: &str, value: &Value) -> Result<Vec<(String, String)>, S
 }
 
 pub(super) fn patterns(key: &str, value: &Value) -> Result<Vec<String>, String> {
-    let patterns = value.texts().ok_or_else(|| format!("\"{key}\" is not a list of texts"))?;
+    let patterns = value.texts().ok_or_else(|| format!("\"{key}\" is not a list of strings"))?;
     if patterns.iter().any(String::is_empty) {
         return Err(format!("\"{key}\" has an empty pattern, which no tool matches"));
     }
@@ -62,11 +64,11 @@ pub(super) fn timeout(
     let millis = match value {
         Value::Number(digits) => digits.parse().ok().map(|number: u64| match number {
             1..LEAST_MS => {
-                notes.push(format!("\"{key}\": {number} is taken for seconds; in ms, {number}000"));
+                notes.push(format!("\"{key}\": {number} is taken as seconds; in ms: {number}000"));
                 number * 1000
             }
             LEAST_MS..=MOST_SECONDS => {
-                notes.push(format!("\"{key}\": {number} is in ms, which is not much"));
+                notes.push(format!("\"{key}\": {number} is in ms, which is very short"));
                 number
             }
             _ => number,
@@ -77,7 +79,7 @@ pub(super) fn timeout(
     let millis = millis.filter(|millis| (1..=MAX_TIMEOUT_MS).contains(millis));
     millis
         .map(Duration::from_millis)
-        .ok_or_else(|| format!("\"{key}\" is not a whole number of ms from 1 to {MAX_TIMEOUT_MS}"))
+        .ok_or_else(|| format!("\"{key}\" is not an integer between 1 and {MAX_TIMEOUT_MS} (ms)"))
 }
 
 /// The ms of a text such as `500ms`, `30s` or `5m`.

@@ -22,7 +22,7 @@ group! {
 
 impl Config {
     /// The directory that programs work in: `~/.mcp-conductor/workspace`. It is
-    /// made if it does not exist.
+    /// created if it does not exist.
     pub fn workspace(&self) -> &Path {
         &self.files.workspace
     }
@@ -45,7 +45,7 @@ impl Config {
 
 entries! {
     WORKSPACE = "MCP_CONDUCTOR_WORKSPACE" {
-        meaning: "The directory that programs work in; made if it does not exist",
+        meaning: "The directory that programs work in; created if it does not exist",
         example: "/srv/workspace",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -66,7 +66,7 @@ entries! {
         },
     }
     MAX_NEW_FILES = "MCP_CONDUCTOR_MAX_NEW_FILES" {
-        meaning: "Files and directories that a run may make",
+        meaning: "Files and directories that a run may create",
         example: "10000",
         scope: Scope::Principal,
         applies: Applies::AtReload,

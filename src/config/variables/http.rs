@@ -29,7 +29,7 @@ entries! {
         form: Form::Address(at!(http.bind)),
     }
     PORT = "MCP_CONDUCTOR_PORT" or "--port" {
-        meaning: "The port to listen on; 0 for one that is free",
+        meaning: "The port to listen on; 0 for a free one",
         example: "3001",
         scope: Scope::Server,
         applies: Applies::AtStart,
@@ -42,8 +42,8 @@ entries! {
         },
     }
     ALLOWED_HOSTS = "MCP_CONDUCTOR_ALLOWED_HOSTS" {
-        meaning: "Host names that requests may name, with or without a port, with commas \
-                  between them. Empty: loopback's, the address of `bind` and the public URL's, \
+        meaning: "Host names that requests may name, with or without a port, separated by commas. \
+                  Empty: loopback's, the address of `bind` and the public URL's, \
                   or any where authentication is required",
         example: "conductor.example,conductor.example:3001",
         scope: Scope::Server,
@@ -56,7 +56,7 @@ entries! {
         },
     }
     ALLOWED_ORIGINS = "MCP_CONDUCTOR_ALLOWED_ORIGINS" {
-        meaning: "Origins of web pages that may call, with commas between them; without a port, \
+        meaning: "Origins of web pages that may call, separated by commas; without a port, \
                   the scheme's. Empty: this port on loopback",
         example: "https://app.example.com",
         scope: Scope::Server,
@@ -90,7 +90,7 @@ entries! {
         },
     }
     MAX_CLIENTS = "MCP_CONDUCTOR_MAX_CLIENTS" {
-        meaning: "Connections at the same time; of one principal's requests half of them may be \
+        meaning: "Concurrent connections; of one principal's requests half of them may be \
                   open",
         example: "4096",
         scope: Scope::Server,
@@ -104,7 +104,7 @@ entries! {
         },
     }
     MAX_SESSIONS = "MCP_CONDUCTOR_MAX_SESSIONS" {
-        meaning: "Sessions of one principal at the same time",
+        meaning: "Concurrent sessions of one principal",
         example: "1000",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -117,7 +117,7 @@ entries! {
         },
     }
     DRAIN_TIMEOUT = "MCP_CONDUCTOR_DRAIN_TIMEOUT" {
-        meaning: "How long runs may go on after SIGTERM, in ms",
+        meaning: "How long runs may continue after SIGTERM, in ms",
         example: "8000",
         scope: Scope::Server,
         applies: Applies::AtStart,
@@ -133,7 +133,7 @@ entries! {
         form: Form::Path(at!(http.tokens)),
     }
     OAUTH_ISSUER = "MCP_CONDUCTOR_OAUTH_ISSUER" {
-        meaning: "Who signs JSON Web Tokens: the `iss` that they must have",
+        meaning: "Issuer of JSON Web Tokens: the `iss` that they must have",
         example: "https://login.example.com",
         scope: Scope::Server,
         applies: Applies::AtReload,
@@ -157,7 +157,7 @@ entries! {
         form: Form::Text { check: keys, at: at!(http.oauth_jwks) },
     }
     OAUTH_SCOPES = "MCP_CONDUCTOR_OAUTH_SCOPES" {
-        meaning: "Scopes that JSON Web Tokens must have, with commas or blanks between them",
+        meaning: "Scopes that JSON Web Tokens must have, separated by commas or spaces",
         example: "mcp:run",
         scope: Scope::Server,
         applies: Applies::AtReload,
@@ -169,7 +169,7 @@ entries! {
         },
     }
     RATE_LIMIT = "MCP_CONDUCTOR_RATE_LIMIT" {
-        meaning: "Calls a minute of one principal; 0 for no limit",
+        meaning: "Calls per minute of one principal; 0 for no limit",
         example: "600",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -182,7 +182,8 @@ entries! {
         },
     }
     RATE_BURST = "MCP_CONDUCTOR_RATE_BURST" {
-        meaning: "Calls of one principal before the rate holds; 0 for ten seconds' worth, at least \
+        meaning: "Calls of one principal before the rate applies (burst); 0 for ten seconds' \
+                  worth, at least \
                   one",
         example: "100",
         scope: Scope::Principal,
@@ -196,7 +197,7 @@ entries! {
         },
     }
     PRINCIPAL_CONCURRENT = "MCP_CONDUCTOR_PRINCIPAL_CONCURRENT" {
-        meaning: "Runs of one principal at the same time; 0 for half of all, or all where nobody \
+        meaning: "Concurrent runs of one principal; 0 for half of all, or all where nobody \
                   authenticates",
         example: "16",
         scope: Scope::Principal,
@@ -210,7 +211,7 @@ entries! {
         },
     }
     PRINCIPAL_QUEUE = "MCP_CONDUCTOR_PRINCIPAL_QUEUE" {
-        meaning: "Runs of one principal that wait; 0 for half of all, or all where nobody \
+        meaning: "Queued runs of one principal; 0 for half of all, or all where nobody \
                   authenticates",
         example: "128",
         scope: Scope::Principal,
@@ -232,8 +233,8 @@ entries! {
         form: Form::Flag(at!(http.metrics)),
     }
     NO_AUTH = "MCP_CONDUCTOR_UNSAFE_NO_AUTH" {
-        meaning: "1 listens beyond loopback without authentication: whoever reaches the port \
-                  runs programs",
+        meaning: "1 listens beyond loopback without authentication: anyone who reaches the port \
+                  can run programs",
         example: "1",
         scope: Scope::Server,
         applies: Applies::AtReload,
@@ -244,7 +245,7 @@ entries! {
 
 fn plain(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > MAX_TEXT || text.contains(char::is_control) {
-        return Err(format!("not a text of 1 to {MAX_TEXT} bytes without control characters"));
+        return Err(format!("not a string of 1 to {MAX_TEXT} bytes without control characters"));
     }
     Ok(text.to_owned())
 }
@@ -298,7 +299,7 @@ fn host(text: &str) -> Result<(), String> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || "/\\?#@*%,".contains(c);
     let has_host = Url::parse(&format!("http://{text}/")).is_ok_and(|url| url.has_host());
     if text.contains(odd) || !has_host {
-        return Err(format!("{text:?} is no host name, with or without a port"));
+        return Err(format!("{text:?} is not a host name, with or without a port"));
     }
     Ok(())
 }
@@ -314,7 +315,7 @@ fn origin(text: &str) -> Result<(), String> {
             && url.password().is_none()
     });
     if !is_origin || text.ends_with('/') || text.contains(|c: char| c.is_whitespace() || c == ',') {
-        return Err(format!("{text:?} is no origin, such as https://app.example.com"));
+        return Err(format!("{text:?} is not an origin, such as https://app.example.com"));
     }
     Ok(())
 }
@@ -323,7 +324,7 @@ fn origin(text: &str) -> Result<(), String> {
 fn scope(text: &str) -> Result<(), String> {
     let allowed = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\' && b != b',';
     if text.is_empty() || !text.bytes().all(allowed) {
-        return Err(format!("{text:?} is no scope"));
+        return Err(format!("{text:?} is not a scope"));
     }
     Ok(())
 }
@@ -361,21 +362,21 @@ mod tests {
         for text in ["*", "http://a.example", "a b", "u@a.example", "a.example/x"] {
             assert_eq!(
                 refused(ALLOWED_HOSTS, text),
-                format!("{text:?} is no host name, with or without a port")
+                format!("{text:?} is not a host name, with or without a port")
             );
         }
         for text in ["a.example", "null", "https://a.example/", "https://a.example/x", "ftp://a"] {
             assert_eq!(
                 refused(ALLOWED_ORIGINS, text),
-                format!("{text:?} is no origin, such as https://app.example.com")
+                format!("{text:?} is not an origin, such as https://app.example.com")
             );
         }
-        assert_eq!(refused(OAUTH_SCOPES, "a\"b"), "\"a\\\"b\" is no scope");
+        assert_eq!(refused(OAUTH_SCOPES, "a\"b"), "\"a\\\"b\" is not a scope");
     }
 
     #[test]
     fn an_address_is_an_ip_address() {
-        assert_eq!(refused(BIND, "localhost"), "\"localhost\" is no IP address");
+        assert_eq!(refused(BIND, "localhost"), "\"localhost\" is not an IP address");
         assert_eq!(set(BIND, "::").unwrap().http.bind.to_string(), "::");
     }
 
@@ -409,7 +410,7 @@ mod tests {
         for text in ["", "a\nb", &"a".repeat(MAX_TEXT + 1)] {
             assert_eq!(
                 refused(OAUTH_AUDIENCE, text),
-                "not a text of 1 to 2048 bytes without control characters"
+                "not a string of 1 to 2048 bytes without control characters"
             );
         }
     }

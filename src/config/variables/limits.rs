@@ -12,7 +12,7 @@ pub(in crate::config) const MIN_MEMORY_MIB: u64 = 32;
 group! {
     /// What a run may use of time and memory.
     Limits as limits {
-        /// Wall time of a run that asks for none. 30 s.
+        /// Wall time of a run that sets no timeout. 30 s.
         default_timeout, with_default_timeout: Duration;
         /// The most wall time that a run may ask for. 5 min.
         max_timeout, with_max_timeout: Duration;
@@ -28,7 +28,7 @@ group! {
 
 entries! {
     DEFAULT_TIMEOUT = "MCP_CONDUCTOR_DEFAULT_TIMEOUT" or "--timeout" {
-        meaning: "Wall time in ms of a run that asks for none",
+        meaning: "Wall time in ms of a run that sets no timeout",
         example: "30000",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -36,7 +36,7 @@ entries! {
         form: Form::Millis(at!(limits.default_timeout)),
     }
     MAX_TIMEOUT = "MCP_CONDUCTOR_MAX_TIMEOUT" or "--max-timeout" {
-        meaning: "Most wall time in ms that a run may ask for",
+        meaning: "Longest wall time in ms that a run may ask for",
         example: "300000",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -44,8 +44,8 @@ entries! {
         form: Form::Millis(at!(limits.max_timeout)),
     }
     UNFINISHED_GRACE = "MCP_CONDUCTOR_UNFINISHED_GRACE" {
-        meaning: "Time in ms for what a program left behind when its value was reached, within \
-                  its wall time",
+        meaning: "Time in ms for work that is unfinished when the value is reached, within the \
+                  wall time",
         example: "1000",
         scope: Scope::Principal,
         applies: Applies::AtReload,

@@ -56,7 +56,7 @@ entries! {
         },
     }
     MAX_CONNECTIONS = "MCP_CONDUCTOR_MAX_CONNECTIONS" {
-        meaning: "Requests of a run at the same time",
+        meaning: "Concurrent requests of a run",
         example: "32",
         scope: Scope::Principal,
         applies: Applies::AtReload,

@@ -12,9 +12,9 @@ const CONCURRENT_PER_CORE: u64 = 16;
 group! {
     /// How many runs there are at a time, and how many wait.
     Queue as queue {
-        /// Runs at the same time. 16 for each core.
+        /// Concurrent runs. 16 for each core.
         max_concurrent, with_max_concurrent: usize;
-        /// Runs that wait for a place. 256.
+        /// Runs in the queue. 256.
         max_queue, with_max_queue: usize;
         /// How long a run waits for a place. 60 s.
         max_queue_wait, with_max_queue_wait: Duration;
@@ -23,7 +23,7 @@ group! {
 
 entries! {
     MAX_CONCURRENT = "MCP_CONDUCTOR_MAX_CONCURRENT" {
-        meaning: "Runs at the same time",
+        meaning: "Concurrent runs",
         example: "32",
         scope: Scope::Server,
         applies: Applies::AtStart,
@@ -36,7 +36,7 @@ entries! {
         },
     }
     MAX_QUEUE = "MCP_CONDUCTOR_MAX_QUEUE" {
-        meaning: "Runs that wait for a place; one more is refused",
+        meaning: "Runs that wait in the queue for a slot; one more is refused",
         example: "256",
         scope: Scope::Server,
         applies: Applies::AtStart,
@@ -49,7 +49,7 @@ entries! {
         },
     }
     MAX_QUEUE_WAIT = "MCP_CONDUCTOR_MAX_QUEUE_WAIT" {
-        meaning: "Longest wait for a place in ms",
+        meaning: "Longest wait for a slot in ms",
         example: "60000",
         scope: Scope::Server,
         applies: Applies::AtStart,

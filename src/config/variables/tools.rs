@@ -9,9 +9,9 @@ use super::super::form::{Form, Integer, Unit, at};
 group! {
     /// Tools of other MCP servers, which programs may call.
     Tools as tools {
-        /// Calls of tools of other servers that a run may make. 1000.
+        /// Tool calls to other servers that a run may make. 1000.
         max_tool_calls, with_max_tool_calls: u32;
-        /// Bytes of one result of another server. 8 MiB.
+        /// Bytes of one tool result of another server. 8 MiB.
         max_tool_result, with_max_tool_result: u64;
     } and {
         mcp_config: Option<PathBuf>;
@@ -37,7 +37,7 @@ entries! {
     /// The older name of [`MCP_CONFIG`], in the environment only. It stands before it, so
     /// that the newer name wins.
     PROXY_CONFIG = "MCP_CONDUCTOR_PROXY_CONFIG" {
-        meaning: "As MCP_CONDUCTOR_MCP_CONFIG, which wins",
+        meaning: "Same as MCP_CONDUCTOR_MCP_CONFIG, which takes precedence",
         example: "/etc/mcp-conductor/mcp.json",
         scope: Scope::Alias(names::MCP_CONFIG),
         applies: Applies::AtReload,
@@ -54,7 +54,7 @@ entries! {
         form: Form::Path(at!(tools.mcp_config)),
     }
     MAX_TOOL_CALLS = "MCP_CONDUCTOR_MAX_TOOL_CALLS" {
-        meaning: "Calls of tools of other servers that a run may make",
+        meaning: "Tool calls to other servers that a run may make",
         example: "1000",
         scope: Scope::Principal,
         applies: Applies::AtReload,
@@ -67,7 +67,7 @@ entries! {
         },
     }
     MAX_TOOL_RESULT = "MCP_CONDUCTOR_MAX_TOOL_RESULT" {
-        meaning: "Bytes of one result of another server",
+        meaning: "Bytes of one tool result of another server",
         example: "8388608",
         scope: Scope::Principal,
         applies: Applies::AtReload,

@@ -38,7 +38,7 @@ impl Config {
 
 entries! {
     STANDBY = "MCP_CONDUCTOR_STANDBY" {
-        meaning: "Workers kept ready, forked and sealed; 0 forks each on demand",
+        meaning: "Standby workers, forked and sealed ahead of time; 0 forks each on demand",
         example: "4",
         scope: Scope::Server,
         applies: Applies::AtStart,

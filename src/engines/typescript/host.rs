@@ -105,7 +105,7 @@ impl WorkerHost {
 }
 
 fn over() -> CallError {
-    CallError::new("Interrupted", "the run is over")
+    CallError::new("Interrupted", "the run has ended")
 }
 
 /// Tells the server where a refused call stood in the program, and nothing else

@@ -17,8 +17,8 @@ const INSTEAD: [(&str, &str); 18] = [
     ),
     (
         "require",
-        "a program is an ES module without packages: use Deno.readTextFile() and its like for \
-         files, and the web platform's APIs (fetch, URL, crypto.subtle)",
+        "a program is an ES module without packages: use Deno.readTextFile() and similar \
+         functions for files, and the web platform's APIs (fetch, URL, crypto.subtle)",
     ),
     ("module", EXPORTS),
     ("exports", EXPORTS),
@@ -39,7 +39,7 @@ const INSTEAD: [(&str, &str); 18] = [
 
 const EXPORTS: &str =
     "a program is an ES module: use return, or export default, to give its value back";
-const NO_PAGE: &str = "there is no page here, and no parser of HTML: work on the text";
+const NO_PAGE: &str = "there is no page and no HTML parser: work on the text";
 const STORAGE: &str = "use Deno.writeTextFile(): only files in the workspace are kept";
 
 /// What to use instead of the name that a ReferenceError's message says is not defined.

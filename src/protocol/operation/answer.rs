@@ -1,11 +1,11 @@
-//! What operations are answered with.
+//! Answers to operations.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::module::ModuleSource;
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Answer {
     Done,
@@ -108,7 +108,7 @@ pub(crate) struct Exit {
     pub signal: Option<String>,
 }
 
-/// What a command came to, with what it printed where that was piped.
+/// How a command ended, with its piped output.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Output {
@@ -127,7 +127,7 @@ pub(crate) struct PermissionState {
     pub partial: bool,
 }
 
-/// An operation that was refused or failed.
+/// An operation that was denied or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// The class of `Deno.errors`, or a built-in one, that the program sees.
@@ -135,6 +135,6 @@ pub(crate) struct Failure {
     pub message: String,
     /// Node's name of the error, such as `ENOENT`.
     pub code: Option<String>,
-    /// A refusal by policy: the worker is to say where the program was.
+    /// Denied by policy: the worker is to report the program's position.
     pub refused: bool,
 }

@@ -1,4 +1,4 @@
-//! Commands: programs of the administrator's choice.
+//! Commands: executables that the administrator has granted.
 
 use serde::{Deserialize, Serialize};
 

@@ -32,7 +32,7 @@ pub(crate) use tool::*;
 /// and one of a frame.
 const MAX_PARTS: usize = 4096;
 
-/// What a program asks the broker for. Every field is the program's to choose.
+/// A request of a program to the broker. Every field is attacker-chosen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Operation {

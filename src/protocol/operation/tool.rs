@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a program asks of upstream servers, and about them.
+/// Requests of a program to upstream servers, and questions about them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ToolOperation {
@@ -24,7 +24,7 @@ pub(crate) enum ToolOperation {
     /// The upstream servers that the run may use, with what each has; answered by
     /// [`Answer::Text`](super::Answer::Text), JSON.
     DescribeServers,
-    /// Tools for a query, the best first; answered by
+    /// Tools for a query, best match first; answered by
     /// [`Answer::Text`](super::Answer::Text), JSON.
     SearchTools { query: String, limit: u32 },
     /// One tool by its qualified name; answered by

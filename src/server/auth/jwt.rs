@@ -151,7 +151,7 @@ impl<'a> Settings<'a> {
         let issuer = needed(http.oauth_issuer.as_deref(), ISSUER, ISSUER_EXAMPLE)?;
         let is_url = Url::parse(issuer).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
         if !is_url {
-            return Err(setting(ISSUER, "is no URL", ISSUER_EXAMPLE));
+            return Err(setting(ISSUER, "is not a URL", ISSUER_EXAMPLE));
         }
         let jwks = needed(http.oauth_jwks.as_deref(), JWKS, JWKS_EXAMPLE)?;
         let public_url = needed(http.public_url.as_deref(), PUBLIC_URL, PUBLIC_URL_EXAMPLE)?;
@@ -162,7 +162,11 @@ impl<'a> Settings<'a> {
             return Err(setting(AUDIENCE, "is empty", PUBLIC_URL_EXAMPLE));
         }
         if !http.oauth_scopes.iter().all(|scope| is_scope(scope)) {
-            return Err(setting(SCOPES, "has a character that no scope has", "mcp:run"));
+            return Err(setting(
+                SCOPES,
+                "contains a character that is not allowed in scopes",
+                "mcp:run",
+            ));
         }
         Ok(Some(Self { issuer, audience, jwks, resource }))
     }
@@ -181,7 +185,7 @@ fn needed<'a>(
     example: &'static str,
 ) -> Result<&'a str, AuthConfigError> {
     let value = value.filter(|value| !value.is_empty());
-    value.ok_or_else(|| setting(variable, "is needed where tokens of OAuth are accepted", example))
+    value.ok_or_else(|| setting(variable, "is required where OAuth tokens are accepted", example))
 }
 
 fn setting(variable: &'static str, problem: &str, example: &'static str) -> AuthConfigError {
@@ -674,7 +678,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn incomplete_settings_say_what_is_missing() {
-        let needed = "is needed where tokens of OAuth are accepted";
+        let needed = "is required where OAuth tokens are accepted";
         assert_eq!(
             settings(|http| http.oauth_issuer = None).await,
             format!("{ISSUER}: {needed}, for example {ISSUER}={ISSUER_EXAMPLE}")
@@ -689,11 +693,14 @@ pub(super) mod tests {
         );
         assert_eq!(
             settings(|http| http.oauth_issuer = Some("auth.example.com".to_owned())).await,
-            format!("{ISSUER}: is no URL, for example {ISSUER}={ISSUER_EXAMPLE}")
+            format!("{ISSUER}: is not a URL, for example {ISSUER}={ISSUER_EXAMPLE}")
         );
         assert_eq!(
             settings(|http| http.oauth_scopes = vec!["a\"b".to_owned()]).await,
-            format!("{SCOPES}: has a character that no scope has, for example {SCOPES}=mcp:run")
+            format!(
+                "{SCOPES}: contains a character that is not allowed in scopes, for example \
+                 {SCOPES}=mcp:run"
+            )
         );
         assert_eq!(
             settings(|http| http.oauth_audience = Some(String::new())).await,
@@ -702,7 +709,7 @@ pub(super) mod tests {
         assert_eq!(
             settings(|http| http.oauth_jwks = Some("keys.json".to_owned())).await,
             format!(
-                "{JWKS}: is no https URL, no http URL on loopback and no absolute path, for \
+                "{JWKS}: is not an https URL, an http URL on loopback or an absolute path, for \
                  example {JWKS}={JWKS_EXAMPLE}"
             )
         );

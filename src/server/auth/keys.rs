@@ -78,7 +78,8 @@ impl Keys {
         let url =
             Url::parse(place).ok().filter(is_safe).ok_or_else(|| AuthConfigError::Setting {
                 variable: OAUTH_JWKS,
-                problem: "is no https URL, no http URL on loopback and no absolute path".to_owned(),
+                problem: "is not an https URL, an http URL on loopback or an absolute path"
+                    .to_owned(),
                 example: "https://auth.example.com/.well-known/jwks.json",
             })?;
         let remote = match before {
@@ -122,7 +123,7 @@ impl KeySet {
             keys: Vec<Value>,
         }
         let set: Set = serde_json::from_slice(bytes)
-            .map_err(|_| "this is no JSON Web Key Set: {\"keys\": [...]}".to_owned())?;
+            .map_err(|_| "this is not a JSON Web Key Set: {\"keys\": [...]}".to_owned())?;
         // Keys of other kinds are to be passed over (RFC 7517, section 5).
         let keys: Vec<Key> = set.keys.into_iter().filter_map(Key::new).collect();
         if keys.is_empty() {
@@ -210,13 +211,13 @@ fn read(path: &Path) -> Result<KeySet, String> {
 /// The keys are public, and who may change them may be anybody.
 fn check(metadata: &Metadata) -> Result<(), String> {
     if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
         return Err("it belongs to another user".to_owned());
     }
     if metadata.mode() & OTHERS_WRITE != 0 {
-        return Err("others may write it: chmod go-w mends that".to_owned());
+        return Err("other users may write it: run chmod go-w".to_owned());
     }
     Ok(())
 }
@@ -265,7 +266,7 @@ impl Remote {
             // A request in ten minutes needs no connection in between.
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|error| format!("the HTTP client cannot be made: {error}"))?;
+            .map_err(|error| format!("the HTTP client cannot be created: {error}"))?;
         Ok(Self { url, client, state: Mutex::default(), asking: tokio::sync::Mutex::default() })
     }
 
@@ -393,7 +394,7 @@ mod tests {
     use crate::server::auth::jwt::tests::{jwk, key_a, key_b, set};
     use crate::server::auth::tokens::tests::Directory;
 
-    const WRONG: &str = "this is no JSON Web Key Set: {\"keys\": [...]}";
+    const WRONG: &str = "this is not a JSON Web Key Set: {\"keys\": [...]}";
 
     fn public(id: &str) -> Value {
         let key = if id == "b" { key_b() } else { key_a() };
@@ -486,17 +487,17 @@ mod tests {
         }
         for mode in [0o620, 0o602, 0o666] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            assert_eq!(problem(&path), "others may write it: chmod go-w mends that", "{mode:o}");
+            assert_eq!(problem(&path), "other users may write it: run chmod go-w", "{mode:o}");
         }
     }
 
     #[test]
     fn something_else_than_a_file_of_keys_is_refused() {
         let directory = Directory::new();
-        assert_eq!(problem(&directory.0), "it is no regular file");
+        assert_eq!(problem(&directory.0), "it is not a regular file");
         let path = directory.0.join("keys.json");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        assert_eq!(problem(&path), "it is no regular file");
+        assert_eq!(problem(&path), "it is not a regular file");
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, " ".repeat(MAX_SET + 1)).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();

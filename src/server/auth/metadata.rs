@@ -23,12 +23,12 @@ impl Resource {
     /// # Errors
     /// Why it is no address of a resource.
     pub(super) fn new(public_url: &str) -> Result<Self, String> {
-        let url = Url::parse(public_url).map_err(|error| format!("is no URL ({error})"))?;
+        let url = Url::parse(public_url).map_err(|error| format!("is not a URL ({error})"))?;
         if !super::keys::is_safe(&url) {
             return Err("must be an https URL, or an http URL on loopback".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not have a user in it".to_owned());
+            return Err("must not contain a user".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("must end with the path".to_owned());
@@ -128,10 +128,13 @@ mod tests {
             metadata("http://a.example/mcp"),
             refused("must be an https URL, or an http URL on loopback")
         );
-        assert_eq!(metadata("https://u:p@a.example/mcp"), refused("must not have a user in it"));
+        assert_eq!(metadata("https://u:p@a.example/mcp"), refused("must not contain a user"));
         assert_eq!(metadata("https://a.example/mcp?x"), refused("must end with the path"));
         assert_eq!(metadata("https://a.example/mcp#x"), refused("must end with the path"));
-        assert_eq!(metadata("a.example/mcp"), refused("is no URL (relative URL without a base)"));
+        assert_eq!(
+            metadata("a.example/mcp"),
+            refused("is not a URL (relative URL without a base)")
+        );
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub(crate) enum Credential {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum AuthError {
     #[error(
-        "This server wants a token: send the header \"Authorization: Bearer TOKEN\". Whoever runs \
+        "This server requires a token: send the header \"Authorization: Bearer TOKEN\". Whoever \
+         runs \
          the server has tokens"
     )]
     Missing,
@@ -62,9 +63,7 @@ pub(crate) enum AuthError {
          the server for one"
     )]
     UnknownToken,
-    #[error(
-        "The token is no JSON Web Token that can be read: get one from the authorization server"
-    )]
+    #[error("The token is not a readable JSON Web Token: get one from the authorization server")]
     Unreadable,
     #[error("The token is of a kind that is not accepted: {0}")]
     Kind(&'static str),
@@ -94,7 +93,7 @@ pub(crate) enum AuthError {
     Claim(&'static str),
     #[error("The token lacks a scope that is needed here: ask for one with all of them")]
     Scope,
-    #[error("The keys that tokens are checked with cannot be had: try again in some seconds")]
+    #[error("The keys that tokens are checked with are not available: try again in a few seconds")]
     KeysUnavailable,
 }
 
@@ -263,13 +262,15 @@ fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     }
     let token = token.trim_matches(' ');
     if token.is_empty() {
-        return Err(AuthError::Malformed("there is no token behind the word Bearer"));
+        return Err(AuthError::Malformed("there is no token after the word Bearer"));
     }
     if token.len() > MAX_TOKEN {
         return Err(AuthError::Malformed("the token is longer than 8192 bytes"));
     }
     if !token.bytes().all(is_of_token) {
-        return Err(AuthError::Malformed("the token has a character that no token has"));
+        return Err(AuthError::Malformed(
+            "the token contains a character that is not allowed in tokens",
+        ));
     }
     Ok(token)
 }
@@ -353,7 +354,7 @@ mod tests {
             Authenticator::new(&http).await.unwrap_err().to_string(),
             format!(
                 "MCP_CONDUCTOR_TOKENS: {shown}: there is no such file; `mcp-conductor token add \
-                 NAME --tokens {shown}` makes one"
+                 NAME --tokens {shown}` creates one"
             )
         );
         let token = directory.file().add("alice").unwrap();
@@ -381,8 +382,8 @@ mod tests {
         assert!(bearer(&headers(&[longest.as_bytes()])).is_ok());
         let longer = format!("Bearer {}", "a".repeat(8193));
         let long = "the token is longer than 8192 bytes";
-        let none = "there is no token behind the word Bearer";
-        let odd = "the token has a character that no token has";
+        let none = "there is no token after the word Bearer";
+        let odd = "the token contains a character that is not allowed in tokens";
         let ascii = "the Authorization header is not ASCII";
         let cases: [(&[u8], &'static str); 9] = [
             (longer.as_bytes(), long),

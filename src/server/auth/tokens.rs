@@ -62,7 +62,7 @@ pub enum TokenFileError {
     },
     /// There is no file yet.
     #[error(
-        "{}: there is no such file; `mcp-conductor token add NAME --tokens {}` makes one",
+        "{}: there is no such file; `mcp-conductor token add NAME --tokens {}` creates one",
         .0.display(), .0.display()
     )]
     Missing(PathBuf),
@@ -75,7 +75,7 @@ pub enum TokenFileError {
         problem: String,
     },
     /// It has something else in it.
-    #[error("{} is no file of tokens: {problem}", .path.display())]
+    #[error("{} is not a token file: {problem}", .path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum TokenFileError {
     )]
     Name,
     /// The name is taken.
-    #[error("there is a token \"{0}\": remove it first (mcp-conductor token remove {0})")]
+    #[error("the token \"{0}\" exists already: remove it first (mcp-conductor token remove {0})")]
     Exists(String),
     /// The name is not there.
     #[error("there is no token \"{name}\" in {}", .path.display())]
@@ -101,13 +101,13 @@ pub enum TokenFileError {
         path: PathBuf,
     },
     /// Another command changes the file.
-    #[error("another command has had {} for {} s", .0.display(), LOCK_TIMEOUT.as_secs())]
+    #[error("another command has been holding {} for {} s", .0.display(), LOCK_TIMEOUT.as_secs())]
     Locked(PathBuf),
     /// The system gives no random numbers.
-    #[error("there are no random numbers: {0}")]
+    #[error("random numbers are not available: {0}")]
     Random(String),
     /// Nothing says where the file is.
-    #[error("there is no home directory: say --tokens FILE")]
+    #[error("there is no home directory: pass --tokens FILE")]
     NoHome,
 }
 
@@ -361,7 +361,7 @@ fn read(path: &Path) -> Result<Content, TokenFileError> {
 fn check(path: &Path, metadata: &Metadata, user: u32) -> Result<(), TokenFileError> {
     let refused = |problem: String| TokenFileError::Unsafe { path: path.to_owned(), problem };
     if !metadata.is_file() {
-        return Err(refused("is no regular file".to_owned()));
+        return Err(refused("is not a regular file".to_owned()));
     }
     if metadata.uid() != user && metadata.uid() != 0 {
         return Err(refused("belongs to another user: run this as that user".to_owned()));
@@ -397,10 +397,10 @@ fn check_entries(tokens: &[Entry]) -> Result<(), String> {
             return Err(format!("\"{name}\": sha256 is not 64 hexadecimal digits"));
         };
         if token.created.len() > MAX_DATE || !token.created.bytes().all(is_printable) {
-            return Err(format!("\"{name}\": created is no date"));
+            return Err(format!("\"{name}\": created is not a date"));
         }
         if !names.insert(name) {
-            return Err(format!("\"{name}\" is there twice"));
+            return Err(format!("\"{name}\" is given twice"));
         }
         if !hashes.insert(hash) {
             return Err(format!("\"{name}\" has the hash of another token"));
@@ -523,7 +523,7 @@ pub(super) mod tests {
         let first = file.add("alice").unwrap();
         assert_eq!(
             file.add("alice").unwrap_err().to_string(),
-            "there is a token \"alice\": remove it first (mcp-conductor token remove alice)"
+            "the token \"alice\" exists already: remove it first (mcp-conductor token remove alice)"
         );
         assert_eq!(names(&file), ["alice"]);
         assert_eq!(Tokens::read(file.path()).unwrap().find(&first), Some("alice"));
@@ -628,7 +628,8 @@ pub(super) mod tests {
         assert_eq!(
             Tokens::read(&path).unwrap_err().to_string(),
             format!(
-                "{0}: there is no such file; `mcp-conductor token add NAME --tokens {0}` makes one",
+                "{0}: there is no such file; `mcp-conductor token add NAME --tokens {0}` creates \
+                 one",
                 path.display()
             )
         );
@@ -650,15 +651,15 @@ pub(super) mod tests {
             ("{\n\"token\": []}".to_owned(), "line 2, column 7"),
             (file(&[entry("a", "canary")]), "\"a\": sha256 is not 64 hexadecimal digits"),
             (file(&[entry("a", &"ä".repeat(32))]), "\"a\": sha256 is not 64 hexadecimal digits"),
-            (file(&[entry("a", &one), entry("a", &two)]), "\"a\" is there twice"),
+            (file(&[entry("a", &one), entry("a", &two)]), "\"a\" is given twice"),
             (file(&[entry("a", &one), entry("b", &one)]), "\"b\" has the hash of another token"),
-            (file(&[date]), "\"a\": created is no date"),
+            (file(&[date]), "\"a\": created is not a date"),
             (" ".repeat(1 << 20) + "{}", "it is larger than 1048576 bytes"),
         ] {
             write(&path, &text);
             assert_eq!(
                 Tokens::read(&path).unwrap_err().to_string(),
-                format!("{} is no file of tokens: {problem}", path.display())
+                format!("{} is not a token file: {problem}", path.display())
             );
         }
         write(&path, &file(&[entry("a", &one), entry("b", &two)]));

@@ -22,12 +22,12 @@ pub enum HttpError {
         error: std::io::Error,
     },
     /// The thread that takes connections cannot be started.
-    #[error("No thread for connections: {0}")]
+    #[error("Cannot start the thread for connections: {0}")]
     Thread(std::io::Error),
     /// Anyone who can reach the machine could run programs.
     #[error(
-        "{BIND}: {0} is not loopback, and nobody has to authenticate: name a file of \
-         tokens (mcp-conductor token add NAME, {TOKENS}) or an OAuth issuer, or set \
+        "{BIND}: {0} is not loopback, and nobody has to authenticate: name a token file \
+         (mcp-conductor token add NAME, {TOKENS}) or an OAuth issuer, or set \
          {NO_AUTH}=1, for example {BIND}=127.0.0.1"
     )]
     NoAuthentication(std::net::IpAddr),

@@ -92,7 +92,7 @@ async fn take<H: ServerHandler + Send + 'static>(
 ) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return tracing::error!("no connection can be taken: {error}"),
+        Err(error) => return tracing::error!("cannot accept a connection: {error}"),
     };
     let app = &front.app;
     let mut is_short = false;
@@ -112,7 +112,7 @@ async fn take<H: ServerHandler + Send + 'static>(
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_short, true) {
-                    tracing::error!("no connection can be taken: {error}");
+                    tracing::error!("cannot accept a connection: {error}");
                 }
                 app.connections.make_room();
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -80,8 +80,9 @@ impl Listener {
         let (runs, files) = (config.max_concurrent(), config.max_open_files());
         if left < runs.saturating_mul(files) {
             tracing::warn!(
-                "{limit} file descriptors: clients may have {}, and {runs} runs with {files} files \
-                 each more than the rest; raise the limit (ulimit -n, LimitNOFILE=), or lower \
+                "{limit} file descriptors: clients may have {}, and {runs} runs with {files} \
+                 files each need more than the rest; raise the limit (ulimit -n, LimitNOFILE=), \
+                 or lower \
                  {MAX_OPEN_FILES}",
                 self.places()
             );
@@ -181,7 +182,7 @@ pub(super) fn note<H>(
     // One that was used and then left idle is closed in just the same way.
     let is_first = seen.0.load(Ordering::Relaxed) == 0;
     match result {
-        Err(error) if error.is_parse() => app.strangers.note("no HTTP/1.1", peer.ip(), None),
+        Err(error) if error.is_parse() => app.strangers.note("not HTTP/1.1", peer.ip(), None),
         Err(error) if error.is_timeout() && is_first => {
             app.strangers.note("head_time", peer.ip(), None);
         }

@@ -50,8 +50,8 @@ use settings::check_exposure;
 use state::{App, LAST_ANSWERS};
 use tenants::MakeHandler;
 
-/// Serves MCP on HTTP until SIGTERM or SIGINT arrives: then runs in flight may finish
-/// within the drain timeout. SIGHUP reads the configuration again through `reload`.
+/// Serves MCP on HTTP until SIGTERM or SIGINT arrives: then runs in flight may finish within the
+/// drain timeout. SIGHUP reloads the configuration through `reload`.
 ///
 /// # Errors
 /// [`HttpError`] if it cannot begin.

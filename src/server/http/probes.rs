@@ -35,7 +35,7 @@ pub(super) async fn ready<H: ServerHandler>(State(app): State<Arc<App<H>>>) -> R
     let missing: Vec<_> = missing.map(|layer| layer.name.as_str()).collect();
     let reasons = [
         (app.serving.is_draining(), "the server is shutting down".to_owned()),
-        (!app.base.has_zygote(), "no process that workers are forked from".to_owned()),
+        (!app.base.has_zygote(), "no zygote to fork workers from".to_owned()),
         (app.base.is_full(), "the queue is full".to_owned()),
         (!missing.is_empty(), format!("the sandbox lacks {}", missing.join(", "))),
     ];
@@ -56,7 +56,7 @@ pub(super) async fn resource<H: ServerHandler + Send + 'static>(
     }
 }
 
-/// The original's text.
+/// Text of the Deno version.
 pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "Page not found\n")
 }

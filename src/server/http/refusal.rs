@@ -54,15 +54,15 @@ pub(super) enum Refusal {
     /// 400: a first message that would be too much to keep.
     #[error("Invalid request: initialize has more than {most} bytes, which the session would keep")]
     Initialize { most: usize, id: Option<Value> },
-    /// 503: other messages take all the memory that there is for them.
+    /// 503: other messages use all of the memory that is set aside for them.
     #[error("No memory for a message of this size now. Try again later")]
     Memory,
-    /// 400: GET without a session (text of the original).
+    /// 400: GET without a session (text of the Deno version).
     #[error("Invalid or missing session ID\n")]
     NoSession,
     /// 429: more calls than the principal may make.
     #[error(
-        "Rate limit: more than {limit} calls a minute ({RATE_LIMIT}). Try again in {} ms",
+        "Rate limit: more than {limit} calls per minute ({RATE_LIMIT}). Try again in {} ms",
         .wait.as_millis()
     )]
     Rate { limit: u32, wait: Duration, id: Option<Value> },
@@ -82,7 +82,7 @@ pub(super) enum Refusal {
     #[error("No room for another caller. Try again later")]
     Tenants,
     /// 503: the principal's settings cannot be used.
-    #[error("Your settings on this server cannot be used: whoever runs it finds why in its log")]
+    #[error("Your settings on this server cannot be used: the reason is in the server's log")]
     Settings,
     /// 503: it stops.
     #[error("The server is shutting down")]
@@ -230,7 +230,7 @@ mod tests {
             serde_json::from_slice::<Value>(&body).unwrap(),
             json!({"jsonrpc": "2.0", "id": 7, "error": {
                 "code": -32029,
-                "message": "Rate limit: more than 60 calls a minute (MCP_CONDUCTOR_RATE_LIMIT). \
+                "message": "Rate limit: more than 60 calls per minute (MCP_CONDUCTOR_RATE_LIMIT). \
                             Try again in 1200 ms",
                 "data": {"retryAfterMs": 1200},
             }})

@@ -24,9 +24,9 @@ pub(super) async fn reload<H: ServerHandler + Send + 'static>(app: &Arc<App<H>>,
             if !old.anonymous.is(&settings.anonymous) {
                 tokio::spawn(async move { old.anonymous.upstreams().close().await });
             }
-            tracing::info!("the configuration was read again");
+            tracing::info!("the configuration was reloaded");
         }
-        Err(error) => tracing::error!("the configuration is not used: {error}"),
+        Err(error) => tracing::error!("the new configuration is not used: {error}"),
     }
 }
 
@@ -37,14 +37,14 @@ async fn read<H: ServerHandler + Send + 'static>(
     let old = app.settings();
     let mut config = reload()?;
     for key in config.keep_fixed(&old.config) {
-        tracing::warn!("{key} has changed: it is used after a restart");
+        tracing::warn!("{key} has changed: it takes effect after a restart");
     }
     config.validate()?;
     check_exposure(&config)?;
     let authenticator = old.authenticator.renewed(config.http()).await?;
     if authenticator.is_open() && !old.authenticator.is_open() && !config.http().unsafe_no_auth {
         return Err(HttpError::Authentication(
-            "nobody would have to authenticate any more: restart the server if that is meant"
+            "nobody would have to authenticate any more: restart the server if that is intended"
                 .into(),
         ));
     }

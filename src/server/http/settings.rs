@@ -21,8 +21,8 @@ pub(super) fn check_sections(
     for section in config.sections() {
         if authenticator.is_open() {
             return Err(HttpError::Authentication(format!(
-                "principals.{section}: nobody authenticates, so that all get the server's own \
-                 settings; name a file of tokens or an OAuth issuer, for example tokens = \
+                "principals.{section}: nobody authenticates, so all callers get the server's own \
+                 settings; name a token file or an OAuth issuer, for example tokens = \
                  \"/etc/mcp-conductor/tokens.json\""
             )));
         }

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! State that all requests share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::server::auth::Authenticator;
 use crate::server::handler::Serving;
 
-/// How often a server that ends looks whether the last answer is on its way.
+/// How often a server that is shutting down checks whether the last answer is on its way.
 const TURN: Duration = Duration::from_millis(10);
 
 /// How often idle tenants are looked for.
@@ -42,7 +42,7 @@ pub(super) struct App<H> {
     answering: AtomicUsize,
     pub port: u16,
     pub readers: Readers,
-    /// Of callers that are known, and of others, who must not hide what those do.
+    /// For known callers, and for others, who must not hide what known ones do.
     pub rejections: Rejections,
     pub strangers: Rejections,
     settings: RwLock<Arc<Settings>>,
@@ -110,7 +110,7 @@ impl<H: ServerHandler + Send + 'static> App<H> {
 }
 
 /// A POST, or a call that was taken up again, from when it was read until its answer
-/// is sent. Its run gives its place back before that.
+/// is sent. Its run frees its slot before that.
 pub(super) struct Answering<H>(Arc<App<H>>);
 
 impl<H> Answering<H> {
@@ -126,7 +126,7 @@ impl<H> Drop for Answering<H> {
     }
 }
 
-/// Closes tenants that are not used any more, for ever.
+/// Closes idle tenants, in an endless loop.
 pub(super) async fn close_idle<H: ServerHandler + Send + 'static>(app: Arc<App<H>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -32,7 +32,7 @@ async fn every_layer_is_enforced_for_root() {
 async fn without_seccomp_the_runtime_does_not_start() {
     assert_eq!(
         refusal("seccomp").await,
-        "The sandbox is incomplete: seccomp (system calls: listed ones only)"
+        "The sandbox is incomplete: seccomp (listed system calls only)"
     );
 }
 

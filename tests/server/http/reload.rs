@@ -21,7 +21,7 @@ fn with_configuration(home: Home, text: &str) -> Server {
 fn is_used(server: &Server) {
     let said = server.logged(&["the configuration"]);
     let last = said.last().expect("something is said");
-    assert!(last.contains("was read again"), "{last}");
+    assert!(last.contains("was reloaded"), "{last}");
 }
 
 #[track_caller]

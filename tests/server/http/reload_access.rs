@@ -31,7 +31,7 @@ fn authentication_is_not_lost_on_loopback_either() {
     }
     server.home.settings(&format!("{tokens}default_timeout = 400\n"));
     let said = server.read_again();
-    assert!(said.contains("was read again"), "{said}");
+    assert!(said.contains("was reloaded"), "{said}");
     assert_eq!(server.client().ask("tools/list", json!({})).status, 401);
     let execution = server.client_as(&alice).call(&sleeper(5000));
     assert_eq!(execution["error"], "Execution timed out after 400ms");
@@ -56,7 +56,7 @@ fn a_new_token_of_an_old_name_is_another_holder() {
     let new = server.token("alice");
     assert_ne!(new, old);
     let said = server.read_again();
-    assert!(said.contains("was read again"), "{said}");
+    assert!(said.contains("was reloaded"), "{said}");
     // Bob's goes on.
     server.none_runs_within(processes + 1, SOON);
     server.release("go");
@@ -88,7 +88,7 @@ fn the_audit_log_in_use_stays_closed_when_the_file_names_another() {
     assert_eq!(alice.value("1"), 1);
     server.home.settings(&text("other.jsonl", 10_000));
     let said = server.read_again();
-    assert!(said.contains("was read again"), "{said}");
+    assert!(said.contains("was reloaded"), "{said}");
     server.logs(&["WARN", "audit_log", "restart"]);
 
     let in_use = server.home.name(AUDIT_LOG);

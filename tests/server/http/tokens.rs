@@ -65,7 +65,7 @@ fn a_token_is_printed_and_its_hash_kept() {
             stderr: format!(
                 "Send it as \"Authorization: Bearer TOKEN\". Only its hash is kept, in {path}.\n\
                  Start the server with MCP_CONDUCTOR_TOKENS={path}.\n\
-                 A server that runs with this file takes the token after SIGHUP.\n"
+                 A running server that uses this file accepts the token after SIGHUP.\n"
             ),
         }
     );
@@ -105,7 +105,7 @@ fn a_removed_token_is_gone() {
         Ended {
             code: Some(0),
             stdout: String::new(),
-            stderr: "Removed \"alice\". A server that runs takes it until SIGHUP.\n".to_owned(),
+            stderr: "Removed \"alice\". A running server accepts it until SIGHUP.\n".to_owned(),
         }
     );
     assert_eq!(home.names(), ["bob"]);
@@ -123,7 +123,7 @@ fn a_name_is_taken_once_until_it_is_removed() {
     assert_eq!(
         home.run(&["add", "alice"]),
         Ended::refused(
-            "there is a token \"alice\": remove it first (mcp-conductor token remove alice)"
+            "the token \"alice\" exists already: remove it first (mcp-conductor token remove alice)"
         )
     );
     assert_eq!(std::fs::read(home.file()).expect("the file"), before);
@@ -165,7 +165,7 @@ fn the_file_is_the_flags_or_the_variables_or_the_homes() {
         with(&["add", "variable"]).stderr,
         format!(
             "Send it as \"Authorization: Bearer TOKEN\". Only its hash is kept, in {path}.\n\
-             A server that runs with this file takes the token after SIGHUP.\n"
+             A running server that uses this file accepts the token after SIGHUP.\n"
         )
     );
     home.add("home");
@@ -199,7 +199,7 @@ fn a_file_that_is_not_there_or_something_else_is_refused() {
     let home = Home::new();
     let path = home.file().display().to_string();
     let missing = format!(
-        "{path}: there is no such file; `mcp-conductor token add NAME --tokens {path}` makes one"
+        "{path}: there is no such file; `mcp-conductor token add NAME --tokens {path}` creates one"
     );
     assert_eq!(home.run(&["list"]), Ended::refused(&missing));
     assert_eq!(home.run(&["remove", "alice"]), Ended::refused(&missing));
@@ -207,7 +207,7 @@ fn a_file_that_is_not_there_or_something_else_is_refused() {
     let broken = r#"{"tokens": [{"name": "alice", "sha256": "CANARY"}]}"#;
     std::fs::write(home.file(), broken).expect("written");
     let expected =
-        format!("{path} is no file of tokens: \"alice\": sha256 is not 64 hexadecimal digits");
+        format!("{path} is not a token file: \"alice\": sha256 is not 64 hexadecimal digits");
     assert_eq!(home.run(&["list"]), Ended::refused(&expected));
     assert_eq!(home.run(&["add", "bob"]), Ended::refused(&expected));
     assert_eq!(std::fs::read_to_string(home.file()).expect("the file"), broken);

@@ -509,8 +509,8 @@ fn what_cannot_be_done_as_asked_stops_the_start() {
         OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318\n";
     assert_eq!((code, &*text), (Some(3), expected));
     let (code, text) = refused(&home, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "canary:4318")], &[]);
-    let expected = "mcp-conductor: OTEL_EXPORTER_OTLP_ENDPOINT is no URL with http or https, such \
-        as http://localhost:4318\n";
+    let expected = "mcp-conductor: OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL, such \
+                    as http://localhost:4318\n";
     assert_eq!((code, &*text), (Some(3), expected));
 }
 

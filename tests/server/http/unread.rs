@@ -81,7 +81,7 @@ fn sessions_have_a_part_of_the_memory_and_give_it_back() {
     let (server, alice) = Server::with_token(&[]);
     let bob = server.token("bob");
     server.signal(nix::sys::signal::Signal::SIGHUP);
-    server.logs(&["the configuration was read again"]);
+    server.logs(&["the configuration was reloaded"]);
     // Some megabytes each, as rmcp reads them.
     let many = format!("[{}0]", "0,".repeat(30_000));
     let opened = || server.send(&hello(&many).bearer(&alice));

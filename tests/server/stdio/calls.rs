@@ -157,8 +157,8 @@ fn a_call_without_code_is_told_what_is_missing() {
 fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
     let mut server = Server::ready(&[]);
     let code = "deno_code must be a string, the program, not";
-    let timeout = "timeout must be a whole number of milliseconds from 1 to the maximum that the \
-        tool's description names, not";
+    let timeout = "timeout must be an integer, milliseconds between 1 and the maximum in the \
+                   tool's description, not";
     let globals = "globals must be an object, such as {\"rows\": [1, 2]}, not";
     let tools = "allowedTools must be a list of patterns, such as [\"mcp__github__*\"], not";
     for (arguments, problem) in [
@@ -172,7 +172,8 @@ fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
         (
             json!({ "deno_code": "1", "globals": "{\"a\": 1" }),
             format!(
-                "{globals} a text that is no JSON: EOF while parsing an object at line 1 column 7"
+                "{globals} a string that is not JSON: EOF while parsing an object at line 1 \
+                 column 7"
             ),
         ),
         (json!({ "deno_code": "1", "allowedTools": "a, b" }), format!("{tools} \"a, b\"")),
@@ -251,8 +252,8 @@ fn the_other_tools_take_arguments_that_can_mean_one_thing_only() {
     let text = refusal(&server.call("search_tools", json!({ "query": "a", "limit": "few" })));
     assert_eq!(
         text,
-        "MCP error -32602: Invalid arguments for tool search_tools: limit must be a whole number \
-         from 1 to 100, not \"few\""
+        "MCP error -32602: Invalid arguments for tool search_tools: limit must be an integer \
+         between 1 and 100, not \"few\""
     );
     let text = refusal(&server.call("get_tools", json!({ "server": "a", "format": "yaml" })));
     assert!(text.ends_with("format must be \"json\" or \"typescript\", not \"yaml\""), "{text}");
@@ -270,11 +271,13 @@ fn timeouts_that_mean_nothing_are_refused() {
         ),
         (
             json!(-1),
-            "timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not -1",
+            "timeout must be an integer, milliseconds between 1 and the maximum in the tool's \
+             description, not -1",
         ),
         (
             json!(1.5),
-            "timeout must be a whole number of milliseconds from 1 to the maximum that the tool's description names, not 1.5",
+            "timeout must be an integer, milliseconds between 1 and the maximum in the tool's \
+             description, not 1.5",
         ),
         (
             json!(1_000_000_000),
@@ -339,7 +342,8 @@ fn a_tool_that_does_not_exist_is_an_error_that_names_those_that_do() {
             "id": id,
             "error": {
                 "code": -32602,
-                "message": "Unknown tool: run_python. There are run_deno_code, list_mcp_servers, \
+                "message": "Unknown tool: run_python. Available tools: run_deno_code, \
+                 list_mcp_servers, \
                     get_tools, search_tools, list_playbooks, get_playbook, create_playbook, health",
             },
         })

@@ -73,7 +73,8 @@ fn the_queue_ends_and_says_so_at_once() {
     let answer = server.answer_where(|answer| answer["id"] != runs).expect("an answer");
     assert_eq!(
         refusal(&answer["result"]),
-        "Busy: 1 programs run (MCP_CONDUCTOR_MAX_CONCURRENT) and 1 wait (MCP_CONDUCTOR_MAX_QUEUE). \
+        "Busy: 1 programs are running (MCP_CONDUCTOR_MAX_CONCURRENT) and 1 are waiting \
+         (MCP_CONDUCTOR_MAX_QUEUE). \
          Try again later"
     );
     others.retain(|id| answer["id"] != *id);

@@ -78,7 +78,7 @@ fn values_of_the_wrong_type_are_named() {
 
 #[test]
 fn a_directory_that_cannot_be_entered_is_named() {
-    for (cwd, why) in [("/not/there", "No such file"), ("/dev/null", "it is no directory")] {
+    for (cwd, why) in [("/not/there", "No such file"), ("/dev/null", "it is not a directory")] {
         let reason = reason(upstream_with(&["stub"], json!({ "cwd": cwd })));
         let named = format!("its \"cwd\" \"{cwd}\" cannot be entered: ");
         assert!(reason.starts_with(&named) && reason.contains(why), "{reason}");
@@ -250,7 +250,7 @@ fn a_file_of_variables_that_changes_is_read_again_and_one_that_is_new_waits() {
     assert!(within(Duration::from_secs(10), || server.run(A)["returnValue"] == "2"));
     server.home().write("b.env", "A=3");
     server.home().configure(&json!({ "stub": stub("../b.env") }));
-    server.logs(&["stub", "start this server again"]);
+    server.logs(&["stub", "restart this server"]);
     let (_, error) = server.error(A);
     assert!(error.contains("MCP server \"stub\" failed to connect"), "{error}");
 }
