@@ -1,7 +1,7 @@
 //! What a run costs, counted with a tracer: see `benches/README.md`.
 //!
 //! `cargo bench --bench budget` prints the table; after `--`, `rows` prints it as the
-//! source of `tests/budget`, `calls` each system call besides, `all-cpus` counts on all
+//! source of `tests/lifecycle/budget.rs`, `calls` each system call besides, `all-cpus` counts on all
 //! processors instead of one, which is how servers run but not the same each time.
 
 #[path = "budget/mod.rs"]

@@ -8,6 +8,7 @@
     reason = "tests take turns, each on a tokio runtime of its own"
 )]
 
+mod budget;
 mod death;
 mod embedding;
 mod leaks;

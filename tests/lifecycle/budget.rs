@@ -7,6 +7,7 @@
 #[path = "../../benches/budget/mod.rs"]
 mod cost;
 
+use crate::processes::alone;
 use cost::trace::{Cpus, Unavailable};
 use cost::{COLUMNS, Cost, Face, Measured, PROGRAMS, library};
 
@@ -56,6 +57,7 @@ fn the_cost_of_a_run_is_within_its_budget() {
         eprintln!("skipped: what is counted was measured on x86-64 only");
         return;
     }
+    let _turn = alone();
     let mut above = Vec::new();
     for face in [Face::Stdio, Face::Library] {
         for standby in [2, 0] {
