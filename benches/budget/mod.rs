@@ -263,8 +263,9 @@ impl Directory {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("budget-{}-{number}", std::process::id());
-        let directory = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        // Always as long: a program's frame has the path of its workspace, several times.
+        let name = format!("conductor-budget-{:07}-{number:02}", std::process::id());
+        let directory = Self(Path::new("/tmp").join(name));
         let write = |name: &str, text: &str| {
             fs::write(directory.path(name), text).expect("the directory is writable");
         };
