@@ -24,7 +24,6 @@ use source::Sources;
 /// `conversations` come later.
 const GROUND: &[&str] = &[
     "audit",
-    "identifiers",
     "links",
     "memory",
     "net",

@@ -251,6 +251,10 @@ impl State {
                 Ok(worker) => return Ok(worker),
                 Err(error) => failure = error,
             }
+            if zygote.is_dead() {
+                // It may be given up although it runs, and nobody then tells of its end.
+                self.wanted.notify_one();
+            }
         }
         Err(PoolError::Worker(failure))
     }
@@ -299,6 +303,8 @@ impl State {
         restart.back_off();
         let zygote = self.start().await.map_err(PoolError::Zygote)?;
         self.replace(zygote.clone());
+        // Workers go with their zygote, and may take longer than the new one to start.
+        self.ready().clear();
         Ok(zygote)
     }
 

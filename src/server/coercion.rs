@@ -300,7 +300,7 @@ mod tests {
             assert!(text.starts_with("tools must be a list of strings, not "), "{text}");
         }
         let text = problem(json!({"tools": "[\"a\""}));
-        assert!(text.contains("no JSON: EOF while parsing a list"), "{text}");
+        assert!(text.contains("not JSON: EOF while parsing a list"), "{text}");
         let long = "a".repeat(MAX_LIST_TEXT + 1);
         assert!(problem(json!({"tools": long})).starts_with("tools is too long as text"));
     }

@@ -40,7 +40,7 @@ impl Members<'_> {
         let empty = [
             ("method", self.method.filter(|_| has_answer)),
             // `null` is a result where there is no error.
-            ("result", self.result.filter(|_| says(self.error))),
+            ("result", self.result.filter(|_| says(self.error) || says(self.method))),
             ("error", self.error.filter(|_| self.result.is_some() || says(self.method))),
         ];
         let place = |raw: &RawValue| raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr());
@@ -50,6 +50,25 @@ impl Members<'_> {
             .filter_map(|(name, member)| Some((name, place(member?)?)))
             .collect()
     }
+}
+
+/// Puts spaces in the place of the members of a message that say nothing. Other texts stay
+/// as they are.
+pub(crate) fn leave_out(text: &mut [u8]) {
+    let Ok(Message { method, result, error }) = serde_json::from_slice(text) else { return };
+    for (name, value) in (Members { method, result, error }).empty_in(text) {
+        blank(text, name, value);
+    }
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default, deserialize_with = "kept")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "kept")]
+    error: Option<&'a RawValue>,
 }
 
 /// Puts spaces in the place of a member and of one comma beside it. A name that is written
@@ -81,22 +100,9 @@ fn span(text: &[u8], name: &str, value: usize) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    #[derive(Deserialize)]
-    struct Message<'a> {
-        #[serde(borrow, default, deserialize_with = "kept")]
-        method: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "kept")]
-        result: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "kept")]
-        error: Option<&'a RawValue>,
-    }
-
     fn without(text: &str) -> String {
         let mut text = text.as_bytes().to_vec();
-        let Message { method, result, error } = serde_json::from_slice(&text).unwrap();
-        for (name, value) in (Members { method, result, error }).empty_in(&text) {
-            blank(&mut text, name, value);
-        }
+        leave_out(&mut text);
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
         read.to_string()
     }
@@ -107,7 +113,8 @@ mod tests {
             (r#"{"id":1,"result":{"a":null},"error":null}"#, r#"{"id":1,"result":{"a":null}}"#),
             (r#"{"error" : null , "id":1,"result":{}}"#, r#"{"id":1,"result":{}}"#),
             (r#"{"id":1,"error":null,"result":{}}"#, r#"{"id":1,"result":{}}"#),
-            (r#"{"id":1,"error":{"code":1},"result":null}"#, r#"{"error":{"code":1},"id":1}"#),
+            (r#"{"id":1,"error":{"code":1},"result":null}"#, r#"{"id":1,"error":{"code":1}}"#),
+            (r#"{"id":1,"method":"ping","result":null}"#, r#"{"id":1,"method":"ping"}"#),
             (r#"{"method":null,"id":1,"result":{}}"#, r#"{"id":1,"result":{}}"#),
             (r#"{"id":1,"method":null,"result":{},"error":null}"#, r#"{"id":1,"result":{}}"#),
             (r#"{"id":1,"method":"ping","error":null}"#, r#"{"id":1,"method":"ping"}"#),

@@ -30,6 +30,7 @@ use super::intake::{Intake, Taken, UNREADABLE};
 use super::lines::{find, id_of};
 use crate::memory::Charge;
 use crate::text::mended::mended;
+use crate::text::nulls::leave_out;
 
 /// Between the end of a stream and the next one, whatever the server wishes.
 pub(super) const MIN_RETRY: Duration = Duration::from_secs(1);
@@ -285,7 +286,9 @@ impl HttpClient {
             }
             Err(_) => String::new(),
         };
-        let error = match serde_json::from_str(&mended(&body)) {
+        let mut whole = mended(&body).into_owned().into_bytes();
+        leave_out(&mut whole);
+        let error = match serde_json::from_slice(&whole) {
             Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
             _ => None,
         };

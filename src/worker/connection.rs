@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     reader: RefCell<FrameReader>,
     long_buffer: RefCell<Vec<u8>>,
     waiting: RefCell<HashMap<u32, Waiting>>,
+    /// Calls whose answers have not been handed on to the program.
+    awaited: Cell<usize>,
     /// Room for requests that JavaScript does not stand still for, in units of
     /// [`UNIT`] bytes: the server ends a worker that asks for more at once.
     places: Arc<Semaphore>,
@@ -84,6 +86,7 @@ impl Connection {
             reader: RefCell::new(FrameReader::new(MAX_FRAME)),
             long_buffer: RefCell::default(),
             waiting: RefCell::default(),
+            awaited: Cell::new(0),
             places: Arc::new(Semaphore::new(MAX_IN_FLIGHT * UNITS_OF_A_REQUEST as usize)),
             next_id: Cell::new(0),
             stopped: Cell::new(false),
@@ -149,6 +152,7 @@ impl Connection {
         let place = unconstrained(self.places.clone().acquire_many_owned(units)).await;
         let answer = self.begin(id, &frame, Some(place.map_err(|_| Lost)?), Some(work))?;
         drop(frame);
+        self.awaited.set(self.awaited.get() + 1);
         let mut pending = Pending { connection: &self, id, answer };
         let answer = (&mut pending.answer).await;
         Ok((id, answer.map_err(|_| Lost)?))
@@ -218,7 +222,7 @@ impl Connection {
     /// Whether the server has been asked for something that it has not answered, or that
     /// has not been handed on.
     pub(crate) fn awaits_answers(&self) -> bool {
-        !self.waiting.borrow().is_empty()
+        self.awaited.get() > 0
     }
 
     /// What the program still waits for, in the order in which it was asked for.
@@ -357,6 +361,7 @@ struct Pending<'a> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
+        self.connection.awaited.set(self.connection.awaited.get() - 1);
         // The answer still comes, and gives the place back.
         if self.connection.waiting.borrow().contains_key(&self.id) {
             let _ = self.connection.send(&WorkerMessage::Cancel { id: self.id });

@@ -36,7 +36,7 @@ fn a_list_that_is_none_stops_the_start() {
         "allow-run alone means everything and takes no \"git\", did you mean allow-run=git";
     assert_refused("allow-run,git", problem);
     assert_refused("/tmp", "no flag precedes \"/tmp\"");
-    assert_refused("none,allow-read", "none stands alone");
+    assert_refused("none,allow-read", "none must stand alone");
 }
 
 #[test]

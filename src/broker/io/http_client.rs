@@ -175,8 +175,8 @@ impl Fetcher {
             },
             _ => Err(FetchError::Limit {
                 message: format!(
-                    "{} requests of this run are still open after {} s, which is the limit: read \
-                     their bodies to the end or cancel them \
+                    "{} requests of this run, the most that may be open at the same time, are \
+                     still open after {} s: read their bodies to the end or cancel them \
                      (response.body?.cancel()), or raise {MAX_CONNECTIONS}",
                     self.limits.connections.max(1),
                     wait.as_secs_f32(),

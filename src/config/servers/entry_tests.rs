@@ -215,7 +215,7 @@ fn a_timeout_of_another_unit_is_understood_and_noted() {
         let json = format!(r#"{{"command": "a", "timeout": {json}}}"#);
         (entry(&json).unwrap().timeout.unwrap().as_millis(), notes(&json))
     };
-    let seconds = "\"timeout\": 60 is taken as seconds; in ms: : 600000".to_owned();
+    let seconds = "\"timeout\": 60 is taken as seconds; in ms: 60000".to_owned();
     assert_eq!(timeout("60"), (60_000, vec![seconds]));
     let short = "\"timeout\": 1800 is in ms, which is very short".to_owned();
     assert_eq!(timeout("1800"), (1800, vec![short]));

@@ -88,7 +88,7 @@ fn a_url_is_http_and_has_no_password() {
     ] {
         assert_eq!(reason(&format!(r#"{{"url": "{url}"}}"#)), expected);
     }
-    assert!(reason(r#"{"url": "https://canary@a.b/"}"#).contains("no user"));
+    assert!(reason(r#"{"url": "https://canary@a.b/"}"#).contains("must not contain user"));
 }
 
 #[test]

@@ -34,9 +34,10 @@ impl Timers {
         !self.are_many.get()
     }
 
-    /// Whether the program has started any.
-    pub(super) fn were_started(&self) -> bool {
-        !self.places.borrow().is_empty()
+    /// Whether any is left. Looked at only where the program has started one.
+    pub(super) fn are_left(&self) -> bool {
+        let filter = RuntimeActivityStatsFilter::default().with_timers();
+        !self.places.borrow().is_empty() && !self.activities(&filter).is_empty()
     }
 
     /// Keeps where a timer was started.

@@ -182,7 +182,7 @@ pub(super) fn note<H>(
     // One that was used and then left idle is closed in just the same way.
     let is_first = seen.0.load(Ordering::Relaxed) == 0;
     match result {
-        Err(error) if error.is_parse() => app.strangers.note("not HTTP/1.1", peer.ip(), None),
+        Err(error) if error.is_parse() => app.strangers.note("no HTTP/1.1", peer.ip(), None),
         Err(error) if error.is_timeout() && is_first => {
             app.strangers.note("head_time", peer.ip(), None);
         }

@@ -26,7 +26,7 @@ pub(super) async fn reload<H: ServerHandler + Send + 'static>(app: &Arc<App<H>>,
             }
             tracing::info!("the configuration was reloaded");
         }
-        Err(error) => tracing::error!("the new configuration is not used: {error}"),
+        Err(error) => tracing::error!("the configuration is not used: {error}"),
     }
 }
 

@@ -102,9 +102,9 @@ fn a_name_that_comes_twice_is_a_problem_of_both() {
     );
     let mut server = Server::at(home, &[]);
     let list = server.structured("list_mcp_servers", json!({}));
-    assert!(list.to_string().contains("named twice"), "{list:#}");
+    assert!(list.to_string().contains("given twice"), "{list:#}");
     let error = server.run("await callTool('a', 'echo', { text: 'first' })")["error"].to_string();
-    assert!(error.contains("named twice"), "{error}");
+    assert!(error.contains("given twice"), "{error}");
 }
 
 #[test]
