@@ -23,8 +23,12 @@ run: build ## run examples/report.ts, a first program
 conformance: ## install the conformance suite below target/ for the tests, if npm is there
 	@.setup/conformance
 
+# Most tests wait for other processes or for a limit to pass: with as many threads as a
+# machine of two processors has by itself, both are idle for more than half of the time.
+RUST_TEST_THREADS ?= 4
+
 test: setup conformance ## run every test, those in the documentation included
-	cargo test --release --no-fail-fast
+	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
 
 test-slow: setup ## the races of the hostile programs, a minute each
 	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1500 cargo test --release --lib --test permissions -- \

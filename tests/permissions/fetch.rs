@@ -52,9 +52,7 @@ fn a_body_may_have_the_windows_of_http_and_no_larger_ones() {
             "head.get content-encoding": null,
             "head.get content-length": null,
             "body /zstd?window=24 .includes 16 MiB": true,
-            "body /zstd?window=31": "TypeError: error reading a body from connection: its \
-             compression needs a window of 2048 MiB; at most 8 MiB for zstd and 16 MiB for Brotli \
-             are accepted",
+            "body /zstd?window=31": "TypeError: error reading a body from connection: its compression needs a window of 2048 MiB; at most 8 MiB for zstd and 16 MiB for Brotli are accepted",
             "body /large-brotli .includes a large window": true
         }"#,
     );

@@ -111,7 +111,7 @@ fn connections_are_limited_and_wait_for_each_other() {
         const kept = [await slow(), await slow()];
         await fetch('http://127.0.0.1:@P2@/hello')";
     let request = ExecuteRequest::new(host.files.text(program));
-    let execution = host.execute(request.with_timeout(Duration::from_secs(60)));
+    let execution = host.execute(request.with_timeout(Duration::from_secs(5)));
     let error = execution.error.expect("there is no third connection");
     let known = [ErrorKind::Runtime, ErrorKind::Timeout].contains(&error.kind);
     assert!(known, "{error:#?}");

@@ -180,7 +180,7 @@ async fn a_user_is_asked_to_open_web_pages_and_nothing_else() {
         let answer = value(&connection, &visit(url)).await;
         assert_eq!(answer["action"], "decline", "{url}: {answer}");
         let reason = answer["_meta"]["reason"].as_str().unwrap_or_default();
-        assert!(reason.contains("http or https"), "{url}: {answer}");
+        assert!(reason.contains("http nor https"), "{url}: {answer}");
     }
     let heard = heard(&connection);
     let questions: Vec<_> = heard.lines().filter(|line| line.contains(" asks: ")).collect();

@@ -129,7 +129,7 @@ fn an_answer_that_cannot_be_read_fails_its_call_at_once() {
 fn a_body_that_answers_nothing_fails_its_call_and_no_connection() {
     for (kind, body, part) in [
         ("application/json", r#"{"error":"overloaded"}"#, "overloaded"),
-        ("application/json", r#"{"jsonrpc":"2.0","id":-5,"result":{}}"#, "no answer"),
+        ("application/json", r#"{"jsonrpc":"2.0","id":-5,"result":{}}"#, "not an answer"),
         ("text/html", "<html>Sign in</html>", "text/html"),
     ] {
         let mut server = over_http(kind);
