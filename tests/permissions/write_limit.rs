@@ -24,7 +24,7 @@ fn a_copy_counts_as_written_and_ends_at_the_limit() {
     source.set_len(9_000_000).unwrap();
     host.gives(
         r#"
-        const start = (said: string) => said.split(",")[0];
+        const start = (said: string) => said.split(" to all")[0];
         const seen: any = {};
         for (const name of ["c", "d", "e"]) {
           seen[`copy to ${name}`] = start(await t(() => Deno.copyFile("half", name)));
@@ -38,10 +38,10 @@ fn a_copy_counts_as_written_and_ends_at_the_limit() {
         r#"{
             "copy to c": "done",
             "copy to d": "done",
-            "copy to e": "Error: The run may write 20000000 bytes",
+            "copy to e": "Error: The run may write at most 20000000 bytes",
             "sizes of the copies": [9000000, 9000000, 0],
             "what is left": "done",
-            "more": "Error: The run may write 20000000 bytes"
+            "more": "Error: The run may write at most 20000000 bytes"
         }"#,
     );
 }
@@ -52,7 +52,7 @@ fn a_write_over_the_limit_leaves_the_file_as_it_was() {
     host.gives(
         r#"
         for (const x of ["a", "s"]) Deno.writeTextFileSync(`kept${x}`, "before");
-        const big = new Uint8Array(1001), start = (said: string) => said.split(",")[0];
+        const big = new Uint8Array(1001), start = (said: string) => said.split(" to all")[0];
         return {
           "writeFile kept*, big": start(await both("writeFile", "kept*", big)),
           "read kept*": read("kept*"),
@@ -67,13 +67,13 @@ fn a_write_over_the_limit_leaves_the_file_as_it_was() {
           "read kept*, 4": read("kept*"),
         };"#,
         r#"{
-            "writeFile kept*, big": "Error: The run may write 1000 bytes",
+            "writeFile kept*, big": "Error: The run may write at most 1000 bytes",
             "read kept*": "before",
-            "writeFile kept*, big, { append: true }": "Error: The run may write 1000 bytes",
+            "writeFile kept*, big, { append: true }": "Error: The run may write at most 1000 bytes",
             "read kept*, 2": "before",
-            "writeTextFile kept*, x.repeat 1001": "Error: The run may write 1000 bytes",
+            "writeTextFile kept*, x.repeat 1001": "Error: The run may write at most 1000 bytes",
             "read kept*, 3": "before",
-            "writeFile new*, big": "Error: The run may write 1000 bytes",
+            "writeFile new*, big": "Error: The run may write at most 1000 bytes",
             "stat newa": "NotFound: No such file or directory",
             "stat news": "NotFound: No such file or directory",
             "writeTextFile kept*, after": "done",
