@@ -201,9 +201,6 @@ pub(super) async fn value_of(
     runtime.with_event_loop_promise(Box::pin(evaluated), options).await?;
     let function = main_function(runtime, id)?;
     let mut call = Box::pin(runtime.call(&function).fuse());
-    // A value that is there at the end of the program's own microtasks comes before timers
-    // that have expired meanwhile, of which one may never let go.
-    runtime.v8_isolate().perform_microtask_checkpoint();
     match runtime.with_event_loop_promise(&mut call, options).await {
         Ok(value) => Ok(Reached { json: to_json(isolate, program, value)?, failed: None }),
         // What failed may be what was left behind: the top level is done then.
