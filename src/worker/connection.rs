@@ -245,9 +245,10 @@ impl Connection {
             tokio::select! {
                 ready = self.socket.readable() => {
                     let mut ready = ready.map_err(|_| Lost)?;
-                    self.fill()?;
                     // What a synchronous request left unread makes the socket ready again.
-                    ready.clear_ready_matching(tokio::io::Ready::READABLE);
+                    if self.fill()? {
+                        ready.clear_ready_matching(tokio::io::Ready::READABLE);
+                    }
                 }
                 () = self.taken_in.notified() => {}
             }
@@ -310,33 +311,33 @@ impl Connection {
         body.map(|body| decode(body).map_err(|_| Lost)).transpose()
     }
 
-    /// Reads until the socket has nothing more.
-    fn fill(&self) -> Result<(), Lost> {
+    /// Takes in what has come, [`LONG_READ_BYTES`] and a little at most: as fast as the
+    /// server may send, no more of it is kept than that before it is handed on. Whether
+    /// that was all.
+    fn fill(&self) -> Result<bool, Lost> {
         let mut buffer = [0; READ_BYTES];
-        loop {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(0) => return Err(Lost),
-                Ok(READ_BYTES) => {
-                    self.reader.borrow_mut().push(&buffer);
-                    return self.fill_long();
-                }
-                Ok(read) => self.reader.borrow_mut().push(&buffer[..read]),
-                Err(Errno::EAGAIN) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(_) => return Err(Lost),
-            }
-        }
+        let read = self.receive(&mut buffer)?;
+        self.reader.borrow_mut().push(&buffer[..read]);
+        if read < READ_BYTES { Ok(true) } else { self.fill_long() }
     }
 
     /// As [`Self::fill`], when there is a lot.
-    fn fill_long(&self) -> Result<(), Lost> {
+    fn fill_long(&self) -> Result<bool, Lost> {
         let mut buffer = self.long_buffer.borrow_mut();
         buffer.resize(LONG_READ_BYTES, 0);
+        let read = self.receive(&mut buffer)?;
+        self.reader.borrow_mut().push(&buffer[..read]);
+        Ok(read < LONG_READ_BYTES)
+    }
+
+    /// Bytes that have come; none if there are no more. Fewer than there is room for are
+    /// all there are, since a stream's recv(2) goes on to the next message.
+    fn receive(&self, buffer: &mut [u8]) -> Result<usize, Lost> {
         loop {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(0) => return Err(Lost),
-                Ok(read) => self.reader.borrow_mut().push(&buffer[..read]),
-                Err(Errno::EAGAIN) => return Ok(()),
+                Ok(read) => return Ok(read),
+                Err(Errno::EAGAIN) => return Ok(0),
                 Err(Errno::EINTR) => {}
                 Err(_) => return Err(Lost),
             }
