@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::TEST_BINARY;
-use crate::fixture::alone;
+use crate::hostile::APART;
 use crate::support::denied::{OF_NAMESPACES, deny};
 use crate::support::directory::{Directory, set_mode};
 
@@ -62,6 +62,7 @@ impl Copies {
         command
             .args([FILTER, "--nocapture"])
             .env(TEST_BINARY, self.program())
+            .env(APART, "1")
             .env("TMPDIR", self.0.root())
             .env("HOME", self.0.root())
             .current_dir(self.0.root());
@@ -84,8 +85,6 @@ fn holds(profile: &str, prepare: impl FnOnce(&mut Command)) {
     if !is_root() {
         return;
     }
-    // Others count the processes below this one.
-    let _turn = alone();
     let output = Copies::new(profile).run(prepare);
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
