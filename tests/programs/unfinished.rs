@@ -186,13 +186,6 @@ fn a_value_that_was_reached_comes_before_what_is_due_then() {
              const start = Date.now(); while (Date.now() - start < 200); 'value'",
             "code that was running",
         ),
-        // The answer has been taken in with that of another call.
-        (
-            "Deno.readTextFile('absent').catch(() => { for (;;); });\n\
-             const start = Date.now(); while (Date.now() - start < 200);\n\
-             Deno.statSync('.'); 'value'",
-            "code that was running",
-        ),
     ] {
         let (value, unfinished) = left(run(source));
         assert_eq!(value, "value", "{source}");
