@@ -1,6 +1,6 @@
 // JSON of others, whose integers can have more digits than a number of JavaScript
 // keeps. Such an integer is the text of its digits, which nothing rounds, and goes out
-// again as an integer where one is wanted (src/upstream/integers.rs).
+// again as an integer where one is wanted (src/catalog/integers.rs).
 
 import { primordials } from "ext:core/mod.js";
 const {
