@@ -312,8 +312,8 @@ impl Connection {
     }
 
     /// Takes in what has come, [`LONG_READ_BYTES`] and a little at most: as fast as the
-    /// server may send, no more of it is kept than that before it is handed on. Whether
-    /// that was all.
+    /// server may send, no more of it is kept than that before it is handed on (but while
+    /// a frame of ours waits for room in the socket). Whether that was all.
     fn fill(&self) -> Result<bool, Lost> {
         let mut buffer = [0; READ_BYTES];
         let read = self.receive(&mut buffer)?;

@@ -37,8 +37,14 @@ const KERNEL: &str = "6.18.";
 /// Room above what was measured: a tenth, and at least one.
 const ROOM: u64 = 10;
 
-fn bound(measured: u64) -> u64 {
-    measured + (measured / ROOM).max(1)
+/// Columns of the server's own calls, the first. While a run lasts the server looks at it
+/// every 20 ms, which on a slow machine are some calls more, whatever their number is.
+const OF_THE_SERVER: usize = 6;
+const LOOKS: u64 = 3;
+
+fn bound(column: usize, measured: u64) -> u64 {
+    let least = if column < OF_THE_SERVER { LOOKS } else { 1 };
+    measured + (measured / ROOM).max(least)
 }
 
 /// The name of [`a_library_that_is_measured`] for the test harness, in whatever binary.
@@ -103,13 +109,17 @@ fn before(face: Face, standby: usize, program: &str) -> Option<Cost> {
 
 fn columns_above(name: &str, cost: Cost, before: Cost) -> Vec<String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let is_comparable = |column: &str| column != "faults" || release.starts_with(KERNEL);
-    let columns = COLUMNS.into_iter().zip(cost).zip(before);
-    let above =
-        columns.filter(|((column, cost), before)| *cost > bound(*before) && is_comparable(column));
+    let mut above = Vec::new();
+    for (at, column) in COLUMNS.into_iter().enumerate() {
+        let (cost, before) = (cost[at], before[at]);
+        // Parts of the server's calls may come to be fewer by themselves; of all of them,
+        // and of what the others do, less than half has not been counted.
+        let least = if (1..OF_THE_SERVER).contains(&at) { 0 } else { before / 2 };
+        let most = bound(at, before);
+        let is_comparable = column != "faults" || release.starts_with(KERNEL);
+        if is_comparable && !(least..=most).contains(&cost) {
+            above.push(format!("{name}: {column} {cost}, not {least} to {most} ({before} before)"));
+        }
+    }
     above
-        .map(|((column, cost), before)| {
-            format!("{name}: {column} {cost}, at most {} ({before} before)", bound(before))
-        })
-        .collect()
 }

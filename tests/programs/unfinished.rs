@@ -192,3 +192,11 @@ fn a_value_that_was_reached_comes_before_what_is_due_then() {
         assert_eq!(unfinished[0][0], what, "{source}");
     }
 }
+
+#[test]
+fn a_value_comes_before_the_timer_of_a_module_too() {
+    let source = "import 'data:text/javascript,setTimeout(() => { for (;;); }, 1500)';\n\
+        const start = Date.now();\n\
+        await Deno.stat('.'); while (Date.now() - start < 1600); 'value'";
+    assert_eq!(left(run(source)).0, "value");
+}

@@ -22,11 +22,18 @@ pub(super) struct Timers {
     stats: RuntimeActivityStatsFactory,
     places: RefCell<BTreeMap<usize, (u32, u32)>>,
     are_many: Cell<bool>,
+    /// By the program or a module that it has imported.
+    were_started: Cell<bool>,
 }
 
 impl Timers {
     pub(super) fn new(stats: RuntimeActivityStatsFactory) -> Self {
-        Self { stats, places: RefCell::default(), are_many: Cell::new(false) }
+        Self {
+            stats,
+            places: RefCell::default(),
+            are_many: Cell::new(false),
+            were_started: Cell::new(false),
+        }
     }
 
     /// Whether the place of one more is wanted.
@@ -34,14 +41,15 @@ impl Timers {
         !self.are_many.get()
     }
 
-    /// Whether any is left. Looked at only where the program has started one.
+    /// Whether any is left. Looked at only where one was started.
     pub(super) fn are_left(&self) -> bool {
         let filter = RuntimeActivityStatsFilter::default().with_timers();
-        !self.places.borrow().is_empty() && !self.activities(&filter).is_empty()
+        self.were_started.get() && !self.activities(&filter).is_empty()
     }
 
     /// Keeps where a timer was started.
     pub(super) fn started(&self, id: u32, (script, line, column): ScriptPlace) {
+        self.were_started.set(true);
         if script != MAIN {
             return;
         }
