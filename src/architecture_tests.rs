@@ -37,41 +37,25 @@ const GROUND: &[&str] = &[
     "threads",
 ];
 
+/// Rooms of which nothing runs in a worker.
+const OF_THE_SERVER: &[&str] = &[
+    "broker",
+    "catalog",
+    "config",
+    "modules",
+    "playbooks",
+    "policy",
+    "pool",
+    "runtime",
+    "server",
+    "upstream",
+];
+
 /// Rooms, and those that they may not import, with the reason. A room that is not there
 /// imports nothing.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
-    (
-        "worker",
-        &[
-            "broker",
-            "catalog",
-            "config",
-            "modules",
-            "playbooks",
-            "policy",
-            "pool",
-            "runtime",
-            "server",
-            "upstream",
-        ],
-        "what runs in the sandbox meets the server in `protocol` only",
-    ),
-    (
-        "engines",
-        &[
-            "broker",
-            "catalog",
-            "config",
-            "modules",
-            "playbooks",
-            "policy",
-            "pool",
-            "runtime",
-            "server",
-            "upstream",
-        ],
-        "what runs in the sandbox meets the server in `protocol` only",
-    ),
+    ("worker", OF_THE_SERVER, "what runs in the sandbox meets the server in `protocol` only"),
+    ("engines", OF_THE_SERVER, "what runs in the sandbox meets the server in `protocol` only"),
     (
         "pool",
         &["broker", "catalog", "modules", "playbooks", "policy", "runtime", "server", "upstream"],

@@ -82,10 +82,9 @@ pub(super) enum Line<F> {
     Behind(F),
 }
 
-/// Queues for a handle, now: turns are taken in the order of the requests,
-/// whichever task runs first (tokio's Mutex is fair). For that the lock is polled once
-/// here, before there is a task. Unconstrained: a task that has used its budget up would not even
-/// be queued.
+/// Queues for a handle, now: turns are taken in the order of the requests, whichever task
+/// runs first (tokio's Mutex is fair). For that the lock is polled once here, before there
+/// is a task. Unconstrained: a task that has used its budget up would not even be queued.
 pub(super) fn get_in_line(resource: Shared) -> Line<impl Future<Output = Turn> + Send> {
     let mut turn = Box::pin(unconstrained(resource.lock_owned()));
     match (&mut turn).now_or_never() {
@@ -95,7 +94,7 @@ pub(super) fn get_in_line(resource: Shared) -> Line<impl Future<Output = Turn> +
 }
 
 impl Run {
-    /// The same when there is all that it takes.
+    /// As [`Dispatch::on_thread`], once everything that it needs is available.
     pub(super) async fn on_thread_later(
         self: Arc<Self>,
         answer: usize,

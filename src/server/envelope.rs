@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::text::broken::{self, Remains};
 use crate::text::digits::message_with_all_digits;
-use crate::text::nulls::{Members, blank, is_null, kept};
+use crate::text::nulls::{Members, is_null, kept};
 
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
@@ -61,10 +61,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Option<Vec<u8>>), String> {
     let Envelope { method, result, error, .. } = message;
     let has = |member: Option<&RawValue>| member.is_some() && !is_null(member);
     let is_answer = has(result) || has(error);
-    let mut instead = None;
-    for (name, value) in (Members { method, result, error }).empty_in(bytes) {
-        blank(instead.get_or_insert_with(|| bytes.to_vec()), name, value);
-    }
+    let empty = Members { method, result, error }.empty_in(bytes);
+    let instead = (!empty.is_none()).then(|| {
+        let mut whole = bytes.to_vec();
+        empty.leave_out_of(&mut whole);
+        whole
+    });
     let [jsonrpc, id, method] = [message.jsonrpc, message.id, message.method].map(scalar);
     let invalid = if jsonrpc != Some(Value::from("2.0")) {
         Some("jsonrpc must be \"2.0\"")

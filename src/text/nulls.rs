@@ -32,9 +32,8 @@ pub(crate) struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// Names of those that are null beside another, and where in `text`, from which they
-    /// were read, their values begin.
-    pub(crate) fn empty_in(&self, text: &[u8]) -> Vec<(&'static str, usize)> {
+    /// Those that are null beside another. `text` is what they were read from.
+    pub(crate) fn empty_in(&self, text: &[u8]) -> Empty {
         let says = |member: Option<&RawValue>| member.is_some() && !is_null(member);
         let has_answer = self.result.is_some() || self.error.is_some();
         let empty = [
@@ -44,11 +43,25 @@ impl Members<'_> {
             ("error", self.error.filter(|_| self.result.is_some() || says(self.method))),
         ];
         let place = |raw: &RawValue| raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr());
-        empty
-            .into_iter()
-            .filter(|(_, member)| is_null(*member))
-            .filter_map(|(name, member)| Some((name, place(member?)?)))
-            .collect()
+        let empty = empty.into_iter().filter(|(_, member)| is_null(*member));
+        Empty(empty.filter_map(|(name, member)| Some((name, place(member?)?))).collect())
+    }
+}
+
+/// Members that say nothing: their names, and where in the text their values begin.
+#[derive(Debug, Default)]
+pub(crate) struct Empty(Vec<(&'static str, usize)>);
+
+impl Empty {
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts spaces in their places.
+    pub(crate) fn leave_out_of(self, text: &mut [u8]) {
+        for (name, value) in self.0 {
+            blank(text, name, value);
+        }
     }
 }
 
@@ -56,9 +69,7 @@ impl Members<'_> {
 /// as they are.
 pub(crate) fn leave_out(text: &mut [u8]) {
     let Ok(Message { method, result, error }) = serde_json::from_slice(text) else { return };
-    for (name, value) in (Members { method, result, error }).empty_in(text) {
-        blank(text, name, value);
-    }
+    (Members { method, result, error }).empty_in(text).leave_out_of(text);
 }
 
 #[derive(Deserialize)]
@@ -73,7 +84,7 @@ struct Message<'a> {
 
 /// Puts spaces in the place of a member and of one comma beside it. A name that is written
 /// in another way than its letters stays.
-pub(crate) fn blank(text: &mut [u8], name: &str, value: usize) {
+fn blank(text: &mut [u8], name: &str, value: usize) {
     if let Some((start, end)) = span(text, name, value) {
         text[start..end].fill(b' ');
     }

@@ -31,7 +31,7 @@ use crate::text::broken::{Remains, check};
 use crate::text::clip::truncate;
 use crate::text::digits::message_with_all_digits;
 use crate::text::mended::{in_utf8, mend};
-use crate::text::nulls::{Members, blank, is_null, kept};
+use crate::text::nulls::{Empty, Members, is_null, kept};
 
 /// The code of the answer that takes the place of one that is too large. Within
 /// the range that JSON-RPC 2.0 leaves to implementations.
@@ -234,7 +234,7 @@ impl Head<'_> {
     }
 
     /// Its members that say nothing.
-    fn empty(&self, text: &[u8]) -> Vec<(&'static str, usize)> {
+    fn empty(&self, text: &[u8]) -> Empty {
         let Self { method, result, error, .. } = *self;
         Members { method, result, error }.empty_in(text)
     }
@@ -567,22 +567,20 @@ impl Looked {
             text = whole;
         }
         let (kind, id_bytes, empty) = Kind::of(&text);
-        for (name, value) in empty {
-            blank(&mut text, name, value);
-        }
+        empty.leave_out_of(&mut text);
         Self { values: values(&text), kind, id_bytes, text }
     }
 }
 
 impl Kind {
     /// With the bytes of a request's id, and the members that say nothing.
-    fn of(text: &[u8]) -> (Self, usize, Vec<(&'static str, usize)>) {
+    fn of(text: &[u8]) -> (Self, usize, Empty) {
         // serde would take an array for the object's members in their order.
         let is_object = text.trim_ascii_start().starts_with(b"{");
         let head = match serde_json::from_slice::<Head<'_>>(text) {
             Ok(head) if is_object && head.is_message() => head,
-            Ok(_) => return (Self::NoMessage, 0, Vec::new()),
-            Err(error) => return (Self::of_broken(text, &error), 0, Vec::new()),
+            Ok(_) => return (Self::NoMessage, 0, Empty::default()),
+            Err(error) => return (Self::of_broken(text, &error), 0, Empty::default()),
         };
         let empty = head.empty(text);
         match head.id {
