@@ -26,6 +26,7 @@ mod links;
 mod memory;
 mod modules;
 mod net;
+mod packages;
 mod playbooks;
 mod policy;
 mod pool;
