@@ -13,6 +13,9 @@ use crate::text::near::near_names;
 /// Packages of a list. `install` bundles all of them in one graph: 186 took 11 to 39 s.
 pub(crate) const MAX_PACKAGES: usize = 1000;
 
+/// The setting that allows packages, for texts.
+pub(crate) const VARIABLE: &str = "MCP_CONDUCTOR_ALLOWED_PACKAGES";
+
 /// Packages that an error names.
 const MAX_SHOWN: usize = 10;
 
@@ -160,6 +163,23 @@ impl AllowedPackages {
         let rest = self.len().saturating_sub(MAX_SHOWN);
         let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         format!("allowed are {}{more}", first.join(", "))
+    }
+
+    /// Why a package that is not here cannot be imported, and what can.
+    pub(crate) fn refusal(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!(
+                "no packages are allowed here. An administrator allows one with {VARIABLE}={} and \
+                 runs `mcp-conductor install`",
+                specifier.package()
+            );
+        }
+        let near = self.near(specifier);
+        let meant = match near.as_slice() {
+            [] => String::new(),
+            near => format!(", did you mean {}", near.join(" or ")),
+        };
+        format!("it is not one of the packages that {VARIABLE} allows{meant}: {}", self.listed())
     }
 
     /// Packages that may have been meant: of the same name, or nearly so.
