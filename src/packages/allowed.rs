@@ -168,11 +168,7 @@ impl AllowedPackages {
     /// Why a package that is not here cannot be imported, and what can.
     pub(crate) fn refusal(&self, specifier: &PackageSpecifier) -> String {
         if self.is_empty() {
-            return format!(
-                "no packages are allowed here. An administrator allows one with {VARIABLE}={} and \
-                 runs `mcp-conductor install`",
-                specifier.package()
-            );
+            return format!("no packages are allowed here. {}", how_to_allow(specifier));
         }
         let near = self.near(specifier);
         let meant = match near.as_slice() {
@@ -180,6 +176,14 @@ impl AllowedPackages {
             near => format!(", did you mean {}", near.join(" or ")),
         };
         format!("it is not one of the packages that {VARIABLE} allows{meant}: {}", self.listed())
+    }
+
+    /// What is allowed instead of packages that are not, the first of which is this: sentences.
+    pub(crate) fn instead_of(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!("No packages are allowed here. {}", how_to_allow(specifier));
+        }
+        format!("{VARIABLE} decides: {}", self.listed())
     }
 
     /// Packages that may have been meant: of the same name, or nearly so.
@@ -198,6 +202,13 @@ impl AllowedPackages {
         }
         packages
     }
+}
+
+fn how_to_allow(specifier: &PackageSpecifier) -> String {
+    let package = specifier.package();
+    format!(
+        "An administrator allows one with {VARIABLE}={package} and runs `mcp-conductor install`"
+    )
 }
 
 #[cfg(test)]

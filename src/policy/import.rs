@@ -10,11 +10,18 @@ use deno_semver::VersionReq;
 use url::Url;
 
 use super::{AllowedPath, Denied, MAX_PATH_BYTES, PathRefusal, Permission, Policy};
-use crate::packages::allowed::{AllowedPackages, PackageKind, PackageSpecifier};
+use crate::packages::allowed::{AllowedPackages, PackageKind, PackageSpecifier, SpecifierError};
 use crate::protocol::ModuleScheme;
+use crate::text::clip;
 
 /// Bytes of a `file:` URL: of each byte of a path it can have three.
 const MAX_FILE_URL: usize = 3 * MAX_PATH_BYTES + "file://localhost".len();
+
+/// Packages of a call that an error names.
+const MAX_SHOWN: usize = 10;
+
+/// Bytes of a package of a call that an error quotes.
+const MAX_TEXT: usize = 200;
 
 /// A module that a program may import. Only this file makes what is in one.
 #[derive(Debug, Clone)]
@@ -136,6 +143,24 @@ impl Policy {
         }
     }
 
+    /// Decides about the packages that a call says its program needs: each must be allowed.
+    ///
+    /// # Errors
+    /// Which are not, and what is allowed.
+    pub(crate) fn dependencies(&self, texts: &[String]) -> Result<(), String> {
+        let mut not_allowed = Vec::new();
+        for text in texts {
+            let asked = PackageSpecifier::parse(text).map_err(|error| no_format(text, &error))?;
+            if self.packages.entry(&asked).is_none() {
+                not_allowed.push(asked);
+            }
+        }
+        let Some(first) = not_allowed.first() else { return Ok(()) };
+        let shown: Vec<_> = not_allowed.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let instead = self.packages.instead_of(first);
+        Err(format!("Not in allowlist: {}. {instead}", shown.join(", ")))
+    }
+
     /// Decides about a file as its URL has it.
     fn file(&self, specifier: &str) -> Result<AllowedPath, Denied> {
         let no_path = || never(specifier, "it is not the URL of a file of this machine");
@@ -149,6 +174,11 @@ impl Policy {
             PathRefusal::TooLong | PathRefusal::Nul | PathRefusal::Empty => no_path(),
         })
     }
+}
+
+/// The first words are the Deno version's.
+fn no_format(text: &str, error: &SpecifierError) -> String {
+    format!("Invalid format: {}: {error}", clip::visible(text, MAX_TEXT))
 }
 
 fn never(specifier: &str, reason: &str) -> Denied {
@@ -293,6 +323,45 @@ mod tests {
             "jsr:axios",
         ] {
             denied(&policy, specifier);
+        }
+    }
+
+    #[test]
+    fn the_packages_of_a_call_must_all_be_allowed() {
+        let dependencies = |packages: &[&str], asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|text| (*text).to_owned()).collect();
+            policy(packages).dependencies(&asked)
+        };
+        let allowed = ["npm:axios@^1", "npm:zod@^3"];
+        assert_eq!(dependencies(&allowed, &[]), Ok(()));
+        assert_eq!(dependencies(&allowed, &["npm:zod", "npm:axios@^1/lib/x.js"]), Ok(()));
+        for (packages, asked, expected) in [
+            (
+                &allowed[..],
+                &["npm:express", "npm:zod", "jsr:@std/path@1"][..],
+                "Not in allowlist: npm:express, jsr:@std/path@1. MCP_CONDUCTOR_ALLOWED_PACKAGES \
+                 decides: allowed are npm:axios@^1, npm:zod@^3",
+            ),
+            (
+                &[],
+                &["npm:express@4"],
+                "Not in allowlist: npm:express@4. No packages are allowed here. An administrator \
+                 allows one with MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:express and runs \
+                 `mcp-conductor install`",
+            ),
+            (
+                &allowed,
+                &["npm:axios'; import evil"],
+                "Invalid format: npm:axios'; import evil: \"npm:axios'; import evil\" is \
+                 not a package specifier: ' ' cannot be part of one",
+            ),
+            (
+                &allowed,
+                &["axios"],
+                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:",
+            ),
+        ] {
+            assert_eq!(dependencies(packages, asked), Err(expected.to_owned()));
         }
     }
 
