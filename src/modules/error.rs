@@ -12,6 +12,10 @@ pub(crate) enum ModuleError {
     Upstream(#[from] UpstreamError),
     #[error(transparent)]
     Playbook(#[from] PlaybookError),
+    #[error("{0} is allowed and not installed: an administrator runs `mcp-conductor install`")]
+    NotInstalled(String),
+    #[error("{0:?} is a file, and files are not loaded as modules")]
+    NoFiles(String),
     #[error("The import was interrupted")]
     Interrupted,
 }

@@ -40,12 +40,14 @@ impl Modules {
     where
         Read: Future<Output = Option<Result<ModuleSource, ModuleError>>>,
     {
-        match module.scheme() {
-            ModuleScheme::Mcp => mcp::load(&self.upstreams, run, module.name()).await,
-            ModuleScheme::Playbook => {
-                let reading = playbook::reading(self.playbooks.clone(), module.name());
+        match module {
+            AllowedModule::Mcp { name } => mcp::load(&self.upstreams, run, name).await,
+            AllowedModule::Playbook { name } => {
+                let reading = playbook::reading(self.playbooks.clone(), name);
                 on_thread(reading).await.unwrap_or(Err(ModuleError::Interrupted))
             }
+            AllowedModule::Package(package) => Err(ModuleError::NotInstalled(package.package())),
+            AllowedModule::File(path) => Err(ModuleError::NoFiles(path.requested().to_owned())),
         }
     }
 }

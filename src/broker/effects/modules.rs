@@ -9,7 +9,8 @@ use crate::broker::event::Room;
 use crate::broker::failure::Problem;
 use crate::broker::run::Run;
 use crate::modules::{ModuleError, Reading};
-use crate::protocol::{Answer, Failure, ModuleOperation, ModuleScheme};
+use crate::policy::AllowedModule;
+use crate::protocol::{Answer, Failure, ModuleOperation};
 
 pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match operation {
@@ -35,8 +36,8 @@ impl Run {
             self.on_thread(reading).await
         };
         let module = services.modules.load(&allowed, self.tools.allowed(), on_thread).await?;
-        if allowed.scheme() == ModuleScheme::Mcp {
-            self.tools.imported(allowed.name());
+        if let AllowedModule::Mcp { name } = &allowed {
+            self.tools.imported(name);
         }
         Ok(Answer::Module(Box::new(module)))
     }
@@ -47,6 +48,9 @@ impl From<ModuleError> for Problem {
         match error {
             ModuleError::Upstream(error) => error.into(),
             ModuleError::Playbook(error) => Failure::new("Error", error.to_string()).into(),
+            error @ (ModuleError::NotInstalled(_) | ModuleError::NoFiles(_)) => {
+                Failure::type_error(error.to_string()).into()
+            }
             ModuleError::Interrupted => Failure::interrupted().into(),
         }
     }
