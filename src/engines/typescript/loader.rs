@@ -19,6 +19,7 @@ use crate::snapshots::Host;
 use crate::text::refusal::requires_flag;
 
 use super::meta::{Home, MAIN};
+use super::packages::{Packages, file_of};
 use super::transpile::{Transpiled, transpile_import};
 
 /// What the modules of MCP servers import. The symbol is that of js/12_mcp.js.
@@ -35,6 +36,7 @@ pub(super) struct Loader {
     warming_up: Cell<bool>,
     host: RefCell<Option<Rc<dyn Host>>>,
     home: RefCell<Option<Home>>,
+    packages: RefCell<Rc<Packages>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -52,6 +54,11 @@ impl Loader {
     /// Whom to ask for modules of the server.
     pub(super) fn set_host(&self, host: Rc<dyn Host>) {
         *self.host.borrow_mut() = Some(host);
+    }
+
+    /// What is installed.
+    pub(super) fn set_packages(&self, packages: Rc<Packages>) {
+        *self.packages.borrow_mut() = packages;
     }
 
     /// Where the program believes to stand.
@@ -158,6 +165,9 @@ impl ModuleLoader for SharedLoader {
             let source = ModuleSource::new(ModuleType::JavaScript, code, specifier, None);
             return ModuleLoadResponse::Sync(Ok(source));
         }
+        if file_of(specifier).is_some() {
+            return ModuleLoadResponse::Sync(self.0.packages.borrow().load(specifier));
+        }
         if ModuleScheme::split(specifier.as_str()).is_some() {
             return self.0.clone().from_server(specifier.clone());
         }
@@ -172,6 +182,9 @@ impl ModuleLoader for SharedLoader {
 fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBox> {
     if specifier == TOOLS && referrer.starts_with("mcp:") {
         return ModuleSpecifier::parse(TOOLS).map_err(JsErrorBox::from_err);
+    }
+    if let Some(url) = of_package(specifier, referrer) {
+        return Ok(url);
     }
     let of_server = match specifier.strip_prefix("./mcp/").or(specifier.strip_prefix("mcp/")) {
         Some(name) => Some((ModuleScheme::Mcp, name.strip_suffix(".ts").unwrap_or(name))),
@@ -190,6 +203,17 @@ fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBo
         "Import \"{specifier}\" is not available: a program is one file. Put the code into it, \
          or import \"mcp:SERVER\", \"playbook:FOLDER\" or a data: URL"
     )))
+}
+
+/// The URL of a package's module, which other modules of packages name, and the zygote
+/// (whose referrer is `.`), and no program.
+fn of_package(specifier: &str, referrer: &str) -> Option<ModuleSpecifier> {
+    let referrer = match referrer {
+        "." => return ModuleSpecifier::parse(specifier).ok().filter(|url| file_of(url).is_some()),
+        referrer => ModuleSpecifier::parse(referrer).ok()?,
+    };
+    file_of(&referrer)?;
+    referrer.join(specifier).ok().filter(|url| file_of(url).is_some())
 }
 
 /// A URL with any name in it: whatever is not a letter, digit, `-`, `_` or `.` is
