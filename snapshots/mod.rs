@@ -8,6 +8,7 @@
 mod calls;
 mod error;
 mod fetch;
+mod node;
 mod resource;
 
 use std::rc::Rc;
@@ -165,4 +166,13 @@ pub fn extensions() -> Vec<Extension> {
         deno_crypto::deno_crypto::init(None),
         conductor::init(),
     ]
+}
+
+/// The extensions of the snapshot that has the node: built-ins, in its order.
+pub fn node_extensions() -> Vec<Extension> {
+    let mut extensions = extensions();
+    let conductor = extensions.pop().expect("the list above ends with it");
+    extensions.push(deno_node_crypto::deno_node_crypto::init());
+    extensions.extend([conductor, node::conductor_node::init()]);
+    extensions
 }

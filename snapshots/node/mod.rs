@@ -1,0 +1,42 @@
+//! The node: built-ins' part of the second snapshot: Deno's scripts of deno_node, which
+//! `build.rs` adds, the scripts in `js/node/`, and the ops that are not JavaScript's.
+
+mod buffer;
+mod idna;
+
+use buffer::*;
+use idna::*;
+
+deno_core::extension!(
+    conductor_node,
+    deps = [conductor, deno_node_crypto],
+    ops = [
+        op_is_ascii,
+        op_is_utf8,
+        op_node_buffer_compare,
+        op_node_buffer_compare_offset,
+        op_node_encoding_slice,
+        op_node_idna_domain_to_ascii,
+        op_node_idna_domain_to_unicode,
+        op_node_idna_punycode_decode,
+        op_node_idna_punycode_encode,
+        op_node_idna_punycode_to_ascii,
+        op_node_idna_punycode_to_unicode,
+        op_node_view_has_buffer,
+        op_transcode,
+    ],
+    esm_entry_point = "ext:conductor_node/99_node.js",
+    esm = [
+        dir "js/node",
+        "ops/table.js",
+        "ops/base.js",
+        "ops/fs.js",
+        "ops/process.js",
+        "ops/command.js",
+        "ops/zlib.js",
+        "ops/net.js",
+        "ops.js",
+        "require.js",
+        "99_node.js",
+    ],
+);
