@@ -7,7 +7,14 @@ import { env } from "ext:conductor/07_env.js";
 const { ObjectAssign, ObjectHasOwn, String } = primordials;
 
 let known;
+// Until a program is there, nobody may be asked.
+let isOpen = false;
+function open() {
+  isOpen = true;
+}
+
 function variables() {
+  if (!isOpen) return { __proto__: null };
   if (known === undefined) {
     known = { __proto__: null };
     try {
@@ -32,4 +39,4 @@ const environment = {
   toObject: () => ({ ...variables() }),
 };
 
-export { environment };
+export { environment, open };

@@ -14,6 +14,6 @@ import { taken } from "ext:conductor_node/taken.js";
 // What Deno's scripts name and nothing here serves.
 for (let i = 0; i < taken.length; i++) {
   if (ops[taken[i]] === undefined) {
-    refuse(taken[i], "This function of Node's is not available here");
+    refuse(taken[i], `This function of Node's is not available here (${taken[i]})`);
   }
 }

@@ -18,10 +18,10 @@ const OTHERS: &str = "js/node/others";
 /// deno_node's modules that export what a script returns, name by name. deno_core makes
 /// such modules while it links, when no op is in the table.
 const OF_SCRIPTS: &[(&str, &str)] = &[
-    ("node:url", "js/node/url.js"),
-    ("node:util", "js/node/util.js"),
-    ("node:worker_threads", "js/node/worker_threads.js"),
-    ("node:zlib", "js/node/zlib.js"),
+    ("node:url", "js/node/modules/url.js"),
+    ("node:util", "js/node/modules/util.js"),
+    ("node:worker_threads", "js/node/modules/worker_threads.js"),
+    ("node:zlib", "js/node/modules/zlib.js"),
 ];
 /// What Node's version is said to be, as Deno 2.9.8 says it.
 const NODE_VERSION: &str = "24.14.0";

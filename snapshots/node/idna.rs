@@ -30,8 +30,8 @@ fn labels(
         Some((local, domain)) => (format!("{local}@"), domain),
         None => (String::new(), domain),
     };
-    let labels: Vec<_> = domain.split('.').map(map).collect::<Result<_, _>>()?;
-    Ok(local + &labels.join("."))
+    let labels: Vec<_> = domain.split('.').map(map).collect::<Result<_, IdnaError>>()?;
+    Ok(format!("{local}{}", labels.join(".")))
 }
 
 fn label_to_ascii(label: &str) -> Result<Cow<'_, str>, IdnaError> {
