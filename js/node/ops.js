@@ -2,12 +2,12 @@
 
 import "ext:conductor_node/ops/table.js";
 import "ext:conductor_node/ops/base.js";
+import "ext:conductor_node/ops/deno.js";
 import "ext:conductor_node/ops/fs.js";
 import "ext:conductor_node/ops/process.js";
 import "ext:conductor_node/ops/command.js";
 import "ext:conductor_node/ops/zlib.js";
 import "ext:conductor_node/ops/net.js";
-import "ext:conductor_node/ops/deno.js";
 import { ops, refuse } from "ext:conductor_node/ops/table.js";
 import { taken } from "ext:conductor_node/taken.js";
 

@@ -3,14 +3,25 @@
 
 mod buffer;
 mod idna;
+#[path = "../zlib/mod.rs"]
+mod zlib;
 
 use buffer::*;
 use idna::*;
+use zlib::{
+    op_conductor_codec, op_conductor_codec_close, op_conductor_codec_error,
+    op_conductor_codec_reset, op_conductor_codec_write, op_zlib_crc32, op_zlib_crc32_string,
+};
 
 deno_core::extension!(
     conductor_node,
     deps = [conductor, deno_node_crypto],
     ops = [
+        op_conductor_codec,
+        op_conductor_codec_close,
+        op_conductor_codec_error,
+        op_conductor_codec_reset,
+        op_conductor_codec_write,
         op_is_ascii,
         op_is_utf8,
         op_node_buffer_compare,
@@ -26,19 +37,23 @@ deno_core::extension!(
         op_node_idna_to_ascii,
         op_node_view_has_buffer,
         op_transcode,
+        op_zlib_crc32,
+        op_zlib_crc32_string,
     ],
     esm_entry_point = "ext:conductor_node/99_node.js",
     esm = [
         dir "js/node",
         "ops/table.js",
         "ops/base.js",
+        "ops/errors.js",
+        "env.js",
+        "ops/deno.js",
+        "ops/copy.js",
         "ops/fs.js",
         "ops/process.js",
         "ops/command.js",
         "ops/zlib.js",
         "ops/net.js",
-        "env.js",
-        "ops/deno.js",
         "ops.js",
         "require.js",
         "99_node.js",
