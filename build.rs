@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use deno_core::snapshot::{CreateSnapshotOptions, create_snapshot};
-use deno_core::{Extension, ExtensionTranspiler};
+use deno_core::{Extension, ModuleCodeString, ModuleName, SourceMapData};
+use deno_error::JsErrorBox;
 
 #[path = "src/engines/typescript/builtins.rs"]
 #[allow(dead_code, reason = "shared with the engine, which uses all of it")]
@@ -41,24 +42,30 @@ fn main() {
 
     let mut extensions = snapshots::extensions();
     plain::add_scripts(extensions.last_mut().expect("there are extensions"));
-    write("snapshot.bin", &snapshot(extensions, Rc::new(patches::patch)));
+    write("snapshot.bin", &snapshot(extensions, patches::patch));
 
     let mut extensions = snapshots::node_extensions();
     let [.., plain, node] = &mut extensions[..] else { unreachable!("both are in the list") };
     plain::add_scripts(plain);
     node::add_scripts(node, Path::new(env!("CARGO_MANIFEST_DIR")));
-    let bytes = snapshot(extensions, Rc::new(transpile::patch_and_transpile));
+    let bytes = snapshot(extensions, transpile::patch_and_transpile);
     let bytes = zstd::encode_all(&bytes[..], COMPRESSION).expect("memory is a writer");
     write("node.bin.zst", &bytes);
 }
 
-fn snapshot(extensions: Vec<Extension>, transpiler: Rc<ExtensionTranspiler>) -> Box<[u8]> {
+/// What is done to a script, by its specifier and text.
+type Change = fn(
+    ModuleName,
+    ModuleCodeString,
+) -> Result<(ModuleCodeString, Option<SourceMapData>), JsErrorBox>;
+
+fn snapshot(extensions: Vec<Extension>, change: Change) -> Box<[u8]> {
     let options = CreateSnapshotOptions {
         cargo_manifest_dir: env!("CARGO_MANIFEST_DIR"),
         startup_snapshot: None,
         skip_op_registration: false,
         extensions,
-        extension_transpiler: Some(transpiler),
+        extension_transpiler: Some(Rc::new(change)),
         with_runtime_cb: None,
     };
     let output = create_snapshot(options, None).expect("the scripts in js/ evaluate");

@@ -2,6 +2,7 @@
 
 import "ext:conductor_node/ops/table.js";
 import "ext:conductor_node/ops/base.js";
+import "ext:conductor_node/ops/deno.js";
 import "ext:conductor_node/ops/fs.js";
 import "ext:conductor_node/ops/process.js";
 import "ext:conductor_node/ops/command.js";
@@ -13,6 +14,6 @@ import { taken } from "ext:conductor_node/taken.js";
 // What Deno's scripts name and nothing here serves.
 for (let i = 0; i < taken.length; i++) {
   if (ops[taken[i]] === undefined) {
-    refuse(taken[i], "This function of Node's is not available here");
+    refuse(taken[i], `This function of Node's is not available here (${taken[i]})`);
   }
 }

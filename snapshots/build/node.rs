@@ -18,10 +18,10 @@ const OTHERS: &str = "js/node/others";
 /// deno_node's modules that export what a script returns, name by name. deno_core makes
 /// such modules while it links, when no op is in the table.
 const OF_SCRIPTS: &[(&str, &str)] = &[
-    ("node:url", "js/node/url.js"),
-    ("node:util", "js/node/util.js"),
-    ("node:worker_threads", "js/node/worker_threads.js"),
-    ("node:zlib", "js/node/zlib.js"),
+    ("node:url", "js/node/modules/url.js"),
+    ("node:util", "js/node/modules/util.js"),
+    ("node:worker_threads", "js/node/modules/worker_threads.js"),
+    ("node:zlib", "js/node/modules/zlib.js"),
 ];
 /// What Node's version is said to be, as Deno 2.9.8 says it.
 const NODE_VERSION: &str = "24.14.0";
@@ -97,9 +97,36 @@ fn source(script: &Listed, root: &Path, crate_dir: &Path) -> String {
     };
     let text = text.replace("__NODE_VERSION__", NODE_VERSION);
     match script.kind {
-        Kind::Module => ops_from_table(text),
-        Kind::Classic => text,
+        Kind::Module => with_deno(ops_from_table(text), ""),
+        Kind::Classic => with_deno(text, "(function () {"),
     }
+}
+
+/// The text with a Deno of the scripts' own in the place of the global one, which is the
+/// program's. It is a constant behind what begins the script.
+fn with_deno(text: String, begin: &str) -> String {
+    const NAME: &str = "Deno.";
+    const CONSTANT: &str =
+        "const NodeDeno = __bootstrap.core.loadExtScript(\"ext:conductor_node/deno.js\");";
+    let mut parts = text.split(NAME);
+    let mut own = parts.next().expect("split yields a part").to_owned();
+    for part in parts {
+        let before = own.trim_end_matches("globalThis.").len();
+        let is_name =
+            !own[..before].ends_with(|c: char| c.is_alphanumeric() || "_$.\"'`".contains(c));
+        if is_name {
+            own.truncate(before);
+            own += "Node";
+        }
+        own += NAME;
+        own += part;
+    }
+    if own.len() == text.len() {
+        return text;
+    }
+    let at = own.find(begin).expect("a classic script is a function") + begin.len();
+    own.insert_str(at, CONSTANT);
+    own
 }
 
 /// The text with ops taken from the table of `js/00_ops.js` instead of imported: what is
@@ -109,8 +136,7 @@ fn ops_from_table(mut text: String) -> String {
     while let Some(end) = text.find(END) {
         let start = text[..end].rfind("import {").expect("an import begins so");
         let names = text[start + "import {".len()..end].replace(" as ", ": ");
-        let taken =
-            format!("const {{{names}}} = core.loadExtScript(\"ext:conductor/00_ops.js\");");
+        let taken = format!("const {{{names}}} = core.loadExtScript(\"ext:conductor/00_ops.js\");");
         text.replace_range(start..end + END.len(), &taken);
     }
     text

@@ -91,6 +91,40 @@ const PIECES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What scripts of deno_node do as they are loaded that a snapshot cannot hold, or that is
+/// of deno_runtime: the script, the text that is there, and ours.
+const NODE: &[(&str, &str, &str)] = &[
+    // An object of Rust's: made when it is asked for.
+    (
+        "deno_node/crypto.ts",
+        "const { crypto: webcrypto } = core.loadExtScript(\n  \"ext:deno_crypto/00_crypto.js\",\n);",
+        "const webCrypto = core.loadExtScript(\"ext:deno_crypto/00_crypto.js\");\n\
+         const { ObjectGetOwnPropertyDescriptor, ObjectGetOwnPropertyNames, ReflectApply } = primordials;\n\
+         function forwarder(prototype, object) {\n  \
+         const methods = {};\n  \
+         const names = ObjectGetOwnPropertyNames(prototype);\n  \
+         for (let i = 0; i < names.length; i++) {\n    \
+         const method = ObjectGetOwnPropertyDescriptor(prototype, names[i]).value;\n    \
+         if (names[i] === \"constructor\" || typeof method !== \"function\") continue;\n    \
+         methods[names[i]] = (...args) => ReflectApply(method, object(), args);\n  \
+         }\n  \
+         return methods;\n\
+         }\n\
+         const webcrypto = forwarder(webCrypto.Crypto.prototype, () => webCrypto.crypto);\n\
+         webcrypto.subtle = forwarder(\n  \
+         webCrypto.SubtleCrypto.prototype,\n  \
+         () => webCrypto.crypto.subtle,\n\
+         );",
+    ),
+    // V8 has no registry in a snapshot that something is registered in. Channels are few.
+    ("deno_node/diagnostics_channel.js", "    this.#finalizers.register(value, key);\n", ""),
+    (
+        "node:console",
+        "import { windowOrWorkerGlobalScope } from \"ext:runtime/98_global_scope_shared.js\";",
+        "const windowOrWorkerGlobalScope = { console: { value: globalThis.console } };",
+    ),
+];
+
 /// A script of Deno's crates that uses nothing that a program may have replaced, and
 /// keeps no more than it has read.
 pub(super) fn patch(
@@ -98,13 +132,14 @@ pub(super) fn patch(
     mut code: ModuleCodeString,
 ) -> Result<(ModuleCodeString, Option<SourceMapData>), JsErrorBox> {
     let of_script = |(script, ..): &&(&str, &str, &str)| {
-        specifier.as_str().strip_prefix("ext:") == Some(*script)
+        let specifier = specifier.as_str();
+        specifier.strip_prefix("ext:").unwrap_or(specifier) == *script
     };
     for (_, class, source) in GLOBALS.iter().filter(of_script) {
         let bound = format!("new (core.loadExtScript(\"ext:{source}\").{class})(");
         code = replaced(&code, &format!("new {class}("), &bound)?;
     }
-    for (_, before, after) in METHODS.iter().chain(PIECES).filter(of_script) {
+    for (_, before, after) in METHODS.iter().chain(PIECES).chain(NODE).filter(of_script) {
         code = replaced(&code, before, after)?;
     }
     Ok((code, None))

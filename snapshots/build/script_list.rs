@@ -24,7 +24,6 @@ const LEFT_OUT: &[&str] = &[
     "cluster",
     "domain",
     "inspector/promises",
-    "inspector_network_bridge.js",
     "internal/cluster/",
     "internal/deps/undici/",
     "internal/repl.ts",

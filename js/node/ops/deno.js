@@ -2,14 +2,22 @@
 // changed that one: file functions fail as Node's do, and what would tell of the machine
 // is a constant (js/node/ops/process.js).
 
-import { primordials } from "ext:core/mod.js";
+import { core, primordials } from "ext:core/mod.js";
+import { op_conductor_pid } from "ext:core/ops";
 import { Deno as own } from "ext:conductor/09_deno.js";
+import { environment } from "ext:conductor_node/env.js";
 import { notPermitted, rejecting, throwing } from "ext:conductor_node/ops/errors.js";
 import { ops } from "ext:conductor_node/ops/table.js";
-const { ObjectGetOwnPropertyDescriptor, ObjectDefineProperty, ReflectOwnKeys, String } =
-  primordials;
+const {
+  ObjectDefineProperties,
+  ObjectDefineProperty,
+  ObjectGetOwnPropertyDescriptor,
+  ReflectOwnKeys,
+  String,
+} = primordials;
 
-const Deno = { __proto__: null };
+// build.rs gives it to each script in the place of the global one.
+const Deno = core.loadExtScript("ext:conductor_node/deno.js");
 for (let keys = ReflectOwnKeys(own), i = 0; i < keys.length; i++) {
   const descriptor = ObjectGetOwnPropertyDescriptor(own, keys[i]);
   descriptor.__proto__ = null;
@@ -63,6 +71,34 @@ Deno.mayAccess = (path, mode) => {
   return !((mode & W_OK) !== 0 && granted("write") !== "granted") &&
     !((mode & R_OK) !== 0 && granted("read") !== "granted");
 };
+
+const get = (getter) => ({ __proto__: null, get: getter, enumerable: true, configurable: true });
+const call = (name) => ({
+  __proto__: null,
+  value: () => ops[name](),
+  enumerable: true,
+  configurable: true,
+  writable: true,
+});
+ObjectDefineProperties(Deno, {
+  cpuUsage: call("op_conductor_node_cpu_usage"),
+  env: { __proto__: null, value: environment },
+  execPath: call("op_exec_path"),
+  // What a program exits with is told by its own Deno.
+  exitCode: { __proto__: null, get: () => own.exitCode, set: (code) => own.exitCode = code },
+  gid: call("op_gid"),
+  hostname: call("op_hostname"),
+  loadavg: call("op_loadavg"),
+  mainModule: get(() => own.mainModule),
+  memoryUsage: call("op_conductor_node_memory_usage"),
+  networkInterfaces: call("op_network_interfaces"),
+  osRelease: call("op_os_release"),
+  osUptime: call("op_os_uptime"),
+  pid: get(op_conductor_pid),
+  ppid: get(() => 1),
+  systemMemoryInfo: call("op_system_memory_info"),
+  uid: call("op_uid"),
+});
 
 ops.Deno = Deno;
 

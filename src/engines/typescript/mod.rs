@@ -1,11 +1,13 @@
 //! TypeScript programs: transpiler, value capture, thin ops, console.
 
+mod builtins;
 mod capture;
 mod code_frame;
 mod engine;
 mod entry;
 mod errors;
 mod fence;
+mod flavor;
 mod host;
 mod isolate;
 mod js_error;
