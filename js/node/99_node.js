@@ -4,6 +4,7 @@
 import { core, internals, primordials } from "ext:core/mod.js";
 import "ext:conductor_node/ops.js";
 import { builtins } from "ext:conductor_node/builtins.js";
+import "ext:conductor_node/offline.js";
 import { open as openEnvironment } from "ext:conductor_node/env.js";
 import { builtin, names, require, setBuiltins } from "ext:conductor_node/require.js";
 import { lockClasses } from "ext:conductor/13_lock.js";

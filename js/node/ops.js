@@ -4,6 +4,8 @@ import "ext:conductor_node/ops/table.js";
 import "ext:conductor_node/ops/base.js";
 import "ext:conductor_node/ops/deno.js";
 import "ext:conductor_node/ops/fs.js";
+import "ext:conductor_node/ops/http.js";
+import "ext:conductor_node/ops/io.js";
 import "ext:conductor_node/ops/process.js";
 import "ext:conductor_node/ops/command.js";
 import "ext:conductor_node/ops/zlib.js";

@@ -116,6 +116,27 @@ const NODE: &[(&str, &str, &str)] = &[
          () => webCrypto.crypto.subtle,\n\
          );",
     ),
+    // Who owns a file is not told here: the run's grants decide, and the file's mode.
+    ("deno_node/fs.ts", "info.uid === NodeDeno.uid()", "true"),
+    ("deno_node/fs.ts", "      fileMode >>= 6;", "      fileMode |= fileMode >> 6 | fileMode >> 3;"),
+    (
+        "deno_node/fs.ts",
+        "if ((m & fileMode) === m) {",
+        "if ((m & fileMode) === m && NodeDeno.mayAccess(path, m)) {",
+    ),
+    // A listing is an answer, nothing that is open (js/node/ops/fs.js).
+    ("deno_node/_fs/_fs_readdir.ts", "    core.close(rid);\n", ""),
+    // Input and output are the server's (js/node/ops/io.js).
+    (
+        "deno_node/_process/streams.mjs",
+        "core.loadExtScript(\"ext:deno_io/12_io.js\")",
+        "core.loadExtScript(\"ext:conductor/00_ops.js\").conductorIo",
+    ),
+    (
+        "node:process",
+        "core.loadExtScript(\"ext:deno_io/12_io.js\")",
+        "core.loadExtScript(\"ext:conductor/00_ops.js\").conductorIo",
+    ),
     // V8 has no registry in a snapshot that something is registered in. Channels are few.
     ("deno_node/diagnostics_channel.js", "    this.#finalizers.register(value, key);\n", ""),
     (

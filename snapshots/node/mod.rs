@@ -2,11 +2,13 @@
 //! `build.rs` adds, the scripts in `js/node/`, and the ops that are not JavaScript's.
 
 mod buffer;
+mod heap;
 mod idna;
 #[path = "../zlib/mod.rs"]
 mod zlib;
 
 use buffer::*;
+use heap::op_conductor_heap;
 use idna::*;
 use zlib::{
     op_conductor_codec, op_conductor_codec_close, op_conductor_codec_error,
@@ -22,6 +24,7 @@ deno_core::extension!(
         op_conductor_codec_error,
         op_conductor_codec_reset,
         op_conductor_codec_write,
+        op_conductor_heap,
         op_is_ascii,
         op_is_utf8,
         op_node_buffer_compare,
@@ -50,12 +53,15 @@ deno_core::extension!(
         "ops/deno.js",
         "ops/copy.js",
         "ops/fs.js",
+        "ops/http.js",
+        "ops/io.js",
         "ops/process.js",
         "ops/command.js",
         "ops/zlib.js",
         "ops/net.js",
         "ops.js",
         "require.js",
+        "offline.js",
         "99_node.js",
     ],
 );

@@ -22,6 +22,8 @@ const {
   SafeRegExp,
   String,
   StringPrototypeIncludes,
+  StringPrototypeLastIndexOf,
+  StringPrototypeSlice,
   StringPrototypeStartsWith,
   StringPrototypeToLowerCase,
   StringPrototypeToUpperCase,
@@ -165,8 +167,11 @@ function failed(error, { host, port }) {
   if (typeof error !== "object" || error === null) return error;
   if (error.code === undefined) {
     let code = "ECONNRESET";
+    // The URL in front of the reason is the program's.
+    const text = String(error.message);
+    const reason = StringPrototypeSlice(text, StringPrototypeLastIndexOf(text, "): ") + 1);
     for (let i = 0; i < CODES.length; i++) {
-      if (RegExpPrototypeExec(CODES[i][0], String(error.message)) !== null) {
+      if (RegExpPrototypeExec(CODES[i][0], reason) !== null) {
         code = CODES[i][1];
         break;
       }
@@ -288,6 +293,8 @@ class ClientRequest extends Writable {
       __proto__: null,
       begun: false,
       cancel: undefined,
+      cancelled: false,
+      closed: false,
       controller: undefined,
       ending: false,
       length: 0,
@@ -370,7 +377,11 @@ class ClientRequest extends Writable {
     const state = this[kState];
     const piece = typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
     this._active();
-    if (state.controller !== undefined) {
+    if (state.cancelled) {
+      callback();
+      return;
+    }
+    if (state.controller !== undefined && this[kPieces].length === 0) {
       this._hand(piece, callback);
       return;
     }
@@ -386,7 +397,13 @@ class ClientRequest extends Writable {
 
   _final(callback) {
     const state = this[kState];
+    if (state.cancelled) {
+      callback();
+      return;
+    }
     if (state.controller !== undefined) {
+      if (this[kPieces].length > 0) state.controller.enqueue(joined(this[kPieces], state.length));
+      this[kPieces] = [];
       state.controller.close();
       state.pull?.();
     } else {
@@ -399,7 +416,7 @@ class ClientRequest extends Writable {
   _hand(piece, callback) {
     const state = this[kState];
     const give = () => {
-      state.controller.enqueue(piece);
+      if (!state.cancelled) state.controller.enqueue(piece);
       callback();
     };
     if (state.pull === undefined) {
@@ -424,9 +441,10 @@ class ClientRequest extends Writable {
       pull: () => this._pull(),
       cancel: () => {
         // The response has come before the end of the body, and says why.
-        state.controller = { enqueue() {}, close() {} };
-        state.pull = () => {};
-        state.waiting?.();
+        state.cancelled = true;
+        const { waiting } = state;
+        state.waiting = undefined;
+        waiting?.();
       },
     }, { highWaterMark: 0 });
     this._send(undefined, broker.resourceForReadableStream(body));
@@ -521,8 +539,8 @@ class ClientRequest extends Writable {
   }
 
   _end() {
-    if (this._closed_) return;
-    ObjectDefineProperty(this, "_closed_", { __proto__: null, value: true });
+    if (this[kState].closed) return;
+    this[kState].closed = true;
     this.destroyed = true;
     this.socket?.setTimeout(0);
     this.emit("close");
