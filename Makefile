@@ -11,8 +11,9 @@ cargo:
 	@command -v cargo >/dev/null || { \
 	  echo "make: cargo is missing: install Rust 1.95 or later, https://rustup.rs" >&2; exit 1; }
 
-setup: cargo ## see to it that cargo can link V8 (idempotent; done by the others)
+setup: cargo ## see to it that cargo can link V8 and finds Node's scripts (idempotent; done by the others)
 	@.setup/v8
+	@.setup/node
 
 build: setup ## build target/release/mcp-conductor
 	cargo build --release

@@ -8,6 +8,7 @@
 mod calls;
 mod error;
 mod fetch;
+mod node;
 mod resource;
 
 use std::rc::Rc;
@@ -144,8 +145,15 @@ deno_core::extension!(
 const DISABLED: &[&str] =
     &["op_panic", "op_print", "op_eval_context", "op_get_proxy_details", "op_memory_usage"];
 
+/// Rejections that wait, for deno_core's queue of next ticks: none. deno_core's op takes
+/// them in an array that calls setters of Array.prototype while Rust's list is borrowed;
+/// Rust itself hands them over at the end of each turn.
+#[op2(fast)]
+fn op_drain_pending_rejections() {}
+
 fn adjust_builtin(op: OpDecl) -> OpDecl {
     match op.name {
+        "op_drain_pending_rejections" => op_drain_pending_rejections(),
         "op_read_all" => op_read_all(),
         name if DISABLED.contains(&name) => op.disable(),
         _ => op,
@@ -165,4 +173,13 @@ pub fn extensions() -> Vec<Extension> {
         deno_crypto::deno_crypto::init(None),
         conductor::init(),
     ]
+}
+
+/// The extensions of the snapshot that has the node: built-ins, in its order.
+pub fn node_extensions() -> Vec<Extension> {
+    let mut extensions = extensions();
+    let conductor = extensions.pop().expect("the list above ends with it");
+    extensions.push(deno_node_crypto::deno_node_crypto::init());
+    extensions.extend([conductor, node::conductor_node::init()]);
+    extensions
 }
