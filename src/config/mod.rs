@@ -73,6 +73,7 @@ pub struct Config {
     network: variables::network::Network,
     commands: variables::commands::Commands,
     tools: variables::tools::Tools,
+    packages: variables::packages::Packages,
     audit: variables::audit::Audit,
     http: HttpConfig,
     embedded: Embedded,
@@ -135,6 +136,7 @@ impl Config {
             network: Default::default(),
             commands: Default::default(),
             tools: Default::default(),
+            packages: Default::default(),
             audit: Default::default(),
             http: HttpConfig::unset(),
             embedded: Embedded::default(),
@@ -166,8 +168,14 @@ impl Config {
         let http = &self.http;
         let keys = http.oauth_jwks.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
         let locks = http.tokens.iter().map(|path| lock_of(path));
-        let own =
-            [&self.audit.audit_log, &self.tools.mcp_config, &self.config_file, &http.tokens, &keys];
+        let own = [
+            &self.audit.audit_log,
+            &self.tools.mcp_config,
+            &self.config_file,
+            &http.tokens,
+            &keys,
+            &self.packages.npmrc,
+        ];
         let lists = self.lists.files.iter().cloned().chain(self.principals.files());
         own.into_iter().flatten().cloned().chain(locks).chain(lists).collect()
     }
