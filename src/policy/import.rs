@@ -2,24 +2,40 @@
 //! (`data:` URLs) the worker loads by itself.
 
 use super::{Denied, Permission, Policy};
+use crate::packages::allowed::PackageSpecifier;
 use crate::protocol::ModuleScheme;
 
 /// A module that a program may import. Only this file makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AllowedModule {
-    scheme: ModuleScheme,
-    name: String,
+pub(crate) enum AllowedModule {
+    /// The tools of an MCP server.
+    Mcp {
+        name: String,
+    },
+    /// The code of a playbook.
+    Playbook {
+        name: String,
+    },
+    Package(AllowedPackage),
 }
 
-impl AllowedModule {
-    /// Who provides it.
-    pub(crate) fn scheme(&self) -> ModuleScheme {
-        self.scheme
+/// A module of a package that the run may import. Which version is installed and what it
+/// exports is not policy's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedPackage {
+    asked: PackageSpecifier,
+    own: PackageSpecifier,
+}
+
+impl AllowedPackage {
+    /// As the program wrote it.
+    pub(crate) fn asked(&self) -> &PackageSpecifier {
+        &self.asked
     }
 
-    /// What follows the scheme.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// The administrator's entry.
+    pub(crate) fn own(&self) -> &PackageSpecifier {
+        &self.own
     }
 }
 
@@ -30,8 +46,9 @@ impl Policy {
     /// ([`super::allow_tool`]).
     pub(crate) fn import(&self, specifier: &str) -> Result<AllowedModule, Denied> {
         match ModuleScheme::split(specifier) {
-            Some((scheme @ (ModuleScheme::Mcp | ModuleScheme::Playbook), name)) => {
-                Ok(AllowedModule { scheme, name: name.to_owned() })
+            Some((ModuleScheme::Mcp, name)) => Ok(AllowedModule::Mcp { name: name.to_owned() }),
+            Some((ModuleScheme::Playbook, name)) => {
+                Ok(AllowedModule::Playbook { name: name.to_owned() })
             }
             None => Err(Denied::never(
                 Permission::Import,
@@ -68,13 +85,13 @@ mod tests {
     #[test]
     fn modules_of_servers_and_playbooks_are_allowed() {
         let policy = policy();
-        for (specifier, scheme, name) in [
-            ("mcp:git hub", ModuleScheme::Mcp, "git hub"),
-            ("playbook:http-utilities", ModuleScheme::Playbook, "http-utilities"),
-            ("playbook:../x", ModuleScheme::Playbook, "../x"),
+        let playbook = |name: &str| AllowedModule::Playbook { name: name.to_owned() };
+        for (specifier, expected) in [
+            ("mcp:git hub", AllowedModule::Mcp { name: "git hub".to_owned() }),
+            ("playbook:http-utilities", playbook("http-utilities")),
+            ("playbook:../x", playbook("../x")),
         ] {
-            let allowed = policy.import(specifier).unwrap();
-            assert_eq!((allowed.scheme(), allowed.name()), (scheme, name));
+            assert_eq!(policy.import(specifier).unwrap(), expected);
         }
     }
 

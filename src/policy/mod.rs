@@ -30,7 +30,7 @@ pub(crate) use closed::{FileId, Lineage, Moved};
 pub(crate) use denied::{Denied, Permission};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, expand_path, normalize};
-pub(crate) use import::AllowedModule;
+pub(crate) use import::{AllowedModule, AllowedPackage};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};

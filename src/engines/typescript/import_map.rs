@@ -308,7 +308,11 @@ mod tests {
     #[test]
     fn what_is_malformed_is_named_with_its_place() {
         for (name, text, expected) in [
-            ("deno.json", "{\n  \"imports\": {,}\n}", "deno.json: key must be a string at line 2 column 15"),
+            (
+                "deno.json",
+                "{\n  \"imports\": {,}\n}",
+                "deno.json: key must be a string at line 2 column 15",
+            ),
             ("package.json", "[]", "package.json: it is not an object at line 1 column 1"),
             ("deno.jsonc", "", "deno.jsonc: EOF while parsing a value at line 1 column 0"),
         ] {

@@ -15,13 +15,13 @@ use deno_core::{
 use deno_error::JsErrorBox;
 use percent_encoding::percent_decode_str;
 
+use super::data_url;
 use super::import_map::WorkspaceMap;
 use super::local::{self, Form};
 use super::meta::Home;
 use super::packages::Packages;
 use super::resolve::{PACKAGE, Resolved, Surroundings, TOOLS, quoted, resolve};
 use super::transpile::{Transpiled, transpile_import};
-use super::data_url;
 use crate::protocol::{
     Answer, FileOperation, MediaType, ModuleOperation, ModuleScheme, Operation, ProgramError,
 };
@@ -383,9 +383,11 @@ impl ModuleLoader for SharedLoader {
                 ModuleLoadResponse::Async(Box::pin(loader.from_file(url, requested)))
             }
             PACKAGE => ModuleLoadResponse::Sync(loader.of_package(specifier, &requested)),
-            "data" => ModuleLoadResponse::Sync(data_url::module(specifier).and_then(
-                |(media_type, source)| loader.compiled(specifier, media_type, source),
-            )),
+            "data" => {
+                ModuleLoadResponse::Sync(data_url::module(specifier).and_then(
+                    |(media_type, source)| loader.compiled(specifier, media_type, source),
+                ))
+            }
             _ => ModuleLoadResponse::Sync(Err(JsErrorBox::type_error(format!(
                 "Import {} is not available",
                 quoted(specifier.as_str())

@@ -51,9 +51,9 @@ fn by_name(url: &ModuleSpecifier) -> Result<Form, JsErrorBox> {
         ),
         "cjs" | "cts" => wrong(COMMON_JS),
         "tsx" | "jsx" => wrong("JSX is not available in programs, write it as .ts"),
-        "wasm" => wrong(
-            "read it with Deno.readFile and instantiate it with WebAssembly.instantiate",
-        ),
+        "wasm" => {
+            wrong("read it with Deno.readFile and instantiate it with WebAssembly.instantiate")
+        }
         _ => wrong(
             "its name ends with none of .ts, .mts, .js and .mjs. Import it with { type: \"text\" } \
              or { type: \"bytes\" }",
@@ -156,7 +156,12 @@ mod tests {
         for source in ["module.exports = 1", "'use strict';\nexports.a = 1"] {
             assert!(check_exports(&url("a.js"), source).is_err(), "{source}");
         }
-        for source in ["export const a = 1", "// module.exports\nexport default 1", "1", "import 'x';\nexports.a"] {
+        for source in [
+            "export const a = 1",
+            "// module.exports\nexport default 1",
+            "1",
+            "import 'x';\nexports.a",
+        ] {
             assert!(check_exports(&url("a.js"), source).is_ok(), "{source}");
         }
     }
@@ -168,7 +173,10 @@ mod tests {
         };
         assert_eq!(names("lib.js"), ["/srv/lib.ts"]);
         assert_eq!(names("lib")[..3], ["/srv/lib.ts", "/srv/lib.js", "/srv/lib.mts"]);
-        assert_eq!(names("lib/")[3..], ["/srv/lib/mod.ts", "/srv/lib/index.ts", "/srv/lib/index.js"]);
+        assert_eq!(
+            names("lib/")[3..],
+            ["/srv/lib/mod.ts", "/srv/lib/index.ts", "/srv/lib/index.js"]
+        );
         let meant = url("lib/mod.ts");
         assert_eq!(
             not_found(&url("lib"), Some(&meant)).to_string(),

@@ -199,9 +199,7 @@ fn builtin(specifier: &str, around: &dyn Surroundings) -> Resolved {
     }
     match around.without_builtins() {
         None => builtin_url(specifier),
-        Some(why) => {
-            Err(JsErrorBox::type_error(format!("Import {shown} is not available: {why}")))
-        }
+        Some(why) => Err(JsErrorBox::type_error(format!("Import {shown} is not available: {why}"))),
     }
 }
 
