@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use deno_core::{
-    FastString, ModuleCodeBytes, ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse,
+    ModuleCodeBytes, ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse,
     ModuleLoader, ModuleResolveResponse, ModuleSource, ModuleSourceCode, ModuleSpecifier,
     ModuleType, RequestedModuleType, ResolutionKind,
 };
@@ -19,7 +19,7 @@ use super::data_url;
 use super::import_map::WorkspaceMap;
 use super::local::{self, Form};
 use super::meta::Home;
-use super::packages::Packages;
+use super::packages::{Packages, file_of};
 use super::resolve::{PACKAGE, Resolved, Surroundings, TOOLS, quoted, resolve};
 use super::transpile::{Transpiled, transpile_import};
 use crate::protocol::{
@@ -42,8 +42,8 @@ pub(super) struct Loader {
     warming_up: Cell<bool>,
     host: RefCell<Option<Rc<dyn Host>>>,
     home: RefCell<Option<Home>>,
-    /// There, where the `node:` built-ins are.
-    packages: RefCell<Option<Rc<Packages>>>,
+    packages: RefCell<Rc<Packages>>,
+    has_builtins: Cell<bool>,
     /// Why this run has no packages.
     without_packages: RefCell<Option<String>>,
     map: OnceCell<Result<Option<WorkspaceMap>, String>>,
@@ -73,9 +73,14 @@ impl Loader {
         *self.home.borrow_mut() = Some(home);
     }
 
-    /// The isolate has the `node:` built-ins, and these packages.
+    /// What is installed.
     pub(super) fn set_packages(&self, packages: Rc<Packages>) {
-        *self.packages.borrow_mut() = Some(packages);
+        *self.packages.borrow_mut() = packages;
+    }
+
+    /// The isolate has the `node:` built-ins.
+    pub(super) fn set_builtins(&self, has_builtins: bool) {
+        self.has_builtins.set(has_builtins);
     }
 
     /// Why this run has no packages, in words for a program's author.
@@ -157,32 +162,21 @@ impl Loader {
     }
 
     /// A file of a package, which is in the zygote.
-    fn of_package(&self, url: &ModuleSpecifier, requested: &RequestedModuleType) -> LoadedModule {
-        let file = url.path().trim_start_matches('/');
-        let packages = self.packages.borrow();
-        let found = packages.as_ref().and_then(|packages| packages.source(file));
-        let Some((bytes, media_type)) = found else {
-            return Err(JsErrorBox::type_error(format!(
-                "The package module {} is not available: {}",
-                quoted(file),
-                self.why_not()
-            )));
-        };
-        // The bundler writes ASCII, which the zygote has checked.
-        let text = std::str::from_utf8(bytes).map_err(JsErrorBox::from_err)?;
-        let is_json = *requested == RequestedModuleType::Json;
-        let module_type = match media_type {
-            MediaType::Json if is_json => ModuleType::Json,
-            MediaType::Json => {
-                return Err(JsErrorBox::type_error(
-                    "Expected a JavaScript module, but identified a Json module. Import it with \
-                     { type: \"json\" }",
-                ));
-            }
-            MediaType::JavaScript | MediaType::TypeScript => ModuleType::JavaScript,
-        };
-        let code = ModuleSourceCode::String(FastString::from_static(text));
-        Ok(ModuleSource::new(module_type, code, url, None))
+    fn of_package(
+        &self,
+        url: &ModuleSpecifier,
+        file: &str,
+        requested: &RequestedModuleType,
+    ) -> LoadedModule {
+        let packages = self.packages.borrow().clone();
+        let is_json = matches!(packages.source(file), Some((_, MediaType::Json)));
+        if is_json && *requested != RequestedModuleType::Json {
+            return Err(JsErrorBox::type_error(
+                "Expected a JavaScript module, but identified a Json module. Import it with { \
+                 type: \"json\" }",
+            ));
+        }
+        packages.load(url)
     }
 
     /// A source as V8 takes it. TypeScript becomes JavaScript, with its source map kept.
@@ -238,8 +232,7 @@ impl Loader {
             Ok(_) => return Err(JsErrorBox::generic("the server has no packages")),
             Err(error) => return Err(JsErrorBox::from_err(error)),
         };
-        let packages = self.packages.borrow();
-        if packages.as_ref().is_none_or(|packages| packages.source(&file).is_none()) {
+        if self.packages.borrow().source(&file).is_none() {
             return Err(JsErrorBox::type_error(format!(
                 "Import {} is not available: {}",
                 quoted(specifier),
@@ -259,7 +252,7 @@ impl Surroundings for Loader {
     }
 
     fn without_builtins(&self) -> Option<String> {
-        self.packages.borrow().is_none().then(|| self.why_not())
+        (!self.has_builtins.get()).then(|| self.why_not())
     }
 
     fn mapped(
@@ -377,12 +370,14 @@ impl ModuleLoader for SharedLoader {
         if ModuleScheme::split(specifier.as_str()).is_some() {
             return ModuleLoadResponse::Async(Box::pin(loader.from_server(specifier.clone())));
         }
+        if let Some(file) = file_of(specifier) {
+            return ModuleLoadResponse::Sync(loader.of_package(specifier, file, &requested));
+        }
         match specifier.scheme() {
             "file" => {
                 let url = specifier.clone();
                 ModuleLoadResponse::Async(Box::pin(loader.from_file(url, requested)))
             }
-            PACKAGE => ModuleLoadResponse::Sync(loader.of_package(specifier, &requested)),
             "data" => {
                 ModuleLoadResponse::Sync(data_url::module(specifier).and_then(
                     |(media_type, source)| loader.compiled(specifier, media_type, source),
