@@ -40,8 +40,6 @@ pub(crate) enum ModuleError {
     /// With the reason, which names a native addon as one.
     #[error("Import \"{0}\" is not available: {1}")]
     FailedToBuild(String, String),
-    #[error("The specifier is not the URL of a file of this machine, such as file:///srv/lib.ts")]
-    NoFile,
     #[error("The import was interrupted")]
     Interrupted,
 }

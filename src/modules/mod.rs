@@ -6,7 +6,6 @@ mod error;
 mod mcp;
 mod packages;
 mod playbook;
-pub(crate) mod workspace;
 
 use std::sync::Arc;
 

@@ -256,6 +256,8 @@ fn policy(
         home: home.as_deref(),
         search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
         protected: &protected,
+        packages: config.allowed_packages(),
+        install_dir: config.install_dir(),
         secrets,
         unconfined,
         own_address: &common.own_address,

@@ -268,6 +268,12 @@ impl Runtime {
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &request.source, &grants);
+        if let Err(problem) = services.policy.dependencies(&request.dependencies) {
+            let execution = outcome::without_dependency(problem);
+            record.did_not_run(execution.outcome_name());
+            observed.failed(execution.outcome_name());
+            return Ok(execution);
+        }
         let mut slot = match inner.shared.queue.enter(&inner.share).await {
             Ok(slot) => slot,
             Err(error) => {

@@ -125,6 +125,7 @@ A program that fails is a normal result with `status: "error"`. `error` is one s
 | `cpu`, `memory` | computed or kept too much | work in pieces |
 | `output`, `value` | printed or returned too much | return a summary, write the rest to a file |
 | `crash` | took its process down | change what it does |
+| `dependency-not-allowed` | did not run: a package of `dependencies` is not allowed | use what the error names |
 
 An error with `isError` is another thing: the program did not run, because an argument was wrong, the queue was full or the call was cancelled.
 "#;

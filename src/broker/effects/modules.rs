@@ -11,10 +11,15 @@ use crate::broker::event::Room;
 use crate::broker::failure::Problem;
 use crate::broker::run::Run;
 use crate::broker::streams::MAX_READ;
-use crate::modules::workspace::{MAP_FILES, MAX_MAP_BYTES, path};
 use crate::modules::{ModuleError, Reading};
-use crate::policy::AllowedModule;
+use crate::policy::{AllowedModule, AllowedPath};
 use crate::protocol::{Answer, Failure, MAX_SPECIFIER_BYTES, ModuleOperation, ModuleSource};
+
+/// The files that an import map is made of. Of the first two, one is enough.
+const MAP_FILES: [&str; 3] = ["deno.json", "deno.jsonc", "package.json"];
+
+/// Bytes of one of them. Those of large projects have some 50 KB.
+const MAX_MAP_BYTES: usize = 1 << 20;
 
 pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match operation {
@@ -22,10 +27,7 @@ pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Optio
             let error = format!("A specifier has at most {MAX_SPECIFIER_BYTES} bytes");
             dispatch.at_once(|_| Err(Failure::type_error(error).into()))
         }
-        ModuleOperation::Import { specifier } => match path(&specifier) {
-            Some(path) => file(path, dispatch),
-            None => import(&specifier, dispatch),
-        },
+        ModuleOperation::Import { specifier } => import(&specifier, dispatch),
         ModuleOperation::ImportMap => {
             dispatch.on_thread(MAP_FILES.len() * MAX_MAP_BYTES, |run, responder, room| {
                 responder.answer(run.import_map(), room);
@@ -34,18 +36,14 @@ pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Optio
     }
 }
 
-/// A file, in pieces if it is large.
-fn file(path: Result<String, ModuleError>, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
-    let path = match path {
-        Ok(path) => path,
-        Err(error) => return dispatch.at_once(|_| Err(error.into())),
-    };
+/// A file, in pieces if it is large. What its path leads to is decided about when it is open.
+fn file(path: AllowedPath, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     dispatch.on_thread(MAX_READ, move |run, responder, room| {
         if run.quota.is_over() {
             return responder.answer(Err(Failure::interrupted().into()), room);
         }
         let workspace = run.services().workspace.clone();
-        run.read_file(path, &workspace, responder, room);
+        run.read_file(path.requested().to_owned(), &workspace, responder, room);
     })
 }
 
@@ -56,6 +54,7 @@ fn import(specifier: &str, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
             let file = run.services().modules.package(&package)?;
             Ok(Answer::Package { file })
         }),
+        Ok(AllowedModule::File(path)) => file(path, dispatch),
         Ok(AllowedModule::Mcp { name }) => {
             in_turn(dispatch, |run| async move { run.server_module(&name).await })
         }
@@ -135,8 +134,7 @@ impl From<ModuleError> for Problem {
             | ModuleError::VersionNotSatisfied { .. }
             | ModuleError::Outdated(..)
             | ModuleError::NoSuchSubpath { .. }
-            | ModuleError::FailedToBuild(..)
-            | ModuleError::NoFile) => Failure::type_error(error.to_string()).into(),
+            | ModuleError::FailedToBuild(..)) => Failure::type_error(error.to_string()).into(),
         }
     }
 }
