@@ -59,6 +59,11 @@ impl Modules {
         on_thread(reading).await.unwrap_or(Err(ModuleError::Interrupted))
     }
 
+    /// What of the packages is installed.
+    pub(crate) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
     /// The file below `bundle/` that is a module of a package.
     pub(crate) fn package(&self, package: &AllowedPackage) -> Result<String, ModuleError> {
         packages::file(&self.installed.current(), package.asked(), package.own())
