@@ -41,7 +41,8 @@ async fn engines(runtime: &Runtime) -> String {
             None => "Available".to_owned(),
             Some(error) => format!("Not available: {error}"),
         };
-        format!("  {:<16} {state}\n", engine.name)
+        let notes = engine.notes.iter().map(|note| format!("  {:<16}   {note}\n", ""));
+        format!("  {:<16} {state}\n{}", engine.name, notes.collect::<String>())
     };
     runtime.engines().await.iter().map(line).collect()
 }

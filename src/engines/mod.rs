@@ -10,6 +10,7 @@ use crate::worker::Engine;
 /// An engine of a kind, not loaded.
 pub(crate) fn engine(kind: Kind) -> Box<dyn Engine> {
     match kind {
-        Kind::TypeScript => Box::<typescript::TypeScript>::default(),
+        Kind::TypeScript => Box::new(typescript::TypeScript::plain()),
+        Kind::Packages => Box::new(typescript::TypeScript::with_packages()),
     }
 }

@@ -2,7 +2,7 @@
 //! for a program.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::sandbox::SandboxStatus;
 #[derive(Debug, Clone)]
 pub(crate) struct LaneConfig {
     pub executable: PathBuf,
-    /// Its `kind` is the lane's.
+    /// Its `kind` is the lane's. Its `packages` are those of the first zygote.
     pub setup: ZygoteSetup,
     pub load: Load,
     /// Whether a pool without it does not start.
@@ -38,7 +38,6 @@ pub(crate) enum Load {
     /// When the pool starts.
     AtStart,
     /// When its first worker is asked for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the one kind there is loads at start"))]
     WhenNeeded,
 }
 
@@ -92,6 +91,8 @@ pub(super) struct Lane {
 
 struct State {
     config: LaneConfig,
+    /// The generation of packages that new workers are to have.
+    packages: Mutex<Option<PathBuf>>,
     ready: Mutex<VecDeque<Worker>>,
     /// `None` until the engine is loaded.
     zygote: Mutex<Option<Arc<Zygote>>>,
@@ -127,6 +128,7 @@ impl Lane {
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
         let state = State {
+            packages: Mutex::new(config.setup.packages.clone()),
             config,
             ready: Mutex::default(),
             zygote: Mutex::default(),
@@ -154,32 +156,42 @@ impl Lane {
     /// Loads the engine, if it is not loaded: starts the zygote and one worker, which
     /// shows that all of it works.
     pub(super) async fn load(&self) -> Result<(), PoolError> {
+        self.state.load().await
+    }
+
+    /// Loads the engine in a task of its own.
+    pub(super) fn load_meanwhile(&self) {
+        let state = self.state.clone();
+        tokio::spawn(async move {
+            let dropped = state.dropped.clone();
+            if let Some(Err(error)) = dropped.run_until_cancelled(state.load()).await {
+                tracing::warn!("{} is not available: {error}", state.config.setup.kind.name());
+            }
+        });
+    }
+
+    /// Sets the generation of packages that workers have from now on: those that stand by
+    /// with another end, and the next one comes from another zygote.
+    pub(super) fn set_packages(&self, packages: Option<&Path>) {
         let state = &self.state;
-        if state.is_loaded() {
-            return Ok(());
-        }
-        let mut restart = state.restart.lock().await;
-        // Another caller may have loaded it, or failed to, while this one waited.
-        if state.is_loaded() {
-            return Ok(());
-        }
-        let failure = state.failure.lock().clone();
-        if let Some(failure) = failure.filter(|_| Instant::now() < restart.retry_at) {
-            return Err(failure);
-        }
-        match state.first_zygote().await {
-            Ok(status) => {
-                *state.failure.lock() = None;
-                let _ = state.status.set(status);
-                state.clone().spawn_keeper();
-                Ok(())
+        {
+            let mut current = state.packages.lock();
+            if current.as_deref() == packages {
+                return;
             }
-            Err(error) => {
-                restart.back_off();
-                *state.failure.lock() = Some(error.clone());
-                Err(error)
-            }
+            *current = packages.map(Path::to_owned);
         }
+        state.ready().clear();
+        state.wanted.notify_one();
+        // What was installed while the server runs is compiled before it is asked for.
+        if packages.is_some() && state.config.load == Load::AtStart {
+            self.load_meanwhile();
+        }
+    }
+
+    /// What the engine does without, as its zygote has said.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.state.current().map(|zygote| zygote.hello.notes.clone()).unwrap_or_default()
     }
 
     /// What is enforced for every worker, once the engine is loaded.
@@ -218,6 +230,35 @@ impl Lane {
 }
 
 impl State {
+    /// As of [`Lane::load`].
+    async fn load(self: &Arc<Self>) -> Result<(), PoolError> {
+        if self.is_loaded() {
+            return Ok(());
+        }
+        let mut restart = self.restart.lock().await;
+        // Another caller may have loaded it, or failed to, while this one waited.
+        if self.is_loaded() {
+            return Ok(());
+        }
+        let failure = self.failure.lock().clone();
+        if let Some(failure) = failure.filter(|_| Instant::now() < restart.retry_at) {
+            return Err(failure);
+        }
+        match self.first_zygote().await {
+            Ok(status) => {
+                *self.failure.lock() = None;
+                let _ = self.status.set(status);
+                self.clone().spawn_keeper();
+                Ok(())
+            }
+            Err(error) => {
+                restart.back_off();
+                *self.failure.lock() = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
     /// Keeps workers ready until the lane is dropped.
     fn spawn_keeper(self: Arc<Self>) {
         tokio::spawn(async move {
@@ -237,7 +278,7 @@ impl State {
     fn take_ready(&self) -> Option<Worker> {
         loop {
             let worker = self.ready().pop_front()?;
-            if worker.is_alive() {
+            if worker.is_alive() && self.has_packages(worker.packages()) {
                 return Some(worker);
             }
         }
@@ -260,13 +301,24 @@ impl State {
     }
 
     async fn start(self: &Arc<Self>) -> Result<Arc<Zygote>, String> {
+        let packages = self.packages.lock().clone();
+        let setup = ZygoteSetup { packages, ..self.config.setup.clone() };
         let state = Arc::downgrade(self);
         let ended = move |end: End| {
             if let Some(state) = state.upgrade() {
                 state.has_ended(end);
             }
         };
-        Zygote::start(&self.config.executable, &self.config.setup, ended).await.map(Arc::new)
+        let zygote = Zygote::start(&self.config.executable, setup, ended).await.map(Arc::new)?;
+        for note in &zygote.hello.notes {
+            tracing::warn!("{}: {note}", self.config.setup.kind.name());
+        }
+        Ok(zygote)
+    }
+
+    /// Whether these are the packages that workers are to have.
+    fn has_packages(&self, packages: Option<&Path>) -> bool {
+        self.packages.lock().as_deref() == packages
     }
 
     /// The first zygote and the first worker, and what they show to be enforced.
@@ -287,15 +339,19 @@ impl State {
 
     /// The zygote, started anew if it died.
     async fn zygote(self: &Arc<Self>) -> Result<Arc<Zygote>, PoolError> {
-        if let Some(zygote) = self.living_zygote() {
+        if let Some(zygote) = self.usable_zygote() {
             return Ok(zygote);
         }
         let mut restart = self.restart.lock().await;
         // Another caller may have started it while this one waited.
-        if let Some(zygote) = self.living_zygote() {
+        if let Some(zygote) = self.usable_zygote() {
             return Ok(zygote);
         }
-        tracing::warn!("the zygote died and is being restarted");
+        if self.living_zygote().is_some() {
+            tracing::debug!("the installed packages have changed: the zygote is replaced");
+        } else {
+            tracing::warn!("the zygote died and is being restarted");
+        }
         if self.current().is_some_and(|zygote| zygote.age() > HEALTHY_AGE) {
             restart.backoff = MIN_BACKOFF;
         }
@@ -314,6 +370,11 @@ impl State {
 
     fn living_zygote(&self) -> Option<Arc<Zygote>> {
         self.current().filter(|zygote| !zygote.is_dead())
+    }
+
+    /// One that can fork what is wanted now.
+    fn usable_zygote(&self) -> Option<Arc<Zygote>> {
+        self.living_zygote().filter(|zygote| self.has_packages(zygote.packages()))
     }
 
     fn replace(&self, zygote: Arc<Zygote>) {
@@ -337,7 +398,7 @@ impl State {
 
     /// Replaces a zygote that has died, or has served long enough. Its workers finish.
     async fn renew(self: &Arc<Self>) -> Result<(), String> {
-        let Some(old) = self.living_zygote() else {
+        let Some(old) = self.usable_zygote() else {
             return self.zygote().await.map(drop).map_err(|error| error.to_string());
         };
         if old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
@@ -358,7 +419,7 @@ impl State {
     /// Makes workers until as many stand by as are to.
     async fn fill(self: &Arc<Self>) {
         // Workers go with their zygote, also while nobody asks for one.
-        self.ready().retain(Worker::is_alive);
+        self.ready().retain(|worker| worker.is_alive() && self.has_packages(worker.packages()));
         while self.ready().len() < self.config.standby {
             match self.fork(true).await {
                 Ok(worker) => self.stand_by(worker),

@@ -15,6 +15,7 @@ fn broken(load: Load, is_required: bool) -> LaneConfig {
             max_cpu_seconds: 1,
             time_zone: "UTC".into(),
             without: Vec::new(),
+            packages: None,
         },
         load,
         is_required,
@@ -51,6 +52,7 @@ async fn an_engine_that_did_not_load_is_tried_again_after_a_pause() {
 #[tokio::test]
 async fn a_pool_starts_without_an_engine_that_is_not_required() {
     let pool = Pool::start(vec![broken(Load::AtStart, false)]).await.expect("a pool");
+    pool.load(Kind::TypeScript).await;
     assert!(matches!(pool.availability(Kind::TypeScript), Availability::NotAvailable(_)));
     assert!(pool.acquire(Kind::TypeScript).await.is_err());
     assert_eq!((pool.has_zygote(), pool.standing_by()), (true, 0));
@@ -75,4 +77,18 @@ async fn a_kind_without_a_lane_is_not_available() {
     let error = pool.acquire(Kind::TypeScript).await.err().expect("no worker");
     assert_eq!(error.to_string(), "There is no engine for typescript");
     assert!(matches!(pool.availability(Kind::TypeScript), Availability::NotAvailable(_)));
+}
+
+#[tokio::test]
+async fn what_stands_by_is_renewed_when_packages_change_and_only_then() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    assert!(lane.state.has_packages(None));
+    let generation = Path::new("/packages/generations/2");
+    lane.set_packages(Some(generation));
+    assert!(lane.state.has_packages(Some(generation)) && !lane.state.has_packages(None));
+    let wanted = lane.state.wanted.notified();
+    timeout(Duration::from_secs(1), wanted).await.expect("the keeper is told");
+    lane.set_packages(Some(generation));
+    let wanted = lane.state.wanted.notified();
+    timeout(Duration::from_millis(20), wanted).await.expect_err("nothing has changed");
 }

@@ -1,5 +1,6 @@
 //! The pool: one lane for each kind of engine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -16,15 +17,23 @@ use crate::sandbox::SandboxStatus;
 pub(crate) struct Pool(Arc<[Lane]>);
 
 impl Pool {
-    /// Makes the lanes, one for each kind, and loads those that are to be loaded at start.
+    /// Makes the lanes, one for each kind, and loads those that are to be loaded at start: the
+    /// required ones before it returns, the others meanwhile, so that nobody waits for them
+    /// who does not need them.
     ///
     /// # Errors
     /// Of the first that is required and cannot be loaded. Other kinds that cannot be loaded are
     /// not available, without an error.
     pub(crate) async fn start(configs: Vec<LaneConfig>) -> Result<Self, PoolError> {
         let lanes: Arc<[Lane]> = configs.into_iter().map(Lane::new).collect();
-        let loaded = join_all(lanes.iter().map(load_at_start)).await;
+        let at_start = |lane: &&Lane| lane.config().load == Load::AtStart;
+        let (required, others): (Vec<_>, Vec<_>) =
+            lanes.iter().filter(at_start).partition(|lane| lane.config().is_required);
+        let loaded = join_all(required.into_iter().map(Lane::load)).await;
         loaded.into_iter().collect::<Result<(), _>>()?;
+        for lane in others {
+            lane.load_meanwhile();
+        }
         Ok(Self(lanes))
     }
 
@@ -50,6 +59,18 @@ impl Pool {
         self.availability(kind)
     }
 
+    /// Sets the generation of installed packages that workers of a kind have from now on.
+    pub(crate) fn set_packages(&self, kind: Kind, generation: Option<&Path>) {
+        if let Ok(lane) = self.lane(kind) {
+            lane.set_packages(generation);
+        }
+    }
+
+    /// What the engine of a kind does without, if it is loaded.
+    pub(crate) fn notes(&self, kind: Kind) -> Vec<String> {
+        self.lane(kind).map(Lane::notes).unwrap_or_default()
+    }
+
     /// A sealed worker of a kind: a standby worker, or a new one.
     ///
     /// # Errors
@@ -70,19 +91,5 @@ impl Pool {
 
     fn lane(&self, kind: Kind) -> Result<&Lane, PoolError> {
         self.0.iter().find(|lane| lane.kind() == kind).ok_or(PoolError::NoLane(kind))
-    }
-}
-
-/// Loads a lane's engine if that is to be done now. Only one that is required can fail.
-async fn load_at_start(lane: &Lane) -> Result<(), PoolError> {
-    match lane.config() {
-        LaneConfig { load: Load::WhenNeeded, .. } => Ok(()),
-        LaneConfig { load: Load::AtStart, is_required: true, .. } => lane.load().await,
-        LaneConfig { load: Load::AtStart, is_required: false, .. } => {
-            if let Err(error) = lane.load().await {
-                tracing::warn!("{} is not available: {error}", lane.kind().name());
-            }
-            Ok(())
-        }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,6 +132,11 @@ impl Worker {
         let status = worker.status().unwrap_or_default();
         worker.base_rss = status_bytes(&status, "VmHWM:");
         Ok(worker)
+    }
+
+    /// The generation of packages that it has.
+    pub(crate) fn packages(&self) -> Option<&Path> {
+        self.zygote.packages()
     }
 
     async fn expect_ready(&mut self) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ pub(super) struct Zygote {
     expected: Arc<Expected>,
     next_token: AtomicU64,
     pub hello: Hello,
+    packages: Option<PathBuf>,
     pub threads: Arc<Threads>,
     born: Instant,
     /// Ends the listeners.
@@ -78,10 +79,10 @@ impl Zygote {
     /// what has ended.
     pub(super) async fn start(
         executable: &Path,
-        setup: &ZygoteSetup,
+        setup: ZygoteSetup,
         on_end: impl Fn(End) + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let process = process::spawn(executable, setup)
+        let process = process::spawn(executable, &setup)
             .map_err(|error| format!("{} cannot be started: {error}", executable.display()))?;
         set_nonblocking(&process.control).map_err(|error| error.to_string())?;
         let control = sys::watch_readable(process.control).map_err(|error| error.to_string())?;
@@ -114,6 +115,7 @@ impl Zygote {
             expected,
             next_token: AtomicU64::new(0),
             hello,
+            packages: setup.packages,
             threads,
             born: Instant::now(),
             _dropped: guard,
@@ -123,6 +125,11 @@ impl Zygote {
 
     pub(super) fn is_dead(&self) -> bool {
         self.expected.dead.load(Ordering::Acquire)
+    }
+
+    /// The generation of packages that its workers have.
+    pub(super) fn packages(&self) -> Option<&Path> {
+        self.packages.as_deref()
     }
 
     pub(super) fn forks(&self) -> u64 {

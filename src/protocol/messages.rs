@@ -50,6 +50,9 @@ pub(crate) struct Program {
     pub max_value: u32,
     /// Levels of nesting in the value.
     pub max_depth: u32,
+    /// Why there are no packages and no `node:` built-ins, where a program that seems to need
+    /// them has a worker without.
+    pub without_packages: Option<String>,
 }
 
 /// From a worker to the server.

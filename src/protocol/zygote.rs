@@ -1,5 +1,6 @@
 //! Messages between the zygote and the server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,16 +12,19 @@ use crate::sandbox::SandboxStatus;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
     TypeScript,
+    /// TypeScript with the `node:` built-ins and the installed packages.
+    Packages,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 1] = [Self::TypeScript];
+    pub(crate) const ALL: [Self; 2] = [Self::TypeScript, Self::Packages];
 
     /// The name in status and messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::TypeScript => "typescript",
+            Self::Packages => "packages",
         }
     }
 }
@@ -48,6 +52,9 @@ pub(crate) struct ZygoteSetup {
     pub time_zone: String,
     /// Layers to leave out. For tests of the status and of the start's refusal.
     pub without: Vec<String>,
+    /// The generation of installed packages that the zygote maps, for [`Kind::Packages`]. None
+    /// where nothing is installed.
+    pub packages: Option<PathBuf>,
 }
 
 /// From the server to the zygote, after the setup.
@@ -71,12 +78,18 @@ pub(crate) enum ZygoteMessage {
     Exited { token: u64, report: ExitReport },
 }
 
+/// Notes in a hello, each of at most [`MAX_NOTE`] bytes: 8 KiB of a packet's 16.
+pub(crate) const MAX_NOTES: usize = 16;
+pub(crate) const MAX_NOTE: usize = 512;
+
 /// What a zygote tells about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub status: SandboxStatus,
     /// Resident anonymous bytes that each worker starts with.
     pub base_memory: u64,
+    /// What the engine could not load and does without, at most [`MAX_NOTES`].
+    pub notes: Vec<String>,
 }
 
 /// The kernel's account of a worker.

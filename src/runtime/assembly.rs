@@ -125,7 +125,7 @@ pub(super) fn services(
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
-    let modules = Modules::new(&upstreams, &playbooks);
+    let modules = Modules::new(&upstreams, &playbooks, &crate::packages::Installed::none());
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),

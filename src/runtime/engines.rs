@@ -1,6 +1,6 @@
 //! From the configuration to the lanes of the pool, one for each kind of engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 
@@ -25,6 +25,8 @@ pub struct EngineStatus {
     pub name: &'static str,
     /// Why it is not available, which disables its tools and nothing else.
     pub error: Option<String>,
+    /// What it does without: modules of packages that cannot be compiled.
+    pub notes: Vec<String>,
 }
 
 /// All engines, after trying to load what is not loaded yet.
@@ -37,17 +39,26 @@ async fn status(pool: &Pool, kind: Kind) -> EngineStatus {
         Availability::NotLoaded | Availability::Available => None,
         Availability::NotAvailable(error) => Some(error.to_string()),
     };
-    EngineStatus { name: kind.name(), error }
+    EngineStatus { name: kind.name(), error, notes: pool.notes(kind) }
 }
 
-/// The lanes that these settings want.
-pub(super) fn lanes(config: &Config) -> Result<Vec<LaneConfig>, StartError> {
-    Kind::ALL.into_iter().map(|kind| lane(config, kind)).collect()
+/// The lanes that these settings want, with this generation of installed packages.
+pub(super) fn lanes(
+    config: &Config,
+    packages: Option<&Path>,
+) -> Result<Vec<LaneConfig>, StartError> {
+    Kind::ALL.into_iter().map(|kind| lane(config, kind, packages)).collect()
 }
 
-fn lane(config: &Config, kind: Kind) -> Result<LaneConfig, StartError> {
-    let (load, is_required, standby) = match kind {
-        Kind::TypeScript => (Load::AtStart, true, config.standby()),
+fn lane(config: &Config, kind: Kind, packages: Option<&Path>) -> Result<LaneConfig, StartError> {
+    let (load, is_required, packages) = match kind {
+        Kind::TypeScript => (Load::AtStart, true, None),
+        // Without packages it has the built-ins only, which few programs need. Where no
+        // workers stand by, as in `mcp-conductor run`, it would be loaded for nobody.
+        Kind::Packages if packages.is_none() || config.standby() == 0 => {
+            (Load::WhenNeeded, false, packages)
+        }
+        Kind::Packages => (Load::AtStart, false, packages),
     };
     // The kernel's limit is a backstop behind the one that is measured: it has
     // whole seconds only.
@@ -61,10 +72,11 @@ fn lane(config: &Config, kind: Kind) -> Result<LaneConfig, StartError> {
             max_cpu_seconds,
             time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
             without: config.without().to_vec(),
+            packages: packages.map(Path::to_owned),
         },
         load,
         is_required,
-        standby,
+        standby: config.standby(),
         max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
     })
 }

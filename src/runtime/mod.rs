@@ -10,6 +10,7 @@ mod output;
 mod queue;
 mod related;
 mod request;
+mod routing;
 mod session;
 mod shared;
 mod slot_worker;
@@ -38,6 +39,8 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
+use crate::packages::Installed;
+use crate::packages::allowed::AllowedPackages;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolError};
@@ -48,6 +51,7 @@ use crate::upstream::Upstreams;
 use output::Printed;
 pub(crate) use queue::Executions;
 use queue::{Queue, Share, Slot};
+use routing::{Routed, route};
 use session::{Ran, Session};
 use shared::Shared;
 use slot_worker::SlotWorker;
@@ -166,7 +170,7 @@ impl Runtime {
         config.validate()?;
         let common = assembly::common(&config)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
-        let pool = Pool::start(lanes(&config)?)
+        let pool = Pool::start(lanes(&config, None)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in typescript_sandbox(&pool).missing_optional() {
@@ -281,13 +285,15 @@ impl Runtime {
         };
         observed.runs();
         let timeout = request.timeout;
-        let frame = encode(&request.message(&inner.config, services.upstreams.is_configured()));
+        let Routed { kind, without_packages } = route(&inner.shared.pool, &request.source).await;
+        let has_servers = services.upstreams.is_configured();
+        let frame = encode(&request.message(&inner.config, has_servers, without_packages));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
         let (execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| slot.way());
-            let worker = match inner.acquire(&frame, slot).await {
+            let worker = match inner.acquire(kind, &frame, slot).await {
                 Ok(worker) => worker,
                 Err(error) => {
                     record.did_not_run(error.outcome());
@@ -389,6 +395,16 @@ impl Runtime {
         tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
     }
 
+    /// What of the packages is installed.
+    pub(crate) fn installed(&self) -> &Installed {
+        self.0.services.modules.installed()
+    }
+
+    /// The packages that programs may import.
+    pub(crate) fn allowed_packages(&self) -> &AllowedPackages {
+        self.0.services.policy.packages()
+    }
+
     pub(crate) fn playbooks(&self) -> &Playbooks {
         &self.0.services.playbooks
     }
@@ -484,12 +500,17 @@ impl PrincipalState {
 
     /// A worker that has been sent the program. Whoever gives up waiting for it does not
     /// have the slot back before the worker is made, and gone.
-    async fn acquire(&self, frame: &Bytes, slot: Slot) -> Result<SlotWorker, ExecuteError> {
+    async fn acquire(
+        &self,
+        kind: Kind,
+        frame: &Bytes,
+        slot: Slot,
+    ) -> Result<SlotWorker, ExecuteError> {
         let (shared, frame) = (self.shared.clone(), frame.clone());
         let acquired = tokio::spawn(async move {
             let mut slot = slot;
             for _ in 0..MAX_ATTEMPTS {
-                let worker = shared.pool.acquire(Kind::TypeScript).await.map_err(unavailable)?;
+                let worker = shared.pool.acquire(kind).await.map_err(unavailable)?;
                 let mut process = SlotWorker::new(worker, slot);
                 let sent = tokio::time::timeout(SEND_TIMEOUT, process.send(&frame)).await;
                 if matches!(sent, Ok(Ok(()))) {

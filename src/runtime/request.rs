@@ -227,7 +227,13 @@ pub(super) struct ValidRequest {
 }
 
 impl ValidRequest {
-    pub(super) fn message(self, config: &Config, has_servers: bool) -> ServerMessage {
+    /// What its worker is sent. Where it has no packages, `without_packages` says why.
+    pub(super) fn message(
+        self,
+        config: &Config,
+        has_servers: bool,
+        without_packages: Option<String>,
+    ) -> ServerMessage {
         ServerMessage::Run(Box::new(Program {
             source: self.source,
             globals: self.globals,
@@ -237,6 +243,7 @@ impl ValidRequest {
             max_flood: config.max_output().saturating_mul(FLOOD_FACTOR),
             max_value: config.max_return_size(),
             max_depth: config.max_return_depth(),
+            without_packages,
         }))
     }
 }

@@ -45,6 +45,11 @@ pub(crate) trait Engine {
     /// What a worker is to have beyond what all workers have. Asked once it is loaded.
     fn profile(&self) -> Profile;
 
+    /// What it could not load and does without, one sentence each. Asked once it is loaded.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether a panic at a place is what a program alone can bring about. Asked before it
     /// is loaded.
     fn is_panic_of_program(&self) -> fn(&Location<'_>) -> bool;

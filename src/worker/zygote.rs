@@ -17,12 +17,14 @@ use super::child::{Inherited, run_worker};
 use super::engine::{Engine, LoadError, Profile};
 use crate::protocol::control::{CONTROL_FD, receive_control, send_control};
 use crate::protocol::{
-    ExitReport, Hello, Isolate as IsolateMode, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup,
+    ExitReport, Hello, Isolate as IsolateMode, Kind, MAX_NOTE, MAX_NOTES, ZygoteMessage,
+    ZygoteRequest, ZygoteSetup,
 };
 use crate::sandbox::{
     Filters, Namespaces, SandboxPlan, confine_zygote, status_bytes, sys, unshare_namespaces,
     used_memory,
 };
+use crate::text::clip::head;
 
 /// Serves as a zygote until the server is gone. The answer is an exit code.
 pub(crate) fn run_zygote(engine_of: fn(Kind) -> Box<dyn Engine>) -> i32 {
@@ -111,6 +113,17 @@ fn warm(engine: &mut dyn Engine) -> Result<(), LoadError> {
     sys::with_single_text_pages(&maps, || engine.warm())
 }
 
+/// What an engine does without, as much as a hello has room for.
+fn notes(engine: &dyn Engine) -> Vec<String> {
+    let mut notes = engine.notes();
+    if notes.len() > MAX_NOTES {
+        let more = notes.len() - (MAX_NOTES - 1);
+        notes.truncate(MAX_NOTES - 1);
+        notes.push(format!("and {more} more"));
+    }
+    notes.iter().map(|note| head(note, MAX_NOTE).to_owned()).collect()
+}
+
 struct Zygote {
     plan: SandboxPlan,
     filters: Filters,
@@ -156,6 +169,7 @@ impl Zygote {
         let status = Hello {
             status: confine_zygote(&plan, namespaces, &mut filters)?,
             base_memory: used_memory(&status).ok_or("its memory cannot be measured")?,
+            notes: notes(&*engine),
         };
         let zygote = Self {
             plan,

@@ -1,16 +1,16 @@
 //! The isolate that a program will use: made from the startup snapshot, and never given
 //! a program that it would survive.
 
+use std::io;
 use std::rc::Rc;
 
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 
 use super::errors::{ScriptName, prepare_stack_trace};
+use super::flavor::Flavor;
 use super::loader::{Loader, SharedLoader};
+use super::packages::Packages;
 use crate::engines::v8::guard;
-use crate::snapshots;
-
-static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
 
 /// What Deno this runtime is like, for `Deno.version` and the user agent.
 const DENO_VERSION: &str = "2.9.8";
@@ -25,14 +25,20 @@ pub(super) struct Isolate {
 }
 
 impl Isolate {
-    /// Makes an isolate. The caller has entered a tokio runtime.
-    pub(super) fn new(max_memory: u64) -> Self {
+    /// Makes an isolate that can import these packages. The caller has entered a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// The snapshot cannot be decompressed.
+    pub(super) fn new(max_memory: u64, flavor: Flavor, packages: Rc<Packages>) -> io::Result<Self> {
         let max_heap = usize::try_from(max_memory).unwrap_or(usize::MAX);
         let loader = Rc::new(Loader::default());
+        loader.set_packages(packages);
+        loader.set_builtins(flavor == Flavor::Node);
         let mut runtime = JsRuntime::new(RuntimeOptions {
             module_loader: Some(Rc::new(SharedLoader(loader.clone()))),
-            extensions: snapshots::extensions(),
-            startup_snapshot: Some(SNAPSHOT),
+            extensions: flavor.extensions(),
+            startup_snapshot: Some(flavor.snapshot()?),
             // structuredClone and message ports hand buffers over through it.
             shared_array_buffer_store: Some(deno_core::SharedArrayBufferStore::default()),
             compiled_wasm_module_store: Some(deno_core::CompiledWasmModuleStore::default()),
@@ -46,7 +52,7 @@ impl Isolate {
         isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
         let [start, prepare, to_json] = take_functions(&mut runtime);
         call_start(&mut runtime, &start);
-        Self { runtime, loader, prepare, to_json }
+        Ok(Self { runtime, loader, prepare, to_json })
     }
 
     /// What ends JavaScript from outside of it.

@@ -41,6 +41,7 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         max_flood: 0,
         max_value: 1000,
         max_depth: 10,
+        without_packages: None,
     };
     let home = Home::new(&program.workspace);
     let transpiled = transpile_program(&specifier, &program.source, &home)

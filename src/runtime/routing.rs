@@ -1,0 +1,251 @@
+//! Which kind of worker runs a program: one that has packages and `node:` built-ins, or the
+//! plain one, which is faster. Told from the words of its text, which is not parsed. A word in
+//! a comment counts as well: the wrong kind of the two costs a tenth of a millisecond, and
+//! only a program that mentions nothing of it is to be plain for certain.
+
+use crate::pool::{Availability, Pool};
+use crate::protocol::Kind;
+
+/// What an import of a plain program names, or begins with: what the server makes, and what
+/// is refused whatever the kind. A playbook may import packages.
+const PLAIN_IMPORTS: [&[u8]; 6] = [b"mcp:", b"./mcp/", b"mcp/", b"data:", b"http:", b"https:"];
+
+/// Bytes after a word that are looked at: comments may stand between it and what it is about.
+/// A text of a million words is read in time that grows with its length.
+const AHEAD: usize = 1 << 10;
+
+/// What a comment hides that does not end within [`AHEAD`]: a specifier that may be any.
+const HIDDEN: &[u8] = b"\"";
+
+/// Where a program runs.
+pub(super) struct Routed {
+    pub kind: Kind,
+    /// Why it is the plain kind although the program seems to need the other one.
+    pub without_packages: Option<String>,
+}
+
+/// The kind of worker that runs a program: the one that it needs, or the plain one where
+/// that is not available. An import of what is missing then says why.
+pub(super) async fn route(pool: &Pool, source: &str) -> Routed {
+    let plain = |without_packages| Routed { kind: Kind::TypeScript, without_packages };
+    match kind_of(source) {
+        Kind::TypeScript => plain(None),
+        Kind::Packages => match pool.load(Kind::Packages).await {
+            Availability::Available | Availability::NotLoaded => {
+                Routed { kind: Kind::Packages, without_packages: None }
+            }
+            Availability::NotAvailable(error) => plain(Some(format!(
+                "packages and node: built-ins are not available on this server: {error}"
+            ))),
+        },
+    }
+}
+
+/// The kind that a program needs. One pass over the text, without an allocation.
+pub(super) fn kind_of(source: &str) -> Kind {
+    let mut words = Words { text: source.as_bytes(), at: 0 };
+    while let Some(word) = words.next() {
+        if needs_packages(word, words.ahead()) {
+            return Kind::Packages;
+        }
+    }
+    Kind::TypeScript
+}
+
+fn needs_packages(word: &[u8], rest: &[u8]) -> bool {
+    match word {
+        b"process" | b"Buffer" | b"require" | b"setImmediate" | b"clearImmediate" | b"global"
+        | b"__dirname" | b"__filename" => true,
+        b"npm" | b"jsr" | b"node" => rest.first() == Some(&b':'),
+        b"module" => member(rest).is_some_and(|rest| rest.starts_with(b"exports")),
+        b"exports" => member(rest).is_some() || matches!(without_blanks(rest).first(), Some(b'[')),
+        b"from" => specifier(rest).is_some_and(is_of_packages),
+        b"import" => is_import_of_packages(rest),
+        _ => false,
+    }
+}
+
+/// What follows `import`: a specifier, an argument, or names and `from`, which is seen for
+/// itself.
+fn is_import_of_packages(rest: &[u8]) -> bool {
+    let rest = without_blanks(rest);
+    match rest.split_first() {
+        // What is no literal may be anything.
+        Some((b'(', argument)) => specifier(argument).is_none_or(is_of_packages),
+        _ => specifier(rest).is_some_and(is_of_packages),
+    }
+}
+
+/// The text after the quote that something begins with.
+fn specifier(rest: &[u8]) -> Option<&[u8]> {
+    match without_blanks(rest).split_first()? {
+        (b'"' | b'\'' | b'`', text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether what a quoted specifier begins with is no plain import.
+fn is_of_packages(text: &[u8]) -> bool {
+    !PLAIN_IMPORTS.iter().any(|plain| text.starts_with(plain))
+}
+
+/// What follows a dot.
+fn member(rest: &[u8]) -> Option<&[u8]> {
+    let rest = without_blanks(rest);
+    let rest = rest.strip_prefix(b"?").unwrap_or(rest);
+    rest.strip_prefix(b".").map(without_blanks)
+}
+
+/// Without white space and comments in front.
+fn without_blanks(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = text.trim_ascii_start();
+        let end = match text {
+            [b'/', b'/', ..] => memchr::memchr2(b'\n', b'\r', text).map(|at| at + 1),
+            [b'/', b'*', rest @ ..] => memchr::memmem::find(rest, b"*/").map(|at| at + 4),
+            _ => return text,
+        };
+        match end {
+            Some(end) => text = &text[end..],
+            None => return HIDDEN,
+        }
+    }
+}
+
+/// The words of a text: letters, digits, `_`, `$`, and whatever is not ASCII.
+struct Words<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    /// What follows the last word, as much of it as is looked at.
+    fn ahead(&self) -> &'a [u8] {
+        let rest = &self.text[self.at..];
+        &rest[..rest.len().min(AHEAD)]
+    }
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let before = self.text[self.at..].iter().position(|&byte| is_of_word(byte))?;
+        let start = self.at + before;
+        let rest = &self.text[start..];
+        let length = rest.iter().position(|&byte| !is_of_word(byte)).unwrap_or(rest.len());
+        self.at = start + length;
+        Some(&rest[..length])
+    }
+}
+
+const fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_mentions_packages_or_node_needs_them() {
+        for source in [
+            r#"import { z } from "npm:zod"; z"#,
+            "import{z}from'npm:zod@^3'",
+            "import x from/* why */ \n // so\n `npm:x`",
+            r#"import "npm:side-effect""#,
+            r#"import fs from "node:fs""#,
+            r#"import fs from "fs""#,
+            r#"import axios from "axios""#,
+            r#"export { join } from "jsr:@std/path""#,
+            r#"export * from './lib.ts'"#,
+            r#"import { a } from "../a.ts""#,
+            r#"import data from "/srv/data.json" with { type: "json" }"#,
+            r#"import type { A } from "file:///a.ts""#,
+            r#"import { f } from "playbook:mine""#,
+            r#"await import("lodash")"#,
+            "await import ( /* which */ `npm:${name}`)",
+            "await import(`${name}`)",
+            "const m = await import(name)",
+            r#"import("\x6epm:x")"#,
+            "import('./mcp.ts')",
+            "const fs = require('fs')",
+            "globalThis.process.env.HOME",
+            "process.exit(1)",
+            "Buffer.from('a')",
+            "setImmediate(f)",
+            "clearImmediate(f)",
+            "global.x = 1",
+            "__dirname + '/a'",
+            "console.log(__filename)",
+            "module.exports = 1",
+            "module\n  . exports = 1",
+            "module?.exports",
+            "exports.f = 1",
+            "exports ['f'] = 1",
+            "eval('npm:x')",
+            "ä;process",
+        ] {
+            assert_eq!(kind_of(source), Kind::Packages, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_mentions_nothing_of_it_is_plain() {
+        for source in [
+            "",
+            "1 + 1",
+            "const n: number = 20; n + 22",
+            r#"import { search } from "mcp:github"; search()"#,
+            r#"import * as s from "./mcp/shop.ts""#,
+            r#"await import("mcp:shop")"#,
+            r#"import "data:text/javascript,1""#,
+            r#"await import("https://example.com/x.js")"#,
+            r#"import x from "http://example.com/x.js""#,
+            "Array.from('abc')",
+            "Uint8Array.from([1])",
+            "new ArrayBuffer(1)",
+            "preprocess(); processed; processes; myprocess; process_; $process; éprocess",
+            "required; requires; globals; globalThis.x; global_",
+            "import.meta.url",
+            "const module = 1; module + 1; module['x']",
+            "const npm = 1, jsr = 2, node = 3; node .x",
+            "const exports = 1; export const a = exports",
+            "BufferSource; Buffers",
+            "({ from: 1, import: 2 })",
+        ] {
+            assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
+        }
+    }
+
+    #[test]
+    fn texts_that_end_anywhere_are_read_to_their_end() {
+        let whole = "import x from /* a */ 'npm:x' // é\n await import ( `a` ) module . exports";
+        for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
+            kind_of(&whole[..end]);
+        }
+        for source in ["from", "import", "module.", "module. /*", "\u{feff}", "/*", "//"] {
+            assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
+        }
+        for source in ["import(", "import /*", "from //"] {
+            assert_eq!(kind_of(source), Kind::Packages, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_specifier_behind_a_long_comment_may_be_any() {
+        let source = format!("import x from /*{}*/ 'mcp:x'", "a ".repeat(AHEAD));
+        assert_eq!(kind_of(&source), Kind::Packages);
+    }
+
+    /// 1 µs for a KiB, with room for a busy machine.
+    #[test]
+    fn the_longest_program_is_read_in_some_milliseconds() {
+        let long = crate::runtime::MAX_SOURCE_BYTES;
+        let ends_far = format!("from /*{}*/ 'mcp:x' ", "a".repeat(AHEAD - 20));
+        for piece in ["const value = other + 1;\n", &ends_far, "from/**/(", "a b c d e f g h "] {
+            let source = piece.repeat(long / piece.len());
+            let start = Instant::now();
+            kind_of(&source);
+            assert!(start.elapsed().as_millis() < 500, "{piece}: {:?}", start.elapsed());
+        }
+    }
+}
