@@ -54,11 +54,20 @@ impl Deref for AllowedName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedPackage {
     asked: PackageSpecifier,
-    /// The administrator's.
-    range: Option<VersionReq>,
+    own: PackageSpecifier,
 }
 
 impl AllowedPackage {
+    /// As the program asks for it.
+    pub(crate) fn asked(&self) -> &PackageSpecifier {
+        &self.asked
+    }
+
+    /// The administrator's entry.
+    pub(crate) fn own(&self) -> &PackageSpecifier {
+        &self.own
+    }
+
     pub(crate) fn kind(&self) -> PackageKind {
         self.asked.kind()
     }
@@ -90,7 +99,7 @@ impl AllowedPackage {
 
     /// Whether the installed version is one that the program asks for.
     pub(crate) fn is_met_by(&self, version: &str) -> bool {
-        self.asked.is_met_by(version, self.range.as_ref())
+        self.asked.is_met_by(version, self.own.range())
     }
 }
 
@@ -135,10 +144,7 @@ impl Policy {
         let asked = PackageSpecifier::parse(specifier)
             .map_err(|error| never(specifier, &error.to_string()))?;
         match self.packages.entry(&asked) {
-            Some(entry) => {
-                let range = entry.range().cloned();
-                Ok(AllowedPackage { asked, range })
-            }
+            Some(entry) => Ok(AllowedPackage { asked, own: entry.clone() }),
             None => Err(never(specifier, &self.packages.refusal(&asked))),
         }
     }

@@ -39,6 +39,8 @@ pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
+use crate::packages::Installed;
+use crate::packages::allowed::AllowedPackages;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolError};
@@ -391,6 +393,16 @@ impl Runtime {
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    }
+
+    /// What of the packages is installed.
+    pub(crate) fn installed(&self) -> &Installed {
+        self.0.services.modules.installed()
+    }
+
+    /// The packages that programs may import.
+    pub(crate) fn allowed_packages(&self) -> &AllowedPackages {
+        self.0.services.policy.packages()
     }
 
     pub(crate) fn playbooks(&self) -> &Playbooks {

@@ -133,19 +133,11 @@ fn a_file_beside_the_program_is_found_by_its_url() {
 }
 
 #[test]
-fn a_file_beside_the_program_is_named_and_not_imported() {
-    let message = error("await import(import.meta.resolve('./x.ts'))").message;
-    assert!(message.contains("This server does not load modules from files"), "{message}");
-}
-
-#[test]
 fn an_import_that_is_not_available_says_what_is() {
+    let missing =
+        format!("TypeError: Module not found \"file://{}/nosuch.ts\"", workspace().display());
     for (specifier, message) in [
-        (
-            "./x.ts",
-            "TypeError: Import \"./x.ts\" is not available: a program is one file. Put the code \
-             into it, or import \"mcp:SERVER\", \"playbook:FOLDER\" or a data: URL",
-        ),
+        ("./nosuch.ts", missing.as_str()),
         (
             "https://example.com/x.js",
             "TypeError: Requires import access to \"example.com:443\", run again with the \
@@ -153,8 +145,15 @@ fn an_import_that_is_not_available_says_what_is() {
         ),
         (
             "npm:lodash",
-            "TypeError: Import \"npm:lodash\" is not available: there are no packages here. Use \
-             the web platform's APIs (URL, crypto.subtle, streams, Intl) or put the code into the program",
+            "NotCapable: Requires import access to \"npm:lodash\", which no flag grants: no \
+             packages are allowed here. An administrator allows one with \
+             MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:lodash and runs `mcp-conductor install`",
+        ),
+        (
+            "lodash",
+            "TypeError: Import \"lodash\" is not available: neither \"imports\" of the workspace's \
+             deno.json nor \"dependencies\" of its package.json has that name. Import a package \
+             as \"npm:NAME\" or \"jsr:@SCOPE/NAME\", a file of the workspace as \"./FILE.ts\"",
         ),
     ] {
         assert_eq!(error(format!("await import('{specifier}')")).message, message);

@@ -46,9 +46,17 @@ fn kind_outcome(source: &str, error: &CoreErrorKind, stage: Stage) -> Outcome {
     }
 }
 
+/// An error that is not JavaScript's: of a module that was not loaded.
 fn runtime_error(name: impl Into<String>, message: String) -> Outcome {
+    let name = name.into();
+    let kind = match name.as_str() {
+        "NotCapable" => ProgramErrorKind::Permission,
+        "SyntaxError" => ProgramErrorKind::Syntax,
+        _ => ProgramErrorKind::Runtime,
+    };
     Outcome::Error(Box::new(ProgramError {
-        name: name.into(),
+        kind,
+        name,
         message: marked(message, MAX_TEXT_BYTES),
         ..Default::default()
     }))
