@@ -56,9 +56,9 @@ pub(super) fn lock(install_dir: &Path) -> Result<Flock<File>, InstallError> {
     let file = file.open(&path).at(&path)?;
     let mut locked = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(locked) => locked,
-        Err((mut file, Errno::EWOULDBLOCK)) => {
+        Err((file, Errno::EWOULDBLOCK)) => {
             let mut holder = String::new();
-            let _ = file.by_ref().take(MAX_HOLDER as u64).read_to_string(&mut holder);
+            let _ = file.take(MAX_HOLDER as u64).read_to_string(&mut holder);
             let holder = visible(holder.trim(), MAX_HOLDER);
             let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
             return Err(InstallError::Locked { holder, directory: install_dir.to_owned() });

@@ -211,7 +211,7 @@ mod tests {
              has scripts, which were not run\n\
              Licences: MIT 1, not stated 1\n\
              Not available:\n\
-             \x20 npm:canvas: native\\u{1b}\n"
+             \x20 npm:canvas: native \n"
         );
         assert!(summary.is_usable());
     }

@@ -45,7 +45,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Pipes(error) => write!(f, "it does not run: {error}"),
-            Self::Ended { how, said } if said.is_empty() => write!(f, "it {how}"),
+            Self::Ended { how, said, .. } if said.is_empty() => write!(f, "it {how}"),
             Self::Ended { said, .. } => f.write_str(said),
             Self::TooLong => write!(f, "it has answered more than {MAX_ANSWER} bytes"),
         }
