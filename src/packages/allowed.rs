@@ -13,6 +13,9 @@ use crate::text::near::near_names;
 /// Packages of a list. `install` bundles all of them in one graph: 186 took 11 to 39 s.
 pub(crate) const MAX_PACKAGES: usize = 1000;
 
+/// The setting that allows packages, for texts.
+pub(crate) const VARIABLE: &str = "MCP_CONDUCTOR_ALLOWED_PACKAGES";
+
 /// Packages that an error names.
 const MAX_SHOWN: usize = 10;
 
@@ -162,6 +165,27 @@ impl AllowedPackages {
         format!("allowed are {}{more}", first.join(", "))
     }
 
+    /// Why a package that is not here cannot be imported, and what can.
+    pub(crate) fn refusal(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!("no packages are allowed here. {}", how_to_allow(specifier));
+        }
+        let near = self.near(specifier);
+        let meant = match near.as_slice() {
+            [] => String::new(),
+            near => format!(", did you mean {}", near.join(" or ")),
+        };
+        format!("it is not one of the packages that {VARIABLE} allows{meant}: {}", self.listed())
+    }
+
+    /// What is allowed instead of packages that are not, the first of which is this: sentences.
+    pub(crate) fn instead_of(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!("No packages are allowed here. {}", how_to_allow(specifier));
+        }
+        format!("{VARIABLE} decides: {}", self.listed())
+    }
+
     /// Packages that may have been meant: of the same name, or nearly so.
     pub(crate) fn near(&self, specifier: &PackageSpecifier) -> Vec<String> {
         let same = self.0.iter().filter(|entry| entry.name() == specifier.name());
@@ -178,6 +202,13 @@ impl AllowedPackages {
         }
         packages
     }
+}
+
+fn how_to_allow(specifier: &PackageSpecifier) -> String {
+    let package = specifier.package();
+    format!(
+        "An administrator allows one with {VARIABLE}={package} and runs `mcp-conductor install`"
+    )
 }
 
 #[cfg(test)]

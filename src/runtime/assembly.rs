@@ -140,7 +140,7 @@ pub(super) fn services(
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
-    let modules = Modules::new(&upstreams, &playbooks);
+    let modules = Modules::new(&upstreams, &playbooks, &common.installed);
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),
@@ -271,6 +271,8 @@ fn policy(
         home: home.as_deref(),
         search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
         protected: &protected,
+        packages: config.allowed_packages(),
+        install_dir: config.install_dir(),
         secrets,
         unconfined,
         own_address: &common.own_address,

@@ -42,6 +42,7 @@ use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
 use crate::packages::Installed;
+use crate::packages::allowed::AllowedPackages;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolError};
@@ -289,6 +290,12 @@ impl Runtime {
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &request.source, &grants);
+        if let Err(problem) = services.policy.dependencies(&request.dependencies) {
+            let execution = outcome::without_dependency(problem);
+            record.did_not_run(execution.outcome_name());
+            observed.failed(execution.outcome_name());
+            return Ok(execution);
+        }
         let mut slot = match inner.shared.queue.enter(&inner.share).await {
             Ok(slot) => slot,
             Err(error) => {
@@ -411,6 +418,16 @@ impl Runtime {
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    }
+
+    /// What of the packages is installed.
+    pub(crate) fn installed(&self) -> &Installed {
+        self.0.services.modules.installed()
+    }
+
+    /// The packages that programs may import.
+    pub(crate) fn allowed_packages(&self) -> &AllowedPackages {
+        self.0.services.policy.packages()
     }
 
     pub(crate) fn playbooks(&self) -> &Playbooks {

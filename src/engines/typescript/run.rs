@@ -219,6 +219,7 @@ pub(super) fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), Co
     let home = Home::new(&program.workspace);
     let url = home.url().to_string();
     isolate.loader.set_home(home);
+    isolate.loader.set_without_packages(program.without_packages.clone());
     let runtime = &mut isolate.runtime;
     runtime.op_state().borrow_mut().put(StartTime::default());
     deno_core::scope!(scope, runtime);
