@@ -43,7 +43,10 @@ fn parse(text: &str) -> Option<Requested> {
         _ => return None,
     };
     let version_req = parse_range(range)?;
-    Some(Requested { text: text.to_owned(), req: PackageReq { name: name.as_str().into(), version_req } })
+    Some(Requested {
+        text: text.to_owned(),
+        req: PackageReq { name: name.as_str().into(), version_req },
+    })
 }
 
 /// The `@` of a scope is no beginning of a range.
