@@ -9,6 +9,9 @@ mod exchange;
 
 mod bundle;
 mod fetch;
+#[cfg(test)]
+#[path = "../../../tests/support/registry/mod.rs"]
+mod registry;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;

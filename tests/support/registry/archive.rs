@@ -45,7 +45,7 @@ pub(super) fn archive(package_json: &Value, files: &[(&str, &str)], entries: &[E
     let mut write = |entry: &Entry| {
         let size = entry.size.unwrap_or(entry.content.len() as u64);
         let padding = vec![0; entry.content.len().next_multiple_of(512) - entry.content.len()];
-        for part in [header(entry, size).as_bytes(), &entry.content, &padding] {
+        for part in [&header(entry, size).as_bytes()[..], &entry.content, &padding] {
             gzip.write_all(part).expect("memory takes all");
         }
     };

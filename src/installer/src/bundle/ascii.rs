@@ -24,6 +24,13 @@ pub(super) fn escape(code: String) -> String {
     }
 }
 
+/// JSON in ASCII: only its strings have other characters, and none after a backslash.
+pub(super) fn escape_json(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    write_token(text, Kind::Literal, &mut ascii);
+    ascii
+}
+
 /// How a character is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

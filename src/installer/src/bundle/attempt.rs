@@ -135,18 +135,11 @@ fn chunk(output: Output) -> Option<(String, Chunk)> {
     Some((
         chunk.filename.to_string(),
         Chunk {
-            code: finished(&chunk.code),
+            code: stubs::with_hidden_require(ascii::escape(chunk.code.clone())),
             imports: text(&chunk.imports),
             dynamic: text(&chunk.dynamic_imports),
         },
     ))
-}
-
-/// The code as it is written: in ASCII, and with a `require` for what rolldown leaves
-/// to the time when it runs.
-fn finished(code: &str) -> String {
-    let ascii = ascii::escape(code.to_owned());
-    if ascii.contains("typeof require") { stubs::free_require() + &ascii } else { ascii }
 }
 
 fn other(message: &str) -> Failure {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::native;
 use super::package::Package;
-use super::subpaths::Subpaths;
+use super::subpaths::{Subpath, Subpaths};
 use crate::exchange::BundleFailure;
 
 /// Something that programs import.
@@ -13,6 +13,8 @@ pub(super) struct Entry<'a> {
     pub package: &'a Package,
     /// With a leading slash; empty for the package's own entry.
     pub subpath: String,
+    /// Other ways to write the subpath.
+    pub aliases: Vec<String>,
     /// The name of its file, without extension.
     pub name: String,
 }
@@ -21,6 +23,14 @@ impl Entry<'_> {
     /// `npm:zod/v4`.
     pub(super) fn specifier(&self) -> String {
         format!("{}{}", self.package.specifier, self.subpath)
+    }
+
+    /// Everything that programs may write for it.
+    pub(super) fn specifiers(&self) -> impl Iterator<Item = String> {
+        let further = self.aliases.iter();
+        std::iter::once(&self.subpath)
+            .chain(further)
+            .map(|subpath| format!("{}{subpath}", self.package.specifier))
     }
 }
 
@@ -62,10 +72,11 @@ impl<'a> Graphs<'a> {
 pub(super) struct Names(HashSet<String>);
 
 impl Names {
-    fn entry<'a>(&mut self, package: &'a Package, subpath: String) -> Entry<'a> {
+    fn entry<'a>(&mut self, package: &'a Package, subpath: Subpath) -> Entry<'a> {
+        let Subpath { subpath, aliases } = subpath;
         let text = format!("{}{subpath}", package.specifier);
         let name = self.take(&flat(&text));
-        Entry { package, subpath, name }
+        Entry { package, subpath, aliases, name }
     }
 
     /// The name, or the name with the first number that makes it new. Names are

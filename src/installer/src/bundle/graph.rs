@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::ascii;
 use super::attempt::{self, Attempt, Chunk, Failure};
 use super::entries::Entry;
 use super::places::Places;
@@ -187,6 +188,7 @@ impl Built {
             }
             Some(Found::Json(path)) => match super::package::read_bounded(places, path, MAX_JSON) {
                 Ok(text) => {
+                    let text = ascii::escape_json(text.trim_start_matches('\u{feff}'));
                     let file = self.module(entry, "json", ModuleFormat::Json);
                     self.chunks.insert(file, Chunk { code: text, ..Chunk::default() });
                 }
@@ -204,7 +206,9 @@ impl Built {
 
     fn module(&mut self, entry: &Entry<'_>, extension: &str, format: ModuleFormat) -> String {
         let file = format!("{}.{extension}", entry.name);
-        self.modules.push(Module { specifier: entry.specifier(), file: file.clone(), format });
+        for specifier in entry.specifiers() {
+            self.modules.push(Module { specifier, file: file.clone(), format });
+        }
         file
     }
 

@@ -11,9 +11,11 @@ use crate::exchange::{BundleFailure, Bundled, BundledModule, PackageDocs};
 const MAX_FILE: usize = 64 << 20;
 /// All files together: the corpus has 104 MiB for 186 packages.
 const MAX_ALL: usize = 256 << 20;
-/// The most that an entry may bring to be compiled before the fork: every package but
-/// typescript, natural, user-agents and js-tiktoken of the corpus.
+/// The most that a subpath may bring to be compiled before the fork.
 const MAX_PRELOAD: usize = 2 << 20;
+/// The most that the entry of a package may bring. typescript brings 9 MiB, and would
+/// take four times as long if each run compiled it.
+const MAX_PRELOAD_OF_ENTRY: usize = 16 << 20;
 
 /// Where files are written, and how much of that is left.
 #[derive(Debug)]
@@ -52,11 +54,13 @@ impl Output {
             }
             self.written += built.size(new.iter());
             files.extend(new);
+            let is_entry = is_entry(&module.specifier);
+            let limit = if is_entry { MAX_PRELOAD_OF_ENTRY } else { MAX_PRELOAD };
             bundled.modules.push(BundledModule {
                 specifier: module.specifier,
                 file: module.file,
                 format: module.format,
-                preload: preload && built.size(closure.at_once.iter()) < MAX_PRELOAD,
+                preload: preload && built.size(closure.at_once.iter()) < limit,
             });
         }
         for file in &files {
@@ -80,6 +84,12 @@ impl Output {
         write(&self.docs.join(&file), &text)?;
         Ok(file)
     }
+}
+
+/// Whether a specifier has no subpath: `npm:zod`, `jsr:@std/path`.
+fn is_entry(specifier: &str) -> bool {
+    let slashes = usize::from(specifier.contains(":@"));
+    specifier.matches('/').count() == slashes
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<(), String> {

@@ -41,6 +41,16 @@ impl Package {
         self.json.get(key)?.as_str().filter(|text| !text.is_empty())
     }
 
+    /// The files of its commands, which do their work when they are imported.
+    pub(super) fn commands(&self) -> Vec<&str> {
+        let files = match self.json.get("bin") {
+            Some(Value::String(file)) => vec![file.as_str()],
+            Some(Value::Object(files)) => files.values().filter_map(Value::as_str).collect(),
+            Some(_) | None => Vec::new(),
+        };
+        files.into_iter().map(|file| file.trim_start_matches("./")).collect()
+    }
+
     /// Whether it has declarations, or is nothing but declarations.
     pub(super) fn has_types(&self) -> bool {
         self.text("types").is_some()

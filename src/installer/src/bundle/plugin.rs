@@ -201,7 +201,7 @@ impl Store {
     }
 
     fn placed(&self, real: &Path, text: String) -> String {
-        place_texts(&self.places.final_place(real), text)
+        place_texts(&self.places, real, text)
     }
 }
 

@@ -45,9 +45,16 @@ pub(super) fn throwing(message: &str) -> String {
     )
 }
 
-/// What a chunk needs for a `require` whose argument is only known when it runs.
-pub(super) fn free_require() -> String {
-    format!("var require = {REQUIRE};\n")
+/// How rolldown's own `require`, for what is only known when the code runs, begins: it
+/// looks for a global one.
+const FREE_REQUIRE: &str = "var __require = ((x) => typeof require !== \"undefined\" ? require : ";
+
+/// The code with the hidden function in place of a global `require`.
+pub(super) fn with_hidden_require(code: String) -> String {
+    let Some(start) = code.find(FREE_REQUIRE) else { return code };
+    let hidden = format!("var __require = ((x) => {REQUIRE} ? {REQUIRE} : ");
+    let rest = &code[start + FREE_REQUIRE.len()..];
+    [&code[..start], &hidden, rest].concat()
 }
 
 /// A string literal of JavaScript, which JSON's are.

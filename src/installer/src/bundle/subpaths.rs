@@ -1,6 +1,6 @@
 //! What a package lets programs import: its entry, and the subpaths that it exports.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::exports::{self, Export};
@@ -39,13 +39,28 @@ const SKIPPED_DIRECTORIES: &[&str] = &[
     "fixtures",
 ];
 
-/// The subpaths of a package, each with a leading slash; the entry is empty.
+/// The subpaths of a package.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Subpaths {
     /// Bundled together with all other packages.
-    pub shared: Vec<String>,
+    pub shared: Vec<Subpath>,
     /// Bundled apart, and only read when a program imports them.
-    pub further: Vec<String>,
+    pub further: Vec<Subpath>,
+}
+
+/// Something that a package lets programs import.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Subpath {
+    /// With a leading slash; empty for the package's own entry.
+    pub subpath: String,
+    /// Other ways to write it: with its extension, or with its index.
+    pub aliases: Vec<String>,
+}
+
+impl From<String> for Subpath {
+    fn from(subpath: String) -> Self {
+        Self { subpath, aliases: Vec::new() }
+    }
 }
 
 impl Subpaths {
@@ -61,17 +76,18 @@ impl Subpaths {
 /// Subpaths before they are divided.
 #[derive(Debug, Default)]
 struct Found {
-    literal: Vec<String>,
-    patterns: Vec<String>,
+    literal: Vec<Subpath>,
+    patterns: Vec<Subpath>,
 }
 
 impl Found {
     /// Many literal ones, such as those of date-fns, are as seldom imported as files.
     fn split(self) -> Subpaths {
         let mut seen = HashSet::new();
-        let mut all: Vec<_> = self.literal.into_iter().filter(|p| seen.insert(p.clone())).collect();
+        let mut new = |path: &Subpath| seen.insert(path.subpath.clone());
+        let mut all: Vec<_> = self.literal.into_iter().filter(&mut new).collect();
         let mut further = all.split_off(all.len().min(MAX_SHARED));
-        further.extend(self.patterns.into_iter().filter(|path| seen.insert(path.clone())));
+        further.extend(self.patterns.into_iter().filter(&mut new));
         further.truncate(MAX_FURTHER);
         Subpaths { shared: all, further }
     }
@@ -85,13 +101,15 @@ fn from_exports(package: &Package, exports: &[Export<'_>]) -> Found {
         let key = export.key.trim_start_matches('.');
         if let Some(pattern) = Pattern::new(key, target) {
             let files = files.get_or_insert_with(|| list(&package.directory));
-            found.patterns.extend(files.iter().filter_map(|file| pattern.subpath(file)));
+            found
+                .patterns
+                .extend(files.iter().filter_map(|file| Some(pattern.subpath(file)?.into())));
         } else if key.is_empty() || is_importable(target) {
-            found.literal.push(key.to_owned());
+            found.literal.push(key.to_owned().into());
         }
     }
     // The description of a package is the last thing that a program imports.
-    found.literal.sort_by_key(|subpath| (!subpath.is_empty(), subpath == "/package.json"));
+    found.literal.sort_by_key(|path| (!path.subpath.is_empty(), path.subpath == "/package.json"));
     found
 }
 
@@ -123,37 +141,48 @@ impl<'a> Pattern<'a> {
 /// package that has them as its parts (react-dom/server).
 fn from_files(package: &Package) -> Found {
     let files = list(&package.directory);
+    let commands = package.commands();
     let known: HashSet<&str> = files.iter().map(String::as_str).collect();
-    let mut top = BTreeSet::new();
-    let mut further = Vec::new();
-    for file in &files {
-        let Some(subpath) = short(file, &known) else { continue };
-        if subpath.matches('/').count() == 1 {
-            top.insert(subpath);
-        } else {
-            further.push(subpath);
-        }
+    let mut paths: BTreeMap<String, Subpath> = BTreeMap::new();
+    for file in files.iter().filter(|file| !commands.contains(&file.as_str())) {
+        let Some((short, long)) = short(file, &known) else { continue };
+        let path = paths.entry(short.clone()).or_insert_with(|| short.into());
+        path.aliases.extend(long);
     }
-    let mut found = Found { literal: vec![String::new()], patterns: Vec::new() };
+    let (top, mut further): (Vec<_>, Vec<_>) =
+        paths.into_values().partition(|path| path.subpath.matches('/').count() == 1);
+    let mut found = Found { literal: vec![Subpath::default()], patterns: Vec::new() };
     if top.len() < MAX_SHARED {
         found.literal.extend(top);
     } else {
         found.patterns.extend(top);
     }
-    found.patterns.extend(further);
+    found.patterns.append(&mut further);
     found
 }
 
-/// How a program would write a file: `/server` for `server.js`, `/fp` for
-/// `fp/index.js` and `fp/package.json`.
-fn short(file: &str, known: &HashSet<&str>) -> Option<String> {
-    if let Some(directory) = file.strip_suffix("/package.json").or(file.strip_suffix("/index.js")) {
-        return (!known.contains(&*format!("{directory}.js"))).then(|| format!("/{directory}"));
+/// How a program would write a file, in its shortest form and in the others: `/server`
+/// for `server.js`, `/fp` for `fp/index.js` and `fp/package.json`.
+fn short(file: &str, known: &HashSet<&str>) -> Option<(String, Vec<String>)> {
+    if let Some(directory) = file.strip_suffix("/package.json") {
+        let hidden = known.contains(&*format!("{directory}.js"));
+        return (!hidden).then(|| (format!("/{directory}"), Vec::new()));
     }
-    if file == "index.js" || !is_importable(file) {
+    if !is_importable(file) {
         return None;
     }
-    Some(format!("/{}", file.strip_suffix(".js").unwrap_or(file)))
+    let whole = format!("/{file}");
+    let Some(stem) = file.strip_suffix(".js") else { return Some((whole, Vec::new())) };
+    match stem.strip_suffix("/index") {
+        // A package.json beside it may name another file, which is the directory's then.
+        Some(directory)
+            if !known.contains(&*format!("{directory}.js"))
+                && !known.contains(&*format!("{directory}/package.json")) =>
+        {
+            Some((format!("/{directory}"), vec![format!("/{stem}"), whole]))
+        }
+        Some(_) | None => Some((format!("/{stem}"), vec![whole])),
+    }
 }
 
 /// Whether a file is code or JSON that a program may import; not declarations, maps,
@@ -194,6 +223,53 @@ fn walk(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) {
             && entry.metadata().is_ok_and(|metadata| metadata.len() <= MAX_FURTHER_FILE)
         {
             files.push(below);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{is_importable, short};
+
+    #[test]
+    fn a_file_is_written_with_and_without_its_extension() {
+        let known = HashSet::from(["a.js", "b/index.js", "c/index.js", "c.js", "d/package.json"]);
+        let paths: Vec<_> = ["a.js", "b/index.js", "c/index.js", "d/package.json", "e.json"]
+            .iter()
+            .filter_map(|file| short(file, &known))
+            .collect();
+        let path = |short: &str, long: &[&str]| {
+            (short.to_owned(), long.iter().map(|path| (*path).to_owned()).collect())
+        };
+        assert_eq!(
+            paths,
+            [
+                path("/a", &["/a.js"]),
+                path("/b", &["/b/index", "/b/index.js"]),
+                path("/c/index", &["/c/index.js"]),
+                path("/d", &[]),
+                path("/e.json", &[]),
+            ]
+        );
+    }
+
+    #[test]
+    fn declarations_maps_styles_and_tests_are_not_imported() {
+        for file in [
+            "a.d.ts",
+            "a.js.map",
+            "a.css",
+            "a.test.js",
+            "rollup.config.js",
+            "Gruntfile.js",
+            "LICENSE",
+        ] {
+            assert!(!is_importable(file), "{file}");
+        }
+        for file in ["a.js", "a.mjs", "a.cjs", "a.json", "dir/b.js"] {
+            assert!(is_importable(file), "{file}");
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod cache;
 mod http;
+#[cfg(test)]
+mod http_tests;
 mod install;
 mod integrity;
 mod layout;
