@@ -14,6 +14,7 @@ mod hostile;
 mod json;
 mod limits;
 mod modules;
+mod node;
 mod output;
 mod platform;
 mod random;

@@ -129,28 +129,14 @@ ops.op_inspector_emit_protocol_event = () => {};
 refuse("op_inspector_open", "node:inspector: a program cannot be inspected here");
 refuse("op_inspector_wait", "node:inspector: a program cannot be inspected here");
 
-// ---- As Deno's scripts ask for it
+// ---- As js/node/ops/deno.js asks for it
 
-Deno.execPath = ops.op_exec_path;
-Deno.hostname = ops.op_hostname;
-Deno.loadavg = ops.op_loadavg;
-Deno.networkInterfaces = ops.op_network_interfaces;
-Deno.osRelease = ops.op_os_release;
-Deno.osUptime = ops.op_os_uptime;
-Deno.systemMemoryInfo = ops.op_system_memory_info;
-Deno.ppid = 1;
-Deno.uid = Deno.gid = () => NOBODY;
-Deno.cwd = () => ops.op_fs_cwd();
-Deno.memoryUsage = () => {
+ops.op_conductor_node_memory_usage = () => {
   const { used, total, external } = heap();
   return { rss: total + external, heapTotal: total, heapUsed: used, external };
 };
-Deno.cpuUsage = (previous) => {
-  const user = microseconds();
-  return previous === undefined
-    ? { user, system: 0 }
-    : { user: user - previous.user, system: -previous.system };
-};
+ops.op_conductor_node_cpu_usage = () => ({ user: microseconds(), system: 0 });
+Deno.cwd = () => ops.op_fs_cwd();
 Deno.watchFs = () => {
   throw coded(
     "fs.watch() is not available here: look at fs.stat().mtime",
