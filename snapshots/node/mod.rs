@@ -61,6 +61,7 @@ deno_core::extension!(
         "ops/net.js",
         "ops.js",
         "require.js",
+        "process.js",
         "offline.js",
         "99_node.js",
     ],
