@@ -37,6 +37,8 @@ pub(super) struct Loader {
     host: RefCell<Option<Rc<dyn Host>>>,
     home: RefCell<Option<Home>>,
     packages: RefCell<Rc<Packages>>,
+    /// Why this run has no packages.
+    without_packages: RefCell<Option<String>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -59,6 +61,11 @@ impl Loader {
     /// What is installed.
     pub(super) fn set_packages(&self, packages: Rc<Packages>) {
         *self.packages.borrow_mut() = packages;
+    }
+
+    /// Why this run has no packages, in words for a program's author.
+    pub(super) fn set_without_packages(&self, why: Option<String>) {
+        *self.without_packages.borrow_mut() = why;
     }
 
     /// Where the program believes to stand.

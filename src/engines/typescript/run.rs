@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
         self.host.set_output_limits(program.max_output, program.max_flood);
         let main = ModuleSpecifier::parse(MAIN).expect("a valid URL");
         let home = Home::new(&program.workspace);
-        let transpiled = transpile_program(&main, &program.source, &home);
+        let transpiled = transpile_program(&main, &program.source, &home, self.isolate.flavor);
         let Transpiled { code, source_map } = match transpiled {
             Ok(transpiled) => transpiled,
             Err(error) => return Ok(Outcome::Error(error)),
@@ -219,6 +219,7 @@ pub(super) fn prepare(isolate: &mut Isolate, program: &Program) -> Result<(), Co
     let home = Home::new(&program.workspace);
     let url = home.url().to_string();
     isolate.loader.set_home(home);
+    isolate.loader.set_without_packages(program.without_packages.clone());
     let runtime = &mut isolate.runtime;
     runtime.op_state().borrow_mut().put(StartTime::default());
     deno_core::scope!(scope, runtime);
