@@ -78,8 +78,10 @@ impl JsAnswer {
                 })
             }
             Answer::Permission(state) => Self::Permission(state),
-            // Of an import, which has no op.
+            // Of imports, which have no op.
             Answer::Module(module) => Self::Text(module.source),
+            Answer::Package { file } => Self::Text(file),
+            Answer::ImportMap { .. } => Self::Nothing(None),
         }
     }
 }

@@ -27,6 +27,7 @@ const GROUND: &[&str] = &[
     "links",
     "memory",
     "net",
+    "packages",
     "private_file",
     "protocol",
     "sandbox",

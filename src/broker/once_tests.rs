@@ -49,6 +49,8 @@ impl Workspace {
             home: None,
             search_path: "".as_ref(),
             protected: &[],
+            packages: &Default::default(),
+            install_dir: None,
             secrets: &[],
             unconfined: false,
             own_address: &Arc::default(),

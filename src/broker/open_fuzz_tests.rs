@@ -82,7 +82,7 @@ impl Tree {
         let flags = [all("allow-read", grants), all("deny-read", denied)].concat().join(";");
         let rule = Grants::parse(&flags).expect("names hold no comma").read;
         let expand = |text: &str| expand_path(text, None, Path::new("/"));
-        PathRules::new(Permission::Read, &rule, &[], expand).ok()
+        PathRules::new(Permission::Read, &rule, &[], &[], expand).ok()
     }
 
     /// Where places of this tree really are, as far as they exist.

@@ -49,7 +49,9 @@ fn default(variable: &Variable) -> String {
         Standard::Text(text) => format!("`\"{text}\"`"),
         Standard::PerCore(number) => format!("{number} a core"),
         Standard::InHome(path) => format!("`~/{path}`"),
-        Standard::Unset if matches!(variable.form, Form::List { .. }) => "`[]`".into(),
+        Standard::Unset if matches!(variable.form, Form::List { .. } | Form::Packages(_)) => {
+            "`[]`".into()
+        }
         Standard::Unset => "none".into(),
         Standard::Means(text) => text.into(),
     }
@@ -61,6 +63,7 @@ fn values(form: &Form) -> String {
         Form::Number { min, max, unit: Unit::One, .. } => format!("{min} to {max}"),
         Form::Number { min, max, unit: Unit::Bytes, .. } => format!("{min} to {max} bytes"),
         Form::Number { min, max, unit: Unit::MiB, .. } => format!("{min} to {max} MiB"),
+        Form::Number { min, max, unit: Unit::Millis, .. } => format!("{min} to {max} ms"),
         Form::Flag(_) => "true or false".into(),
         Form::Choice { of, .. } => {
             let words: Vec<_> = of.iter().map(|word| format!("`\"{word}\"`")).collect();
@@ -70,6 +73,7 @@ fn values(form: &Form) -> String {
         Form::Address(_) => "IP address".into(),
         Form::Text { .. } => "text".into(),
         Form::List { .. } => "list of strings".into(),
+        Form::Packages(_) => "list of packages".into(),
         Form::Grants(_) => "text, or list of flags".into(),
         Form::Headers(_) => "table of hosts, each with a table of headers".into(),
     }
@@ -159,6 +163,9 @@ fn the_defaults_are_these() {
         ("max_command_output", "16777216"),
         ("max_tool_calls", "1000"),
         ("max_tool_result", "8388608"),
+        ("packages.allowed", "[]"),
+        ("packages.auto", "false"),
+        ("packages.min_age", "259200000"),
         ("unsafe_allow_all", "false"),
         ("unsafe_run_without_landlock", "false"),
         ("bind", "\"127.0.0.1\""),
@@ -183,6 +190,7 @@ fn the_defaults_are_these() {
         "fetch_headers",
         "audit_log",
         "mcp_config",
+        "packages.npmrc",
         "public_url",
         "tokens",
         "oauth_issuer",
@@ -195,4 +203,6 @@ fn the_defaults_are_these() {
     assert_eq!(Config::default().max_concurrent(), 16 * cores);
     assert_eq!(Config::default().standby(), 2 * cores);
     assert!(Config::default().workspace().ends_with(".mcp-conductor/workspace"));
+    let install_dir = Config::default().install_dir().map(Path::to_owned).unwrap();
+    assert!(install_dir.ends_with(".mcp-conductor/installed"));
 }

@@ -17,6 +17,9 @@ pub struct Variable {
     pub meaning: &'static str,
     /// A value that works.
     pub example: &'static str,
+    /// Its name in the config file, if that is not the variable's: in a table,
+    /// `packages.auto`.
+    pub(super) key: Option<&'static str>,
     /// The flag of the command line that sets it, such as `--port`.
     pub(super) flag: Option<&'static str>,
     pub(super) scope: Scope,
@@ -75,10 +78,18 @@ impl PartialEq for Variable {
 }
 
 impl Variable {
-    /// Its name in the config file.
+    /// Its name in the config file; what stands before a dot is a table.
     pub fn key(&self) -> String {
+        if let Some(key) = self.key {
+            return key.to_owned();
+        }
         let name = self.canonical();
         name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase()
+    }
+
+    /// The table of the config file that it is in.
+    pub(super) fn table(&self) -> Option<&'static str> {
+        self.key?.split_once('.').map(|(table, _)| table)
     }
 
     /// The name of the setting that it sets.
@@ -168,19 +179,24 @@ macro_rules! group {
     };
 }
 
-/// A table of settings: `CONSTANT = "NAME in the environment" or "--flag" { fields }`. The
-/// constant is what other code names the setting by.
+/// A table of settings: `CONSTANT = "NAME in the environment" or "--flag" as "table.key"
+/// { fields }`. The constant is what other code names the setting by.
 macro_rules! entries {
     ($(
         $(#[$doc:meta])*
-        $constant:ident = $name:literal $(or $flag:literal)? { $($field:tt)* }
+        $constant:ident = $name:literal $(or $flag:literal)? $(as $key:literal)? { $($field:tt)* }
     )*) => {
         pub(in crate::config) mod names {
             $($(#[$doc])* pub(crate) const $constant: &str = $name;)*
         }
 
         pub(super) const ENTRIES: &[Variable] = &[$(
-            Variable { name: names::$constant, flag: [$(Some($flag),)? None][0], $($field)* },
+            Variable {
+                name: names::$constant,
+                key: [$(Some($key),)? None][0],
+                flag: [$(Some($flag),)? None][0],
+                $($field)*
+            },
         )*];
     };
 }

@@ -10,6 +10,7 @@ pub(crate) use variables::http::names::*;
 pub(crate) use variables::limits::names::*;
 pub(crate) use variables::network::names::*;
 pub(crate) use variables::output::names::*;
+pub(crate) use variables::packages::names::*;
 pub(crate) use variables::permissions::names::*;
 pub(crate) use variables::queue::names::*;
 pub(crate) use variables::tools::names::*;

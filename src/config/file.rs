@@ -119,11 +119,14 @@ impl File {
         ConfigError::new(place, problem, example)
     }
 
-    /// A setting as this file would have it.
+    /// A setting as this file would have it; what stands before a dot is its table.
     pub(super) fn setting(&self, key: &str, value: &Json) -> String {
-        match self.syntax {
-            Syntax::Toml => format!("{key} = {}", toml_text(value)),
-            Syntax::Json => format!("\"{key}\": {value}"),
+        match (self.syntax, key.split_once('.')) {
+            (Syntax::Toml, _) => format!("{key} = {}", toml_text(value)),
+            (Syntax::Json, None) => format!("\"{key}\": {value}"),
+            (Syntax::Json, Some((table, key))) => {
+                format!("\"{table}\": {{\"{key}\": {value}}}")
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Config;
+use crate::packages::allowed::AllowedPackages;
 use crate::policy::Grants;
 
 /// Longest time that can be set: a day.
@@ -39,6 +40,8 @@ pub(super) enum Form {
     /// Texts, each of which `check` checks; as one text with commas, or what else is
     /// a separator, between them.
     List { separator: fn(char) -> bool, check: fn(&str) -> Result<(), String>, at: At<Vec<String>> },
+    /// Packages: a list of specifiers, as one text with commas between them.
+    Packages(At<AllowedPackages>),
     /// Deno's flags: a text, or in the config file also a list of flags.
     Grants(At<Option<String>>),
     /// Headers by host: JSON as text, a table in the config file.
@@ -119,13 +122,15 @@ pub(super) enum Unit {
     Bytes,
     /// A [`Config`] has it in bytes.
     MiB,
+    /// A time that may be none, or longer than a day.
+    Millis,
 }
 
 impl Unit {
     /// How many of what a [`Config`] counts in.
     fn size(self) -> u64 {
         match self {
-            Self::One | Self::Bytes => 1,
+            Self::One | Self::Bytes | Self::Millis => 1,
             Self::MiB => 1 << 20,
         }
     }
@@ -158,10 +163,8 @@ impl Form {
                 "0" => Ok(Given::Flag(false)),
                 other => Err(format!("\"{other}\" is neither 0 nor 1")),
             },
-            Self::List { separator, .. } => {
-                let items = text.split(*separator).map(str::trim).filter(|item| !item.is_empty());
-                Ok(Given::List(items.map(str::to_owned).collect()))
-            }
+            Self::List { separator, .. } => Ok(Given::List(items(text, *separator))),
+            Self::Packages(_) => Ok(Given::List(items(text, is_comma))),
             Self::Headers(_) => Ok(Given::Headers(text.to_owned())),
             Self::Choice { .. }
             | Self::Path(_)
@@ -203,6 +206,10 @@ impl Form {
                 items.iter().try_for_each(|item| check(item))?;
                 at.set(config, items);
             }
+            (Self::Packages(at), Given::List(items)) => {
+                let packages = AllowedPackages::parse(&items).map_err(|error| error.to_string())?;
+                at.set(config, packages);
+            }
             (Self::Grants(at), Given::Text(text)) => {
                 Grants::parse(&text).map_err(|error| error.to_string())?;
                 at.set(config, Some(text));
@@ -227,6 +234,7 @@ impl Form {
             Self::Address(at) => Some(at.get(config).to_string().into()),
             Self::Text { at, .. } | Self::Grants(at) => at.get(config).clone().map(Value::from),
             Self::List { at, .. } => Some(json!(at.get(config))),
+            Self::Packages(at) => Some(json!(at.get(config).texts())),
             Self::Headers(at) => {
                 at.get(config).as_ref().map(|text| Given::Headers(text.clone()).to_json())
             }
@@ -242,7 +250,7 @@ impl Form {
             Self::Choice { of, .. } => of.join(" or "),
             Self::Path(_) | Self::Directory(_) => "a string, an absolute path".into(),
             Self::Address(_) | Self::Text { .. } => "a string".into(),
-            Self::List { .. } => "a list of strings".into(),
+            Self::List { .. } | Self::Packages(_) => "a list of strings".into(),
             Self::Grants(_) => "a string or a list of strings".into(),
             Self::Headers(_) => "a table of hosts, each with a table of headers".into(),
         }
@@ -260,6 +268,7 @@ impl Form {
             | Self::Address(_)
             | Self::Text { .. }
             | Self::List { .. }
+            | Self::Packages(_)
             | Self::Grants(_)
             | Self::Headers(_) => None,
         }
@@ -277,6 +286,7 @@ impl Form {
             | Self::Address(_)
             | Self::Text { .. }
             | Self::List { .. }
+            | Self::Packages(_)
             | Self::Grants(_)
             | Self::Headers(_) => false,
         }
@@ -301,6 +311,7 @@ impl Form {
             Self::Address(at) => kept(at, config, old),
             Self::Text { at, .. } | Self::Grants(at) | Self::Headers(at) => kept(at, config, old),
             Self::List { at, .. } => kept(at, config, old),
+            Self::Packages(at) => kept(at, config, old),
         }
     }
 }
@@ -327,6 +338,16 @@ impl Given {
             }
         }
     }
+}
+
+/// The items of a text; nothing between two separators is none.
+fn items(text: &str, separator: fn(char) -> bool) -> Vec<String> {
+    let items = text.split(separator).map(str::trim).filter(|item| !item.is_empty());
+    items.map(str::to_owned).collect()
+}
+
+fn is_comma(c: char) -> bool {
+    c == ','
 }
 
 fn chosen(of: &[&str], text: &str) -> Result<(), String> {

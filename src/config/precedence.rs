@@ -13,9 +13,11 @@ use super::file::File;
 use super::lists::Lists;
 use super::principals::Principals;
 use super::settings::{
-    check_headers, check_open_file, file_value, is_no_setting, set, unknown_key,
+    check_headers, check_open_file, file_value, is_no_setting, no_table, set, unknown_in_table,
+    unknown_key,
 };
 use super::surroundings::Surroundings;
+use super::value::{Entry, Value};
 use super::{Config, ConfigError, servers, time_zone, variables};
 use crate::private_file::check_writers;
 
@@ -118,13 +120,42 @@ impl Settings {
             if is_no_setting(entry) {
                 continue;
             }
-            let found = variables::of_the_file().find(|variable| variable.key() == entry.key);
-            let variable = found.ok_or_else(|| unknown_key(file, entry))?;
-            let given = file_value(file, "", variable, entry)?;
-            check_open_file(file, "", variable, entry, &given)?;
-            set(file, "", variable, entry, &mut self.config, given)?;
-            self.origins.insert(variable.name, Origin::File(entry.at));
+            match &entry.value {
+                Value::Table(inner) if variables::is_table(&entry.key) => {
+                    inner.iter().try_for_each(|inner| self.read_in_table(file, entry, inner))?;
+                }
+                _ if variables::is_table(&entry.key) => return Err(no_table(file, entry)),
+                _ => self.read_at_the_top(file, entry)?,
+            }
         }
+        Ok(())
+    }
+
+    fn read_at_the_top(&mut self, file: &File, entry: &Entry) -> Result<(), ConfigError> {
+        let is_it = |v: &&Variable| v.table().is_none() && v.key() == entry.key;
+        let found = variables::of_the_file().find(is_it);
+        let variable = found.ok_or_else(|| unknown_key(file, entry))?;
+        self.read_setting(file, "", variable, entry)
+    }
+
+    fn read_in_table(&mut self, file: &File, of: &Entry, entry: &Entry) -> Result<(), ConfigError> {
+        let key = format!("{}.{}", of.key, entry.key);
+        let found = variables::of_the_file().find(|v| v.table().is_some() && v.key() == key);
+        let variable = found.ok_or_else(|| unknown_in_table(file, &of.key, entry))?;
+        self.read_setting(file, &of.key, variable, entry)
+    }
+
+    fn read_setting(
+        &mut self,
+        file: &File,
+        above: &str,
+        variable: &'static Variable,
+        entry: &Entry,
+    ) -> Result<(), ConfigError> {
+        let given = file_value(file, above, variable, entry)?;
+        check_open_file(file, above, variable, entry, &given)?;
+        set(file, above, variable, entry, &mut self.config, given)?;
+        self.origins.insert(variable.name, Origin::File(entry.at));
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Principals {
 pub(super) struct Section {
     pub subject: Option<String>,
     pub tools: Option<Vec<String>>,
+    /// Those of the server's packages that it has.
+    pub packages: Option<Vec<String>>,
     /// What it has of its own, in the order of the documentation.
     pub settings: Vec<(&'static Variable, Given)>,
 }
@@ -128,6 +130,9 @@ impl Section {
         let mut config = server.clone();
         for (variable, given) in &self.settings {
             variable.form.set(&mut config, given.clone())?;
+        }
+        if let Some(packages) = &self.packages {
+            config.narrow_packages(packages).map_err(|error| format!("packages: {error}"))?;
         }
         // As with the server's own, the one that was not set follows.
         if self.has(MAX_TIMEOUT) && !self.has(DEFAULT_TIMEOUT) {

@@ -10,7 +10,7 @@ use super::variables;
 impl Config {
     /// The JSON Schema (2020-12) of the config file.
     pub fn schema() -> Value {
-        let mut settings: Map<String, Value> = variables::of_the_file().map(property).collect();
+        let mut settings = with_tables(variables::of_the_file().map(property));
         settings.insert("$schema".into(), json!({"type": "string"}));
         settings.insert(
             "principals".into(),
@@ -36,6 +36,22 @@ impl Config {
     }
 }
 
+/// The settings by their names in the file, those of a table inside of it.
+fn with_tables(settings: impl Iterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut properties = Map::new();
+    for (key, schema) in settings {
+        let Some((table, key)) = key.split_once('.') else {
+            properties.insert(key, schema);
+            continue;
+        };
+        let of_table = properties.entry(table).or_insert_with(
+            || json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        );
+        of_table["properties"][key] = schema;
+    }
+    properties
+}
+
 fn principal() -> Value {
     let mut settings: Map<String, Value> = variables::of_a_principal().map(inherited).collect();
     settings.insert(
@@ -55,6 +71,16 @@ fn principal() -> Value {
                 every tool; empty: none",
             "items": {"type": "string"},
             "examples": [["mcp__github__*"]]
+        }),
+    );
+    settings.insert(
+        "packages".into(),
+        json!({
+            "type": "array",
+            "description": "The packages of the server's that its programs may import. Unset: \
+                every one; empty: none",
+            "items": {"type": "string"},
+            "examples": [["npm:zod"]]
         }),
     );
     json!({
@@ -93,7 +119,9 @@ fn type_of(form: &Form) -> Value {
         Form::Choice { of, .. } => json!({"enum": of}),
         Form::Path(_) | Form::Directory(_) => json!({"type": "string", "pattern": "^/"}),
         Form::Address(_) | Form::Text { .. } => json!({"type": "string", "minLength": 1}),
-        Form::List { .. } => json!({"type": "array", "items": {"type": "string"}}),
+        Form::List { .. } | Form::Packages(_) => {
+            json!({"type": "array", "items": {"type": "string"}})
+        }
         Form::Grants(_) => json!({
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
         }),
@@ -118,6 +146,14 @@ mod tests {
         jsonschema::draft202012::is_valid(&Config::schema(), instance)
     }
 
+    /// A file with one setting.
+    fn setting(key: &str, value: Value) -> Value {
+        match key.split_once('.') {
+            Some((table, key)) => json!({ table: { key: value } }),
+            None => json!({ key: value }),
+        }
+    }
+
     #[test]
     fn the_schema_is_a_schema() {
         assert!(jsonschema::draft202012::meta::is_valid(&Config::schema()));
@@ -140,8 +176,8 @@ mod tests {
     fn it_accepts_the_example_of_each_setting_and_no_other_type() {
         for variable in variables::of_the_file() {
             let (key, example) = (variable.key(), variable.file_example());
-            assert!(accepts(&json!({ key.clone(): example })), "{key}");
-            assert!(!accepts(&json!({ key.clone(): null })), "{key}");
+            assert!(accepts(&setting(&key, example)), "{key}");
+            assert!(!accepts(&setting(&key, Value::Null)), "{key}");
         }
         for variable in variables::of_a_principal() {
             let section = json!({ variable.key(): variable.file_example() });
@@ -159,6 +195,10 @@ mod tests {
             json!({"workspace": "a"}),
             json!({"tools": []}),
             json!({"proxy_config": "/a"}),
+            json!({"packages": ["npm:zod"]}),
+            json!({"packages": {"atuo": true}}),
+            json!({"packages.auto": true}),
+            json!({"packages": {"packages.auto": true}}),
             json!({"principals": {"alice": {"port": 1}}}),
             json!({"principals": {"anonymous": {}}}),
             json!({"principals": {"sub:7": {}}}),

@@ -81,6 +81,7 @@ impl Reader<'_> {
         for entry in table(self.file, "principals", self.entry)? {
             match entry.key.as_str() {
                 "tools" => section.tools = Some(self.tools(entry)?),
+                "packages" => section.packages = Some(self.packages(entry)?),
                 "subject" => section.subject = Some(self.subject(entry)?),
                 _ => section.settings.push(self.setting(entry)?),
             }
@@ -122,6 +123,21 @@ impl Reader<'_> {
         RunTools::parse(Some(patterns.clone()))
             .map_err(|problem| self.file.error(entry.at, format!("{path}: {problem}"), example))?;
         Ok(patterns)
+    }
+
+    fn packages(&self, entry: &Entry) -> Result<Vec<String>, ConfigError> {
+        let server = self.server.allowed_packages();
+        let first = server.iter().next().map_or_else(|| "npm:zod".to_owned(), |it| it.package());
+        let example = self.file.setting("packages", &json!([first]));
+        let path = self.path(entry);
+        let Some(packages) = entry.value.texts() else {
+            let problem = format!("{path} must be a list of strings");
+            return Err(self.file.error(entry.at, problem, example));
+        };
+        server
+            .subset(&packages)
+            .map_err(|error| self.file.error(entry.at, format!("{path}: {error}"), example))?;
+        Ok(packages)
     }
 
     fn subject(&self, entry: &Entry) -> Result<String, ConfigError> {

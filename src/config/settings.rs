@@ -41,7 +41,9 @@ pub(super) fn file_value(
             | Form::Grants(_),
             Value::Text(text),
         ) => Some(form.parse(text)),
-        (Form::List { .. } | Form::Grants(_), value) => value.texts().map(|t| Ok(Given::List(t))),
+        (Form::List { .. } | Form::Packages(_) | Form::Grants(_), value) => {
+            value.texts().map(|t| Ok(Given::List(t)))
+        }
         (Form::Headers(_), value) => {
             value.tables_of_texts().map(|json| Ok(Given::Headers(json.to_string())))
         }
@@ -52,7 +54,7 @@ pub(super) fn file_value(
         let path = below(above, &entry.key);
         let problem = match &entry.value {
             Value::List(_) | Value::Table(_)
-                if matches!(form, Form::List { .. } | Form::Headers(_)) =>
+                if matches!(form, Form::List { .. } | Form::Packages(_) | Form::Headers(_)) =>
             {
                 format!("{path} must be {expected}")
             }
@@ -162,6 +164,19 @@ pub(super) fn unknown_key(file: &File, entry: &Entry) -> ConfigError {
     no_such_key(file, entry, "", "setting", variables::of_the_file())
 }
 
+/// A key in a table of settings that is not one of them.
+pub(super) fn unknown_in_table(file: &File, table: &str, entry: &Entry) -> ConfigError {
+    let known = variables::of_the_file().filter(|variable| variable.table() == Some(table));
+    no_such_key(file, entry, table, "setting", known)
+}
+
+/// A value where a table of settings should be.
+pub(super) fn no_table(file: &File, entry: &Entry) -> ConfigError {
+    let problem = format!("{} is {}, and must be a table", entry.key, entry.value.kind());
+    let first = variables::of_the_file().find(|v| v.table() == Some(entry.key.as_str()));
+    file.error(entry.at, problem, first.map_or_else(String::new, |v| example_of(file, v)))
+}
+
 /// A key that nothing knows, with the nearest that there is.
 pub(super) fn no_such_key(
     file: &File,
@@ -171,7 +186,9 @@ pub(super) fn no_such_key(
     known: impl Iterator<Item = &'static Variable>,
 ) -> ConfigError {
     let path = below(above, &entry.key);
-    let Some(near) = nearest(&entry.key, known) else {
+    // In a table, keys have its name before them.
+    let key = if variables::is_table(above) { &path } else { &entry.key };
+    let Some(near) = nearest(key, known) else {
         let problem = format!("{path} is not a {what}; `mcp-conductor config schema` lists them");
         return file.error(entry.at, problem, String::new());
     };

@@ -57,6 +57,9 @@ fn section_lines(text: &mut String, settings: &Settings, section: &Section) {
         }
         None => text.push_str("# tools is not set: every tool\n"),
     }
+    if let Some(packages) = &section.packages {
+        let _ = writeln!(text, "packages = {}", toml_text(&packages.as_slice().into()));
+    }
     for (variable, given) in &section.settings {
         line(text, variable, Some(given.to_json()), "");
     }

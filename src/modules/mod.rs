@@ -1,17 +1,19 @@
-//! What programs can import beside `data:` URLs: the tools of MCP servers and the code of
-//! playbooks. What is loaded has been allowed by `policy`; what comes of it is a source,
-//! its media type and its name, and never code that the server runs.
+//! What programs can import beside `data:` URLs: the tools of MCP servers, the code of
+//! playbooks, installed packages and files of the workspace. What is loaded has been allowed
+//! by `policy`; what comes of it is a source or a name, and never code that the server runs.
 
 mod error;
 mod mcp;
+mod packages;
 mod playbook;
 
 use std::sync::Arc;
 
 pub(crate) use error::ModuleError;
 
+use crate::packages::Installed;
 use crate::playbooks::Playbooks;
-use crate::policy::{AllowedModule, RunTools};
+use crate::policy::{AllowedPackage, RunTools};
 use crate::protocol::{MediaType, ModuleScheme, ModuleSource};
 use crate::upstream::Upstreams;
 
@@ -22,31 +24,49 @@ pub(crate) type Reading = Box<dyn FnOnce() -> Result<ModuleSource, ModuleError> 
 pub(crate) struct Modules {
     upstreams: Upstreams,
     playbooks: Arc<Playbooks>,
+    installed: Installed,
 }
 
 impl Modules {
-    pub(crate) fn new(upstreams: &Upstreams, playbooks: &Playbooks) -> Self {
-        Self { upstreams: upstreams.clone(), playbooks: Arc::new(playbooks.clone()) }
+    pub(crate) fn new(upstreams: &Upstreams, playbooks: &Playbooks, installed: &Installed) -> Self {
+        Self {
+            upstreams: upstreams.clone(),
+            playbooks: Arc::new(playbooks.clone()),
+            installed: installed.clone(),
+        }
     }
 
-    /// Loads a module for a run. What reads files is given to `on_thread`, which does it in
-    /// a turn of the run's; none if it was interrupted.
-    pub(crate) async fn load<Read>(
+    /// The tools of an MCP server, as a module for a run.
+    pub(crate) async fn server(
         &self,
-        module: &AllowedModule,
+        name: &str,
         run: &RunTools,
+    ) -> Result<ModuleSource, ModuleError> {
+        mcp::load(&self.upstreams, run, name).await
+    }
+
+    /// Reads the code of a playbook. That is given to `on_thread`, which does it in a turn of
+    /// the run's; none if it was interrupted.
+    pub(crate) async fn playbook<Read>(
+        &self,
+        name: &str,
         on_thread: impl FnOnce(Reading) -> Read,
     ) -> Result<ModuleSource, ModuleError>
     where
         Read: Future<Output = Option<Result<ModuleSource, ModuleError>>>,
     {
-        match module.scheme() {
-            ModuleScheme::Mcp => mcp::load(&self.upstreams, run, module.name()).await,
-            ModuleScheme::Playbook => {
-                let reading = playbook::reading(self.playbooks.clone(), module.name());
-                on_thread(reading).await.unwrap_or(Err(ModuleError::Interrupted))
-            }
-        }
+        let reading = playbook::reading(self.playbooks.clone(), name);
+        on_thread(reading).await.unwrap_or(Err(ModuleError::Interrupted))
+    }
+
+    /// What of the packages is installed.
+    pub(crate) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    /// The file below `bundle/` that is a module of a package.
+    pub(crate) fn package(&self, package: &AllowedPackage) -> Result<String, ModuleError> {
+        packages::file(&self.installed.current(), package.asked(), package.own())
     }
 }
 

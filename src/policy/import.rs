@@ -1,63 +1,213 @@
-//! Which modules a program can import from the server. What comes with its own source
-//! (`data:` URLs) the worker loads by itself.
+//! Which modules a program can import. What comes with its own source (`data:` URLs) and
+//! the built-ins (`node:`) the worker has by itself; what its import map makes of a
+//! specifier is decided about here as it arrives.
 
-use super::{Denied, Permission, Policy};
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+
+use deno_semver::VersionReq;
+use url::Url;
+
+use super::{AllowedPath, Denied, MAX_PATH_BYTES, PathRefusal, Permission, Policy};
+use crate::packages::allowed::{AllowedPackages, PackageKind, PackageSpecifier, SpecifierError};
 use crate::protocol::ModuleScheme;
+use crate::text::clip;
 
-/// A module that a program may import. Only this file makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AllowedModule {
-    scheme: ModuleScheme,
-    name: String,
+/// Bytes of a `file:` URL: of each byte of a path it can have three.
+const MAX_FILE_URL: usize = 3 * MAX_PATH_BYTES + "file://localhost".len();
+
+/// Packages of a call that an error names.
+const MAX_SHOWN: usize = 10;
+
+/// Bytes of a package of a call that an error quotes.
+const MAX_TEXT: usize = 200;
+
+/// A module that a program may import. Only this file makes what is in one.
+#[derive(Debug, Clone)]
+pub(crate) enum AllowedModule {
+    /// The tools of a server.
+    Mcp { name: AllowedName },
+    /// The code of a playbook.
+    Playbook { name: AllowedName },
+    /// Of npm or JSR. Whether it is installed, and has what is asked for, is for
+    /// `modules` to say.
+    Package(AllowedPackage),
+    /// A file that programs may read as far as its name goes. What it leads to is
+    /// decided about when it is open, as of every file.
+    File(AllowedPath),
 }
 
-impl AllowedModule {
-    /// Who provides it.
-    pub(crate) fn scheme(&self) -> ModuleScheme {
-        self.scheme
+/// What follows the scheme of a specifier that is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedName(String);
+
+impl Deref for AllowedName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A package that a program may import, and what it asks of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedPackage {
+    asked: PackageSpecifier,
+    own: PackageSpecifier,
+}
+
+impl AllowedPackage {
+    /// As the program asks for it.
+    pub(crate) fn asked(&self) -> &PackageSpecifier {
+        &self.asked
     }
 
-    /// What follows the scheme.
+    /// The administrator's entry.
+    pub(crate) fn own(&self) -> &PackageSpecifier {
+        &self.own
+    }
+
+    pub(crate) fn kind(&self) -> PackageKind {
+        self.asked.kind()
+    }
+
+    /// Without kind: `zod`, `@std/path`.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.asked.name()
+    }
+
+    /// The versions that the program asks for; none for any.
+    pub(crate) fn range(&self) -> Option<&VersionReq> {
+        self.asked.range()
+    }
+
+    /// What it asks for inside of the package, without a slash in front.
+    pub(crate) fn subpath(&self) -> Option<&str> {
+        self.asked.subpath()
+    }
+
+    /// The package: `npm:zod`.
+    pub(crate) fn package(&self) -> String {
+        self.asked.package()
+    }
+
+    /// The module, without a version: `npm:zod/v4`; its key in a manifest.
+    pub(crate) fn module(&self) -> String {
+        self.asked.module()
+    }
+
+    /// Whether the installed version is one that the program asks for.
+    pub(crate) fn is_met_by(&self, version: &str) -> bool {
+        self.asked.is_met_by(version, self.own.range())
+    }
+}
+
+/// As the program asks for it.
+impl fmt::Display for AllowedPackage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.asked.fmt(f)
     }
 }
 
 impl Policy {
-    /// Decides about an import. Both kinds that there are come from the administrator,
-    /// and every program may import them: which tools a module `mcp:NAME` has is decided
-    /// for each run ([`super::is_visible`]), and each call of one again
-    /// ([`super::allow_tool`]).
+    /// Decides about an import.
+    ///
+    /// Tools and playbooks come from the administrator, and every program may import
+    /// them: which tools a module `mcp:NAME` has is decided for each run
+    /// ([`super::is_visible`]), and each call of one again ([`super::allow_tool`]).
     pub(crate) fn import(&self, specifier: &str) -> Result<AllowedModule, Denied> {
-        match ModuleScheme::split(specifier) {
-            Some((scheme @ (ModuleScheme::Mcp | ModuleScheme::Playbook), name)) => {
-                Ok(AllowedModule { scheme, name: name.to_owned() })
-            }
-            None => Err(Denied::never(
-                Permission::Import,
-                Some(specifier.to_owned()),
-                "the server has no such module",
-            )),
+        if let Some((scheme, name)) = ModuleScheme::split(specifier) {
+            let name = AllowedName(name.to_owned());
+            return Ok(match scheme {
+                ModuleScheme::Mcp => AllowedModule::Mcp { name },
+                ModuleScheme::Playbook => AllowedModule::Playbook { name },
+            });
+        }
+        if PackageKind::of(specifier).is_some() {
+            return self.package(specifier).map(AllowedModule::Package);
+        }
+        if specifier.starts_with("file:") {
+            return self.file(specifier).map(AllowedModule::File);
+        }
+        Err(never(specifier, "the server has no such module"))
+    }
+
+    /// The packages that programs may import.
+    pub(crate) fn packages(&self) -> &AllowedPackages {
+        &self.packages
+    }
+
+    /// Decides about a package: by its kind and exact name, after the specifier was taken
+    /// apart.
+    fn package(&self, specifier: &str) -> Result<AllowedPackage, Denied> {
+        let asked = PackageSpecifier::parse(specifier)
+            .map_err(|error| never(specifier, &error.to_string()))?;
+        match self.packages.entry(&asked) {
+            Some(entry) => Ok(AllowedPackage { asked, own: entry.clone() }),
+            None => Err(never(specifier, &self.packages.refusal(&asked))),
         }
     }
+
+    /// Decides about the packages that a call says its program needs: each must be allowed.
+    ///
+    /// # Errors
+    /// Which are not, and what is allowed.
+    pub(crate) fn dependencies(&self, texts: &[String]) -> Result<(), String> {
+        let mut not_allowed = Vec::new();
+        for text in texts {
+            let asked = PackageSpecifier::parse(text).map_err(|error| no_format(text, &error))?;
+            if self.packages.entry(&asked).is_none() {
+                not_allowed.push(asked);
+            }
+        }
+        let Some(first) = not_allowed.first() else { return Ok(()) };
+        let shown: Vec<_> = not_allowed.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let instead = self.packages.instead_of(first);
+        Err(format!("Not in allowlist: {}. {instead}", shown.join(", ")))
+    }
+
+    /// Decides about a file as its URL has it.
+    fn file(&self, specifier: &str) -> Result<AllowedPath, Denied> {
+        let no_path = || never(specifier, "it is not the URL of a file of this machine");
+        if specifier.len() > MAX_FILE_URL {
+            return Err(no_path());
+        }
+        let path = Url::parse(specifier).ok().and_then(|url| url.to_file_path().ok());
+        let path = path.as_deref().and_then(Path::to_str).ok_or_else(no_path)?;
+        self.read.check(path, Path::new("/")).map_err(|refusal| match refusal {
+            PathRefusal::Denied(denied) => denied,
+            PathRefusal::TooLong | PathRefusal::Nul | PathRefusal::Empty => no_path(),
+        })
+    }
+}
+
+/// The first words are the Deno version's.
+fn no_format(text: &str, error: &SpecifierError) -> String {
+    format!("Invalid format: {}: {error}", clip::visible(text, MAX_TEXT))
+}
+
+fn never(specifier: &str, reason: &str) -> Denied {
+    Denied::never(Permission::Import, Some(specifier.to_owned()), reason)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
-    use std::path::Path;
 
     use super::super::{Grants, PolicyInput};
     use super::*;
 
-    /// A policy that grants nothing else.
-    fn policy() -> Policy {
+    /// A policy that grants reading in the root's `srv`, and these packages.
+    fn policy(packages: &[&str]) -> Policy {
         Policy::new(&PolicyInput {
-            grants: &Grants::parse("none").unwrap(),
+            grants: &Grants::parse("allow-read=/srv,deny-read=/srv/secret").unwrap(),
             workspace: Path::new("/"),
             home: None,
             search_path: OsStr::new(""),
             protected: &[],
+            packages: &AllowedPackages::parse(packages).unwrap(),
+            install_dir: None,
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),
@@ -65,33 +215,193 @@ mod tests {
         .unwrap()
     }
 
+    fn denied(policy: &Policy, specifier: &str) -> Denied {
+        let denied = policy.import(specifier).expect_err(specifier);
+        assert_eq!(denied.target.as_deref(), Some(specifier));
+        denied
+    }
+
     #[test]
     fn modules_of_servers_and_playbooks_are_allowed() {
-        let policy = policy();
-        for (specifier, scheme, name) in [
-            ("mcp:git hub", ModuleScheme::Mcp, "git hub"),
-            ("playbook:http-utilities", ModuleScheme::Playbook, "http-utilities"),
-            ("playbook:../x", ModuleScheme::Playbook, "../x"),
-        ] {
-            let allowed = policy.import(specifier).unwrap();
-            assert_eq!((allowed.scheme(), allowed.name()), (scheme, name));
+        let policy = policy(&[]);
+        let Ok(AllowedModule::Mcp { name }) = policy.import("mcp:git hub") else { panic!() };
+        assert_eq!(&*name, "git hub");
+        for folder in ["http-utilities", "../x"] {
+            let allowed = policy.import(&format!("playbook:{folder}")).unwrap();
+            assert!(matches!(allowed, AllowedModule::Playbook { name } if &*name == folder));
         }
     }
 
     #[test]
-    fn other_modules_are_denied() {
-        let policy = policy();
-        for specifier in
-            ["", "x", "MCP:up", "npm:x", "jsr:@a/b", "node:fs", "file:///etc/passwd", "https://a/b"]
-        {
-            let denied = policy.import(specifier).unwrap_err();
-            assert_eq!(denied.target.as_deref(), Some(specifier));
+    fn modules_of_nobody_are_denied() {
+        let policy = policy(&["npm:x"]);
+        for specifier in ["", "x", "MCP:up", "NPM:x", " npm:x", "node:fs", "https://a/b", "@a/b"] {
+            let denied = denied(&policy, specifier);
             assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
+            assert_eq!(denied.reason.as_deref(), Some("the server has no such module"));
         }
-        assert_eq!(
-            policy.import("npm:x").unwrap_err().to_string(),
-            "Requires import access to \"npm:x\", which no flag grants: the server has no such \
-             module"
-        );
+    }
+
+    #[test]
+    fn an_allowed_package_is_what_the_program_asks_for() {
+        let policy = policy(&["npm:zod@^3", "jsr:@std/path"]);
+        let Ok(AllowedModule::Package(zod)) = policy.import("npm:zod@3.25/v4") else { panic!() };
+        assert_eq!((zod.kind(), zod.name(), zod.subpath()), (PackageKind::Npm, "zod", Some("v4")));
+        assert_eq!((zod.package(), zod.module()), ("npm:zod".into(), "npm:zod/v4".into()));
+        assert_eq!(zod.to_string(), "npm:zod@3.25/v4");
+        assert!(zod.is_met_by("3.25.1") && !zod.is_met_by("3.24.0"));
+        let Ok(AllowedModule::Package(path)) = policy.import("jsr:@std/path") else { panic!() };
+        assert_eq!((path.range(), path.package()), (None, "jsr:@std/path".into()));
+    }
+
+    #[test]
+    fn a_tag_is_met_by_the_administrator_s_same_tag() {
+        let is_met = |allowed: &str, asked: &str| {
+            let Ok(AllowedModule::Package(package)) = policy(&[allowed]).import(asked) else {
+                panic!()
+            };
+            package.is_met_by("4.0.0")
+        };
+        assert!(is_met("npm:zod@next", "npm:zod@next"));
+        assert!(!is_met("npm:zod@^4", "npm:zod@next"));
+        assert!(!is_met("npm:zod@next", "npm:zod@latest"));
+        assert!(is_met("npm:zod@next", "npm:zod@4"));
+    }
+
+    #[test]
+    fn a_package_that_is_not_allowed_is_denied_with_what_is() {
+        for (packages, specifier, reason) in [
+            (
+                &[][..],
+                "npm:express@4/lib",
+                "no packages are allowed here. An administrator allows one with \
+                 MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:express and runs `mcp-conductor install`",
+            ),
+            (
+                &["npm:axios@^1", "jsr:@std/path"],
+                "npm:express",
+                "it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows: allowed \
+                 are npm:axios@^1, jsr:@std/path",
+            ),
+            (
+                &["npm:axios@^1", "jsr:@std/path"],
+                "npm:axois@1",
+                "it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows, did you \
+                 mean npm:axios: allowed are npm:axios@^1, jsr:@std/path",
+            ),
+            (
+                &["jsr:@std/path"],
+                "npm:@std/path",
+                "it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows, did you \
+                 mean jsr:@std/path: allowed are jsr:@std/path",
+            ),
+            (
+                &["npm:axios"],
+                "npm:axios@npm:evil@1",
+                "\"npm:axios@npm:evil@1\" does not name a package of npm, as npm:zod and \
+                 npm:@scope/name do",
+            ),
+        ] {
+            let denied = denied(&policy(packages), specifier);
+            assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
+            assert_eq!(denied.reason.as_deref(), Some(reason));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_allowed_package_is_denied() {
+        let policy = policy(&["npm:axios@^1", "npm:lodash@4.17.21", "jsr:@std/path"]);
+        for specifier in [
+            "npm:Axios",
+            "npm:%61xios",
+            "npm:axios%2f..%2fevil",
+            "npm:../axios",
+            "npm:axios/../evil",
+            "npm:evil/../axios",
+            "npm:axios@npm:evil",
+            "npm:axios@https://a.example/x.tgz",
+            "npm:ax\u{430}os",
+            "npm:axios\u{200b}",
+            "npm:lodash@>=1 || *",
+            "npm:lodash@4.17.21/../../../../outside/mod.js",
+            "npm:@jsr/std__path",
+            "jsr:@std/path/../evil",
+            "jsr:axios",
+        ] {
+            denied(&policy, specifier);
+        }
+    }
+
+    #[test]
+    fn the_packages_of_a_call_must_all_be_allowed() {
+        let dependencies = |packages: &[&str], asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|text| (*text).to_owned()).collect();
+            policy(packages).dependencies(&asked)
+        };
+        let allowed = ["npm:axios@^1", "npm:zod@^3"];
+        assert_eq!(dependencies(&allowed, &[]), Ok(()));
+        assert_eq!(dependencies(&allowed, &["npm:zod", "npm:axios@^1/lib/x.js"]), Ok(()));
+        for (packages, asked, expected) in [
+            (
+                &allowed[..],
+                &["npm:express", "npm:zod", "jsr:@std/path@1"][..],
+                "Not in allowlist: npm:express, jsr:@std/path@1. MCP_CONDUCTOR_ALLOWED_PACKAGES \
+                 decides: allowed are npm:axios@^1, npm:zod@^3",
+            ),
+            (
+                &[],
+                &["npm:express@4"],
+                "Not in allowlist: npm:express@4. No packages are allowed here. An administrator \
+                 allows one with MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:express and runs \
+                 `mcp-conductor install`",
+            ),
+            (
+                &allowed,
+                &["npm:axios'; import evil"],
+                "Invalid format: npm:axios'; import evil: \"npm:axios'; import evil\" is \
+                 not a package specifier: ' ' cannot be part of one",
+            ),
+            (
+                &allowed,
+                &["axios"],
+                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:",
+            ),
+        ] {
+            assert_eq!(dependencies(packages, asked), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_file_is_allowed_by_the_read_grant() {
+        let policy = policy(&[]);
+        for (url, path) in [
+            ("file:///srv/a.ts", "/srv/a.ts"),
+            ("file:///srv/a%20b.ts?x#y", "/srv/a b.ts"),
+            ("file:///srv/x/../a.ts", "/srv/a.ts"),
+            ("file://localhost/srv/a.ts", "/srv/a.ts"),
+        ] {
+            let Ok(AllowedModule::File(file)) = policy.import(url) else { panic!("{url}") };
+            assert_eq!(file.absolute(), Path::new(path));
+        }
+    }
+
+    #[test]
+    fn a_file_beyond_the_read_grant_is_denied_as_reading_it_is() {
+        let policy = policy(&[]);
+        for (url, path) in [
+            ("file:///etc/passwd", "/etc/passwd"),
+            ("file:///srv/../etc/passwd", "/etc/passwd"),
+            ("file:///srv/%2e%2e/etc/passwd", "/etc/passwd"),
+            ("file:///srv/secret/a.ts", "/srv/secret/a.ts"),
+        ] {
+            let denied = policy.import(url).unwrap_err();
+            assert_eq!((denied.permission, denied.grantable), (Permission::Read, true), "{url}");
+            assert_eq!(denied.target.as_deref(), Some(path));
+        }
+        let long = format!("file:///srv/{}", "a".repeat(1 << 20));
+        for url in ["file:", "file://host/srv/a.ts", "file:///srv/%00", "file:///srv/%ff", &long] {
+            let denied = policy.import(url).unwrap_err();
+            assert!(denied.target.is_some_and(|target| target.len() <= 4096));
+        }
     }
 }

@@ -30,12 +30,13 @@ pub(crate) use closed::{FileId, Lineage, Moved};
 pub(crate) use denied::{Denied, Permission};
 pub(crate) use env::EnvRules;
 pub(crate) use grants::{Grants, Scope, expand_path, normalize};
-pub(crate) use import::AllowedModule;
+pub(crate) use import::{AllowedModule, AllowedPackage};
 pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_host};
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
 
+use crate::packages::allowed::AllowedPackages;
 use crate::protocol::PermissionState;
 
 /// A variable of the environment that a program may see and set.
@@ -49,6 +50,9 @@ impl AllowedVariable {
     }
 }
 
+/// In the directory of what is installed: the files of packages, by generation.
+const GENERATIONS: &str = "packages/generations";
+
 /// What a policy is made of.
 pub(crate) struct PolicyInput<'a> {
     pub grants: &'a Grants,
@@ -58,6 +62,11 @@ pub(crate) struct PolicyInput<'a> {
     pub search_path: &'a OsStr,
     /// Files of the server's own, closed to programs.
     pub protected: &'a [PathBuf],
+    /// Packages that programs may import.
+    pub packages: &'a AllowedPackages,
+    /// Where those and other components are installed: closed to writing, and the files
+    /// of packages open to reading.
+    pub install_dir: Option<&'a Path>,
     /// Variables that hold secrets of the server: visible only if named.
     pub secrets: &'a [String],
     /// The administrator granted everything and said that it is unsafe.
@@ -89,6 +98,7 @@ pub(crate) struct Policy {
     net: NetRules,
     env: EnvRules,
     run: RunRules,
+    packages: AllowedPackages,
     secrets: Vec<String>,
     unconfined: bool,
     flags: Vec<String>,
@@ -103,9 +113,16 @@ impl Policy {
     pub(crate) fn new(given: &PolicyInput<'_>) -> Result<Self, String> {
         let PolicyInput { grants, workspace, home, .. } = *given;
         let expand = |text: &str| expand_path(text, home, workspace);
-        let paths = |permission, rule| PathRules::new(permission, rule, given.protected, expand);
-        let read = paths(Permission::Read, &grants.read)?;
-        let mut write = paths(Permission::Write, &grants.write)?;
+        let paths = |permission, rule, own: &[PathBuf]| {
+            PathRules::new(permission, rule, own, given.protected, expand)
+        };
+        // A package reads files beside its own.
+        let files = given.install_dir.filter(|_| !given.packages.is_empty());
+        let files: Vec<_> = files.into_iter().map(|place| place.join(GENERATIONS)).collect();
+        let read = paths(Permission::Read, &grants.read, &files)?;
+        let mut write = paths(Permission::Write, &grants.write, &[])?;
+        // Who writes there decides what other programs import.
+        given.install_dir.into_iter().for_each(|place| write.close(place));
         let run = RunRules::new(&grants.run, given.search_path, &write, given.unconfined)?;
         // A user who can write a command's file decides what it does.
         run.programs().for_each(|program| write.close(program));
@@ -115,6 +132,7 @@ impl Policy {
             net: NetRules::new(&grants.net)?,
             env: EnvRules::new(&grants.env)?,
             run,
+            packages: given.packages.clone(),
             secrets: given.secrets.to_vec(),
             unconfined: given.unconfined,
             flags: grants.flags(),

@@ -194,13 +194,15 @@ fn real(path: &Path) -> PathBuf {
 }
 
 impl PathRules {
-    /// Opens what a rule grants. `protected` are files of the server's own.
+    /// Opens what a rule grants, and `also`, which no grant needs to name. `protected` are
+    /// files of the server's own.
     ///
     /// # Errors
     /// A grant that cannot be opened, as a sentence.
     pub(crate) fn new(
         permission: Permission,
         rule: &Rule,
+        also: &[PathBuf],
         protected: &[PathBuf],
         expand: impl Fn(&str) -> Result<PathBuf, String>,
     ) -> Result<Self, String> {
@@ -214,7 +216,8 @@ impl PathRules {
                 .map(Arc::new)
                 .map_err(|error| format!("{} cannot be opened: {error}", path.display()))
         };
-        let roots: Result<Vec<_>, _> = list(&rule.allow)?.into_iter().map(open).collect();
+        let roots: Result<Vec<_>, _> =
+            list(&rule.allow)?.into_iter().chain(also.iter().cloned()).map(open).collect();
         let roots = roots?;
         let mut rules = Self {
             permission,

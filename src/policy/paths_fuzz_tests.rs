@@ -35,7 +35,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 fn rules(allow: &Scope, deny: &Scope) -> PathRules {
     let rule = Rule { allow: allow.clone(), deny: deny.clone() };
     let expand = |text: &str| expand_path(text, None, Path::new("/"));
-    PathRules::new(Permission::Read, &rule, &[], expand).expect("the root directory opens")
+    PathRules::new(Permission::Read, &rule, &[], &[], expand).expect("the root directory opens")
 }
 
 /// Whether a scope has this path in it, as its words say.

@@ -220,7 +220,7 @@ mod tests {
             let only = |text: String| Rule { allow: Scope::Only(vec![text]), deny: Scope::Nothing };
             let rule = only(path(writable).to_string_lossy().into_owned());
             let expand = |text: &str| expand_path(text, None, Path::new("/"));
-            let writes = PathRules::new(Permission::Write, &rule, &[], expand).unwrap();
+            let writes = PathRules::new(Permission::Write, &rule, &[], &[], expand).unwrap();
             let run = RunRules::new(&only(tool.clone()), "".as_ref(), &writes, false).unwrap();
             assert_eq!(run.check(&tool, &writes, false).is_ok(), granted, "{writable}");
         }

@@ -22,7 +22,7 @@ pub(crate) use messages::{
     ServerMessage, Stream, Unfinished, WorkerMessage,
 };
 pub(crate) use operation::*;
-pub(crate) use specifier::ModuleScheme;
+pub(crate) use specifier::{MAX_SPECIFIER_BYTES, ModuleScheme};
 pub use zygote::Isolate;
 pub(crate) use zygote::{
     ExitReport, Hello, Kind, MAX_NOTE, MAX_NOTES, ZygoteMessage, ZygoteRequest, ZygoteSetup,

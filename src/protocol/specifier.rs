@@ -1,5 +1,9 @@
 //! What programs can import from the server, by the scheme of its specifier.
 
+/// Longest specifier that is resolved, in bytes: longer than any path (PATH_MAX of Linux is
+/// 4096) needs its file.
+pub(crate) const MAX_SPECIFIER_BYTES: usize = 4096;
+
 /// Who provides a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ModuleScheme {

@@ -134,6 +134,8 @@ pub enum ErrorKind {
     Value,
     /// The worker died.
     Crash,
+    /// A package that the call names is not allowed; the program did not run.
+    Dependency,
 }
 
 impl ErrorKind {
@@ -149,6 +151,7 @@ impl ErrorKind {
             Self::Output => "output",
             Self::Value => "value",
             Self::Crash => "crash",
+            Self::Dependency => "dependency-not-allowed",
         }
     }
 }

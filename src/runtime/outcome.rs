@@ -158,6 +158,21 @@ pub(super) fn execution(
     }
 }
 
+/// The result of a run that did not begin, because a package that it needs is not allowed.
+pub(super) fn without_dependency(problem: String) -> Execution {
+    Execution {
+        status: Status::Error,
+        output: Vec::new(),
+        return_value: Value::Null,
+        execution_time: Duration::ZERO,
+        error: Some(simple(ErrorKind::Dependency, "NotCapable", problem)),
+        unfinished: Vec::new(),
+        truncated: None,
+        tool_calls: Vec::new(),
+        held: Held::default(),
+    }
+}
+
 /// A value that was reached stays, whatever came of the rest.
 fn value_and_error(
     cause: Cause,

@@ -11,6 +11,7 @@ use super::globals::{GlobalsText, is_definable};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::packages::allowed::MAX_PACKAGES;
 use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
 use crate::telemetry::TraceParent;
@@ -18,6 +19,9 @@ use crate::upstream::Caller;
 
 /// Largest program in bytes of UTF-8.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;
+
+/// Packages that a call can name: as many as can be allowed.
+const MAX_DEPENDENCIES: usize = MAX_PACKAGES;
 
 /// Largest globals in bytes of JSON text.
 pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
@@ -40,6 +44,7 @@ pub struct ExecuteRequest {
     globals: Map<String, Value>,
     globals_text: Option<GlobalsText>,
     allowed_tools: Option<Vec<String>>,
+    dependencies: Vec<String>,
     caller: Option<CallerOf>,
     trace_parent: Option<TraceParent>,
 }
@@ -77,6 +82,9 @@ pub enum InvalidRequest {
     /// The patterns of tools are too many or too long.
     #[error("allowedTools: {0}")]
     AllowedTools(String),
+    /// There are more dependencies than packages can be allowed.
+    #[error("dependencies: {0} packages are more than {MAX_DEPENDENCIES}")]
+    Dependencies(usize),
 }
 
 impl ExecuteRequest {
@@ -88,6 +96,7 @@ impl ExecuteRequest {
             globals: Map::new(),
             globals_text: None,
             allowed_tools: None,
+            dependencies: Vec::new(),
             caller: None,
             trace_parent: None,
         }
@@ -133,6 +142,17 @@ impl ExecuteRequest {
         self
     }
 
+    /// Names packages that the program needs, such as `npm:zod`. If one is not allowed, the
+    /// program does not run. Those that are not named can be imported too.
+    #[must_use]
+    pub fn with_dependencies<T: Into<String>>(
+        mut self,
+        dependencies: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.dependencies = dependencies.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Lets the MCP servers that the program calls send requests to a client.
     #[must_use]
     pub(crate) fn with_caller(mut self, caller: Arc<dyn Caller>) -> Self {
@@ -172,6 +192,9 @@ impl ExecuteRequest {
                 max: config.max_timeout().as_millis(),
             });
         }
+        if self.dependencies.len() > MAX_DEPENDENCIES {
+            return Err(InvalidRequest::Dependencies(self.dependencies.len()));
+        }
         let wrong = self.globals.keys().find(|name| !is_definable(name));
         let in_text = || self.globals_text.as_ref().and_then(GlobalsText::wrong_name);
         if let Some(name) = wrong.or_else(in_text) {
@@ -189,7 +212,8 @@ impl ExecuteRequest {
         let tools = RunTools::parse(self.allowed_tools).map_err(InvalidRequest::AllowedTools)?;
         let caller = self.caller.map(|CallerOf(caller)| caller);
         let rounded = Rounded::in_source(&self.source);
-        let request = ValidRequest { source: self.source, globals, timeout };
+        let (source, dependencies) = (self.source, self.dependencies);
+        let request = ValidRequest { source, globals, timeout, dependencies };
         Ok((request, ToolScope { tools, caller, rounded }))
     }
 }
@@ -199,6 +223,7 @@ pub(super) struct ValidRequest {
     pub source: String,
     globals: String,
     pub timeout: Duration,
+    pub dependencies: Vec<String>,
 }
 
 impl ValidRequest {
@@ -255,6 +280,13 @@ mod tests {
             MCP_CONDUCTOR_MAX_TIMEOUT)";
         assert_eq!(invalid(with(0)), message);
         assert_eq!(invalid(with(300_001)), message.replace("not 0", "not 300001"));
+    }
+
+    #[test]
+    fn no_more_packages_are_named_than_can_be_allowed() {
+        let with = |count| ExecuteRequest::new("1").with_dependencies(vec!["npm:zod"; count]);
+        assert_eq!(invalid(with(1000)), "");
+        assert_eq!(invalid(with(1001)), "dependencies: 1001 packages are more than 1000");
     }
 
     #[test]

@@ -46,6 +46,21 @@ const CPU_GRACE_SECONDS: u64 = 1;
 const SYSTEM_PROGRAMS: &[&str] =
     &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"];
 
+/// Where libraries are (Filesystem Hierarchy Standard 3.0).
+const LIBRARIES: &[&str] =
+    &["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib"];
+
+/// What the loader reads of /etc (ld.so(8)).
+const LOADER_FILES: &[&str] = &["/etc/ld.so.cache", "/etc/ld.so.preload"];
+
+/// What the kernel executes in front of a program (elf(5), PT_INTERP).
+const LOADERS: &[&str] = &[
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
+
 /// What libc, TLS libraries and git read of /etc. Never all of it, nor all of
 /// /etc/ssl and /etc/pki, whose `private` directories hold keys.
 const SYSTEM_FILES: &[&str] = &[
@@ -151,15 +166,36 @@ pub(crate) struct Prepared {
     limits: CommandLimits,
 }
 
+/// What of the system a command needs beside its grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    /// Other programs, and what they read.
+    Programs,
+    /// The libraries that it is linked with. It executes nothing.
+    Libraries,
+}
+
 impl Confinement {
     /// Opens what is granted and compiles the filters. Blocks.
     pub(crate) fn prepare(&self) -> Result<Prepared, ConfineError> {
+        self.prepare_with(System::Programs)
+    }
+
+    /// The same for a program that starts no other and needs nothing of the system but its
+    /// libraries.
+    pub(super) fn prepare_alone(&self) -> Result<Prepared, ConfineError> {
+        let mut prepared = self.prepare_with(System::Libraries)?;
+        prepared.filters.push(command_sys::no_processes()?);
+        Ok(prepared)
+    }
+
+    fn prepare_with(&self, system: System) -> Result<Prepared, ConfineError> {
         let abi = command_sys::landlock_abi();
         let ruleset = match abi {
             _ if self.unconfined => None,
             0 if self.without_landlock => None,
             0 => return Err(ConfineError::NoLandlock),
-            _ => Some(self.ruleset()?),
+            _ => Some(self.ruleset(system)?),
         };
         let (network, unconfined) = (self.network, self.unconfined);
         let filters = command_sys::filters(Filtered { network, unconfined, abi })?;
@@ -169,7 +205,7 @@ impl Confinement {
         Ok(Prepared { server: getpid(), ruleset, filters, own_signals, limits })
     }
 
-    fn ruleset(&self) -> Result<OwnedFd, ConfineError> {
+    fn ruleset(&self, system: System) -> Result<OwnedFd, ConfineError> {
         let mut ruleset = Ruleset::default().handle_access(AccessFs::from_all(LANDLOCK_ABI))?;
         if !self.network {
             ruleset = ruleset.handle_access(AccessNet::from_all(LANDLOCK_ABI))?;
@@ -185,8 +221,26 @@ impl Confinement {
         for root in &self.write {
             rules.allow(root, writing(), &unwritten)?;
         }
-        self.allow_system(&mut rules)?;
+        match system {
+            System::Programs => self.allow_system(&mut rules)?,
+            System::Libraries => self.allow_libraries(&mut rules)?,
+        }
         Option::<OwnedFd>::from(rules.ruleset).ok_or(ConfineError::NoLandlock)
+    }
+
+    /// What this one program needs, and nothing that another would.
+    fn allow_libraries(&self, rules: &mut Rules) -> Result<(), ConfineError> {
+        let unread = paths(&self.deny_read);
+        let mut executed = real(LOADERS);
+        executed.insert(self.program.clone());
+        for path in &executed {
+            rules.allow(path, reading() | AccessFs::Execute, &unread)?;
+        }
+        let read = [LIBRARIES, LOADER_FILES, READABLE_DEVICES].concat();
+        for path in &real(&read) {
+            rules.allow(path, reading(), &unread)?;
+        }
+        Ok(())
     }
 
     /// What any program needs. Nothing in a writable root can be executed, or
@@ -358,6 +412,12 @@ fn absent(path: &Path, error: Errno) -> Result<Option<File>, ConfineError> {
 }
 
 impl Prepared {
+    /// For a child that is the first of a PID namespace: there its parent has no number.
+    pub(super) fn in_namespace(mut self) -> Self {
+        self.server = Pid::from_raw(0);
+        self
+    }
+
     /// Confines what `command` will start, in a directory. The thread that starts
     /// it must outlive it (see [`Prepared::apply`]).
     pub(crate) fn confine(mut self, command: &mut Command, directory: OwnedFd) {

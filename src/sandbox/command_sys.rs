@@ -267,6 +267,15 @@ pub(super) fn filters(filtered: Filtered) -> Result<Vec<BpfProgram>, BackendErro
     Ok(filters)
 }
 
+/// Refuses processes, for a program that has threads only. What Landlock lets it execute
+/// would take its own place.
+pub(super) fn no_processes() -> Result<BpfProgram, BackendError> {
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+    let mut rules = always(&[libc::SYS_fork, libc::SYS_vfork, libc::SYS_execveat]);
+    rules.insert(libc::SYS_clone, vec![when(&[(0, SeccompCmpOp::MaskedEq(thread), 0)])?]);
+    filter(rules, libc::EPERM)
+}
+
 /// Whether Landlock keeps signals inside; if not, [`OwnSignals`] is to be installed.
 pub(super) fn keeps_signals(abi: i32) -> bool {
     abi >= ABI_SIGNALS

@@ -5,6 +5,7 @@
 //! that are a worker's own, after the fork. The server believes neither: before
 //! a worker gets a program it reads from `/proc` what the kernel enforces.
 
+mod bundler;
 mod capabilities;
 mod command;
 mod command_ioctl;
@@ -21,6 +22,7 @@ mod warden;
 mod worker;
 mod zygote;
 
+pub(crate) use bundler::{BUNDLER_ARGUMENT, BundlerPlan, run_bundler};
 pub use capabilities::{Capabilities, drop_unneeded_capabilities};
 pub(crate) use command::{CommandLimits, Confinement, Prepared, landlock_is_available};
 pub(crate) use listener::{ThreadRequest, allow_thread, next_request};

@@ -28,7 +28,7 @@ pub(super) struct RunDenoCode {
     #[serde(default, rename = "allowedTools")]
     #[schemars(with = "Vec<String>")]
     allowed_tools: Option<Vec<String>>,
-    /// Not available: programs cannot use npm or jsr packages here.
+    /// Packages that the program needs, such as npm:zod. If one is not allowed, the program does not run.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     dependencies: Option<Vec<String>>,
@@ -67,27 +67,9 @@ impl Arguments for RunDenoCode {
             name: "dependencies",
             kind: Kind::Texts,
             also: &[],
-            expected: "a list of strings",
+            expected: "a list of packages, such as [\"npm:zod\"]",
         },
     ];
-}
-
-/// Packages, an argument of the Deno version: there are none here yet.
-fn refuse_packages(dependencies: &[String]) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "@/._-^~*+".contains(c);
-    for package in dependencies {
-        let name = package.strip_prefix("npm:").or(package.strip_prefix("jsr:"));
-        if !name.is_some_and(|name| !name.is_empty() && name.chars().all(fits)) {
-            return Err(format!("Invalid format: {package}"));
-        }
-    }
-    match dependencies.first() {
-        None => Ok(()),
-        Some(package) => Err(format!(
-            "{package} is not available: this server has no packages. Use the web platform's APIs, \
-             or put the code into the program"
-        )),
-    }
 }
 
 /// Parses the arguments; the error is a sentence for the model.
@@ -95,7 +77,7 @@ pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, Str
     let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
         coercion::read(arguments)?;
     let mut request = ExecuteRequest::new(deno_code);
-    refuse_packages(&dependencies.unwrap_or_default())?;
+    request = request.with_dependencies(dependencies.unwrap_or_default());
     if let Some(patterns) = allowed_tools {
         request = request.with_allowed_tools(patterns);
     }

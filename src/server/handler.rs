@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::caller::{Client, PeerCaller};
 use super::coercion::{self, Arguments};
 use super::held::{Held, bytes_of};
+use super::packages::Available;
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
@@ -222,6 +223,16 @@ impl Handler {
                 Ok(given) => self.answered(discovery::search_tools(runtime, given).await),
                 Err(result) => result,
             },
+            tools::DESCRIBE_PACKAGE if !Available::of(runtime).is_empty() => {
+                match parsed(name, given) {
+                    Ok(given) => {
+                        let available = Available::of(runtime);
+                        let described = runtime.on_thread(move || available.describe(&given)).await;
+                        succeeded_with(described.and_then(|described| described))
+                    }
+                    Err(result) => result,
+                }
+            }
             tools::HEALTH => match parsed::<discovery::NoArguments>(name, given) {
                 Ok(_) => self.structured(discovery::health(runtime, self.serving.uptime())),
                 Err(result) => result,
@@ -284,8 +295,10 @@ impl Handler {
     }
 
     fn tools(&self) -> Vec<rmcp::model::Tool> {
-        let run = run_deno_code(self.runtime.config(), self.runtime.grants());
-        std::iter::once(run).chain(tools::all()).collect()
+        let available = Available::of(&self.runtime);
+        let run = run_deno_code(self.runtime.config(), self.runtime.grants(), &available);
+        let describe = (!available.is_empty()).then(tools::describe_package);
+        std::iter::once(run).chain(tools::all()).chain(describe).collect()
     }
 }
 
@@ -359,7 +372,8 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let text = prompts::get(&request.name, &request.arguments.unwrap_or_default())
+        let arguments = request.arguments.unwrap_or_default();
+        let text = prompts::get(&request.name, &arguments, &Available::of(&self.runtime))
             .map_err(|problem| ErrorData::invalid_params(marked(&problem, MAX_QUOTE), None))?;
         let message = PromptMessage::new_text(Role::User, text);
         Ok(GetPromptResult::new(vec![message]).into())

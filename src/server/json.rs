@@ -23,7 +23,7 @@ pub struct ExecutionJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     error: Option<String>,
-    /// The kind of failure: syntax, runtime, permission, timeout, cpu, memory, output, value or crash.
+    /// The kind of failure: syntax, runtime, permission, timeout, cpu, memory, output, value, crash or dependency-not-allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     error_type: Option<&'static str>,

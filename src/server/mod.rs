@@ -17,6 +17,7 @@ mod held;
 mod http;
 mod instructions;
 mod json;
+mod packages;
 mod playbooks;
 mod progress;
 mod prompts;

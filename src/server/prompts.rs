@@ -3,6 +3,8 @@
 use rmcp::model::{JsonObject, Prompt, PromptArgument};
 use serde_json::Value;
 
+use super::packages::Available;
+
 /// The topics of `usage_guide`, in reading order.
 pub(super) const TOPICS: [&str; 5] = ["overview", "permissions", "tools", "playbooks", "errors"];
 
@@ -45,7 +47,9 @@ const OVERVIEW: &str = r#"## Overview
 - **State**: each call is a fresh process. Files of the workspace are kept, nothing else.
 - **Globals**: `WORKSPACE_DIR`, `PLAYBOOKS_DIR`, `ROOT_DIR`, `PERMISSIONS`, `importPlaybook`, and `mcpFactory` if other MCP servers are configured.
 - **Available**: `fetch`, URL, streams, `crypto.subtle`, Intl, `Temporal`, `WebAssembly`, timers, and Deno's API for files, environment and commands, as far as it is granted.
-- **Not available**: npm, jsr, `node:` and remote imports, `WebSocket`, listening on ports.
+- **Imports**: Node's built-ins (`node:fs`, also as `require("fs")`), files of the workspace that the read grant covers (`./lib.ts`; JSON, text and bytes with `{ type: "json" }`), names of its `deno.json` and `package.json`, and the packages below.
+- **Packages**: {PACKAGES}
+- **Not available**: other packages, remote imports, `WebSocket`, listening on ports.
 
 Start independent work at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
 "#;
@@ -125,6 +129,7 @@ A program that fails is a normal result with `status: "error"`. `error` is one s
 | `cpu`, `memory` | computed or kept too much | work in pieces |
 | `output`, `value` | printed or returned too much | return a summary, write the rest to a file |
 | `crash` | took its process down | change what it does |
+| `dependency-not-allowed` | did not run: a package of `dependencies` is not allowed | use what the error names |
 
 An error with `isError` is another thing: the program did not run, because an argument was wrong, the queue was full or the call was cancelled.
 "#;
@@ -137,14 +142,25 @@ pub(super) fn execute_task(task: &str, requirements: Option<&str>) -> String {
     format!("# Task\n\n{}\n\n{requirements}{APPROACH}", task.trim())
 }
 
+/// Bytes of the packages that the guide names.
+const MAX_PACKAGES: usize = 1000;
+
 /// The text of `usage_guide`: one topic, or all of them.
-pub(super) fn usage_guide(topic: Option<&str>) -> String {
+pub(super) fn usage_guide(topic: Option<&str>, packages: &Available) -> String {
     let topic = topic.unwrap_or("overview").trim().to_ascii_lowercase();
     let text = match topic.as_str() {
         "all" => [OVERVIEW, PERMISSIONS, TOOLS, PLAYBOOKS, ERRORS].join("\n"),
         known => section(known).unwrap_or(OVERVIEW).to_owned(),
     };
     let others = format!("Topics of this guide: {}, all.", TOPICS.join(", "));
+    let packages = match packages.named(MAX_PACKAGES) {
+        Some(named) => format!(
+            "{named}. `describe_package` shows what one exports. The administrator's version is \
+             used: write `npm:zod` without one"
+        ),
+        None => "none are installed. An administrator allows and installs them".to_owned(),
+    };
+    let text = text.replace("{PACKAGES}", &packages);
     format!("# MCP Conductor\n\n{text}\n{others}\n")
 }
 
@@ -192,7 +208,11 @@ pub(super) fn all() -> Vec<Prompt> {
 ///
 /// # Errors
 /// A sentence about the name or the arguments.
-pub(super) fn get(name: &str, arguments: &JsonObject) -> Result<String, String> {
+pub(super) fn get(
+    name: &str,
+    arguments: &JsonObject,
+    packages: &Available,
+) -> Result<String, String> {
     let argument = |key: &str| match arguments.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
@@ -203,7 +223,7 @@ pub(super) fn get(name: &str, arguments: &JsonObject) -> Result<String, String> 
             let task = argument("task")?.ok_or("The argument task is required")?;
             Ok(execute_task(task, argument("requirements")?))
         }
-        USAGE_GUIDE => Ok(usage_guide(argument("topic")?)),
+        USAGE_GUIDE => Ok(usage_guide(argument("topic")?, packages)),
         _ => Err(format!(
             "Prompt not found: {name}. Available prompts: {EXECUTE_TASK} and {USAGE_GUIDE}"
         )),
@@ -236,9 +256,11 @@ mod tests {
     #[test]
     fn every_topic_has_a_text_of_its_own() {
         for topic in TOPICS {
-            let guide = usage_guide(Some(topic));
-            let of_all = usage_guide(Some("all"));
-            let text = section(topic).unwrap();
+            let packages = Available::none();
+            let guide = usage_guide(Some(topic), &packages);
+            let of_all = usage_guide(Some("all"), &packages);
+            let none = "none are installed. An administrator allows and installs them";
+            let text = section(topic).unwrap().replace("{PACKAGES}", none);
             assert_eq!(
                 guide,
                 format!(
@@ -246,13 +268,15 @@ mod tests {
                      playbooks, errors, all.\n"
                 )
             );
-            assert!(of_all.contains(text));
+            assert!(of_all.contains(&text));
         }
     }
 
     #[test]
     fn without_a_known_topic_the_guide_is_the_overview() {
+        let usage_guide = |topic| usage_guide(topic, &Available::many(2));
         let overview = usage_guide(Some("overview"));
+        assert!(overview.contains("**Packages**: npm:p0@1.0.0, npm:p1@1.0.0. `describe_package`"));
         for topic in [None, Some("nonsense"), Some(""), Some(" Overview "), Some("performance")] {
             assert_eq!(usage_guide(topic), overview);
         }

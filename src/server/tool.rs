@@ -11,14 +11,18 @@ use crate::text::clip::marked_with;
 
 use super::arguments::RunDenoCode;
 use super::json::ExecutionJson;
+use super::packages::Available;
 
 /// The tool's name, as in the Deno version (MCP Conductor 0.1.2).
 pub(super) const RUN_DENO_CODE: &str = "run_deno_code";
 
+/// Bytes of a description that clients show; they cut at 2 KB.
+const MAX_DESCRIPTION: usize = 1800;
+
 /// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
 const DESCRIPTION: &str = "\
 Run a TypeScript program in a sandbox and get its value back. Use it to compute, transform or \
-analyse data, or to call many tools, in one call instead of many. Only what the program returns \
+analyse data, or to call many tools, in one call. Only what the program returns \
 and prints comes back.
 
 Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not \
@@ -27,13 +31,14 @@ Deno.Command) and fetch.
 
 Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
 A promise is awaited; await all else too: what is left has {GRACE} s. It becomes JSON (Map, Set, \
-Error, BigInt too); keep it small ({RETURN} KiB): a summary of large data. console.log lines come \
+Error, BigInt too); keep it small ({RETURN} KiB): a summary. console.log lines come \
 back as `output`, also on failure.
 
 Pass data with `globals`, not in the code: {\"rows\": [...]} is the variable `rows`.
 
-Available: the web platform (URL, crypto.subtle, streams, Intl, Temporal, WebAssembly). Types are \
-stripped, not checked. Not available: npm, remote imports, node:, WebSocket.
+Available: the web platform (crypto.subtle, Intl, Temporal, WebAssembly), node: \
+built-ins, \"./lib.ts\". Types are stripped, not checked. Not available: remote imports, \
+WebSocket. {PACKAGES}.
 
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), in parallel \
 with Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
@@ -42,7 +47,7 @@ Each call is a fresh process: only files are kept. Limits: {WALL} s wall time \
 (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
-(line, column, code frame in your code), fix the code and call again.";
+(line, column, code frame), fix the code and call again.";
 
 /// Bytes of the grants in the description; a program sees all in PERMISSIONS.
 const MAX_GRANTS: usize = 300;
@@ -54,19 +59,25 @@ fn shown_grants(grants: &[String]) -> String {
     marked_with(grants.join(" "), MAX_GRANTS, "… (all: PERMISSIONS)")
 }
 
-fn description(config: &Config, grants: &[String]) -> String {
-    DESCRIPTION
+fn description(config: &Config, grants: &[String], packages: &Available) -> String {
+    let text = DESCRIPTION
         .replace("{GRANTS}", &shown_grants(grants))
         .replace("{RETURN}", &(config.max_return_size() >> 10).to_string())
         .replace("{GRACE}", &config.unfinished_grace().as_secs_f64().to_string())
         .replace("{WALL}", &config.default_timeout().as_secs_f64().to_string())
         .replace("{MAX}", &config.max_timeout().as_secs_f64().to_string())
         .replace("{CPU}", &config.max_cpu_time().as_secs_f64().to_string())
-        .replace("{MEMORY}", &(config.max_memory() >> 20).to_string())
+        .replace("{MEMORY}", &(config.max_memory() >> 20).to_string());
+    let room = MAX_DESCRIPTION.saturating_sub(text.len());
+    let packages = match packages.named(room) {
+        Some(named) => format!("Packages: {named}"),
+        None => "No packages".to_owned(),
+    };
+    text.replace("{PACKAGES}", &packages)
 }
 
 /// The tool's definition.
-pub(super) fn run_deno_code(config: &Config, grants: &[String]) -> Tool {
+pub(super) fn run_deno_code(config: &Config, grants: &[String], packages: &Available) -> Tool {
     let grants_any = |flags: &[&str]| {
         grants.iter().any(|grant| flags.iter().any(|flag| grant.starts_with(flag)))
     };
@@ -74,7 +85,8 @@ pub(super) fn run_deno_code(config: &Config, grants: &[String]) -> Tool {
     let reaches_out = grants_any(&["--allow-net", "--allow-run", "--allow-all"]);
     let settings = SchemaSettings::draft2020_12();
     let output = schema::<ExecutionJson>(settings.clone().for_serialize());
-    Tool::new(RUN_DENO_CODE, description(config, grants), schema::<RunDenoCode>(settings))
+    let description = description(config, grants, packages);
+    Tool::new(RUN_DENO_CODE, description, schema::<RunDenoCode>(settings))
         .with_title("Run TypeScript")
         .with_raw_output_schema(output)
         .with_annotations(
@@ -124,14 +136,19 @@ mod tests {
 
     #[test]
     fn the_description_is_within_what_clients_show() {
-        let description = description(&Config::default(), &["--allow-read=/".repeat(99)]);
-        assert!((800..=1800).contains(&description.len()), "{} bytes", description.len());
-        assert!(!description.contains(['{', '}']) || description.contains("{\"rows\": [...]}"));
+        let grants = ["--allow-read=/".repeat(99)];
+        for packages in [Available::none(), Available::many(500)] {
+            let description = description(&Config::default(), &grants, &packages);
+            assert!((800..=1800).contains(&description.len()), "{} bytes", description.len());
+            assert!(!description.contains(['{', '}']) || description.contains("{\"rows\": [...]}"));
+        }
+        let few = description(&Config::default(), &[], &Available::many(2));
+        assert!(few.contains("Packages: npm:p0@1.0.0, npm:p1@1.0.0.\n"), "{few}");
     }
 
     #[test]
     fn every_property_of_both_schemas_is_described() {
-        let tool = run_deno_code(&Config::default(), &[]);
+        let tool = run_deno_code(&Config::default(), &[], &Available::none());
         for schema in [tool.input_schema, tool.output_schema.unwrap()] {
             assert_eq!(schema["type"], "object");
             for (name, property) in schema["properties"].as_object().unwrap() {
@@ -142,7 +159,9 @@ mod tests {
 
     #[test]
     fn the_schemas_have_no_references() {
-        let text = serde_json::to_string(&run_deno_code(&Config::default(), &[])).unwrap();
+        let text =
+            serde_json::to_string(&run_deno_code(&Config::default(), &[], &Available::none()))
+                .unwrap();
         assert!(!text.contains("$ref") && !text.contains("uint"), "{text}");
     }
 }

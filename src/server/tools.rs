@@ -7,12 +7,14 @@ use serde::Deserialize;
 
 use super::coercion::{Argument, Arguments, Kind};
 use super::discovery::{GetTools, NoArguments, SearchTools};
+use super::packages::DescribePackage;
 use super::tool::schema;
 use crate::playbooks::NewPlaybook;
 
 pub(super) const LIST_MCP_SERVERS: &str = "list_mcp_servers";
 pub(super) const GET_TOOLS: &str = "get_tools";
 pub(super) const SEARCH_TOOLS: &str = "search_tools";
+pub(super) const DESCRIBE_PACKAGE: &str = "describe_package";
 pub(super) const HEALTH: &str = "health";
 pub(super) const LIST_PLAYBOOKS: &str = "list_playbooks";
 pub(super) const GET_PLAYBOOK: &str = "get_playbook";
@@ -109,6 +111,18 @@ fn reads(title: &str, open_world: bool) -> ToolAnnotations {
         .open_world(open_world)
 }
 
+/// What there is only where packages are installed.
+pub(super) fn describe_package() -> Tool {
+    input::<DescribePackage>(
+        DESCRIBE_PACKAGE,
+        "Describe a package",
+        "Show what an installed package offers to programs in run_deno_code, before you import \
+         it: without `symbol` its version, subpaths and exports, with it the declaration and \
+         documentation of one.",
+    )
+    .with_annotations(reads("Describe a package", false))
+}
+
 /// In the order in which clients see them.
 pub(super) fn all() -> Vec<Tool> {
     vec![
@@ -200,5 +214,6 @@ mod tests {
         assert_known::<SearchTools>();
         assert_known::<GetPlaybook>();
         assert_known::<CreatePlaybook>();
+        assert_known::<DescribePackage>();
     }
 }

@@ -50,7 +50,7 @@ fn answer_bytes(operation: &FileOperation) -> usize {
 }
 
 impl Run {
-    fn files<'a>(&'a self, cwd: &'a Path) -> Files<'a> {
+    pub(super) fn files<'a>(&'a self, cwd: &'a Path) -> Files<'a> {
         Files {
             policy: &self.services().policy,
             cwd,
@@ -121,7 +121,13 @@ impl Run {
     }
 
     /// Sends a whole file in pieces. Blocks for the first, which is all of a small file.
-    fn read_file(self: Arc<Self>, path: String, cwd: &Path, responder: Responder, room: Room) {
+    pub(super) fn read_file(
+        self: Arc<Self>,
+        path: String,
+        cwd: &Path,
+        responder: Responder,
+        room: Room,
+    ) {
         let mut whole = match self.open_whole(path, cwd) {
             Ok(whole) => whole,
             Err(problem) => return responder.answer(Err(problem), room),

@@ -1,5 +1,7 @@
-//! Imports of what the server has: decided by policy, loaded by `modules`.
+//! Imports: decided by policy, loaded by `modules`. Files are opened and sent like those
+//! that a program reads.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
@@ -8,25 +10,85 @@ use crate::broker::dispatch::Dispatch;
 use crate::broker::event::Room;
 use crate::broker::failure::Problem;
 use crate::broker::run::Run;
+use crate::broker::streams::MAX_READ;
 use crate::modules::{ModuleError, Reading};
-use crate::protocol::{Answer, Failure, ModuleOperation, ModuleScheme};
+use crate::policy::{AllowedModule, AllowedPath};
+use crate::protocol::{Answer, Failure, MAX_SPECIFIER_BYTES, ModuleOperation, ModuleSource};
+
+/// The files that an import map is made of. Of the first two, one is enough.
+const MAP_FILES: [&str; 3] = ["deno.json", "deno.jsonc", "package.json"];
+
+/// Bytes of one of them. Those of large projects have some 50 KB.
+const MAX_MAP_BYTES: usize = 1 << 20;
 
 pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match operation {
-        ModuleOperation::Import { specifier } => dispatch.in_task(|run, responder| async move {
-            // Among the calls of tools: a server may be asked for its tools first.
-            let Some(turn) = run.tools.turn().await else { return };
-            let result = run.import(&specifier).await;
-            responder.answer(result, Room::from(turn));
-        }),
+        ModuleOperation::Import { specifier } if specifier.len() > MAX_SPECIFIER_BYTES => {
+            let error = format!("A specifier has at most {MAX_SPECIFIER_BYTES} bytes");
+            dispatch.at_once(|_| Err(Failure::type_error(error).into()))
+        }
+        ModuleOperation::Import { specifier } => import(&specifier, dispatch),
+        ModuleOperation::ImportMap => {
+            dispatch.on_thread(MAP_FILES.len() * MAX_MAP_BYTES, |run, responder, room| {
+                responder.answer(run.import_map(), room);
+            })
+        }
     }
 }
 
+/// A file, in pieces if it is large. What its path leads to is decided about when it is open.
+fn file(path: AllowedPath, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
+    dispatch.on_thread(MAX_READ, move |run, responder, room| {
+        if run.quota.is_over() {
+            return responder.answer(Err(Failure::interrupted().into()), room);
+        }
+        let workspace = run.services().workspace.clone();
+        run.read_file(path.requested().to_owned(), &workspace, responder, room);
+    })
+}
+
+fn import(specifier: &str, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
+    match dispatch.run.services().policy.import(specifier) {
+        Err(denied) => dispatch.at_once(|_| Err(denied.into())),
+        Ok(AllowedModule::Package(package)) => dispatch.at_once(move |run| {
+            let file = run.services().modules.package(&package)?;
+            Ok(Answer::Package { file })
+        }),
+        Ok(AllowedModule::File(path)) => file(path, dispatch),
+        Ok(AllowedModule::Mcp { name }) => {
+            in_turn(dispatch, |run| async move { run.server_module(&name).await })
+        }
+        Ok(AllowedModule::Playbook { name }) => {
+            in_turn(dispatch, |run| async move { run.playbook(&name).await })
+        }
+    }
+}
+
+/// Among the calls of tools: a server may be asked for its tools first.
+fn in_turn<F>(
+    dispatch: Dispatch<'_>,
+    load: impl FnOnce(Arc<Run>) -> F + Send + 'static,
+) -> Option<AbortHandle>
+where
+    F: Future<Output = Result<ModuleSource, ModuleError>> + Send + 'static,
+{
+    dispatch.in_task(|run, responder| async move {
+        let Some(turn) = run.tools.turn().await else { return };
+        let module = load(run.clone()).await;
+        let answer = module.map(|module| Answer::Module(Box::new(module)));
+        responder.answer(answer.map_err(Problem::from), Room::from(turn));
+    })
+}
+
 impl Run {
-    async fn import(self: &Arc<Self>, specifier: &str) -> Result<Answer, Problem> {
-        let services = self.services();
-        let allowed = services.policy.import(specifier)?;
-        let on_thread = |reading: Reading| async move {
+    async fn server_module(self: Arc<Self>, name: &str) -> Result<ModuleSource, ModuleError> {
+        let module = self.services().modules.server(name, self.tools.allowed()).await?;
+        self.tools.imported(name);
+        Ok(module)
+    }
+
+    async fn playbook(self: Arc<Self>, name: &str) -> Result<ModuleSource, ModuleError> {
+        let on_thread = |reading: Reading| async {
             let place = self.file_place().await.ok()?;
             let reading = move || {
                 let _place = place;
@@ -34,11 +96,30 @@ impl Run {
             };
             self.on_thread(reading).await
         };
-        let module = services.modules.load(&allowed, self.tools.allowed(), on_thread).await?;
-        if allowed.scheme() == ModuleScheme::Mcp {
-            self.tools.imported(allowed.name());
+        self.services().modules.playbook(name, on_thread).await
+    }
+
+    /// The files of the workspace that an import map is made of. One that the run may not
+    /// read is as one that there is not. Blocks.
+    fn import_map(&self) -> Result<Answer, Problem> {
+        let workspace = &self.services().workspace;
+        let opener = self.files(workspace);
+        let mut files: Vec<(String, String)> = Vec::new();
+        for name in MAP_FILES {
+            if name == "deno.jsonc" && !files.is_empty() {
+                continue;
+            }
+            let Ok((file, _)) = opener.open_whole(name) else { continue };
+            let mut text = Vec::new();
+            file.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut text)?;
+            if text.len() > MAX_MAP_BYTES {
+                let limit = MAX_MAP_BYTES >> 20;
+                let message = format!("{name} of the workspace has more than {limit} MiB");
+                return Err(Failure::type_error(message).into());
+            }
+            files.push((name.to_owned(), String::from_utf8_lossy(&text).into_owned()));
         }
-        Ok(Answer::Module(Box::new(module)))
+        Ok(Answer::ImportMap { files })
     }
 }
 
@@ -48,6 +129,12 @@ impl From<ModuleError> for Problem {
             ModuleError::Upstream(error) => error.into(),
             ModuleError::Playbook(error) => Failure::new("Error", error.to_string()).into(),
             ModuleError::Interrupted => Failure::interrupted().into(),
+            error @ (ModuleError::NotInstalled(..)
+            | ModuleError::Installing(..)
+            | ModuleError::VersionNotSatisfied { .. }
+            | ModuleError::Outdated(..)
+            | ModuleError::NoSuchSubpath { .. }
+            | ModuleError::FailedToBuild(..)) => Failure::type_error(error.to_string()).into(),
         }
     }
 }

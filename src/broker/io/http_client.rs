@@ -411,6 +411,8 @@ mod tests {
             home: None,
             search_path: "/usr/bin".as_ref(),
             protected: &[],
+            packages: &Default::default(),
+            install_dir: None,
             secrets: &[],
             unconfined: false,
             own_address: &Arc::default(),

@@ -8,6 +8,7 @@ pub(super) mod http;
 pub(super) mod limits;
 pub(super) mod network;
 pub(super) mod output;
+pub(super) mod packages;
 pub(super) mod permissions;
 pub(super) mod queue;
 pub(super) mod tools;
@@ -18,7 +19,7 @@ use std::sync::LazyLock;
 use super::entry::{Scope, Variable};
 
 /// The tables, each with its name in the documentation, in the documentation's order.
-pub(super) const GROUPS: [(&str, &[Variable]); 11] = [
+pub(super) const GROUPS: [(&str, &[Variable]); 12] = [
     ("limits", limits::ENTRIES),
     ("output", output::ENTRIES),
     ("queue", queue::ENTRIES),
@@ -28,6 +29,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 11] = [
     ("network", network::ENTRIES),
     ("commands", commands::ENTRIES),
     ("tools", tools::ENTRIES),
+    ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
     ("http", http::ENTRIES),
 ];
@@ -42,6 +44,11 @@ pub(super) fn all() -> &'static [Variable] {
 /// Those that the config file can have at its top.
 pub(super) fn of_the_file() -> impl Iterator<Item = &'static Variable> {
     all().iter().filter(|variable| !matches!(variable.scope, Scope::Alias(_)))
+}
+
+/// Whether the config file has a table of this name with settings.
+pub(super) fn is_table(name: &str) -> bool {
+    all().iter().any(|variable| variable.table() == Some(name))
 }
 
 /// Those that a principal's section can have.

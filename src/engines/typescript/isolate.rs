@@ -35,6 +35,7 @@ impl Isolate {
         let max_heap = usize::try_from(max_memory).unwrap_or(usize::MAX);
         let loader = Rc::new(Loader::default());
         loader.set_packages(packages);
+        loader.set_builtins(flavor == Flavor::Node);
         let mut runtime = JsRuntime::new(RuntimeOptions {
             module_loader: Some(Rc::new(SharedLoader(loader.clone()))),
             extensions: flavor.extensions(),

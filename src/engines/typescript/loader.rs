@@ -1,44 +1,54 @@
-//! What a program may import: data: URLs, and modules that the server makes: the
-//! tools of an MCP server (`mcp:name`) and playbooks (`playbook:name`). Nothing is
-//! fetched and no file is read, whatever the specifier.
+//! Where modules come from: `data:` URLs have their own source, the server makes those of
+//! MCP servers (`mcp:name`) and playbooks (`playbook:name`) and reads files of the
+//! workspace as far as the run's grants go, and packages are in the zygote.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use deno_core::{
-    ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse, ModuleLoader, ModuleResolveResponse,
-    ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType, ResolutionKind,
+    ModuleCodeBytes, ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse, ModuleLoader,
+    ModuleResolveResponse, ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType,
+    RequestedModuleType, ResolutionKind,
 };
 use deno_error::JsErrorBox;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
-use crate::protocol::{Answer, MediaType, ModuleOperation, ModuleScheme, Operation};
-use crate::snapshots::Host;
-use crate::text::refusal::requires_flag;
-
-use super::meta::{Home, MAIN};
+use super::data_url;
+use super::import_map::WorkspaceMap;
+use super::local::{self, Form};
+use super::meta::Home;
 use super::packages::{Packages, file_of};
+use super::resolve::{PACKAGE, Resolved, Surroundings, TOOLS, quoted, resolve};
 use super::transpile::{Transpiled, transpile_import};
+use crate::protocol::{
+    Answer, FileOperation, MediaType, ModuleOperation, ModuleScheme, Operation, ProgramError,
+};
+use crate::snapshots::{CallError, Host};
 
-/// What the modules of MCP servers import. The symbol is that of js/12_mcp.js.
-const TOOLS: &str = "conductor:tools";
 const TOOLS_SOURCE: &str =
     "export const callTool = globalThis[Symbol.for('mcp-conductor.callTool')];";
 
 /// The URL of the zygote's own program.
 pub(super) const WARM_UP: &str = "file:///warm-up.ts";
 
-/// Loads data: modules and keeps the source maps of everything transpiled.
+/// Why there are no built-ins and packages, where nothing more is known.
+const PLAIN: &str = "this run's engine has neither built-in modules nor packages";
+
+/// Loads modules and keeps the source maps of everything transpiled.
 #[derive(Default)]
 pub(super) struct Loader {
     warming_up: Cell<bool>,
     host: RefCell<Option<Rc<dyn Host>>>,
     home: RefCell<Option<Home>>,
     packages: RefCell<Rc<Packages>>,
+    has_builtins: Cell<bool>,
     /// Why this run has no packages.
     without_packages: RefCell<Option<String>>,
+    map: OnceCell<Result<Option<WorkspaceMap>, String>>,
+    /// The modules of packages, by the specifiers that were asked for.
+    found: RefCell<HashMap<String, ModuleSpecifier>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -58,9 +68,19 @@ impl Loader {
         *self.host.borrow_mut() = Some(host);
     }
 
+    /// Where the program believes to stand.
+    pub(super) fn set_home(&self, home: Home) {
+        *self.home.borrow_mut() = Some(home);
+    }
+
     /// What is installed.
     pub(super) fn set_packages(&self, packages: Rc<Packages>) {
         *self.packages.borrow_mut() = packages;
+    }
+
+    /// The isolate has the `node:` built-ins.
+    pub(super) fn set_builtins(&self, has_builtins: bool) {
+        self.has_builtins.set(has_builtins);
     }
 
     /// Why this run has no packages, in words for a program's author.
@@ -68,52 +88,95 @@ impl Loader {
         *self.without_packages.borrow_mut() = why;
     }
 
-    /// Where the program believes to stand.
-    pub(super) fn set_home(&self, home: Home) {
-        *self.home.borrow_mut() = Some(home);
+    fn host(&self) -> Result<Rc<dyn Host>, JsErrorBox> {
+        let none = || JsErrorBox::generic("there is no server to load modules");
+        self.host.borrow().clone().ok_or_else(none)
     }
 
-    /// The URL of a file beside the program, which can be named and not imported.
-    fn beside(&self, specifier: &str, referrer: &str) -> Option<ModuleSpecifier> {
-        let relative = specifier.starts_with("./") && !specifier.starts_with("./mcp/")
-            || specifier.starts_with("../")
-            || specifier.starts_with('/');
-        let home = self.home.borrow();
-        home.as_ref().filter(|_| relative && referrer == MAIN)?.url().join(specifier).ok()
+    fn why_not(&self) -> String {
+        self.without_packages.borrow().clone().unwrap_or_else(|| PLAIN.to_owned())
     }
 
     /// Asks the server for a module.
-    fn from_server(self: Rc<Self>, url: ModuleSpecifier) -> ModuleLoadResponse {
-        let host = self.host.borrow().clone();
-        ModuleLoadResponse::Async(Box::pin(async move {
-            let over = || JsErrorBox::generic("there is no server to load modules");
-            let specifier = server_specifier(&url);
-            let import = Operation::Module(ModuleOperation::Import { specifier });
-            let answer = host.ok_or_else(over)?.call(import).await;
-            let module = match answer {
-                Ok(Answer::Module(module)) => module,
-                Ok(_) => return Err(over()),
-                Err(error) => return Err(JsErrorBox::from_err(error)),
-            };
-            self.compiled(&url, module.media_type, module.source)
-        }))
+    async fn from_server(self: Rc<Self>, url: ModuleSpecifier) -> LoadedModule {
+        let specifier = server_specifier(&url);
+        let import = Operation::Module(ModuleOperation::Import { specifier });
+        match self.host()?.call(import).await {
+            Ok(Answer::Module(module)) => self.compiled(&url, module.media_type, module.source),
+            Ok(_) => Err(JsErrorBox::generic("there is no server to load modules")),
+            Err(error) => Err(JsErrorBox::from_err(error)),
+        }
     }
 
-    fn of_data_url(&self, url: &ModuleSpecifier) -> Result<ModuleSource, JsErrorBox> {
-        let (media_type, source) = parse_data_url(url)?;
-        let media_type = match media_type.as_str() {
-            "text/javascript" => MediaType::JavaScript,
-            "application/typescript" => MediaType::TypeScript,
-            "application/json" => MediaType::Json,
-            // RFC 9239 made text/javascript the one name and the others obsolete.
-            other => {
-                return Err(JsErrorBox::type_error(format!(
-                    "A data: module must have the type text/javascript, application/typescript \
-                     or application/json, not \"{other}\""
-                )));
+    /// A file, which the server opens as it opens every file.
+    async fn from_file(
+        self: Rc<Self>,
+        url: ModuleSpecifier,
+        requested: RequestedModuleType,
+    ) -> LoadedModule {
+        let specifier = url.as_str().to_owned();
+        let import = Operation::Module(ModuleOperation::Import { specifier });
+        let bytes = match self.host()?.call(import).await {
+            Ok(Answer::Bytes(bytes)) => bytes.into_vec(),
+            Ok(_) => Vec::new(),
+            Err(error) if is_missing(&error) => {
+                let meant = self.meant(&url).await;
+                return Err(local::not_found(&url, meant.as_ref()));
             }
+            Err(error) => return Err(JsErrorBox::from_err(error)),
         };
-        self.compiled(url, media_type, source)
+        match local::form(&url, &requested)? {
+            Form::JavaScript => {
+                let source = text(bytes);
+                local::check_exports(&url, &source)?;
+                self.compiled(&url, MediaType::JavaScript, source)
+            }
+            Form::TypeScript => self.compiled(&url, MediaType::TypeScript, text(bytes)),
+            Form::Json => self.compiled(&url, MediaType::Json, text(bytes)),
+            Form::Text => {
+                let code = ModuleSourceCode::String(text(bytes).into());
+                Ok(ModuleSource::new(ModuleType::Text, code, &url, None))
+            }
+            Form::Bytes => {
+                let code = ModuleSourceCode::Bytes(ModuleCodeBytes::Boxed(bytes.into()));
+                Ok(ModuleSource::new(ModuleType::Bytes, code, &url, None))
+            }
+        }
+    }
+
+    /// The first file that may have been meant and that the program may see.
+    async fn meant(&self, url: &ModuleSpecifier) -> Option<ModuleSpecifier> {
+        let host = self.host().ok()?;
+        for candidate in local::candidates(url) {
+            let path = candidate.to_file_path().ok()?.to_str()?.to_owned();
+            let stat = Operation::File(FileOperation::Stat { path, follow: true });
+            match host.call(stat).await {
+                Ok(Answer::Stat(stat)) if stat.is_file => return Some(candidate),
+                Ok(_) => {}
+                Err(error) if is_missing(&error) => {}
+                // What is denied once is denied again, and audited each time.
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// A file of a package, which is in the zygote.
+    fn of_package(
+        &self,
+        url: &ModuleSpecifier,
+        file: &str,
+        requested: &RequestedModuleType,
+    ) -> LoadedModule {
+        let packages = self.packages.borrow().clone();
+        let is_json = matches!(packages.source(file), Some((_, MediaType::Json)));
+        if is_json && *requested != RequestedModuleType::Json {
+            return Err(JsErrorBox::type_error(
+                "Expected a JavaScript module, but identified a Json module. Import it with { \
+                 type: \"json\" }",
+            ));
+        }
+        packages.load(url)
     }
 
     /// A source as V8 takes it. TypeScript becomes JavaScript, with its source map kept.
@@ -122,13 +185,13 @@ impl Loader {
         url: &ModuleSpecifier,
         media_type: MediaType,
         source: String,
-    ) -> Result<ModuleSource, JsErrorBox> {
+    ) -> LoadedModule {
         let (module_type, code) = match media_type {
             MediaType::JavaScript => (ModuleType::JavaScript, source),
             MediaType::Json => (ModuleType::Json, source),
             MediaType::TypeScript => {
                 let Transpiled { code, source_map } = transpile_import(url, &source)
-                    .map_err(|error| JsErrorBox::new("SyntaxError", error.message))?;
+                    .map_err(|error| JsErrorBox::new("SyntaxError", in_file(url, *error)))?;
                 self.add_source_map(url.as_str(), source_map);
                 (ModuleType::JavaScript, code)
             }
@@ -136,6 +199,139 @@ impl Loader {
         let code = ModuleSourceCode::String(code.into());
         Ok(ModuleSource::new(module_type, code, url, None))
     }
+
+    /// The workspace's import map, which is asked for once.
+    fn map(&self) -> &Result<Option<WorkspaceMap>, String> {
+        self.map.get_or_init(|| {
+            let Ok(host) = self.host() else { return Ok(None) };
+            let answer = host.call_sync(Operation::Module(ModuleOperation::ImportMap));
+            let files = match answer {
+                Ok(Answer::ImportMap { files }) => files,
+                Ok(_) => Vec::new(),
+                Err(error) => return Err(error.to_string()),
+            };
+            let home = self.home.borrow();
+            let directory = home.as_ref().and_then(|home| home.url().join(".").ok());
+            match directory {
+                Some(directory) if !files.is_empty() => {
+                    WorkspaceMap::parse(&files, &directory).map(Some)
+                }
+                _ => Ok(None),
+            }
+        })
+    }
+
+    /// Asks the server which module of a package a specifier means.
+    fn ask_for_package(&self, specifier: &str) -> Resolved {
+        if let Some(url) = self.found.borrow().get(specifier) {
+            return Ok(url.clone());
+        }
+        let import = ModuleOperation::Import { specifier: specifier.to_owned() };
+        let file = match self.host()?.call_sync(Operation::Module(import)) {
+            Ok(Answer::Package { file }) => file,
+            Ok(_) => return Err(JsErrorBox::generic("the server has no packages")),
+            Err(error) => return Err(JsErrorBox::from_err(error)),
+        };
+        if self.packages.borrow().source(&file).is_none() {
+            return Err(JsErrorBox::type_error(format!(
+                "Import {} is not available: {}",
+                quoted(specifier),
+                self.why_not()
+            )));
+        }
+        let url = ModuleSpecifier::parse(&format!("{PACKAGE}:///{file}"));
+        let url = url.map_err(JsErrorBox::from_err)?;
+        self.found.borrow_mut().insert(specifier.to_owned(), url.clone());
+        Ok(url)
+    }
+}
+
+impl Surroundings for Loader {
+    fn home(&self) -> Option<ModuleSpecifier> {
+        self.home.borrow().as_ref().map(|home| home.url().clone())
+    }
+
+    fn without_builtins(&self) -> Option<String> {
+        (!self.has_builtins.get()).then(|| self.why_not())
+    }
+
+    fn mapped(
+        &self,
+        specifier: &str,
+        base: &ModuleSpecifier,
+    ) -> Result<Option<ModuleSpecifier>, JsErrorBox> {
+        let wrong = |error: &str| {
+            JsErrorBox::type_error(format!(
+                "Import {} cannot be resolved by the workspace's import map: {error}",
+                quoted(specifier)
+            ))
+        };
+        match self.map() {
+            Ok(None) => Ok(None),
+            Ok(Some(map)) => map.resolve(specifier, base).map_err(|error| wrong(&error)),
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    fn package(&self, specifier: &str) -> Resolved {
+        self.ask_for_package(specifier)
+    }
+}
+
+/// The same for `import.meta.resolve`, which names a module and loads none: what a package
+/// is resolved to is its specifier.
+struct Named<'a>(&'a Loader);
+
+impl Surroundings for Named<'_> {
+    fn home(&self) -> Option<ModuleSpecifier> {
+        self.0.home()
+    }
+
+    fn without_builtins(&self) -> Option<String> {
+        self.0.without_builtins()
+    }
+
+    fn mapped(
+        &self,
+        specifier: &str,
+        base: &ModuleSpecifier,
+    ) -> Result<Option<ModuleSpecifier>, JsErrorBox> {
+        self.0.mapped(specifier, base)
+    }
+
+    fn package(&self, specifier: &str) -> Resolved {
+        ModuleSpecifier::parse(specifier).map_err(JsErrorBox::from_err)
+    }
+}
+
+type LoadedModule = Result<ModuleSource, JsErrorBox>;
+
+/// There is no file of that name, or a directory.
+fn is_missing(error: &CallError) -> bool {
+    matches!(error.0.class.as_str(), "NotFound" | "IsADirectory" | "NotADirectory")
+}
+
+/// The text of a file, as Deno decodes it.
+fn text(bytes: Vec<u8>) -> String {
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
+}
+
+/// A syntax error with its place in the module, and the code around it.
+fn in_file(url: &ModuleSpecifier, error: ProgramError) -> String {
+    let ProgramError { message, line, column, frame, .. } = error;
+    let (Some(line), Some(column)) = (line, column) else { return message };
+    let frame = frame.map(|frame| format!("\n{frame}")).unwrap_or_default();
+    format!("{message} at {url}:{line}:{column}{frame}")
+}
+
+/// What the server is asked for.
+fn server_specifier(url: &ModuleSpecifier) -> String {
+    format!("{}:{}", url.scheme(), percent_decode_str(url.path()).decode_utf8_lossy())
 }
 
 /// The loader as V8's callbacks hold it.
@@ -151,175 +347,50 @@ impl ModuleLoader for SharedLoader {
         if specifier == WARM_UP && self.0.warming_up.get() {
             return Ok(ModuleSpecifier::parse(WARM_UP).expect("a valid URL"));
         }
-        resolve(specifier, referrer)
+        resolve(specifier, referrer, &*self.0)
     }
 
     fn import_meta_resolve(&self, specifier: &str, referrer: &str) -> ModuleResolveResponse {
-        match self.0.beside(specifier, referrer) {
-            Some(url) => Ok(url),
-            None => self.resolve(specifier, referrer, ResolutionKind::DynamicImport),
-        }
+        resolve(specifier, referrer, &Named(&self.0))
     }
 
     fn load(
         &self,
         specifier: &ModuleSpecifier,
         _referrer: Option<&ModuleLoadReferrer>,
-        _options: ModuleLoadOptions,
+        options: ModuleLoadOptions,
     ) -> ModuleLoadResponse {
+        let loader = self.0.clone();
+        let requested = options.requested_module_type;
         if specifier.as_str() == TOOLS {
             let code = ModuleSourceCode::String(TOOLS_SOURCE.to_owned().into());
             let source = ModuleSource::new(ModuleType::JavaScript, code, specifier, None);
             return ModuleLoadResponse::Sync(Ok(source));
         }
-        if file_of(specifier).is_some() {
-            return ModuleLoadResponse::Sync(self.0.packages.borrow().load(specifier));
-        }
         if ModuleScheme::split(specifier.as_str()).is_some() {
-            return self.0.clone().from_server(specifier.clone());
+            return ModuleLoadResponse::Async(Box::pin(loader.from_server(specifier.clone())));
         }
-        ModuleLoadResponse::Sync(self.0.of_data_url(specifier))
+        if let Some(file) = file_of(specifier) {
+            return ModuleLoadResponse::Sync(loader.of_package(specifier, file, &requested));
+        }
+        match specifier.scheme() {
+            "file" => {
+                let url = specifier.clone();
+                ModuleLoadResponse::Async(Box::pin(loader.from_file(url, requested)))
+            }
+            "data" => {
+                ModuleLoadResponse::Sync(data_url::module(specifier).and_then(
+                    |(media_type, source)| loader.compiled(specifier, media_type, source),
+                ))
+            }
+            _ => ModuleLoadResponse::Sync(Err(JsErrorBox::type_error(format!(
+                "Import {} is not available",
+                quoted(specifier.as_str())
+            )))),
+        }
     }
 
     fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
         self.0.source_maps.borrow().get(file_name).cloned().map(Cow::Owned)
-    }
-}
-
-fn resolve(specifier: &str, referrer: &str) -> Result<ModuleSpecifier, JsErrorBox> {
-    if specifier == TOOLS && referrer.starts_with("mcp:") {
-        return ModuleSpecifier::parse(TOOLS).map_err(JsErrorBox::from_err);
-    }
-    if let Some(url) = of_package(specifier, referrer) {
-        return Ok(url);
-    }
-    let of_server = match specifier.strip_prefix("./mcp/").or(specifier.strip_prefix("mcp/")) {
-        Some(name) => Some((ModuleScheme::Mcp, name.strip_suffix(".ts").unwrap_or(name))),
-        None => ModuleScheme::split(specifier),
-    };
-    if let Some((scheme, name)) = of_server {
-        return server_url(scheme, name);
-    }
-    if let Ok(url) = ModuleSpecifier::parse(specifier) {
-        if url.scheme() == "data" || url.as_str() == MAIN && referrer == "." {
-            return Ok(url);
-        }
-        return Err(refusal(specifier, &url));
-    }
-    Err(JsErrorBox::type_error(format!(
-        "Import \"{specifier}\" is not available: a program is one file. Put the code into it, \
-         or import \"mcp:SERVER\", \"playbook:FOLDER\" or a data: URL"
-    )))
-}
-
-/// The URL of a package's module, which other modules of packages name, and the zygote
-/// (whose referrer is `.`), and no program.
-fn of_package(specifier: &str, referrer: &str) -> Option<ModuleSpecifier> {
-    let referrer = match referrer {
-        "." => return ModuleSpecifier::parse(specifier).ok().filter(|url| file_of(url).is_some()),
-        referrer => ModuleSpecifier::parse(referrer).ok()?,
-    };
-    file_of(&referrer)?;
-    referrer.join(specifier).ok().filter(|url| file_of(url).is_some())
-}
-
-/// A URL with any name in it: whatever is not a letter, digit, `-`, `_` or `.` is
-/// percent-encoded.
-fn server_url(scheme: ModuleScheme, name: &str) -> Result<ModuleSpecifier, JsErrorBox> {
-    const KEPT: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'/');
-    let scheme = scheme.name();
-    if name.is_empty() {
-        return Err(JsErrorBox::type_error(format!("\"{scheme}:\" is followed by a name")));
-    }
-    let decoded = percent_decode_str(name).decode_utf8_lossy();
-    let encoded = utf8_percent_encode(&decoded, KEPT);
-    ModuleSpecifier::parse(&format!("{scheme}:{encoded}")).map_err(JsErrorBox::from_err)
-}
-
-/// What the server is asked for.
-fn server_specifier(url: &ModuleSpecifier) -> String {
-    format!("{}:{}", url.scheme(), percent_decode_str(url.path()).decode_utf8_lossy())
-}
-
-fn refusal(specifier: &str, url: &ModuleSpecifier) -> JsErrorBox {
-    let message = match url.scheme() {
-        "http" | "https" => {
-            let host = url.host_str().unwrap_or_default();
-            let port = url.port_or_known_default().unwrap_or_default();
-            let host = format!("{host}:{port}");
-            let refused = requires_flag("import", Some(&host), "--allow-import");
-            format!("{refused}. This server does not load remote modules")
-        }
-        "file" => {
-            let refused = requires_flag("read", Some(url.path()), "--allow-read");
-            format!("{refused}. This server does not load modules from files")
-        }
-        "npm" | "jsr" | "node" => format!(
-            "Import \"{specifier}\" is not available: there are no packages here. Use the web \
-             platform's APIs (URL, crypto.subtle, streams, Intl) or put the code into the program"
-        ),
-        scheme => {
-            format!("Import \"{specifier}\" is not available: unsupported scheme \"{scheme}\"")
-        }
-    };
-    JsErrorBox::type_error(message)
-}
-
-/// Media type and decoded body of a data: URL (RFC 2397).
-fn parse_data_url(url: &ModuleSpecifier) -> Result<(String, String), JsErrorBox> {
-    let invalid = || JsErrorBox::type_error("Unable to decode the data: URL");
-    let url = data_url::DataUrl::process(url.as_str()).map_err(|_| invalid())?;
-    let mime = url.mime_type();
-    let media_type = format!("{}/{}", mime.type_, mime.subtype);
-    let (body, _) = url.decode_to_vec().map_err(|_| invalid())?;
-    Ok((media_type, String::from_utf8(body).map_err(|_| invalid())?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(specifier: &str) -> String {
-        resolve(specifier, MAIN).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn only_data_urls_resolve() {
-        assert!(resolve("data:text/javascript,1", MAIN).is_ok());
-        for specifier in [
-            "ext:core/ops",
-            "node:fs",
-            "npm:x",
-            "jsr:@a/b",
-            "./x.js",
-            "__proto__",
-            "x",
-            "file:///etc/passwd",
-            "https://example.com/x.js",
-            "blob:null/1",
-            MAIN,
-        ] {
-            assert!(resolve(specifier, MAIN).is_err(), "{specifier}");
-        }
-    }
-
-    #[test]
-    fn a_remote_import_is_refused_in_denos_words() {
-        assert_eq!(
-            message("https://evil.example/mod.js"),
-            "Requires import access to \"evil.example:443\", run again with the --allow-import \
-             flag. This server does not load remote modules"
-        );
-    }
-
-    #[test]
-    fn a_data_url_is_decoded_with_its_type() {
-        let parse = |url: &str| parse_data_url(&ModuleSpecifier::parse(url).unwrap()).unwrap();
-        assert_eq!(
-            parse("data:text/javascript;charset=utf-8;base64,ZXhwb3J0IGRlZmF1bHQgMQ=="),
-            ("text/javascript".into(), "export default 1".into())
-        );
-        assert_eq!(parse("data:application/json,%7B%7D"), ("application/json".into(), "{}".into()));
     }
 }

@@ -24,6 +24,14 @@ pub(crate) enum Answer {
     Output(Box<Output>),
     Permission(PermissionState),
     Module(Box<ModuleSource>),
+    /// The file below `bundle/` that is a module of a package.
+    Package {
+        file: String,
+    },
+    /// Files of the workspace by their names, those that there are and that the run may read.
+    ImportMap {
+        files: Vec<(String, String)>,
+    },
 }
 
 impl Answer {

@@ -1,20 +1,26 @@
-//! Modules of ours.
+//! What programs import.
 
 use serde::{Deserialize, Serialize};
 
-/// `import` of what the server has.
+/// `import` of what the server has or reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ModuleOperation {
-    /// Such as `mcp:name` or `playbook:name`; answered by
-    /// [`Answer::Module`](super::Answer::Module).
+    /// `mcp:name` and `playbook:name` are answered by
+    /// [`Answer::Module`](super::Answer::Module), `npm:` and `jsr:` by
+    /// [`Answer::Package`](super::Answer::Package), and `file:` URLs as
+    /// [`FileOperation::ReadFile`](super::FileOperation::ReadFile) is.
     Import { specifier: String },
+    /// The texts that an import map is made of; answered by
+    /// [`Answer::ImportMap`](super::Answer::ImportMap).
+    ImportMap,
 }
 
 impl ModuleOperation {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Import { .. } => "import",
+            Self::ImportMap => "importMap",
         }
     }
 }

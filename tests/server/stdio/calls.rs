@@ -179,7 +179,7 @@ fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
         (json!({ "deno_code": "1", "allowedTools": "a, b" }), format!("{tools} \"a, b\"")),
         (
             json!({ "deno_code": "1", "dependencies": [1] }),
-            "dependencies must be a list of strings, not a list".to_owned(),
+            "dependencies must be a list of packages, such as [\"npm:zod\"], not a list".to_owned(),
         ),
     ] {
         assert_eq!(server.refused_run(arguments), format!("{INVALID} {problem}"));

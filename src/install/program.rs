@@ -1,0 +1,61 @@
+//! `mcp-conductor-installer`: where it is, and what it is asked and answers.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use super::error::{At, InstallError};
+use crate::packages::child::{Notes, ask};
+use crate::packages::exchange::{FetchRequest, Fetched};
+
+/// Its name, beside this program's or in PATH.
+const NAME: &str = "mcp-conductor-installer";
+
+/// The program.
+#[derive(Debug, Clone)]
+pub(super) struct Installer(PathBuf);
+
+impl Installer {
+    /// Beside this program, else in PATH.
+    pub(super) fn find() -> Result<Self, InstallError> {
+        let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mcp-conductor"));
+        let beside = own.parent().map(|directory| directory.join(NAME));
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let others = std::env::split_paths(&paths).map(|directory| directory.join(NAME));
+        let found = beside.into_iter().chain(others).find(|path| path.is_file());
+        found.map(Self).ok_or(InstallError::NoInstaller(own))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What tells it from other builds.
+    pub(super) fn digest(&self) -> Result<String, InstallError> {
+        let mut file = std::fs::File::open(&self.0).at(&self.0)?;
+        let mut digest = Sha256::new();
+        std::io::copy(&mut file, &mut digest).at(&self.0)?;
+        Ok(hex(&digest.finalize()))
+    }
+
+    /// Resolves, downloads, verifies and unpacks. It has this process's environment, where
+    /// npm's registry, proxies and tokens are.
+    pub(super) async fn fetch(&self, request: &FetchRequest) -> Result<Fetched, InstallError> {
+        let mut command = Command::new(&self.0);
+        command.arg("fetch");
+        let request = serde_json::to_vec(request).expect("a request serializes");
+        let answer = ask(&mut command, request, Notes::Shown).await;
+        let answer = answer.map_err(|failure| {
+            InstallError::Fetch(format!("packages were not fetched: {failure}"))
+        })?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            InstallError::Fetch(format!("{NAME} is of another version: its answer has {error}"))
+        })
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,350 @@
+//! The packages that programs may import: the administrator's list, and what of it a
+//! principal has.
+
+use std::fmt;
+use std::sync::Arc;
+
+use deno_semver::VersionReq;
+use thiserror::Error;
+
+pub(crate) use super::specifier::{MAX_SPECIFIER, PackageKind, PackageSpecifier, SpecifierError};
+use crate::text::near::near_names;
+
+/// Packages of a list. `install` bundles all of them in one graph: 186 took 11 to 39 s.
+pub(crate) const MAX_PACKAGES: usize = 1000;
+
+/// The setting that allows packages, for texts.
+pub(crate) const VARIABLE: &str = "MCP_CONDUCTOR_ALLOWED_PACKAGES";
+
+/// Packages that an error names.
+const MAX_SHOWN: usize = 10;
+
+/// Why a list cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum AllowedError {
+    #[error(transparent)]
+    Specifier(#[from] SpecifierError),
+    #[error("{0} has a subpath: a package is allowed as a whole, write {1}")]
+    Subpath(String, String),
+    #[error("{0} and {1} are the same package, keep one")]
+    Twice(String, String),
+    #[error("{0} packages are more than {MAX_PACKAGES}")]
+    TooMany(usize),
+    #[error("{0} is not a package that the server allows: {1}")]
+    NotTheServers(String, String),
+    #[error("{0} is {1} for the whole server, write that")]
+    OtherRange(String, String),
+    #[error("{0:?} could be {1} or {2}, write which")]
+    Ambiguous(String, String, String),
+}
+
+/// Packages by kind and exact name, in the administrator's order.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct AllowedPackages(Arc<[PackageSpecifier]>);
+
+impl fmt::Debug for AllowedPackages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish()
+    }
+}
+
+impl AllowedPackages {
+    /// Reads a list such as `npm:axios@^1`, `jsr:@std/path`.
+    ///
+    /// # Errors
+    /// The first one that cannot be used.
+    pub(crate) fn parse<Text: AsRef<str>>(texts: &[Text]) -> Result<Self, AllowedError> {
+        if texts.len() > MAX_PACKAGES {
+            return Err(AllowedError::TooMany(texts.len()));
+        }
+        let mut packages: Vec<PackageSpecifier> = Vec::new();
+        for text in texts {
+            let package = PackageSpecifier::parse(text.as_ref().trim())?;
+            if package.subpath().is_some() {
+                return Err(AllowedError::Subpath(package.to_string(), package.package()));
+            }
+            if let Some(other) = packages.iter().find(|other| other.is_of(&package)) {
+                return Err(AllowedError::Twice(other.to_string(), package.to_string()));
+            }
+            packages.push(package);
+        }
+        Ok(Self(packages.into()))
+    }
+
+    /// Whether no package is allowed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The packages, each with the administrator's range.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PackageSpecifier> {
+        self.0.iter()
+    }
+
+    /// As the administrator wrote them.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
+    /// The entry of the package that a specifier names, by kind and exact name. Its range
+    /// and its subpath are not looked at.
+    pub(crate) fn entry(&self, specifier: &PackageSpecifier) -> Option<&PackageSpecifier> {
+        self.0.iter().find(|entry| entry.is_of(specifier))
+    }
+
+    /// The administrator's range of a package.
+    pub(crate) fn range(&self, specifier: &PackageSpecifier) -> Option<&VersionReq> {
+        self.entry(specifier).and_then(PackageSpecifier::range)
+    }
+
+    /// Those that a principal's section names: `zod`, `npm:zod`, or as the server has it.
+    ///
+    /// # Errors
+    /// The server does not allow one.
+    pub(crate) fn subset<Text: AsRef<str>>(&self, texts: &[Text]) -> Result<Self, AllowedError> {
+        let packages: Result<Vec<_>, _> =
+            texts.iter().map(|text| self.named(text.as_ref().trim())).collect();
+        let packages = packages?;
+        for (at, package) in packages.iter().enumerate() {
+            if packages[..at].iter().any(|other| other.is_of(package)) {
+                return Err(AllowedError::Twice(package.package(), package.package()));
+            }
+        }
+        Ok(Self(packages.into()))
+    }
+
+    fn named(&self, text: &str) -> Result<PackageSpecifier, AllowedError> {
+        if PackageKind::of(text).is_none() {
+            return self.of_name(text);
+        }
+        let asked = PackageSpecifier::parse(text)?;
+        if asked.subpath().is_some() {
+            return Err(AllowedError::Subpath(asked.to_string(), asked.package()));
+        }
+        match self.entry(&asked) {
+            None => Err(self.not_the_servers(&asked.package())),
+            // One version is installed for all.
+            Some(entry) if asked.range().is_some() && asked.range() != entry.range() => {
+                Err(AllowedError::OtherRange(asked.to_string(), entry.to_string()))
+            }
+            Some(entry) => Ok(entry.clone()),
+        }
+    }
+
+    fn of_name(&self, name: &str) -> Result<PackageSpecifier, AllowedError> {
+        let mut found = self.0.iter().filter(|entry| entry.name() == name);
+        match (found.next(), found.next()) {
+            (Some(entry), None) => Ok(entry.clone()),
+            (Some(one), Some(other)) => {
+                Err(AllowedError::Ambiguous(name.to_owned(), one.package(), other.package()))
+            }
+            // It may be what no name is.
+            (None, _) => match PackageSpecifier::parse(&format!("npm:{name}")) {
+                Ok(_) => Err(self.not_the_servers(name)),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn not_the_servers(&self, name: &str) -> AllowedError {
+        AllowedError::NotTheServers(name.to_owned(), self.listed())
+    }
+
+    /// The first packages, and how many there are besides.
+    pub(crate) fn listed(&self) -> String {
+        if self.is_empty() {
+            return "no packages are allowed".to_owned();
+        }
+        let first: Vec<String> = self.0.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let rest = self.len().saturating_sub(MAX_SHOWN);
+        let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        format!("allowed are {}{more}", first.join(", "))
+    }
+
+    /// Why a package that is not here cannot be imported, and what can.
+    pub(crate) fn refusal(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!("no packages are allowed here. {}", how_to_allow(specifier));
+        }
+        let near = self.near(specifier);
+        let meant = match near.as_slice() {
+            [] => String::new(),
+            near => format!(", did you mean {}", near.join(" or ")),
+        };
+        format!("it is not one of the packages that {VARIABLE} allows{meant}: {}", self.listed())
+    }
+
+    /// What is allowed instead of packages that are not, the first of which is this: sentences.
+    pub(crate) fn instead_of(&self, specifier: &PackageSpecifier) -> String {
+        if self.is_empty() {
+            return format!("No packages are allowed here. {}", how_to_allow(specifier));
+        }
+        format!("{VARIABLE} decides: {}", self.listed())
+    }
+
+    /// Packages that may have been meant: of the same name, or nearly so.
+    pub(crate) fn near(&self, specifier: &PackageSpecifier) -> Vec<String> {
+        let same = self.0.iter().filter(|entry| entry.name() == specifier.name());
+        let same: Vec<String> = same.map(PackageSpecifier::package).collect();
+        if !same.is_empty() {
+            return same;
+        }
+        let near = near_names(specifier.name(), self.0.iter().map(PackageSpecifier::name));
+        let mut packages: Vec<String> = Vec::new();
+        for entry in near.iter().flat_map(|name| self.0.iter().filter(|it| it.name() == *name)) {
+            if !packages.contains(&entry.package()) {
+                packages.push(entry.package());
+            }
+        }
+        packages
+    }
+}
+
+fn how_to_allow(specifier: &PackageSpecifier) -> String {
+    let package = specifier.package();
+    format!(
+        "An administrator allows one with {VARIABLE}={package} and runs `mcp-conductor install`"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIST: [&str; 4] = ["npm:axios@^1", "npm:zod@^3", "jsr:@std/path", "npm:@std/path"];
+
+    fn allowed() -> AllowedPackages {
+        AllowedPackages::parse(&LIST).unwrap()
+    }
+
+    fn specifier(text: &str) -> PackageSpecifier {
+        PackageSpecifier::parse(text).unwrap()
+    }
+
+    fn allows(text: &str) -> bool {
+        allowed().entry(&specifier(text)).is_some()
+    }
+
+    #[test]
+    fn a_list_keeps_its_order_and_its_words() {
+        assert_eq!(allowed().texts(), LIST);
+        assert!(AllowedPackages::parse(&[""; 0]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_package_is_allowed_by_kind_and_exact_name_whatever_version_and_subpath() {
+        for text in ["npm:axios", "npm:axios@99", "npm:axios@1/lib/x.js", "jsr:@std/path/join"] {
+            assert!(allows(text), "{text}");
+        }
+        for text in ["jsr:@std/axios", "npm:Axios", "npm:axios2", "npm:axio", "npm:@axios/axios"] {
+            assert!(!allows(text), "{text}");
+        }
+        assert_eq!(allowed().range(&specifier("npm:axios@99")).unwrap().version_text(), "^1");
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_meant_is_refused() {
+        let many: Vec<String> = (0..=MAX_PACKAGES).map(|n| format!("npm:p{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for (texts, expected) in [
+            (
+                &["npm:zod@3", "npm:zod@4"][..],
+                "npm:zod@3 and npm:zod@4 are the same package, keep one",
+            ),
+            (
+                &["npm:zod@3/v4"],
+                "npm:zod@3/v4 has a subpath: a package is allowed as a whole, write npm:zod",
+            ),
+            (&["zod"], "\"zod\" begins with neither npm: nor jsr:"),
+            (&many, "1001 packages are more than 1000"),
+        ] {
+            assert_eq!(AllowedPackages::parse(texts).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_subset_is_named_by_name_or_as_the_server_has_it() {
+        let subset = allowed().subset(&["zod", "npm:axios", "jsr:@std/path"]).unwrap();
+        assert_eq!(subset.texts(), ["npm:zod@^3", "npm:axios@^1", "jsr:@std/path"]);
+        assert_eq!(allowed().subset(&["npm:zod@^3"]).unwrap().texts(), ["npm:zod@^3"]);
+        assert!(allowed().subset(&[""; 0]).unwrap().is_empty());
+        for (text, expected) in [
+            (
+                "express",
+                "express is not a package that the server allows: allowed are npm:axios@^1, \
+                 npm:zod@^3, jsr:@std/path, npm:@std/path",
+            ),
+            ("npm:zod@^4", "npm:zod@^4 is npm:zod@^3 for the whole server, write that"),
+            ("@std/path", "\"@std/path\" could be jsr:@std/path or npm:@std/path, write which"),
+            (
+                "../x",
+                "\"npm:../x\" does not name a package of npm, as npm:zod and npm:@scope/name do",
+            ),
+        ] {
+            assert_eq!(allowed().subset(&[text]).unwrap_err().to_string(), expected);
+        }
+        assert!(allowed().subset(&["zod", "npm:zod"]).is_err());
+    }
+
+    #[test]
+    fn near_packages_are_of_the_same_name_or_nearly_so() {
+        assert_eq!(
+            allowed().near(&specifier("jsr:@std/paths")),
+            ["jsr:@std/path", "npm:@std/path"]
+        );
+        assert_eq!(allowed().near(&specifier("npm:axois")), ["npm:axios"]);
+        assert_eq!(allowed().near(&specifier("npm:express")), [""; 0]);
+        let jsr = AllowedPackages::parse(&["jsr:@std/path"]).unwrap();
+        assert_eq!(jsr.near(&specifier("npm:@std/path")), ["jsr:@std/path"]);
+    }
+
+    #[test]
+    fn a_long_list_is_shown_by_its_first_and_a_count() {
+        let many: Vec<String> = (0..12).map(|n| format!("npm:p{n}")).collect();
+        let shown = AllowedPackages::parse(&many).unwrap().listed();
+        assert!(shown.starts_with("allowed are npm:p0, ") && shown.ends_with("npm:p9 and 2 more"));
+        assert_eq!(AllowedPackages::default().listed(), "no packages are allowed");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_with_odd_characters_is_ever_an_allowed_package(
+            before in "(?s).{0,2}", odd in "[^a-z0-9A-Z@^~*./-]", after in "(?s).{0,2}",
+            at in 0..6_usize,
+        ) {
+            let name = "axios";
+            let (start, end) = name.split_at(at.min(name.len()));
+            for text in [
+                format!("npm:{start}{odd}{end}"),
+                format!("npm:{before}{start}{odd}{end}{after}"),
+            ] {
+                if let Ok(found) = PackageSpecifier::parse(&text) {
+                    // A tag or a subpath may have it, a name never.
+                    let entry = allowed().entry(&found).cloned();
+                    let is_behind = text.starts_with("npm:axios@") || text.starts_with("npm:axios/")
+                        || text.starts_with("npm:/axios@") || text.starts_with("npm:/axios/");
+                    prop_assert!(entry.is_none() || is_behind, "{}", text);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_allowed_is_written_in_the_text(
+            text in "(npm|jsr):/?(axios|@std/path|zod|evil|%61xios)[@/.:%a-z0-9]{0,16}"
+        ) {
+            if let Ok(found) = PackageSpecifier::parse(&text)
+                && let Some(entry) = allowed().entry(&found)
+            {
+                let plain = text.replacen(":/", ":", 1);
+                let rest = plain.strip_prefix(&entry.package());
+                prop_assert!(rest.is_some_and(|it| it.is_empty() || it.starts_with(['@', '/'])));
+            }
+        }
+    }
+}

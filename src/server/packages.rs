@@ -1,0 +1,442 @@
+//! What a caller is told of packages: which are installed, and with `describe_package` what
+//! they export.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::coercion::{Argument, Arguments, Kind};
+use crate::packages::Snapshot;
+use crate::packages::allowed::{AllowedPackages, PackageSpecifier};
+use crate::packages::exchange::{PackageDocs, SymbolDocs};
+use crate::packages::manifest::InstalledPackage;
+use crate::runtime::Runtime;
+use crate::text::clip;
+use crate::text::near::near_names;
+
+/// Bytes of an answer: some 4000 tokens, as much as a model reads of documentation at once.
+const MAX_ANSWER: usize = 16 << 10;
+
+/// Bytes of a file of documentation. The largest that were made have some 8 MiB
+/// (typescript, aws-sdk).
+const MAX_DOCS: u64 = 32 << 20;
+
+/// Characters of a symbol's line, and of a description.
+const MAX_LINE: usize = 160;
+const MAX_DESCRIPTION: usize = 500;
+
+/// Packages that are named where there may be many.
+const MAX_NAMED: usize = 10;
+
+/// Subpaths that an overview names.
+const MAX_SUBPATHS: usize = 50;
+
+/// Bytes of a name that an error quotes.
+const MAX_QUOTED: usize = 200;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribePackage {
+    /// The package as programs import it, such as npm:zod or jsr:@std/path.
+    name: String,
+    /// One of its exports, such as parse or ZodType.parse. Without it: a list of all.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    symbol: Option<String>,
+}
+
+impl Arguments for DescribePackage {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "name",
+            kind: Kind::Text,
+            also: &["package", "package_name", "specifier"],
+            expected: "a string, such as \"npm:zod\"",
+        },
+        Argument {
+            name: "symbol",
+            kind: Kind::Text,
+            also: &["export", "symbol_name"],
+            expected: "a string, the name of an export",
+        },
+    ];
+}
+
+/// The packages that are installed and that a principal may import.
+pub(super) struct Available {
+    installed: std::sync::Arc<Snapshot>,
+    allowed: AllowedPackages,
+}
+
+impl Available {
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        let installed = runtime.installed().current();
+        Self { installed, allowed: runtime.allowed_packages().clone() }
+    }
+
+    fn packages(&self) -> impl Iterator<Item = &InstalledPackage> {
+        let is_allowed = |package: &&InstalledPackage| {
+            let specifier = PackageSpecifier::parse(&package.specifier);
+            specifier.is_ok_and(|specifier| self.allowed.entry(&specifier).is_some())
+        };
+        self.installed.manifest.packages.iter().filter(is_allowed)
+    }
+
+    /// Whether there are any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.packages().next().is_none()
+    }
+
+    /// The first of them with their versions, and how many there are besides, in at most so
+    /// many bytes; nothing if there are none.
+    pub(super) fn named(&self, bytes: usize) -> Option<String> {
+        let names: Vec<String> = self
+            .packages()
+            .map(|package| format!("{}@{}", package.specifier, package.version))
+            .collect();
+        if names.is_empty() {
+            return None;
+        }
+        let with = |shown: usize| {
+            let rest = names.len() - shown;
+            match (shown, rest) {
+                (0, rest) => format!("{rest} (describe_package)"),
+                (_, 0) => names.join(", "),
+                (_, rest) => {
+                    format!("{} and {rest} more (describe_package)", names[..shown].join(", "))
+                }
+            }
+        };
+        let most = names.len().min(MAX_NAMED);
+        let fitting = (0..=most).rev().map(with).find(|text| text.len() <= bytes);
+        Some(fitting.unwrap_or_else(|| with(0)))
+    }
+
+    /// The result of `describe_package`. Reads a file.
+    pub(super) fn describe(&self, given: &DescribePackage) -> Result<String, String> {
+        let package = self.find(&given.name)?;
+        let docs = match &package.docs {
+            Some(file) => read(&self.installed.generation.join("docs").join(file))?,
+            None => PackageDocs::default(),
+        };
+        match given.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty()) {
+            Some(symbol) => described(package, &docs, symbol),
+            None => Ok(self.overview(package, &docs)),
+        }
+    }
+
+    /// A package by its name, with or without kind, version and subpath.
+    fn find(&self, name: &str) -> Result<&InstalledPackage, String> {
+        let name = name.trim();
+        let asked = PackageSpecifier::parse(name).map(|specifier| specifier.package());
+        let asked = asked.unwrap_or_else(|_| name.to_owned());
+        let bare = |package: &InstalledPackage| bare_name(package).to_owned();
+        let found = self
+            .packages()
+            .find(|package| package.specifier == asked)
+            .or_else(|| self.packages().find(|package| bare(package) == asked));
+        found.ok_or_else(|| {
+            let near = near_names(
+                &asked,
+                self.packages()
+                    .flat_map(|package| [package.specifier.as_str(), bare_name(package)]),
+            );
+            let hint = match (near.first(), self.named(1000)) {
+                (Some(near), _) => format!(": did you mean \"{near}\"?"),
+                (None, Some(named)) => format!(". Installed: {named}"),
+                (None, None) => String::new(),
+            };
+            format!("Package \"{}\" is not installed{hint}", clip::visible(name, MAX_QUOTED))
+        })
+    }
+
+    fn overview(&self, package: &InstalledPackage, docs: &PackageDocs) -> String {
+        let mut text = head(package, docs);
+        let below = format!("{}/", package.specifier);
+        let modules = self.installed.manifest.modules.keys();
+        let subpaths: Vec<&str> =
+            modules.filter(|module| module.starts_with(&below)).map(String::as_str).collect();
+        if !subpaths.is_empty() {
+            let shown = &subpaths[..subpaths.len().min(MAX_SUBPATHS)];
+            let rest = subpaths.len() - shown.len();
+            let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+            let _ = writeln!(text, "Subpaths: {}{more}", shown.join(", "));
+        }
+        if docs.symbols.is_empty() {
+            text.push_str("\nIt has no declarations of types: see its documentation.\n");
+            return text;
+        }
+        let _ = writeln!(
+            text,
+            "\nExports ({}; describe_package with symbol shows one):\n",
+            docs.symbols.len()
+        );
+        for (at, symbol) in docs.symbols.iter().enumerate() {
+            let line = line_of(symbol);
+            if text.len() + line.len() > MAX_ANSWER - MAX_LINE {
+                let rest = docs.symbols.len() - at;
+                let _ = writeln!(text, "… and {rest} more: name one as symbol");
+                break;
+            }
+            text.push_str(&line);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+impl Available {
+    /// No packages.
+    pub(super) fn none() -> Self {
+        Self::many(0)
+    }
+
+    /// So many packages of version 1.0.0.
+    pub(super) fn many(count: usize) -> Self {
+        let names: Vec<String> = (0..count).map(|n| format!("npm:p{n}")).collect();
+        let package = |name: &String| InstalledPackage {
+            specifier: name.clone(),
+            version: "1.0.0".to_owned(),
+            ..Default::default()
+        };
+        let manifest = crate::packages::manifest::Manifest {
+            packages: names.iter().map(package).collect(),
+            ..Default::default()
+        };
+        let installed = crate::packages::Installed::of_generation(manifest, "/nowhere".into());
+        let allowed = AllowedPackages::parse(&names).expect("few, and each once");
+        Self { installed: installed.current(), allowed }
+    }
+}
+
+fn bare_name(package: &InstalledPackage) -> &str {
+    package.specifier.split_once(':').map_or("", |(_, name)| name)
+}
+
+fn head(package: &InstalledPackage, docs: &PackageDocs) -> String {
+    let mut text = format!("# {}@{}\n\n", package.specifier, clip::line(&package.version));
+    if let Some(description) = &docs.description {
+        let _ = writeln!(text, "{}\n", clip::line_of(description, MAX_DESCRIPTION));
+    }
+    if let Some(license) = &package.license {
+        let _ = writeln!(text, "Licence: {}", clip::line_of(license, MAX_LINE));
+    }
+    let _ = writeln!(text, "Import: import * as name from \"{}\"", package.specifier);
+    text
+}
+
+/// `- function parse (/v4): what it does`.
+fn line_of(symbol: &SymbolDocs) -> String {
+    let SymbolDocs { name, kind, subpath, doc, .. } = symbol;
+    let subpath = subpath.as_ref().map(|subpath| format!(" ({subpath})")).unwrap_or_default();
+    let first = doc.as_deref().and_then(|doc| doc.lines().find(|line| !line.trim().is_empty()));
+    let about = first.map(|line| format!(": {line}")).unwrap_or_default();
+    format!("- {}\n", clip::line_of(&format!("{kind} {name}{subpath}{about}"), MAX_LINE))
+}
+
+/// Declarations and documentation of what has a name, or is a member of what has it.
+fn described(
+    package: &InstalledPackage,
+    docs: &PackageDocs,
+    symbol: &str,
+) -> Result<String, String> {
+    let named = |name: &str| -> Vec<&SymbolDocs> {
+        docs.symbols.iter().filter(|symbol| symbol.name == name).collect()
+    };
+    let mut found = named(symbol);
+    if found.is_empty() {
+        let owner = symbol.split(['.', '#']).next().unwrap_or_default();
+        found = named(owner);
+    }
+    if found.is_empty() {
+        let near = near_names(symbol, docs.symbols.iter().map(|symbol| symbol.name.as_str()));
+        let hint = match near.is_empty() {
+            true => ". Without symbol, describe_package lists its exports".to_owned(),
+            false => format!(": did you mean {}?", near.join(", ")),
+        };
+        return Err(format!(
+            "{} has no export \"{}\"{hint}",
+            package.specifier,
+            clip::visible(symbol, MAX_QUOTED)
+        ));
+    }
+    let mut text = format!("# {}@{}\n", package.specifier, clip::line(&package.version));
+    for symbol in found {
+        let from = symbol.subpath.as_deref().unwrap_or_default();
+        let name = clip::line_of(&symbol.name, MAX_LINE);
+        let _ = write!(text, "\n## {name}\n\nFrom \"{}{from}\"\n", package.specifier);
+        let _ = write!(text, "\n```typescript\n{}\n```\n", fenced(&symbol.declaration));
+        if let Some(doc) = &symbol.doc {
+            let _ = write!(text, "\n{}\n", doc.trim());
+        }
+    }
+    const CUT: &str = "\n… cut at 16 KiB. Read the package's own declarations below node_modules \
+                       of the installation in a program for the rest\n";
+    Ok(clip::marked_with(text, MAX_ANSWER - CUT.len(), CUT))
+}
+
+/// A declaration does not end the fence around it.
+fn fenced(declaration: &str) -> String {
+    declaration.trim().replace("```", "` ` `")
+}
+
+/// The documentation of a package, which the installer has written.
+fn read(path: &Path) -> Result<PackageDocs, String> {
+    let problem = |error: String| format!("The package's documentation cannot be read: {error}");
+    let file = File::open(path).map_err(|error| problem(error.to_string()))?;
+    let mut text = Vec::new();
+    file.take(MAX_DOCS + 1).read_to_end(&mut text).map_err(|error| problem(error.to_string()))?;
+    if text.len() as u64 > MAX_DOCS {
+        return Err(problem(format!("it has more than {} MiB", MAX_DOCS >> 20)));
+    }
+    serde_json::from_slice(&text).map_err(|error| problem(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::packages::Installed;
+    use crate::packages::manifest::{Manifest, ModuleEntry, PackageMediaType};
+
+    fn package(specifier: &str, version: &str, docs: Option<&str>) -> InstalledPackage {
+        InstalledPackage {
+            specifier: specifier.into(),
+            requested: specifier.into(),
+            version: version.into(),
+            license: Some("MIT".into()),
+            docs: docs.map(str::to_owned),
+            ..Default::default()
+        }
+    }
+
+    fn symbol(name: &str, declaration: &str, doc: Option<&str>) -> SymbolDocs {
+        SymbolDocs {
+            name: name.into(),
+            kind: "function".into(),
+            subpath: None,
+            declaration: declaration.into(),
+            doc: doc.map(str::to_owned),
+        }
+    }
+
+    fn available(generation: PathBuf) -> Available {
+        let entry = ModuleEntry {
+            file: "x.mjs".into(),
+            media_type: PackageMediaType::JavaScript,
+            preload: false,
+        };
+        let manifest = Manifest {
+            format: 1,
+            packages: vec![
+                package("npm:zod", "3.25.1", Some("0.json")),
+                package("jsr:@std/path", "1.1.0", None),
+                package("npm:secret", "1.0.0", None),
+            ],
+            modules: ["npm:zod", "npm:zod/v4"].map(|name| (name.to_owned(), entry.clone())).into(),
+            failed: Vec::new(),
+        };
+        Available {
+            installed: Installed::of_generation(manifest, generation).current(),
+            allowed: AllowedPackages::parse(&["npm:zod@^3", "jsr:@std/path"]).unwrap(),
+        }
+    }
+
+    fn asked(name: &str, symbol: Option<&str>) -> DescribePackage {
+        DescribePackage { name: name.into(), symbol: symbol.map(str::to_owned) }
+    }
+
+    /// A generation with the documentation of one package.
+    fn with_docs(name: &str, test: impl FnOnce(&Available)) {
+        let directory = std::env::temp_dir().join(format!("docs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("docs")).unwrap();
+        let docs = PackageDocs {
+            specifier: "npm:zod".into(),
+            version: "3.25.1".into(),
+            description: Some("Schemas\nwith types".into()),
+            symbols: vec![
+                symbol("parse", "function parse(text: string): unknown", Some("Parses.\n\nMore.")),
+                symbol("long", &"x".repeat(MAX_ANSWER), None),
+            ],
+        };
+        let text = serde_json::to_vec(&docs).unwrap();
+        std::fs::write(directory.join("docs/0.json"), text).unwrap();
+        test(&available(directory.clone()));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn an_overview_lists_what_a_package_exports() {
+        with_docs("overview", |available| {
+            assert_eq!(
+                available.describe(&asked("zod", None)).unwrap(),
+                "# npm:zod@3.25.1\n\nSchemas with types\n\nLicence: MIT\n\
+                 Import: import * as name from \"npm:zod\"\nSubpaths: npm:zod/v4\n\n\
+                 Exports (2; describe_package with symbol shows one):\n\n\
+                 - function parse: Parses.\n- function long\n"
+            );
+        });
+    }
+
+    #[test]
+    fn a_symbol_has_its_declaration_and_its_documentation() {
+        with_docs("symbol", |available| {
+            for symbol in ["parse", "parse.name"] {
+                assert_eq!(
+                    available.describe(&asked("npm:zod@^3/v4", Some(symbol))).unwrap(),
+                    "# npm:zod@3.25.1\n\n## parse\n\nFrom \"npm:zod\"\n\n```typescript\n\
+                     function parse(text: string): unknown\n```\n\nParses.\n\nMore.\n"
+                );
+            }
+            let long = available.describe(&asked("npm:zod", Some("long"))).unwrap();
+            assert!(long.len() <= MAX_ANSWER && long.contains("cut at 16 KiB"));
+            assert_eq!(
+                available.describe(&asked("zod", Some("prase"))).unwrap_err(),
+                "npm:zod has no export \"prase\": did you mean parse?"
+            );
+        });
+    }
+
+    #[test]
+    fn a_package_without_types_says_so() {
+        let available = available(PathBuf::from("/nowhere"));
+        let text = available.describe(&asked("@std/path", None)).unwrap();
+        assert!(
+            text.ends_with("It has no declarations of types: see its documentation.\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_a_principal_may_not_import_is_as_if_it_was_not_installed() {
+        let available = available(PathBuf::from("/nowhere"));
+        for name in ["npm:secret", "secret"] {
+            assert_eq!(
+                available.describe(&asked(name, None)).unwrap_err(),
+                format!(
+                    "Package \"{name}\" is not installed. Installed: npm:zod@3.25.1, \
+                     jsr:@std/path@1.1.0"
+                )
+            );
+        }
+        assert_eq!(
+            available.describe(&asked("npm:zot", None)).unwrap_err(),
+            "Package \"npm:zot\" is not installed: did you mean \"npm:zod\"?"
+        );
+    }
+
+    #[test]
+    fn packages_are_named_as_far_as_there_is_room() {
+        let available = available(PathBuf::from("/nowhere"));
+        assert_eq!(available.named(200).unwrap(), "npm:zod@3.25.1, jsr:@std/path@1.1.0");
+        assert_eq!(available.named(50).unwrap(), "npm:zod@3.25.1, jsr:@std/path@1.1.0");
+        assert_eq!(available.named(20).unwrap(), "2 (describe_package)");
+        let none = Available::none();
+        assert!(none.is_empty() && none.named(99).is_none());
+    }
+}
