@@ -168,14 +168,8 @@ impl Config {
         let http = &self.http;
         let keys = http.oauth_jwks.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
         let locks = http.tokens.iter().map(|path| lock_of(path));
-        let own = [
-            &self.audit.audit_log,
-            &self.tools.mcp_config,
-            &self.config_file,
-            &http.tokens,
-            &keys,
-            &self.packages.npmrc,
-        ];
+        let own =
+            [&self.audit.audit_log, &self.tools.mcp_config, &self.config_file, &http.tokens, &keys];
         let lists = self.lists.files.iter().cloned().chain(self.principals.files());
         own.into_iter().flatten().cloned().chain(locks).chain(lists).collect()
     }

@@ -132,8 +132,7 @@ impl Section {
             variable.form.set(&mut config, given.clone())?;
         }
         if let Some(packages) = &self.packages {
-            let subset = server.packages.allowed.subset(packages);
-            config.packages.allowed = subset.map_err(|error| format!("packages: {error}"))?;
+            config.narrow_packages(packages).map_err(|error| format!("packages: {error}"))?;
         }
         // As with the server's own, the one that was not set follows.
         if self.has(MAX_TIMEOUT) && !self.has(DEFAULT_TIMEOUT) {

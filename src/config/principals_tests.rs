@@ -292,3 +292,61 @@ proptest! {
         prop_assert_eq!(one == other, name == directory_name(&other));
     }
 }
+
+const PACKAGES: &str = "packages.allowed = [\"npm:axios@^1\", \"npm:zod@^3\", \"jsr:@std/path\"]\n\
+    packages.npmrc = \"/srv/npmrc\"\n";
+
+#[test]
+fn a_principal_has_those_of_the_server_s_packages_that_its_section_names() {
+    let text = format!(
+        "{PACKAGES}[principals.alice]\npackages = [\"zod\", \"jsr:@std/path\"]\n\
+         [principals.bob]\npackages = []\n[principals.carol]\n"
+    );
+    let config = config(&text);
+    let packages =
+        |name: &str| config.principal_of_token(name).unwrap().config.allowed_packages().texts();
+    assert_eq!(packages("alice"), ["npm:zod@^3", "jsr:@std/path"]);
+    assert_eq!(packages("bob"), [""; 0]);
+    assert_eq!(packages("carol"), config.allowed_packages().texts());
+    assert_eq!(packages("nobody"), config.allowed_packages().texts());
+}
+
+#[test]
+fn a_package_that_the_server_does_not_allow_is_refused_at_start() {
+    let section =
+        |packages: &str| problem(&format!("{PACKAGES}[principals.alice]\npackages = {packages}\n"));
+    assert_eq!(
+        section("[\"zod\", \"npm:express\"]"),
+        "conductor.toml, line 4: principals.alice.packages: npm:express is not a package that the \
+         server allows: allowed are npm:axios@^1, npm:zod@^3, jsr:@std/path, for example packages \
+         = [\"npm:axios\"]"
+    );
+    assert_eq!(
+        section("[\"npm:zod@^4\"]"),
+        "conductor.toml, line 4: principals.alice.packages: npm:zod@^4 is npm:zod@^3 for the whole \
+         server, write that, for example packages = [\"npm:axios\"]"
+    );
+    assert_eq!(
+        section("{ allowed = [] }"),
+        "conductor.toml, line 4: principals.alice.packages must be a list of strings, for example \
+         packages = [\"npm:axios\"]"
+    );
+    assert_eq!(
+        problem("[principals.alice]\npackages = [\"zod\"]\n"),
+        "conductor.toml, line 2: principals.alice.packages: zod is not a package that the server \
+         allows: no packages are allowed, for example packages = [\"npm:zod\"]"
+    );
+}
+
+#[test]
+fn the_file_of_registries_is_the_server_s_own_for_whoever_has_no_packages_too() {
+    let home = Some(Path::new("/home/u"));
+    let npms = Some(Path::new("/home/u/.npmrc").to_owned());
+    let text = "packages.allowed = [\"npm:zod\"]\n[principals.bob]\npackages = []\n";
+    let bob = config(text).principal_of_token("bob").unwrap().config;
+    assert_eq!(bob.registries_file(home), npms);
+    assert_eq!(config(text).registries_file(home), npms);
+    assert_eq!(config("").registries_file(home), None, "npm's own file is npm's");
+    let set = Some(Path::new("/srv/npmrc").to_owned());
+    assert_eq!(config(PACKAGES).registries_file(home), set);
+}

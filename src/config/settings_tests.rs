@@ -1,9 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::environment::{
-    DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_CPU_TIME, MAX_MEMORY, MAX_TIMEOUT, MCP_CONFIG, PORT,
-    PROXY_CONFIG, RUN_ARGS,
+    ALLOWED_PACKAGES, DEFAULT_TIMEOUT, FETCH_HEADERS, MAX_CPU_TIME, MAX_MEMORY, MAX_TIMEOUT,
+    MCP_CONFIG, PACKAGES_MIN_AGE, PORT, PROXY_CONFIG, RUN_ARGS,
 };
 use super::fixture::{Directory, problem, read, read_named, read_toml};
 use super::precedence::Origin;
@@ -296,4 +297,100 @@ fn the_origin_of_each_setting_is_known() {
     let origin = |name| settings.origin(variables::named(name).unwrap());
     assert_eq!(origin(MAX_MEMORY), Origin::Environment(MAX_MEMORY));
     assert_eq!(origin(MAX_CPU_TIME), Origin::Default);
+}
+
+#[test]
+fn packages_are_a_list_in_the_environment_and_a_table_in_the_file() {
+    let list = (ALLOWED_PACKAGES, " npm:axios@^1, npm:zod@^3,,jsr:@std/path");
+    let texts = ["npm:axios@^1", "npm:zod@^3", "jsr:@std/path"];
+    assert_eq!(with(&[list]).unwrap().allowed_packages().texts(), texts);
+    let toml = "[packages]\nallowed = [\"npm:axios@^1\", \"npm:zod@^3\", \"jsr:@std/path\"]\n\
+        auto = true\nmin_age = 0\nnpmrc = \"/srv/npmrc\"\n";
+    let json = r#"{"packages": {"allowed": ["npm:axios@^1", "npm:zod@^3", "jsr:@std/path"],
+        "auto": true, "min_age": 0, "npmrc": "/srv/npmrc"}}"#;
+    for config in [read_toml(toml), read_named("c.json", json)] {
+        let config = config.unwrap().config;
+        assert_eq!(config.allowed_packages().texts(), texts);
+        assert!(config.packages_auto() && config.packages_min_age().is_zero());
+        assert_eq!(config.npmrc(), Some(Path::new("/srv/npmrc")));
+    }
+}
+
+#[test]
+fn a_version_waits_for_three_days_if_nothing_else_is_set() {
+    assert_eq!(with(&[]).unwrap().packages_min_age(), Duration::from_secs(3 * 24 * 3600));
+    assert!(with(&[(PACKAGES_MIN_AGE, "0")]).unwrap().packages_min_age().is_zero());
+    let message = with(&[(PACKAGES_MIN_AGE, "3 days")]).unwrap_err();
+    assert_eq!(
+        message,
+        "MCP_CONDUCTOR_PACKAGES_MIN_AGE: \"3 days\" is not an integer between 0 and 31536000000, \
+         for example MCP_CONDUCTOR_PACKAGES_MIN_AGE=604800000"
+    );
+}
+
+#[test]
+fn packages_that_cannot_be_allowed_stop_with_what_is_wrong() {
+    let example = "for example MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path";
+    for (text, expected) in [
+        ("zod", "\"zod\" begins with neither npm: nor jsr:"),
+        ("npm:zod@3,npm:zod@4", "npm:zod@3 and npm:zod@4 are the same package, keep one"),
+        (
+            "npm:zod@npm:evil@1",
+            "\"npm:zod@npm:evil@1\" does not name a package of npm, as npm:zod and \
+             npm:@scope/name do",
+        ),
+    ] {
+        assert_eq!(
+            with(&[(ALLOWED_PACKAGES, text)]).unwrap_err(),
+            format!("MCP_CONDUCTOR_ALLOWED_PACKAGES: {expected}, {example}")
+        );
+    }
+}
+
+#[test]
+fn a_mistake_in_a_table_says_where_it_is_and_what_works() {
+    for (text, expected) in [
+        (
+            "packages = [\"npm:zod\"]\n",
+            "conductor.toml, line 1: packages is a list, and must be a table, for example \
+             packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\"]",
+        ),
+        (
+            "[packages]\natuo = true\n",
+            "conductor.toml, line 2: packages.atuo is not a setting; packages.auto is, for example \
+             packages.auto = true",
+        ),
+        (
+            "[packages]\nauto = 1\n",
+            "conductor.toml, line 2: packages.auto is a number, and must be true or false, for \
+             example packages.auto = true",
+        ),
+        (
+            "[packages]\nallowed = [\"zod\"]\n",
+            "conductor.toml, line 2: packages.allowed: \"zod\" begins with neither npm: nor jsr:, \
+             for example packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\"]",
+        ),
+        (
+            "packages_auto = true\n",
+            "conductor.toml, line 1: packages_auto is not a setting; packages.auto is, for example \
+             packages.auto = true",
+        ),
+        (
+            "\"packages.auto\" = true\n",
+            "conductor.toml, line 1: \"packages.auto\" is not a setting; packages.auto is, for \
+             example packages.auto = true",
+        ),
+        (
+            "[packages]\nmax_memory = 64\n",
+            "conductor.toml, line 2: packages.max_memory is not a setting; `mcp-conductor config \
+             schema` lists them",
+        ),
+    ] {
+        assert_eq!(problem(text), expected);
+    }
+    assert_eq!(
+        read_named("c.json", r#"{"packages": {"auto": "yes"}}"#).map(|_| "").unwrap_err(),
+        "c.json, line 1: packages.auto is a string, and must be true or false, for example \
+         \"packages\": {\"auto\": true}"
+    );
 }

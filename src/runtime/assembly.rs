@@ -14,13 +14,14 @@ use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Owner, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
-    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, MCP_CONFIG, PREFIX, PROXY_CONFIG, RUN_ARGS,
+    ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, INSTALL_DIR, MCP_CONFIG, PREFIX, PROXY_CONFIG, RUN_ARGS,
     WITHOUT_LANDLOCK, WORKSPACE,
 };
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
+use crate::packages::Installed;
 use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
@@ -54,8 +55,21 @@ fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> S
     ConfigError::variable(variable, problem, example).into()
 }
 
+/// What is installed, whether or not the settings allow any of it.
+pub(super) fn installed(config: &Config) -> Installed {
+    let Some(directory) = config.install_dir() else { return Installed::none() };
+    if !config.allowed_packages().is_empty() {
+        // Nothing in it is a command of the server's, and a container may have it like that.
+        let writers = check_writers(directory);
+        for warning in writers.unwrap_or_else(|problem| vec![problem]) {
+            tracing::warn!("installed packages: {warning}");
+        }
+    }
+    Installed::open(directory)
+}
+
 /// What there is once in a server.
-pub(super) fn common(config: &Config) -> Result<Common, StartError> {
+pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, StartError> {
     let audit = Audit::open(config.audit_log())
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
     Ok(Common {
@@ -66,6 +80,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         threads: Threads::of_server(),
         owner: Owner::default(),
         eras: Eras::default(),
+        installed,
     })
 }
 
@@ -125,7 +140,7 @@ pub(super) fn services(
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
-    let modules = Modules::new(&upstreams, &playbooks, &crate::packages::Installed::none());
+    let modules = Modules::new(&upstreams, &playbooks, &common.installed);
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),
@@ -246,7 +261,11 @@ fn policy(
     // his own, unconfined; who reads it reads their tokens. The next start may find one where there is none.
     let lists = home.as_deref().map(default_files).into_iter().flatten();
     let own = config.own_files().into_iter().chain(env_files);
-    let protected: Vec<_> = own.chain(tokens).chain(lists).collect();
+    let registries = config.registries_file(home.as_deref());
+    let protected: Vec<_> = own.chain(tokens).chain(lists).chain(registries).collect();
+    if let Some(place) = config.install_dir() {
+        check_install_dir(place, workspace, !config.allowed_packages().is_empty())?;
+    }
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
@@ -265,6 +284,27 @@ fn policy(
     .map_err(problem)?;
     check_commands(config, &policy)?;
     Ok(policy)
+}
+
+/// What is installed is code of every program that imports it.
+fn check_install_dir(place: &Path, workspace: &Path, has_packages: bool) -> Result<(), StartError> {
+    let problem = |text: String| error(INSTALL_DIR, text, "/var/lib/mcp-conductor/installed");
+    let place = normalize(place);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if workspace.starts_with(&place) || real(workspace).starts_with(real(&place)) {
+        return Err(problem(format!(
+            "the workspace {} lies in {}, which is closed to writing",
+            workspace.display(),
+            place.display()
+        )));
+    }
+    if !has_packages || matches!(place.try_exists(), Ok(false)) {
+        return Ok(());
+    }
+    for warning in check_writers(&place).map_err(problem)? {
+        tracing::warn!("what is installed: {warning}");
+    }
+    Ok(())
 }
 
 fn check_commands(config: &Config, policy: &Policy) -> Result<(), StartError> {

@@ -21,6 +21,8 @@ group! {
         packages_auto, with_packages_auto: bool;
     } and {
         allowed: AllowedPackages;
+        /// Whether these are a principal's part of what the server allows.
+        is_narrowed: bool;
         install_dir: Option<PathBuf>;
         /// In milliseconds.
         min_age: u64;
@@ -67,6 +69,26 @@ impl Config {
     /// The file with registries and their tokens. Without it, npm's own `~/.npmrc`.
     pub fn npmrc(&self) -> Option<&Path> {
         self.packages.npmrc.as_deref()
+    }
+
+    /// The file that an installation reads registries and tokens from, if packages are
+    /// installed: whoever writes it decides whose code that is.
+    pub(crate) fn registries_file(&self, home: Option<&Path>) -> Option<PathBuf> {
+        let Packages { allowed, is_narrowed, npmrc, .. } = &self.packages;
+        // npm itself, as a command, needs its file.
+        let npms = home.filter(|_| *is_narrowed || !allowed.is_empty());
+        npmrc.clone().or_else(|| npms.map(|home| home.join(".npmrc")))
+    }
+
+    /// These packages only, out of those that are allowed.
+    ///
+    /// # Errors
+    /// One that is not allowed.
+    pub(in crate::config) fn narrow_packages(&mut self, to: &[String]) -> Result<(), AllowedError> {
+        let packages = &mut self.packages;
+        packages.is_narrowed |= !packages.allowed.is_empty();
+        packages.allowed = packages.allowed.subset(to)?;
+        Ok(())
     }
 }
 
