@@ -13,6 +13,8 @@ mod denied;
 mod env;
 mod grants;
 mod import;
+#[cfg(test)]
+mod installed_tests;
 mod mounts;
 mod net;
 mod paths;

@@ -188,6 +188,23 @@ fn an_argument_of_the_wrong_type_is_named_with_what_is_expected() {
 }
 
 #[test]
+fn a_package_that_is_not_allowed_ends_the_call_with_what_is() {
+    let packages = ("MCP_CONDUCTOR_ALLOWED_PACKAGES", "npm:axios@^1,npm:zod@^3");
+    let mut server = Server::ready(&[packages]);
+    let run = |server: &mut Server, dependencies: Value| {
+        let arguments = json!({ "deno_code": "1 + 1", "dependencies": dependencies });
+        execution(&server.call(RUN, arguments))
+    };
+    assert_eq!(run(&mut server, json!(["npm:zod"])), value(json!(2)));
+    let refused = run(&mut server, json!(["npm:zod", "npm:express"]));
+    let told = ["status", "errorType", "error", "returnValue"].map(|member| &refused[member]);
+    let error = "Not in allowlist: npm:express. MCP_CONDUCTOR_ALLOWED_PACKAGES decides: allowed \
+                 are npm:axios@^1, npm:zod@^3";
+    let expected = [json!("error"), json!("dependency-not-allowed"), json!(error), Value::Null];
+    assert_eq!(told, expected.each_ref());
+}
+
+#[test]
 fn arguments_that_can_mean_one_thing_only_are_taken() {
     let mut server = Server::ready(&[]);
     let rows = r#"{"rows": [1, {"n": 2}], "größe": "é", "WORKSPACE_DIR": 3}"#;
