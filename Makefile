@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup build run test test-slow siege conformance bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege conformance bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -14,10 +14,13 @@ cargo:
 setup: cargo ## see to it that cargo can link V8 (idempotent; done by the others)
 	@.setup/v8
 
-build: setup ## build target/release/mcp-conductor
+installer: cargo ## build target/release/mcp-conductor-installer, which fetches and bundles packages
+	cargo build --release --manifest-path src/installer/Cargo.toml --target-dir target
+
+build: setup installer ## build target/release/mcp-conductor and its installer
 	cargo build --release
 
-run: build ## run examples/report.ts, a first program
+run: setup ## run examples/report.ts, a first program
 	cargo run --quiet --release -- run examples/report.ts --globals examples/sales.json
 
 conformance: ## install the conformance suite below target/ for the tests, if npm is there
@@ -27,7 +30,7 @@ conformance: ## install the conformance suite below target/ for the tests, if np
 # machine of two processors has by itself, both are idle for more than half of the time.
 RUST_TEST_THREADS ?= 4
 
-test: setup conformance ## run every test, those in the documentation included
+test: setup installer conformance ## run every test, those in the documentation included
 	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
 
 test-slow: setup ## the races of the hostile programs, a minute each

@@ -174,8 +174,11 @@ pub(super) fn op_conductor_timer<'s>(
     }
 }
 
-/// Script, line and column of the program's own code, below the scripts of the snapshot
-/// and the modules that the server makes of other servers' tools.
+/// Schemes of the scripts of the snapshot, of the modules that the server makes of other
+/// servers' tools, and of packages.
+const OTHERS: [&str; 4] = ["ext:", "node:", "mcp:", "package:"];
+
+/// Script, line and column of the program's own code, below those of [`OTHERS`].
 fn program_place(
     scope: &mut v8::PinScope<'_, '_>,
     max_frames: usize,
@@ -185,7 +188,7 @@ fn program_place(
         let frame = trace.get_frame(scope, index)?;
         let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
         let place = (frame.get_line_number() as u32, frame.get_column() as u32);
-        let is_ours = name.starts_with("ext:") || name.starts_with("mcp:");
-        (!is_ours).then_some((name, place.0, place.1))
+        let is_others = OTHERS.iter().any(|scheme| name.starts_with(scheme));
+        (!is_others).then_some((name, place.0, place.1))
     })
 }

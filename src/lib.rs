@@ -22,6 +22,7 @@ mod catalog;
 mod config;
 mod engines;
 mod hook;
+mod install;
 mod links;
 mod memory;
 mod modules;
@@ -46,10 +47,15 @@ mod worker;
 pub use broker::end_commands;
 pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
 pub use hook::zygote_hook;
+pub use install::{
+    Component, ComponentSource, FurtherPackage, InstallError, InstallOptions, Installation,
+    PackageSummary, Remark, install_component, install_packages, installation, installer,
+};
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated, UnfinishedWork,
+    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
+    UnfinishedWork,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

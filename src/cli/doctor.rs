@@ -1,7 +1,7 @@
 //! `mcp-conductor doctor`: what is enforced here, and the configuration.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mcp_conductor::{Capabilities, Config, EngineStatus, ExecuteRequest, Runtime};
 
@@ -9,7 +9,7 @@ use super::{print, unusable};
 
 pub(super) async fn doctor(config: Config) -> ExitCode {
     let start = Instant::now();
-    let runtime = match Runtime::new(config.clone()).await {
+    let runtime = match Runtime::new(config.clone().with_packages_auto(false)).await {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
     };
@@ -30,6 +30,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
+    print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
     ExitCode::SUCCESS
@@ -45,6 +46,49 @@ async fn engines(runtime: &Runtime) -> String {
         format!("  {:<16} {state}\n{}", engine.name, notes.collect::<String>())
     };
     runtime.engines().await.iter().map(line).collect()
+}
+
+/// What of the allowed packages is installed, and what installs them.
+fn packages(config: &Config, runtime: &Runtime) -> String {
+    let status = runtime.packages();
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(format!("  {name:<16} {value}\n"));
+    let list = |texts: &[String]| match texts {
+        [] => "none".to_owned(),
+        _ => texts.join(", "),
+    };
+    row("allowed", list(&status.allowed));
+    if !status.allowed.is_empty() {
+        let versions = status.installed.iter().map(|(name, version)| format!("{name} {version}"));
+        row("installed", list(&versions.collect::<Vec<_>>()));
+        row("missing", list(&status.missing));
+        let directory = config.install_dir();
+        row("directory", directory.map_or("none".into(), |path| path.display().to_string()));
+        let known = directory.and_then(mcp_conductor::installation);
+        if let Some(known) = known {
+            row("age", age(known.installed_at));
+        }
+        for (specifier, reason) in &status.failed {
+            row("not available", format!("{specifier}: {reason}"));
+        }
+        if let Some(problem) = &status.problem {
+            row("problem", problem.clone());
+        }
+    }
+    match mcp_conductor::installer() {
+        Ok(path) => row("installer", path.display().to_string()),
+        Err(error) => row("installer", format!("Not available: {error}")),
+    }
+    rows.concat()
+}
+
+/// Whole hours, or days.
+fn age(since: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match now.saturating_sub(since) / 3600 {
+        hours @ 0..48 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
+    }
 }
 
 async fn servers(runtime: &Runtime) -> String {

@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod healthcheck;
+mod install;
 mod login;
 mod run;
 mod token;
@@ -42,6 +43,8 @@ enum Command {
     Run(run::RunArguments),
     /// Show which layers of the sandbox are enforced here, and the configuration.
     Doctor,
+    /// Install the packages that programs may import, or another component.
+    Install(install::InstallArguments),
     /// Log in to an MCP server of the configuration that requires OAuth.
     Login(login::LoginArguments),
     /// Add, list or remove the bearer tokens of `http`.
@@ -185,6 +188,7 @@ async fn dispatch(command: Command, config: Config, sources: Sources) -> ExitCod
         Command::Doctor => doctor::doctor(config).await,
         Command::Healthcheck => healthcheck::healthcheck(config.http().port),
         Command::Http(arguments) => http(config, arguments.serve.return_mode(), sources).await,
+        Command::Install(arguments) => install::install(config, arguments).await,
         Command::Login(arguments) => login::login(config, arguments).await,
         Command::Run(arguments) => run::run(config, arguments).await,
         Command::Stdio(arguments) => stdio(config, arguments.return_mode()).await,

@@ -37,7 +37,7 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
         Err(message) => return unusable(&message),
     };
     let has_log = config.audit_log().is_some();
-    let runtime = match Runtime::new(config.with_standby(0)).await {
+    let runtime = match Runtime::new(config.with_standby(0).with_packages_auto(false)).await {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
     };
@@ -91,7 +91,7 @@ fn print_error(text: &str) {
 }
 
 /// Waits for a signal that ends the process; 128 and its number, as in a shell.
-async fn stopped() -> ExitCode {
+pub(super) async fn stopped() -> ExitCode {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

@@ -9,8 +9,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::error::InstallError;
-use super::program::{Installer, Notes, ask};
+use super::program::Installer;
 use super::store::{Staging, make, remove};
+use crate::packages::child::{Notes, ask};
 use crate::packages::exchange::{BundleEntry, BundleFailure, BundleRequest, Bundled};
 use crate::packages::installed::is_flat;
 use crate::sandbox::{BUNDLER_ARGUMENT, BundlerPlan};
@@ -109,7 +110,7 @@ impl Bundler<'_> {
         let request = BundleRequest {
             generation: staging.directory.clone(),
             output: staging.output.clone(),
-            place: staging.place.clone(),
+            place: staging.directory.clone(),
             entries: entries.to_vec(),
         };
         let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
@@ -212,7 +213,8 @@ fn check_directory(directory: &Path, left: &mut Budget) -> Result<(), String> {
         }
         let files = left.files.checked_sub(1).ok_or("the bundler has made too many files")?;
         let bytes = left.bytes.checked_sub(found.len());
-        let bytes = bytes.ok_or_else(|| format!("modules have more than {MAX_FILES_BYTES} bytes"))?;
+        let bytes =
+            bytes.ok_or_else(|| format!("modules have more than {MAX_FILES_BYTES} bytes"))?;
         *left = Budget { files, bytes };
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The store on disk: its lock, generations that are being made, and which one is current.
-//! A killed installation leaves what was current, and a directory that the next one removes.
+//! A generation is made at its own place, because paths in it name that. A killed installation
+//! leaves what was current, and a later generation that the next one removes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
@@ -20,9 +21,6 @@ const MAX_HOLDER: usize = 100;
 /// have the same store.
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// A generation that is not complete.
-const PARTIAL: &str = "partial";
-
 /// Where the bundler writes.
 const OUTPUT: &str = "output";
 
@@ -39,10 +37,7 @@ pub(super) struct Store {
 /// A generation that is being made.
 pub(super) struct Staging {
     pub number: u64,
-    /// Where it is made.
     pub directory: PathBuf,
-    /// Where it will be.
-    pub place: PathBuf,
     /// What the bundler may write.
     pub output: PathBuf,
 }
@@ -61,9 +56,9 @@ pub(super) fn lock(install_dir: &Path) -> Result<Flock<File>, InstallError> {
     let file = file.open(&path).at(&path)?;
     let mut locked = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(locked) => locked,
-        Err((mut file, Errno::EWOULDBLOCK)) => {
+        Err((file, Errno::EWOULDBLOCK)) => {
             let mut holder = String::new();
-            let _ = file.by_ref().take(MAX_HOLDER as u64).read_to_string(&mut holder);
+            let _ = file.take(MAX_HOLDER as u64).read_to_string(&mut holder);
             let holder = visible(holder.trim(), MAX_HOLDER);
             let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
             return Err(InstallError::Locked { holder, directory: install_dir.to_owned() });
@@ -110,14 +105,15 @@ impl Store {
         Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }
 
-    /// The number in `NUMBER` and `NUMBER.anything`.
-    fn number_of(name: &str) -> Option<u64> {
-        name.split('.').next()?.parse().ok()
-    }
-
+    /// What has no number alone, and generations that were never current.
     fn remove_leftovers(&self) -> Result<(), InstallError> {
-        for name in self.names()?.iter().filter(|name| name.contains('.')) {
-            remove(&self.generations().join(name))?;
+        let current = self.current().as_deref().and_then(number_of).unwrap_or(0);
+        for name in self.names()? {
+            let path = self.generations().join(&name);
+            let is_leftover = name.parse().map_or(true, |number: u64| number > current);
+            if is_leftover && !is_read(&path) {
+                remove(&path)?;
+            }
         }
         let link = self.directory.join("current.new");
         if link.is_symlink() {
@@ -128,13 +124,12 @@ impl Store {
 
     /// A directory for the next generation, empty.
     pub(super) fn stage(&self) -> Result<Staging, InstallError> {
-        let last = self.names()?.iter().filter_map(|name| Self::number_of(name)).max();
-        let number = last.unwrap_or(0) + 1;
+        let last = self.names()?.iter().filter_map(|name| name.parse().ok()).max();
+        let number: u64 = last.unwrap_or(0) + 1;
         let generations = self.generations();
         let staging = Staging {
             number,
-            directory: generations.join(format!("{number}.{PARTIAL}")),
-            place: generations.join(number.to_string()),
+            directory: generations.join(number.to_string()),
             output: generations.join(format!("{number}.{OUTPUT}")),
         };
         make(&staging.directory)?;
@@ -145,7 +140,6 @@ impl Store {
     pub(super) fn activate(&self, staging: &Staging) -> Result<(), InstallError> {
         remove(&staging.output)?;
         sync(&staging.directory)?;
-        fs::rename(&staging.directory, &staging.place).at(&staging.place)?;
         sync(&self.generations())?;
         let (new, link) = (self.directory.join("current.new"), self.directory.join(CURRENT));
         symlink(format!("{GENERATIONS}/{}", staging.number), &new).at(&new)?;
@@ -198,13 +192,15 @@ impl Store {
     }
 }
 
+/// The number of a generation's directory.
+pub(super) fn number_of(directory: &Path) -> Option<u64> {
+    directory.file_name()?.to_str()?.parse().ok()
+}
+
 /// Whether a server has a generation open.
 fn is_read(directory: &Path) -> bool {
     let Ok(opened) = File::open(directory) else { return false };
-    matches!(
-        Flock::lock(opened, FlockArg::LockExclusiveNonblock),
-        Err((_, Errno::EWOULDBLOCK))
-    )
+    matches!(Flock::lock(opened, FlockArg::LockExclusiveNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
 
 /// Removes a directory, if it is there. Links in it are not followed.

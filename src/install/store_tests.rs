@@ -38,6 +38,7 @@ fn a_generation_is_current_once_it_is_complete_and_not_before() {
     let scratch = Scratch::new("current");
     let store = Store::open(&scratch.0).unwrap();
     let staging = store.stage().unwrap();
+    assert!(staging.directory.is_dir());
     assert_eq!(store.current(), None);
     store.activate(&staging).unwrap();
     assert_eq!(store.current().unwrap(), store.directory.join("generations/1"));

@@ -4,9 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::text::identifiers::{
-    continues_identifier, is_spelt, starts_identifier, string_literal,
-};
+use crate::text::identifiers::{continues_identifier, is_spelt, starts_identifier, string_literal};
 
 /// Names of one module. Of 201 popular ones `googleapis` had the most, 620.
 pub(super) const MAX_NAMES: usize = 5000;

@@ -21,6 +21,7 @@ use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
+use crate::packages::Installed;
 use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
@@ -54,8 +55,21 @@ fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> S
     ConfigError::variable(variable, problem, example).into()
 }
 
+/// What is installed, whether or not the settings allow any of it.
+pub(super) fn installed(config: &Config) -> Installed {
+    let Some(directory) = config.install_dir() else { return Installed::none() };
+    if !config.allowed_packages().is_empty() {
+        // Nothing in it is a command of the server's, and a container may have it like that.
+        let writers = check_writers(directory);
+        for warning in writers.unwrap_or_else(|problem| vec![problem]) {
+            tracing::warn!("installed packages: {warning}");
+        }
+    }
+    Installed::open(directory)
+}
+
 /// What there is once in a server.
-pub(super) fn common(config: &Config) -> Result<Common, StartError> {
+pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, StartError> {
     let audit = Audit::open(config.audit_log())
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
     Ok(Common {
@@ -66,6 +80,7 @@ pub(super) fn common(config: &Config) -> Result<Common, StartError> {
         threads: Threads::of_server(),
         owner: Owner::default(),
         eras: Eras::default(),
+        installed,
     })
 }
 
@@ -125,7 +140,7 @@ pub(super) fn services(
     let secrets: Vec<_> = named.chain(own).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
-    let modules = Modules::new(&upstreams, &playbooks, &crate::packages::Installed::none());
+    let modules = Modules::new(&upstreams, &playbooks, &common.installed);
     Ok(Services {
         policy: Arc::new(policy),
         audit: common.audit.clone(),

@@ -7,6 +7,7 @@ mod execution;
 mod globals;
 mod outcome;
 mod output;
+mod packages;
 mod queue;
 mod related;
 mod request;
@@ -34,6 +35,7 @@ pub use execution::{
 };
 pub(crate) use globals::GlobalsText;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
+pub use packages::PackagesStatus;
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Owner, Services, run_account};
@@ -60,7 +62,8 @@ use unreported::Used;
 /// What runs share, for tests of the parts that use it.
 #[cfg(test)]
 pub(crate) fn services_of(config: &Config) -> Result<Services, StartError> {
-    assembly::services(config, &assembly::common(config)?, RunTools::all())
+    let common = assembly::common(config, Installed::none())?;
+    assembly::services(config, &common, RunTools::all())
 }
 
 /// Why a runtime cannot be started.
@@ -167,10 +170,26 @@ impl Runtime {
     }
 
     async fn start(config: Config) -> Result<Self, StartError> {
+        let installed = assembly::installed(&config);
+        let runtime = Self::with_installed(config, installed).await?;
+        packages::install(&runtime.0.config, &runtime.0.shared);
+        Ok(runtime)
+    }
+
+    /// A runtime with these packages, whatever is installed.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) async fn with_installed(
+        config: Config,
+        installed: Installed,
+    ) -> Result<Self, StartError> {
         config.validate()?;
-        let common = assembly::common(&config)?;
+        let snapshot = installed.current();
+        let generation = packages::generation(&config, &snapshot);
+        let common = assembly::common(&config, installed)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
-        let pool = Pool::start(lanes(&config, None)?)
+        let pool = Pool::start(lanes(&config, generation)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in typescript_sandbox(&pool).missing_optional() {
@@ -208,6 +227,7 @@ impl Runtime {
     /// [`StartError`] if the settings cannot be used.
     pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
         let shared = self.0.shared.clone();
+        packages::reload(&config, &shared);
         let services = assembly::services(&config, &shared.common, RunTools::all())?;
         let share = shared.queue.whole();
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
@@ -340,6 +360,11 @@ impl Runtime {
     /// What runs programs, after trying to load what is not loaded yet.
     pub fn engines(&self) -> impl Future<Output = Vec<EngineStatus>> + Send {
         engines::statuses(&self.0.shared.pool).boxed()
+    }
+
+    /// Whether allowed packages are installed.
+    pub fn packages(&self) -> PackagesStatus {
+        packages::status(&self.0.config, &self.0.shared.common.installed)
     }
 
     /// What programs may do, as Deno's flags.

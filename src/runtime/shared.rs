@@ -1,13 +1,16 @@
 //! State that all principals of a server share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::DropGuard;
 
 use super::queue::Queue;
 use super::unreported::Unreported;
 use crate::audit::Audit;
 use crate::broker::Owner;
 use crate::memory::Account;
+use crate::packages::Installed;
 use crate::policy::OwnAddress;
 use crate::pool::Pool;
 use crate::telemetry::Metrics;
@@ -28,6 +31,8 @@ pub(super) struct Common {
     pub owner: Owner,
     /// The MCP era in which each upstream server has answered.
     pub eras: Eras,
+    /// The packages that are installed.
+    pub installed: Installed,
 }
 
 pub(super) struct Shared {
@@ -35,13 +40,16 @@ pub(super) struct Shared {
     pub queue: Queue,
     pub common: Common,
     pub unreported: Arc<Unreported>,
+    /// Ends an installation of packages with the server.
+    pub installing: OnceLock<DropGuard>,
     executions: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
         let unreported = Arc::default();
-        Self { pool, queue, common, unreported, executions: AtomicU64::new(1) }
+        let installing = OnceLock::new();
+        Self { pool, queue, common, unreported, installing, executions: AtomicU64::new(1) }
     }
 
     /// The number of a run, for the logs.

@@ -3,6 +3,7 @@
 
 mod config_file;
 mod configuration;
+mod install;
 mod login;
 mod logs;
 mod packages;

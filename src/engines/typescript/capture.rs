@@ -11,11 +11,10 @@ use deno_ast::swc::common::{DUMMY_SP, Spanned, SyntaxContext};
 use deno_ast::swc::ecma_visit::{Visit, VisitWith};
 
 use super::entry::{self, Entry, exported_as_default};
-use super::meta::{self, Home};
 
-/// Wraps the module. `name` is a variable that the program does not use; where it asks for
-/// `import.meta`, `home` is what that says.
-pub(super) fn wrap(module: Module, name: &str, home: Option<&Home>) -> Module {
+/// Wraps the module. `name` is a variable that the program does not use; `first` stands
+/// before what the program does.
+pub(super) fn wrap(module: Module, name: &str, first: Vec<Stmt>) -> Module {
     let mut wrapper = Wrapper {
         name,
         items: Vec::new(),
@@ -27,7 +26,7 @@ pub(super) fn wrap(module: Module, name: &str, home: Option<&Home>) -> Module {
     for item in module.body {
         wrapper.add(item);
     }
-    wrapper.finish(module.span, module.shebang, home)
+    wrapper.finish(module.span, module.shebang, first)
 }
 
 struct Wrapper<'a> {
@@ -129,7 +128,7 @@ impl Wrapper<'_> {
         mut self,
         span: deno_ast::swc::common::Span,
         shebang: Option<deno_ast::swc::atoms::Atom>,
-        home: Option<&Home>,
+        first: Vec<Stmt>,
     ) -> Module {
         if let Some(local) = self.late_default.take() {
             self.default_value(Box::new(Expr::Ident(local)));
@@ -140,7 +139,7 @@ impl Wrapper<'_> {
             self.body = body;
         }
         let mut stmts = vec![self.declaration()];
-        stmts.extend(home.into_iter().flat_map(meta::statements));
+        stmts.extend(first);
         stmts.append(&mut self.body);
         stmts.push(Stmt::Return(ReturnStmt { span: DUMMY_SP, arg: Some(self.result()) }));
         let main = ArrowExpr {

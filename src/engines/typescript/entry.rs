@@ -169,9 +169,20 @@ fn unwrapped(mut expr: &Expr) -> &Expr {
             Expr::TsConstAssertion(inner) => &inner.expr,
             Expr::TsNonNull(inner) => &inner.expr,
             Expr::TsTypeAssertion(inner) => &inner.expr,
+            // What a CommonJS module is.
+            Expr::Assign(assign) if is_of_module(assign) => &assign.right,
             _ => return expr,
         }
     }
+}
+
+/// Whether `module.exports` is what is assigned.
+fn is_of_module(assign: &AssignExpr) -> bool {
+    let AssignTarget::Simple(SimpleAssignTarget::Member(member)) = &assign.left else {
+        return false;
+    };
+    let is_exports = matches!(&member.prop, MemberProp::Ident(name) if name.sym == "exports");
+    is_exports && matches!(&*member.obj, Expr::Ident(name) if name.sym == "module")
 }
 
 /// Where a function literal stands that can be called without arguments.

@@ -19,6 +19,7 @@ const TYPESCRIPT_VERSION: &str = "6.0.3";
 /// An isolate with the functions of `js/99_main.js` that the worker calls.
 pub(super) struct Isolate {
     pub runtime: JsRuntime,
+    pub flavor: Flavor,
     pub loader: Rc<Loader>,
     pub prepare: v8::Global<v8::Function>,
     pub to_json: v8::Global<v8::Function>,
@@ -52,7 +53,7 @@ impl Isolate {
         isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
         let [start, prepare, to_json] = take_functions(&mut runtime);
         call_start(&mut runtime, &start);
-        Ok(Self { runtime, loader, prepare, to_json })
+        Ok(Self { runtime, flavor, loader, prepare, to_json })
     }
 
     /// What ends JavaScript from outside of it.

@@ -28,7 +28,13 @@ impl Home {
         &self.url
     }
 
-    fn file(&self) -> String {
+    /// Where files are.
+    pub(super) fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// The program's own file, which does not exist.
+    pub(super) fn file(&self) -> String {
         format!("{}/main.ts", self.directory.trim_end_matches('/'))
     }
 }

@@ -3,6 +3,7 @@
 mod builtins;
 mod capture;
 mod code_frame;
+mod commonjs;
 mod data_url;
 mod engine;
 mod entry;

@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
         self.host.set_output_limits(program.max_output, program.max_flood);
         let main = ModuleSpecifier::parse(MAIN).expect("a valid URL");
         let home = Home::new(&program.workspace);
-        let transpiled = transpile_program(&main, &program.source, &home);
+        let transpiled = transpile_program(&main, &program.source, &home, self.isolate.flavor);
         let Transpiled { code, source_map } = match transpiled {
             Ok(transpiled) => transpiled,
             Err(error) => return Ok(Outcome::Error(error)),

@@ -13,8 +13,10 @@ use deno_ast::{
 
 use super::capture;
 use super::code_frame::{Place, code_frame, place_of_offset};
+use super::commonjs;
 use super::fence::{self, Fences};
-use super::meta::Home;
+use super::flavor::Flavor;
+use super::meta::{self, Home};
 use crate::protocol::{ProgramError, ProgramErrorKind};
 
 /// JavaScript and the way back to the source.
@@ -23,18 +25,30 @@ pub(super) struct Transpiled {
     pub source_map: Vec<u8>,
 }
 
-/// Turns a program into the module that `capture` describes.
+/// Turns a program into the module that `capture` describes. Where there are built-ins,
+/// it may be written for Node.
 pub(super) fn transpile_program(
     specifier: &ModuleSpecifier,
     source: &str,
     home: &Home,
+    flavor: Flavor,
 ) -> Result<Transpiled, Box<ProgramError>> {
     let mut variable = "__value".to_owned();
     while source.contains(&variable) {
         variable.push('_');
     }
-    let home = source.contains("meta").then_some(home);
-    transpile(specifier, source, |module| capture::wrap(module, &variable, home))
+    let asks_for_meta = source.contains("meta");
+    let is_commonjs = flavor == Flavor::Node && commonjs::is_possible(source);
+    transpile(specifier, source, |mut module| {
+        let mut first = Vec::new();
+        if asks_for_meta {
+            first.extend(meta::statements(home));
+        }
+        if is_commonjs {
+            first.extend(commonjs::change(&mut module, &variable, home));
+        }
+        capture::wrap(module, &variable, first)
+    })
 }
 
 /// Turns an imported module into JavaScript and leaves its meaning alone.
@@ -185,7 +199,13 @@ mod tests {
     }
 
     fn transpiled(source: &str) -> Result<Transpiled, Box<ProgramError>> {
-        transpile_program(&main(), source, &Home::new("/srv/work"))
+        transpile_program(&main(), source, &Home::new("/srv/work"), Flavor::Plain)
+    }
+
+    fn code_for_node(source: &str) -> String {
+        transpile_program(&main(), source, &Home::new("/srv/work"), Flavor::Node)
+            .map(|t| t.code)
+            .unwrap_or_else(|e| e.message)
     }
 
     fn code(source: &str) -> String {

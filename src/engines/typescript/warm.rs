@@ -44,7 +44,7 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         without_packages: None,
     };
     let home = Home::new(&program.workspace);
-    let transpiled = transpile_program(&specifier, &program.source, &home)
+    let transpiled = transpile_program(&specifier, &program.source, &home, isolate.flavor)
         .map_err(|error| deno_error::JsErrorBox::generic(error.message))?;
     prepare(isolate, &program)?;
     isolate.loader.set_warming_up(true);
@@ -59,7 +59,9 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
 pub(super) fn touch(isolate: &mut Isolate) {
     let specifier = ModuleSpecifier::parse(loader::WARM_UP).expect("a valid URL");
     let home = Home::new("/");
-    let Ok(transpiled) = transpile_program(&specifier, WARM_UP, &home) else { return };
+    let Ok(transpiled) = transpile_program(&specifier, WARM_UP, &home, isolate.flavor) else {
+        return;
+    };
     let runtime = &mut isolate.runtime;
     deno_core::scope!(scope, runtime);
     let Some(code) = v8::String::new(scope, &transpiled.code) else { return };

@@ -73,8 +73,8 @@ fn an_error_has_its_place_in_the_file() {
     ]);
     let thrown = error(folder.program("import { f } from '@/lib.ts';\n\nf()"));
     assert!(thrown.message.contains("here"), "{thrown:#?}");
-    assert_eq!(thrown.line, Some(3), "{thrown:#?}");
-    let stack = thrown.stack.expect("a stack");
+    assert_eq!(thrown.detail.line, Some(3), "{thrown:#?}");
+    let stack = thrown.detail.stack.expect("a stack");
     assert!(stack.contains("lib.ts:5:9"), "{stack}");
     let message = error(folder.program("import '@/broken.ts'; 5")).message;
     assert!(

@@ -2,6 +2,7 @@
 
 mod local;
 mod map;
+mod store;
 
 use std::fs;
 use std::path::PathBuf;

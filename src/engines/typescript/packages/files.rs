@@ -20,8 +20,8 @@ pub(super) const BUNDLE: &str = "bundle";
 /// Bytes of a manifest: 200 packages with 2000 subpaths of 40 bytes have 16 MB.
 const MAX_MANIFEST: u64 = 32 << 20;
 
-/// Modules of a generation: eight packages as large as lodash's 2000 subpaths.
-const MAX_FILES: usize = 16_384;
+/// Files of a generation: the 100,000 modules that a manifest may have, and what they share.
+const MAX_FILES: usize = 1 << 17;
 
 /// Bytes of one module and of all, as the bundler makes them at most.
 const MAX_FILE: u64 = 64 << 20;

@@ -1,0 +1,66 @@
+//! `mcp-conductor install`: what programs may import, and other components, brought to where
+//! servers only read. Nothing here runs in a server.
+
+mod bundler;
+mod components;
+mod error;
+mod packages;
+mod probe;
+mod program;
+mod store;
+mod summary;
+mod wrapper;
+
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+
+pub use components::{Component, ComponentSource};
+pub use error::InstallError;
+pub use packages::InstallOptions;
+pub use summary::{FurtherPackage, Installation, PackageSummary, Remark};
+
+use crate::config::Config;
+
+// What the public functions return is boxed here: rustc compiles a future where it is polled
+// first, which would be in each program anew.
+
+/// Installs the packages that a configuration allows, where servers read them. Killed at any
+/// moment it leaves what was installed before.
+///
+/// # Errors
+/// [`InstallError`] if nothing was installed.
+pub fn install_packages(
+    config: Config,
+    options: InstallOptions,
+) -> impl Future<Output = Result<Installation, InstallError>> + Send {
+    async move { packages::install(&config, &options).await }.boxed()
+}
+
+/// Installs a component, such as a language: a file of a pinned hash, unpacked. Answers
+/// where it is.
+///
+/// # Errors
+/// [`InstallError`] if it is not installed.
+pub fn install_component(
+    config: Config,
+    name: String,
+    source: ComponentSource,
+) -> impl Future<Output = Result<PathBuf, InstallError>> + Send {
+    async move { components::install(&config, components::KNOWN, &name, source).await }.boxed()
+}
+
+/// What is installed below a directory, as it was said when it was.
+pub fn installation(install_dir: &Path) -> Option<Installation> {
+    let packages = crate::packages::installed::packages_directory(install_dir);
+    let generation = crate::packages::installed::current_generation(&packages).ok()?;
+    Installation::of(&generation)
+}
+
+/// Where the program is that fetches and bundles packages.
+///
+/// # Errors
+/// [`InstallError::NoInstaller`] if it is not there.
+pub fn installer() -> Result<PathBuf, InstallError> {
+    program::Installer::find().map(|installer| installer.path().to_owned())
+}

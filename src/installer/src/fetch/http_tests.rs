@@ -1,0 +1,41 @@
+//! Time-outs, which are too long to wait for through the command.
+
+use std::time::{Duration, Instant};
+
+use super::http::{Get, Http, Patience};
+use super::limits::MAX_PACKED;
+use crate::registry::{Fault, Options, Registry};
+
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_millis(300),
+    idle: Duration::from_millis(300),
+    request: Duration::from_millis(900),
+    retry_after: Duration::from_millis(1),
+};
+
+async fn error(url: &str) -> String {
+    let get = Get { url: url.parse().expect("a URL"), auth: None, etag: None, limit: MAX_PACKED };
+    let http = Http::for_archives(PATIENCE).expect("a client");
+    http.get(&get).await.expect_err("it fails").to_string()
+}
+
+#[tokio::test]
+async fn an_archive_that_does_not_come_is_an_error_in_time() {
+    let registry = Registry::start().await;
+    registry.package("a", "1.0.0", &[("index.js", "1")], Options::fault(Fault::Silent));
+    let begin = Instant::now();
+    let url = format!("{}a/-/a-1.0.0.tgz?token=secret", registry.url());
+    let error = error(&url).await;
+    let shown = url.trim_end_matches("?token=secret");
+    assert_eq!(error, format!("{shown} cannot be read: it does not answer in time"));
+    assert_eq!(registry.downloads().len(), 3);
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_takes_is_an_error_in_time() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let error = error(&format!("http://127.0.0.1:{port}/a")).await;
+    assert!(error.ends_with("it does not answer in time"), "{error}");
+}

@@ -1,0 +1,150 @@
+//! The installed packages of a server: which generation its workers have, and their
+//! installation in the background where the settings ask for it.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::engines::zygote_executable;
+use super::shared::Shared;
+use crate::config::Config;
+use crate::config::environment::{
+    ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC,
+};
+use crate::packages::child::{Failure, Notes, ask};
+use crate::packages::{Installed, Snapshot, State};
+use crate::protocol::Kind;
+
+/// Pause before an installation is tried again that another process was in the way of, such
+/// as a second server that has started at the same time.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Attempts: another installation may take [`PAUSE`] times this, ten minutes.
+const ATTEMPTS: usize = 300;
+
+/// The exit code of an installation that another one is in the way of (sysexits.h:
+/// EX_TEMPFAIL).
+const EXIT_LOCKED: i32 = 75;
+
+/// Whether the allowed packages are installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PackagesStatus {
+    /// The allowed packages, as the administrator wrote them.
+    pub allowed: Vec<String>,
+    /// Those that are installed, each with its version.
+    pub installed: Vec<(String, String)>,
+    /// Allowed ones that are not installed, or not as the settings have them now.
+    pub missing: Vec<String>,
+    /// Modules that could not be made, and why.
+    pub failed: Vec<(String, String)>,
+    /// Why there are none, or why the last installation failed.
+    pub problem: Option<String>,
+}
+
+pub(super) fn status(config: &Config, installed: &Installed) -> PackagesStatus {
+    let snapshot = installed.current();
+    let packages = snapshot.manifest.packages.iter();
+    let failed = snapshot.manifest.failed.iter();
+    PackagesStatus {
+        allowed: config.allowed_packages().texts(),
+        installed: packages.map(|one| (one.specifier.clone(), one.version.clone())).collect(),
+        missing: missing(config, &snapshot),
+        failed: failed.map(|one| (one.specifier.clone(), one.reason.clone())).collect(),
+        problem: snapshot.problem.clone(),
+    }
+}
+
+/// The generation that workers have: none if nothing of it is allowed.
+pub(super) fn generation<'a>(config: &Config, snapshot: &'a Snapshot) -> Option<&'a Path> {
+    snapshot.directory().filter(|_| !config.allowed_packages().is_empty())
+}
+
+/// Takes what is installed now.
+pub(super) fn reload(config: &Config, shared: &Shared) {
+    let installed = &shared.common.installed;
+    // What is being installed is taken when it is there.
+    if installed.current().state != State::Installing {
+        installed.reload();
+        let snapshot = installed.current();
+        shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+    }
+}
+
+fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {
+    let is_there =
+        |text: &String| snapshot.manifest.packages.iter().any(|one| one.requested == *text);
+    config.allowed_packages().texts().into_iter().filter(|text| !is_there(text)).collect()
+}
+
+/// Installs what is missing, in the background and once, if the settings ask for it.
+pub(super) fn install(config: &Config, shared: &Arc<Shared>) {
+    let installed = &shared.common.installed;
+    if !config.packages_auto() || missing(config, &installed.current()).is_empty() {
+        return;
+    }
+    let ended = CancellationToken::new();
+    if shared.installing.set(ended.clone().drop_guard()).is_err() {
+        return;
+    }
+    installed.is_installing();
+    let (config, installed, shared) = (config.clone(), installed.clone(), Arc::downgrade(shared));
+    tokio::spawn(async move {
+        let work = install_missing(&config, &installed, &shared);
+        // Dropping it kills the child.
+        ended.run_until_cancelled(work).await;
+    });
+}
+
+async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
+    tracing::info!("installing the allowed packages");
+    for _ in 0..ATTEMPTS {
+        let failure = match command(config) {
+            Ok(mut command) => ask(&mut command, Vec::new(), Notes::Kept).await.err(),
+            Err(problem) => {
+                installed.has_failed(problem);
+                return;
+            }
+        };
+        match failure {
+            Some(Failure::Ended { code: Some(EXIT_LOCKED), .. }) => tokio::time::sleep(PAUSE).await,
+            Some(failure) => {
+                tracing::warn!("packages were not installed: {failure}");
+                installed.has_failed(failure.to_string());
+                return;
+            }
+            None => {
+                installed.reload();
+                let Some(shared) = shared.upgrade() else { return };
+                let snapshot = installed.current();
+                shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+                tracing::info!("the allowed packages are installed");
+                return;
+            }
+        }
+    }
+    installed.has_failed("another installation does not end".to_owned());
+}
+
+/// This program as `install`, with what these settings say of packages.
+fn command(config: &Config) -> Result<Command, String> {
+    let executable = zygote_executable(config).map_err(|error| error.to_string())?;
+    let mut command = Command::new(executable);
+    command.args(["install", "--json"]);
+    if let Some(file) = config.config_file() {
+        command.arg("--config").arg(file);
+    }
+    command.env(ALLOWED_PACKAGES, config.allowed_packages().texts().join(","));
+    command.env(PACKAGES_MIN_AGE, config.packages_min_age().as_millis().to_string());
+    command.env(PACKAGES_AUTO, "0");
+    let paths = [(INSTALL_DIR, config.install_dir()), (PACKAGES_NPMRC, config.npmrc())];
+    for (name, path) in paths {
+        if let Some(path) = path {
+            command.env(name, path);
+        }
+    }
+    Ok(command)
+}

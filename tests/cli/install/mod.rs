@@ -1,0 +1,7 @@
+//! `mcp-conductor install`, and what a program imports of it: packages of a registry on
+//! loopback, fetched, bundled, tried and made current by the real programs.
+
+mod activation;
+mod hostile;
+mod installing;
+mod store;
