@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod other;
+pub mod stdio;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

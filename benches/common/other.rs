@@ -2,13 +2,11 @@
 //! workers and without, and `run` from its start to its end. For "is it slower than before?".
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
+use super::stdio::Server;
 use super::{PROGRAM, percentile};
 
 /// Names another `mcp-conductor`, to be measured in the same run.
@@ -26,15 +24,16 @@ pub fn compare() -> bool {
     let Some(other) = std::env::var_os(OTHER_VARIABLE) else { return false };
     let programs = [PathBuf::from(env!("CARGO_BIN_EXE_mcp-conductor")), PathBuf::from(other)];
     for (name, standby) in [("standby", 2), ("on demand", 0)] {
-        let mut servers = programs.each_ref().map(|program| Server::start(program, standby));
+        let mut servers =
+            programs.each_ref().map(|program| Server::start(with_environment(program, standby)));
         for server in &mut servers {
             for _ in 0..20 {
-                server.run();
+                run(server);
             }
         }
         let samples = in_turn(SAMPLES, |which| {
             std::thread::sleep(PAUSE);
-            servers[which].run()
+            run(&mut servers[which])
         });
         report(name, samples);
     }
@@ -86,64 +85,9 @@ fn with_environment(program: &Path, standby: usize) -> Command {
     command
 }
 
-/// A server over stdio; it ends when its stdin does.
-struct Server {
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-    child: Child,
-    last_id: u64,
-}
-
-impl Server {
-    fn start(program: &Path, standby: usize) -> Self {
-        let mut command = with_environment(program, standby);
-        let command = command.arg("stdio").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let stdin = child.stdin.take().expect("a pipe");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut server = Self { stdin, stdout, child, last_id: 0 };
-        let client = json!({ "name": "bench", "version": "1" });
-        server.request(
-            "initialize",
-            &json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client }),
-        );
-        server.tell(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-        server
-    }
-
-    fn tell(&mut self, message: &Value) {
-        self.stdin.write_all(format!("{message}\n").as_bytes()).expect("the server reads");
-    }
-
-    fn request(&mut self, method: &str, params: &Value) -> Value {
-        self.last_id += 1;
-        let id = self.last_id;
-        self.tell(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
-        loop {
-            let mut line = String::new();
-            self.stdout.read_line(&mut line).expect("the server answers");
-            let mut message: Value = serde_json::from_str(&line).expect("JSON");
-            if message["id"] == id {
-                return message["result"].take();
-            }
-        }
-    }
-
-    /// One run, checked, from the request to the answer.
-    fn run(&mut self) -> Duration {
-        let start = Instant::now();
-        let arguments = json!({ "code": PROGRAM });
-        let params = json!({ "name": "run_deno_code", "arguments": arguments });
-        let result = self.request("tools/call", &params);
-        let taken = start.elapsed();
-        assert_eq!(result["structuredContent"]["returnValue"], 42, "{result}");
-        taken
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// One run, checked, from the request to the answer.
+fn run(server: &mut Server) -> Duration {
+    let (value, taken) = server.run(PROGRAM);
+    assert_eq!(value, 42);
+    taken
 }

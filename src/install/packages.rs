@@ -12,7 +12,7 @@ use super::bundler::{Bundler, take};
 use super::error::{At, InstallError};
 use super::probe::{self, Told};
 use super::program::{Installer, hex};
-use super::store::{Staging, Store, sync, write};
+use super::store::{Staging, Store, sync_all, write};
 use super::summary::{FurtherPackage, Installation, PackageSummary, Remark};
 use super::wrapper;
 use crate::config::Config;
@@ -116,7 +116,7 @@ async fn make(
     staging: &Staging,
 ) -> Result<Installation, InstallError> {
     let fetched = installer.fetch(&request(config, options, store, staging)).await?;
-    let packages = allowed(&fetched)?;
+    let (packages, absent) = allowed(config, &fetched)?;
     eprintln!("Bundling {} packages", packages.len());
     let bundler = Bundler {
         executable: executable(config),
@@ -129,8 +129,8 @@ async fn make(
     });
     let bundled = bundler.bundle(staging, entries.collect()).await?;
     take(staging)?;
-    super::store::make(&staging.output)?;
     let mut manifest = manifest(packages, &bundled);
+    manifest.failed.extend(absent);
     let told = ask(config, staging, &manifest, &bundled).await?;
     wrap(staging, &mut manifest, &bundled, &told)?;
     write_all(staging, &manifest)?;
@@ -160,12 +160,24 @@ fn executable(config: &Config) -> PathBuf {
     config.executable().map_or_else(|| PathBuf::from("/proc/self/exe"), Path::to_owned)
 }
 
-/// The allowed ones among the fetched packages.
-fn allowed(fetched: &Fetched) -> Result<Vec<InstalledPackage>, InstallError> {
-    let requested =
-        |package: &FetchedPackage| package.requested.clone().map(|r| (r, package.clone()));
-    let all = fetched.packages.iter().filter_map(requested);
-    all.map(|(requested, package)| installed(requested, &package)).collect()
+/// The allowed packages, in the administrator's order, and those of them that were not fetched.
+fn allowed(
+    config: &Config,
+    fetched: &Fetched,
+) -> Result<(Vec<InstalledPackage>, Vec<FailedModule>), InstallError> {
+    let (mut there, mut absent) = (Vec::new(), Vec::new());
+    for allowed in config.allowed_packages().iter() {
+        let requested = allowed.to_string();
+        let is_it = |package: &&FetchedPackage| package.requested.as_ref() == Some(&requested);
+        match fetched.packages.iter().find(is_it) {
+            Some(package) => there.push(installed(requested, package)?),
+            None => absent.push(FailedModule {
+                specifier: allowed.package(),
+                reason: "it was not fetched".to_owned(),
+            }),
+        }
+    }
+    Ok((there, absent))
 }
 
 fn installed(
@@ -233,7 +245,7 @@ async fn ask(
     if count > 0 {
         eprintln!("Asking {count} CommonJS modules for the names that they export");
     }
-    probe::ask(config, lazy, &staging.directory, &staging.output, asked).await
+    probe::ask(config, lazy, &staging.directory, asked).await
 }
 
 /// The package that a module is of.
@@ -266,7 +278,8 @@ fn wrap(
             None => {
                 let wrapper = free_name(&module.file, &mut names);
                 let exports = told.names.get(&module.specifier).map_or(&[][..], Vec::as_slice);
-                write(&bundle.join(&wrapper), wrapper::text(&module.file, exports).as_bytes())?;
+                let path = bundle.join(&wrapper);
+                fs::write(&path, wrapper::text(&module.file, exports)).at(path)?;
                 made.insert(&module.file, wrapper.clone());
                 wrapper
             }
@@ -305,16 +318,10 @@ fn write_manifest(staging: &Staging, manifest: &Manifest) -> Result<(), InstallE
     read.map(drop).map_err(|error| InstallError::Bundle(error.to_string()))
 }
 
-/// Writes the manifest, and waits until the disk has all that a server reads at its start.
+/// Writes the manifest, and waits until the disk has all that it names.
 fn write_all(staging: &Staging, manifest: &Manifest) -> Result<(), InstallError> {
-    for name in ["bundle", "docs"] {
-        let directory = staging.directory.join(name);
-        for file in names_in(&directory)? {
-            sync(&directory.join(file))?;
-        }
-        sync(&directory)?;
-    }
-    write_manifest(staging, manifest)
+    write_manifest(staging, manifest)?;
+    sync_all(&staging.directory)
 }
 
 fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told) -> Installation {

@@ -2,13 +2,16 @@
 //! since nothing else knows them. What it tells is data that the module chose.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::error::InstallError;
+use super::error::{At, InstallError};
 use super::wrapper::{self, MAX_NAMES};
 use crate::config::Config;
 use crate::packages::Installed;
@@ -66,7 +69,6 @@ pub(super) async fn ask(
     config: &Config,
     manifest: Manifest,
     generation: &Path,
-    scratch: &Path,
     packages: Vec<Vec<String>>,
 ) -> Result<Told, InstallError> {
     if packages.is_empty() {
@@ -74,7 +76,8 @@ pub(super) async fn ask(
     }
     let failed = |error: StartError| InstallError::Probe(error.to_string());
     let installed = Installed::of_generation(manifest, generation.to_owned());
-    let config = without_grants(config, scratch).map_err(InstallError::Probe)?;
+    let scratch = Scratch::new()?;
+    let config = without_grants(config, &scratch.0).map_err(InstallError::Probe)?;
     let runtime = Runtime::with_installed(config, installed).await.map_err(failed)?;
     let engines = runtime.engines().await;
     let engine = engines.iter().find(|engine| engine.name == Kind::Packages.name());
@@ -88,6 +91,31 @@ pub(super) async fn ask(
         told.add(one);
     }
     Ok(told)
+}
+
+/// An empty directory of this process, which goes with it. It is no part of the store, where no
+/// workspace may be.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, InstallError> {
+        let name = format!("mcp-conductor-install-{}", std::process::id());
+        let mut numbered =
+            (0..).map(|number| std::env::temp_dir().join(format!("{name}-{number}")));
+        loop {
+            let path = numbered.next().expect("numbers do not end");
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => return made.at(&path).map(|()| Self(path)),
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Programs that may do nothing but import what is allowed.

@@ -223,6 +223,12 @@ pub(super) fn sync(path: &Path) -> Result<(), InstallError> {
     File::open(path).at(path)?.sync_all().at(path)
 }
 
+/// Waits until the disk has all files of the file system that a directory is on: one call for
+/// some ten thousand of them.
+pub(super) fn sync_all(directory: &Path) -> Result<(), InstallError> {
+    nix::unistd::syncfs(File::open(directory).at(directory)?).at(directory)
+}
+
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;

@@ -14,7 +14,7 @@ use crate::text::clip;
 
 /// Bytes of a specifier: a name of npm's has 214, a range some 50, the longest subpaths of
 /// popular packages 120. A program chooses it.
-pub(crate) const MAX_SPECIFIER: usize = 1000;
+const MAX_SPECIFIER: usize = 1000;
 
 /// Bytes of a name (`validate-npm-package-name`); JSR's are shorter.
 const MAX_NPM_NAME: usize = 214;
@@ -112,10 +112,6 @@ impl PackageSpecifier {
         let range = parsed.req.version_req;
         let range = (range.version_text() != "*").then_some(range);
         Ok(Self { kind, name, range, subpath })
-    }
-
-    pub(crate) fn kind(&self) -> PackageKind {
-        self.kind
     }
 
     /// Without kind, as the registry has it: `zod`, `@std/path`.
@@ -318,6 +314,9 @@ mod tests {
             "npm:user/repository@v1",
             "npm:axios@",
             "npm:axios@>=1 || *",
+            "npm:axios@^1||^2",
+            "npm:axios@>=1",
+            "npm:axios@1 - 2",
             "npm:@scope",
             "npm:@/name",
             "npm:@scope/",

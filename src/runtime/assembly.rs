@@ -57,15 +57,7 @@ fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> S
 
 /// What is installed, whether or not the settings allow any of it.
 pub(super) fn installed(config: &Config) -> Installed {
-    let Some(directory) = config.install_dir() else { return Installed::none() };
-    if !config.allowed_packages().is_empty() {
-        // Nothing in it is a command of the server's, and a container may have it like that.
-        let writers = check_writers(directory);
-        for warning in writers.unwrap_or_else(|problem| vec![problem]) {
-            tracing::warn!("installed packages: {warning}");
-        }
-    }
-    Installed::open(directory)
+    config.install_dir().map_or_else(Installed::none, Installed::open)
 }
 
 /// What there is once in a server.

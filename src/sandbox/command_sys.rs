@@ -640,6 +640,28 @@ mod tests {
     }
 
     #[test]
+    fn a_program_alone_makes_no_process() {
+        for (call, flags) in [
+            (libc::SYS_clone, libc::SIGCHLD),
+            (libc::SYS_clone, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD),
+            (libc::SYS_fork, 0),
+            (libc::SYS_vfork, 0),
+        ] {
+            let mut command = std::process::Command::new("/bin/true");
+            let alone = no_processes().unwrap();
+            before_exec(&mut command, move || {
+                nix::sys::prctl::set_no_new_privs()?;
+                seccompiler::apply_filter(&alone).map_err(io::Error::other)?;
+                // SAFETY: no pointers; the filter refuses each of these calls.
+                let made = unsafe { libc::syscall(call, i64::from(flags), 0, 0, 0, 0) };
+                Ok(Errno::result(made).map(drop)?)
+            });
+            let refused = command.status().unwrap_err().raw_os_error();
+            assert_eq!(refused, Some(libc::EPERM), "{call} {flags}");
+        }
+    }
+
+    #[test]
     fn nothing_is_made_with_a_special_bit_and_everything_without() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = Directory::new("modes");

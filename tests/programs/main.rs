@@ -4,6 +4,7 @@
 mod behaviour;
 mod callbacks;
 mod capture;
+mod commonjs;
 mod crypto;
 mod deno;
 mod entry;

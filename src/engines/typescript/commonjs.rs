@@ -207,3 +207,7 @@ fn literal_require(expr: &Expr) -> Option<(Str, Span)> {
     let is_builtin = specifier.value.as_str().is_none_or(is_builtin);
     (!is_builtin).then_some((specifier, call.span))
 }
+
+#[cfg(test)]
+#[path = "commonjs_tests.rs"]
+mod tests;

@@ -33,6 +33,10 @@ const TOOLS_SOURCE: &str =
 /// The URL of the zygote's own program.
 pub(super) const WARM_UP: &str = "file:///warm-up.ts";
 
+/// Why a package that is installed is not in this worker, which was started before.
+const CHANGED: &str = "the installed packages were changed while the program was starting. Run it \
+                       again";
+
 /// Why there are no built-ins and packages, where nothing more is known.
 const PLAIN: &str = "this run's engine has neither built-in modules nor packages";
 
@@ -94,7 +98,8 @@ impl Loader {
     }
 
     fn why_not(&self) -> String {
-        self.without_packages.borrow().clone().unwrap_or_else(|| PLAIN.to_owned())
+        let known = self.without_packages.borrow().clone();
+        known.unwrap_or_else(|| if self.has_builtins.get() { CHANGED } else { PLAIN }.to_owned())
     }
 
     /// Asks the server for a module.

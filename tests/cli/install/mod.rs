@@ -4,4 +4,5 @@
 mod activation;
 mod hostile;
 mod installing;
+mod seal;
 mod store;

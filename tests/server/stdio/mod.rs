@@ -4,6 +4,7 @@
 mod calls;
 mod concurrency;
 mod lines;
+mod packages;
 mod progress;
 mod rmcp_client;
 mod schema;

@@ -158,7 +158,11 @@ impl Visit for Mentions {
         }
     }
 
-    /// Keys of members are no names.
+    /// Types mention nothing that exists.
+    fn visit_ts_type(&mut self, _: &TsType) {}
+    fn visit_ts_interface_decl(&mut self, _: &TsInterfaceDecl) {}
+    fn visit_ts_type_alias_decl(&mut self, _: &TsTypeAliasDecl) {}
+
     fn visit_member_expr(&mut self, member: &MemberExpr) {
         self.asks_for_main |= super::tree::is_named(&member.obj, REQUIRE)
             && matches!(&member.prop, MemberProp::Ident(name) if name.sym == "main");

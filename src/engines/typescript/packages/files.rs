@@ -74,7 +74,7 @@ pub(super) fn map_bundle(directory: &Path) -> io::Result<Mapped> {
             mapping.mapped.problems.push(format!("The module {name:?} is left out: {problem}"));
         }
     }
-    mapping.finish()
+    Ok(mapping.finish())
 }
 
 /// Whether a file of this name can be a module: no path, and nothing that a URL changes.
@@ -121,22 +121,27 @@ impl Mapping {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Mapped> {
-        let all = share(&self.small)?;
+    fn finish(mut self) -> Mapped {
+        let all = share(self.small);
         let mut start = 0;
         for (name, end) in self.ends {
             self.mapped.files.insert(name, &all[start..end]);
             start = end;
         }
-        Ok(self.mapped)
+        self.mapped
     }
 }
 
-/// A copy of bytes that all workers share, and none of them can write.
-fn share(bytes: &[u8]) -> io::Result<&'static [u8]> {
+/// A copy of bytes that all workers share, and none of them can write. Where such memory is
+/// not to be had (vm.memfd_noexec=2), it is this process's own, which a fork copies.
+fn share(bytes: Vec<u8>) -> &'static [u8] {
     if bytes.is_empty() {
-        return Ok(&[]);
+        return &[];
     }
+    shared(&bytes).unwrap_or_else(|_| bytes.leak())
+}
+
+fn shared(bytes: &[u8]) -> io::Result<&'static [u8]> {
     let memory = memfd_create("packages", MFdFlags::MFD_CLOEXEC)?;
     File::from(memory.try_clone()?).write_all(bytes)?;
     sys::map_for_ever(&sys::read_only(memory)?)
