@@ -115,7 +115,10 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
                 tracing::warn!("packages were not installed: {failure}");
                 // What can be imported of it, if anything was made.
                 take(config, installed, shared);
-                installed.has_failed(failure.to_string());
+                let said = failure.to_string();
+                // It is the same program, and says its name in front.
+                let said = said.strip_prefix("mcp-conductor: ").unwrap_or(&said);
+                installed.has_failed(said.to_owned());
                 return;
             }
             None => {
