@@ -7,7 +7,7 @@ import { builtins } from "ext:conductor_node/builtins.js";
 import { dispatchExit } from "ext:conductor_node/process.js";
 import "ext:conductor_node/offline.js";
 import { open as openEnvironment } from "ext:conductor_node/env.js";
-import { builtin, names, require, setBuiltins } from "ext:conductor_node/require.js";
+import { binding, builtin, names, require, setBuiltins } from "ext:conductor_node/require.js";
 import { lockClasses } from "ext:conductor/13_lock.js";
 const {
   ArrayPrototype,
@@ -29,6 +29,7 @@ const process = builtin("process");
 const { Buffer } = builtin("buffer");
 const { clearImmediate, setImmediate } = builtin("timers");
 process.getBuiltinModule = builtin;
+process.binding = binding;
 
 const hidden = core.propNonEnumerable;
 core.defineGlobalProperties(globalThis, {

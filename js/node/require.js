@@ -67,4 +67,26 @@ function createRequire() {
   return own;
 }
 
-export { builtin, createRequire, isBuiltin, missing, names, require, setBuiltins };
+// `process.binding`: what packages of Node's first years look at. What else Node has
+// there is its inside, which is another one here.
+function binding(name) {
+  switch (name) {
+    case "constants":
+      return {
+        crypto: table.crypto.constants,
+        fs: table.fs.constants,
+        os: table.os.constants,
+        zlib: table.zlib.constants,
+      };
+    case "config":
+    case "natives":
+      return {};
+    default:
+      throw coded(
+        new Error(`No such module: ${name}: Node's internals are not available here`),
+        "ERR_INVALID_MODULE",
+      );
+  }
+}
+
+export { binding, builtin, createRequire, isBuiltin, missing, names, require, setBuiltins };
