@@ -4,6 +4,7 @@
 import { core, internals, primordials } from "ext:core/mod.js";
 import "ext:conductor_node/ops.js";
 import { builtins } from "ext:conductor_node/builtins.js";
+import { dispatchExit } from "ext:conductor_node/process.js";
 import "ext:conductor_node/offline.js";
 import { open as openEnvironment } from "ext:conductor_node/env.js";
 import { binding, builtin, names, require, setBuiltins } from "ext:conductor_node/require.js";
@@ -88,4 +89,10 @@ function prepareNode(workspacePath, globalsJson, hasServers, mainModule) {
   prepare(workspacePath, globalsJson, hasServers, mainModule);
 }
 
-globalThis.__conductor = { start: startNode, prepare: prepareNode, toJson };
+// In the worker, when the program has its value.
+function endNode(value, maxBytes, maxDepth) {
+  dispatchExit();
+  return toJson(value, maxBytes, maxDepth);
+}
+
+globalThis.__conductor = { start: startNode, prepare: prepareNode, toJson: endNode };

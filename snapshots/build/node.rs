@@ -112,8 +112,8 @@ fn with_deno(text: String, begin: &str) -> String {
     let mut own = parts.next().expect("split yields a part").to_owned();
     for part in parts {
         let before = own.trim_end_matches("globalThis.").len();
-        let is_name =
-            !own[..before].ends_with(|c: char| c.is_alphanumeric() || "_$.\"'`".contains(c));
+        let is_name = own.ends_with("...")
+            || !own[..before].ends_with(|c: char| c.is_alphanumeric() || "_$.\"'`".contains(c));
         if is_name {
             own.truncate(before);
             own += "Node";

@@ -118,7 +118,11 @@ const NODE: &[(&str, &str, &str)] = &[
     ),
     // Who owns a file is not told here: the run's grants decide, and the file's mode.
     ("deno_node/fs.ts", "info.uid === NodeDeno.uid()", "true"),
-    ("deno_node/fs.ts", "      fileMode >>= 6;", "      fileMode |= fileMode >> 6 | fileMode >> 3;"),
+    (
+        "deno_node/fs.ts",
+        "      fileMode >>= 6;",
+        "      fileMode |= fileMode >> 6 | fileMode >> 3;",
+    ),
     (
         "deno_node/fs.ts",
         "if ((m & fileMode) === m) {",
@@ -126,6 +130,21 @@ const NODE: &[(&str, &str, &str)] = &[
     ),
     // A listing is an answer, nothing that is open (js/node/ops/fs.js).
     ("deno_node/_fs/_fs_readdir.ts", "    core.close(rid);\n", ""),
+    // Names are looked up by the server, and a session of HTTP/2 fails as its socket does.
+    (
+        "deno_node/internal/errors.ts",
+        "const message = `${syscall} ${code}${hostname ? ` ${hostname}` : \"\"}`;",
+        "const message = `${syscall} ${code}${hostname ? ` ${hostname}` : \"\"}` +\n    \
+         (code === \"EPERM\" ? \": names cannot be looked up here, fetch() and node:http do it\" : \"\");",
+    ),
+    (
+        "deno_node/http2.ts",
+        "  const session = new ClientHttp2Session(options, socket);\n",
+        "  const session = new ClientHttp2Session(options, socket);\n  \
+         if (socket.listenerCount(\"error\") === 0) {\n    \
+         socket.on(\"error\", (error) => session.destroy(error));\n  \
+         }\n",
+    ),
     // Input and output are the server's (js/node/ops/io.js).
     (
         "deno_node/_process/streams.mjs",

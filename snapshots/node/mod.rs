@@ -62,6 +62,7 @@ deno_core::extension!(
         "ops/vm.js",
         "ops.js",
         "require.js",
+        "process.js",
         "offline.js",
         "99_node.js",
     ],

@@ -58,6 +58,9 @@ handle("EldHistogram");
 const TTY = handle("TTY");
 TTY.isTTY = () => false;
 ops.op_http2_http_state = () => ({});
+// Where a server listens: where the program says, which offline.js refuses.
+ops.op_http_serve_address_override = () => [0, "", 0, false];
+ops.op_http_notify_serving = () => {};
 
 // Names are looked up by the server, for the requests that it sends.
 const NAMES = "Names cannot be looked up here: fetch() and node:http do it themselves";

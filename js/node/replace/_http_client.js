@@ -35,7 +35,7 @@ const {
 } = primordials;
 
 import net from "node:net";
-import { addAbortSignal, Writable } from "node:stream";
+import { Writable } from "node:stream";
 import { IncomingMessage } from "node:_http_incoming";
 import { OutgoingMessage } from "node:_http_outgoing";
 import httpAgent from "node:_http_agent";
@@ -47,6 +47,7 @@ const { kOutHeaders } = core.loadExtScript("ext:deno_node/internal/http.ts");
 const { nextTick } = core.loadExtScript("ext:deno_node/_next_tick.ts");
 const { urlToHttpOptions } = core.loadExtScript("ext:deno_node/internal/url.ts");
 const {
+  AbortError,
   connResetException,
   ERR_INVALID_ARG_TYPE,
   ERR_INVALID_HTTP_TOKEN,
@@ -54,6 +55,7 @@ const {
   ERR_INVALID_URL,
   ERR_UNESCAPED_CHARACTERS,
 } = core.loadExtScript("ext:deno_node/internal/errors.ts");
+const { validateAbortSignal } = core.loadExtScript("ext:deno_node/internal/validators.mjs");
 const { getTimerDuration } = core.loadExtScript("ext:deno_node/internal/timers.mjs");
 
 const INVALID_PATH = new SafeRegExp(/[^\u0021-\u00ff]/);
@@ -314,12 +316,24 @@ class ClientRequest extends Writable {
     if (options.timeout !== undefined) {
       this.timeout = getTimerDuration(options.timeout, "timeout");
     }
-    if (options.signal) addAbortSignal(options.signal, this);
+    if (options.signal) this._follow(options.signal);
     nextTick(() => this._connect());
   }
 
   get connection() {
     return this.socket;
+  }
+
+  // Until the request is closed, not only until its body is sent.
+  _follow(signal) {
+    validateAbortSignal(signal, "options.signal");
+    const abort = () => this.destroy(new AbortError(undefined, { cause: signal.reason }));
+    if (signal.aborted) {
+      nextTick(abort);
+    } else {
+      signal.addEventListener("abort", abort, { once: true });
+      this.once("close", () => signal.removeEventListener("abort", abort));
+    }
   }
 
   // A socket that says nothing, for packages that look at one.
