@@ -185,7 +185,7 @@ fn program_place(
         let frame = trace.get_frame(scope, index)?;
         let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
         let place = (frame.get_line_number() as u32, frame.get_column() as u32);
-        let is_ours = name.starts_with("ext:") || name.starts_with("mcp:");
+        let is_ours = ["ext:", "node:", "mcp:"].iter().any(|scheme| name.starts_with(scheme));
         (!is_ours).then_some((name, place.0, place.1))
     })
 }

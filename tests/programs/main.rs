@@ -14,6 +14,7 @@ mod globals;
 mod hostile;
 mod json;
 mod limits;
+mod node;
 mod output;
 mod platform;
 mod random;
