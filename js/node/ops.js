@@ -10,6 +10,7 @@ import "ext:conductor_node/ops/process.js";
 import "ext:conductor_node/ops/command.js";
 import "ext:conductor_node/ops/zlib.js";
 import "ext:conductor_node/ops/net.js";
+import "ext:conductor_node/ops/vm.js";
 import { ops, refuse } from "ext:conductor_node/ops/table.js";
 import { taken } from "ext:conductor_node/taken.js";
 

@@ -21,10 +21,7 @@ pub(super) struct Listed {
 /// here, and what only they load.
 const LEFT_OUT: &[&str] = &[
     "_repl_preview.js",
-    "cluster",
-    "domain",
     "inspector/promises",
-    "internal/cluster/",
     "internal/deps/undici/",
     "internal/repl.ts",
     "internal/test/",

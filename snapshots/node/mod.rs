@@ -59,6 +59,7 @@ deno_core::extension!(
         "ops/command.js",
         "ops/zlib.js",
         "ops/net.js",
+        "ops/vm.js",
         "ops.js",
         "require.js",
         "process.js",
