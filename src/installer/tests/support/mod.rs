@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use crate::registry::Registry;
 
 /// A store, and the environment of installations into it.
 pub struct Store {
-    home: TempDir,
+    home: Rc<TempDir>,
     environment: Vec<(&'static str, String)>,
     generations: u32,
 }
@@ -23,12 +24,13 @@ pub struct Done {
     pub answer: Option<Value>,
     pub stderr: String,
     pub generation: PathBuf,
+    _home: Rc<TempDir>,
 }
 
 impl Store {
     /// A store that asks one registry.
     pub fn of(registry: &Registry) -> Self {
-        let home = tempfile::tempdir().expect("a directory");
+        let home = Rc::new(tempfile::tempdir().expect("a directory"));
         Self { home, environment: registry.environment().into(), generations: 0 }
     }
 
@@ -79,7 +81,7 @@ impl Store {
         let (status, stdout, stderr) = self.run(&request.to_string());
         let answer = (status == Some(0)).then(|| serde_json::from_str(&stdout).expect("JSON"));
         assert!(answer.is_some() || stdout.is_empty(), "stdout beside an error: {stdout}");
-        Done { answer, stderr, generation }
+        Done { answer, stderr, generation, _home: Rc::clone(&self.home) }
     }
 
     fn run(&self, request: &str) -> (Option<i32>, String, String) {
