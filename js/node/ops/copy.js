@@ -105,7 +105,11 @@ function* statOrNothing(path, follow) {
   }
 }
 
-const parent = (path) => StringPrototypeSlice(path, 0, StringPrototypeLastIndexOf(path, "/"));
+// Nothing, for what is in the current directory.
+function parent(path) {
+  const slash = StringPrototypeLastIndexOf(path, "/");
+  return slash === -1 ? "" : StringPrototypeSlice(path, 0, slash);
+}
 const isWithin = (outer, inner) =>
   inner === outer || StringPrototypeStartsWith(inner, outer + "/");
 const join = (directory, name) => directory === "" ? name : `${directory}/${name}`;
