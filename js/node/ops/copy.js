@@ -105,10 +105,16 @@ function* statOrNothing(path, follow) {
   }
 }
 
-const parent = (path) => StringPrototypeSlice(path, 0, StringPrototypeLastIndexOf(path, "/"));
+// Nothing, for what is in the current directory.
+function parent(path) {
+  const slash = StringPrototypeLastIndexOf(path, "/");
+  return slash === -1 ? "" : StringPrototypeSlice(path, 0, slash);
+}
 const isWithin = (outer, inner) =>
   inner === outer || StringPrototypeStartsWith(inner, outer + "/");
-const join = (directory, name) => `${directory}/${name}`;
+const join = (directory, name) => directory === "" ? name : `${directory}/${name}`;
+const absolute = (path) =>
+  StringPrototypeStartsWith(path, "/") ? path : join(ops.op_fs_cwd(), path);
 
 function* check(source, target, follow) {
   const from = yield paths.stat(source, follow);
@@ -189,7 +195,10 @@ function* copyTimes(source, target) {
 
 function* copyLink(source, target, exists, verbatim) {
   let points = yield paths.readLink(source);
-  if (!verbatim && !StringPrototypeStartsWith(points, "/")) points = join(parent(source), points);
+  // A link that is copied points to the same file.
+  if (!verbatim && !StringPrototypeStartsWith(points, "/")) {
+    points = absolute(join(parent(source), points));
+  }
   if (exists) {
     const to = yield paths.stat(target, false);
     if (to.isSymlink) {
