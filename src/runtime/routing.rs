@@ -135,8 +135,22 @@ impl<'a> Words<'a> {
     }
 }
 
-const fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii()
+/// Bytes of words, as a table: half the time of comparisons.
+static OF_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_ascii = byte < 128;
+        let character = byte as u8;
+        table[byte] =
+            !is_ascii || character.is_ascii_alphanumeric() || matches!(character, b'_' | b'$');
+        byte += 1;
+    }
+    table
+};
+
+fn is_of_word(byte: u8) -> bool {
+    OF_WORD[usize::from(byte)]
 }
 
 #[cfg(test)]
