@@ -62,7 +62,7 @@ fn age(text: &str) -> Result<Duration, String> {
         None if text == "0" => Some(0),
         None => None,
     };
-    let seconds = number.ok_or_else(|| "an age is a number with a unit, such as 3d or 12h")?;
+    let seconds = number.ok_or("an age is a number with a unit, such as 3d or 12h")?;
     Ok(Duration::from_secs(seconds))
 }
 
