@@ -3,6 +3,7 @@
 //! specifier the server decides about like anything that a program writes.
 
 use deno_core::ModuleSpecifier;
+use deno_semver::VersionReq;
 use import_map::{ImportMap, ImportMapErrorKind};
 use serde_json::{Map, Value};
 
@@ -134,12 +135,11 @@ fn dependency(name: &str, range: &str) -> Option<String> {
     if range.contains(':') || range.contains('/') {
         return None;
     }
-    // A specifier has no spaces.
-    let range = range.split("||").map(str::trim).collect::<Vec<_>>().join("||");
-    match range.as_str() {
-        "" | "*" => Some(format!("npm:{name}")),
-        range => Some(format!("npm:{name}@{range}")),
-    }
+    // A specifier has one range in Deno, and the policy takes no others. What npm writes
+    // besides (`^1 || ^2`, `>=1 <3`) is left to the administrator's range.
+    let range = range.trim();
+    let is_one = range != "*" && VersionReq::parse_from_specifier(range).is_ok();
+    Some(if is_one { format!("npm:{name}@{range}") } else { format!("npm:{name}") })
 }
 
 /// An entry of a package is one of its subpaths too (`import_map`'s feature `ext`).
@@ -273,7 +273,7 @@ mod tests {
                 "package.json",
                 r#"{ "dependencies": { "axios": "^1.2", "zod": "^3", "a": "npm:b@1", "any": "*",
                      "j": "jsr:@std/path@1", "local": "file:../x", "git": "github:a/b",
-                     "either": "^1 || ^2", "buffer": "^6" },
+                     "either": "^1 || ^2", "from": ">=1 <3", "buffer": "^6" },
                      "devDependencies": { "dev": "1" } }"#,
             ),
         ])
@@ -286,7 +286,8 @@ mod tests {
             ("j", Some("jsr:@std/path@1")),
             ("local", None),
             ("git", None),
-            ("either", Some("npm:either@^1||^2")),
+            ("either", Some("npm:either")),
+            ("from", Some("npm:from")),
             ("buffer", None),
             ("dev", Some("npm:dev@1")),
         ] {
