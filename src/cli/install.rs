@@ -108,7 +108,11 @@ fn report(installation: &Installation, json: bool) -> ExitCode {
     } else {
         print(&installation.to_string());
     }
-    if installation.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if installation.is_usable() {
+        return ExitCode::SUCCESS;
+    }
+    unusable("none of the allowed packages can be imported");
+    ExitCode::FAILURE
 }
 
 async fn component(config: Config, arguments: &InstallArguments) -> ExitCode {

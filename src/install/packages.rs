@@ -234,8 +234,10 @@ async fn ask(
     lazy.modules.values_mut().for_each(|module| module.preload = false);
     write_manifest(staging, &lazy)?;
     let mut by_package: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    // Of several specifiers of one file the first: the wrapper is made for that one too.
+    let mut files = BTreeSet::new();
     for module in &bundled.modules {
-        if module.format == ModuleFormat::CommonJs {
+        if module.format == ModuleFormat::CommonJs && files.insert(&module.file) {
             let package = package_of(manifest, &module.specifier);
             by_package.entry(package).or_default().push(module.specifier.clone());
         }

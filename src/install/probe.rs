@@ -30,10 +30,10 @@ const BATCH: usize = 100;
 
 /// Wall time of one run. `typescript`, the largest module of 201, takes 0.2 s, and a machine
 /// may be busy.
-const WALL_TIME: Duration = Duration::from_secs(15);
+const WALL_TIME: Duration = Duration::from_secs(10);
 
 /// CPU time of one run.
-const CPU_TIME: Duration = Duration::from_secs(15);
+const CPU_TIME: Duration = Duration::from_secs(10);
 
 /// Bytes of memory of one run: as a run has it by default, twice.
 const MEMORY: u64 = 512 << 20;

@@ -24,6 +24,8 @@ impl Installer {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let others = std::env::split_paths(&paths).map(|directory| directory.join(NAME));
         let found = beside.into_iter().chain(others).find(|path| path.is_file());
+        // It is started in other directories.
+        let found = found.and_then(|path| std::path::absolute(path).ok());
         found.map(Self).ok_or(InstallError::NoInstaller(own))
     }
 

@@ -113,20 +113,31 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
             Some(Failure::Ended { code: Some(EXIT_LOCKED), .. }) => tokio::time::sleep(PAUSE).await,
             Some(failure) => {
                 tracing::warn!("packages were not installed: {failure}");
-                installed.has_failed(failure.to_string());
+                // What can be imported of it, if anything was made.
+                take(config, installed, shared);
+                let said = failure.to_string();
+                // It is the same program, and says its name in front.
+                let said = said.strip_prefix("mcp-conductor: ").unwrap_or(&said);
+                installed.has_failed(said.to_owned());
                 return;
             }
             None => {
-                installed.reload();
-                let Some(shared) = shared.upgrade() else { return };
-                let snapshot = installed.current();
-                shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+                take(config, installed, shared);
                 tracing::info!("the allowed packages are installed");
                 return;
             }
         }
     }
     installed.has_failed("another installation does not end".to_owned());
+}
+
+/// Takes over what is installed now.
+fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
+    installed.reload();
+    if let Some(shared) = shared.upgrade() {
+        let snapshot = installed.current();
+        shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+    }
 }
 
 /// This program as `install`, with what these settings say of packages.

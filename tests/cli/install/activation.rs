@@ -9,7 +9,9 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use super::store::Store;
+use crate::support::http::Server;
 use crate::support::registry::{Fault, Options};
+use crate::support::waiting::until;
 
 fn module(value: u32) -> (String, Options) {
     let options = Options::manifest(json!({ "type": "module", "exports": "./index.js" }));
@@ -95,4 +97,45 @@ fn a_manifest_of_another_version_is_a_reason_and_plain_programs_run() {
     assert!(result.contains("mcp-conductor install"), "{result}");
     assert_eq!(store.installed(&[])["changed"], true);
     assert_eq!(store.value(VALUE), 1);
+}
+
+/// A server that installs what is missing.
+fn server(store: Store) -> (Server, crate::support::registry::Registry) {
+    let Store { home, registry, allowed } = store;
+    let environment = registry.environment();
+    let mut variables: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    variables.push(("MCP_CONDUCTOR_ALLOWED_PACKAGES", &allowed));
+    variables.push(("MCP_CONDUCTOR_PACKAGES_AUTO", "1"));
+    let server = Server::at(home, &variables, &[]);
+    (server, registry)
+}
+
+#[test]
+fn a_server_installs_what_is_missing_and_programs_have_it_without_a_restart() {
+    let store = Store::allowing(&["npm:a"]);
+    publish(&store, "a", "1.0.0", 1);
+    let (server, _registry) = server(store);
+    until(Duration::from_secs(120), "it is installed", || server.call(VALUE)["returnValue"] == 1);
+}
+
+#[test]
+fn while_packages_are_being_installed_an_import_says_so_and_plain_programs_run() {
+    let store = Store::allowing(&["npm:a"]);
+    store.registry.package("a", "1.0.0", &[], Options::fault(Fault::Silent));
+    let (server, _registry) = server(store);
+    let result = server.call(VALUE).to_string();
+    assert!(result.contains("being installed"), "{result}");
+    assert_eq!(server.call("1 + 1")["returnValue"], 2);
+}
+
+#[test]
+fn what_a_server_could_not_install_is_the_reason_of_an_import() {
+    let store = Store::allowing(&["npm:missing"]);
+    let (server, _registry) = server(store);
+    until(Duration::from_secs(60), "the reason is known", || {
+        let result = server.call("import 'npm:missing'").to_string();
+        !result.contains("being installed") && result.contains("missing")
+    });
+    assert_eq!(server.call("1 + 1")["returnValue"], 2);
 }

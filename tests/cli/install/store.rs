@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::command::{Ended, ended_in_time};
+use crate::support::command::{Ended, ended, ended_in_time};
 use crate::support::home::Home;
 use crate::support::registry::Registry;
 
@@ -16,7 +16,7 @@ const ADVICE: &str = "mcp-conductor-installer is not beside mcp-conductor: run `
 pub struct Store {
     pub home: Home,
     pub registry: Registry,
-    allowed: String,
+    pub allowed: String,
 }
 
 impl Store {
@@ -40,9 +40,9 @@ impl Store {
         command
     }
 
-    /// Installs what is allowed.
+    /// Installs what is allowed. An installation has bounds of its own, of minutes.
     pub fn install(&self, arguments: &[&str]) -> Ended {
-        ended_in_time(self.command(&[&["install"], arguments].concat()))
+        ended(&mut self.command(&[&["install"], arguments].concat()))
     }
 
     /// Installs, with success. The summary.

@@ -4,11 +4,13 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::integrity::Integrity;
+use super::limits::UNUSED;
 
 /// The cache of an installation. Installations are serialized by their lock, so that one
 /// process writes at a time.
@@ -56,6 +58,26 @@ impl Cache {
         let opened = std::fs::File::open(file).ok()?;
         opened.take(limit + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() as u64 <= limit).then_some(bytes)
+    }
+
+    /// Says that an entry is in use.
+    pub(super) fn used(file: &Path) {
+        // An entry that cannot be marked is downloaded again some day.
+        let _ = std::fs::File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    /// Removes what was not used for long.
+    pub(super) fn prune(&self) {
+        let directories = ["tarballs", "packuments"].map(|name| self.root.join(name));
+        let entries = directories.iter().filter_map(|path| std::fs::read_dir(path).ok()).flatten();
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            if age.is_some_and(|age| age > UNUSED) {
+                // What stays is tried again at the next installation.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Makes an entry.

@@ -109,7 +109,9 @@ async fn archive(
     let cached = {
         let file = file.clone();
         blocking(move || {
-            Cache::read(&file, MAX_PACKED).filter(|bytes| Integrity::compute(bytes) == expected)
+            let bytes = Cache::read(&file, MAX_PACKED)?;
+            Cache::used(&file);
+            (Integrity::compute(&bytes) == expected).then_some(bytes)
         })
         .await?
     };

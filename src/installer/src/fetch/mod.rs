@@ -87,6 +87,7 @@ async fn fetch(request: FetchRequest) -> Result<Fetched, String> {
     if changes.is_some() || lock.is_none() {
         write_lock(&new, &places)?;
     }
+    places.cache.prune();
     Ok(Fetched { packages })
 }
 

@@ -176,7 +176,9 @@ pub(super) fn unmarked(value: &str) -> &str {
 }
 
 fn read(file: &std::path::Path) -> Option<Cached> {
-    serde_json::from_slice(&Cache::read(file, MAX_PACKUMENT)?).ok()
+    let cached = serde_json::from_slice(&Cache::read(file, MAX_PACKUMENT)?).ok()?;
+    Cache::used(file);
+    Some(cached)
 }
 
 /// A packument, and what the cache keeps of it.

@@ -219,9 +219,8 @@ async fn unresolved(
                  trust-policy-exclude[]={package_name} into .npmrc"
             )
         }
-        Error::DistTagNotFound { .. }
-        | Error::DistTagVersionNotFound { .. }
-        | Error::VersionNotFound(_) => error.to_string(),
+        Error::VersionNotFound(missing) => gone(&missing.0),
+        Error::DistTagNotFound { .. } | Error::DistTagVersionNotFound { .. } => error.to_string(),
     }
 }
 

@@ -112,6 +112,22 @@ fn what_did_not_change_is_neither_downloaded_nor_copied() {
 }
 
 #[test]
+fn what_no_installation_used_for_a_month_leaves_the_cache() {
+    let registry = Registry::start_blocking();
+    registry.simple("a", "1.0.0").simple("b", "1.0.0");
+    let mut store = Store::of(&registry);
+    store.fetch(&["npm:a", "npm:b"]).packages();
+    let tarballs = store.path().join("cache/tarballs");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(31 * 24 * 3600);
+    for name in names(&tarballs) {
+        let file = std::fs::File::open(tarballs.join(name)).expect("a file");
+        file.set_modified(long_ago).expect("it can be set");
+    }
+    store.fetch(&["npm:a"]).packages();
+    assert_eq!(names(&tarballs).len(), 1);
+}
+
+#[test]
 fn a_generation_that_is_not_empty_is_refused() {
     let registry = Registry::start_blocking();
     registry.simple("a", "1.0.0");

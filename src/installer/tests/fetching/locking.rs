@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::registry::{Options, Registry};
+use crate::registry::{Fault, Options, Registry};
 use crate::support::Store;
 
 #[test]
@@ -144,4 +144,27 @@ fn a_lock_file_that_is_none_is_an_error_that_names_it() {
         std::fs::write(store.path().join("deno.lock"), text).expect("it can be written");
         store.fetch(&["npm:a"]).fails_with(&["deno.lock is not a lock file of this program"]);
     }
+}
+
+#[test]
+fn an_installation_that_was_killed_leaves_nothing_behind() {
+    let registry = Registry::start_blocking();
+    registry.simple("a", "1.0.0");
+    let mut store = Store::of(&registry);
+    store.fetch(&["npm:a"]).packages();
+    let lock = store.lock();
+    registry.package("b", "1.0.0", &[("index.js", "1")], Options::fault(Fault::Silent));
+    registry.asked();
+    let mut killed = store.begin(&["npm:a", "npm:b"]);
+    while registry.downloads().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    assert_eq!(store.lock(), lock);
+    let unfinished = store.path().join("cache/unfinished");
+    std::fs::write(unfinished.join("7"), "half").expect("it can be written");
+    registry.simple("b", "1.0.0");
+    assert_eq!(store.fetch(&["npm:a", "npm:b"]).versions(), ["a@1.0.0", "b@1.0.0"]);
+    assert_eq!(crate::support::names(&unfinished), Vec::<String>::new());
 }

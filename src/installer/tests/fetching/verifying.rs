@@ -90,7 +90,7 @@ fn an_error_of_the_age_names_the_newest_version_that_is_old_enough() {
     registry.package("a", "1.9.0", &FILES, Options::age(9 * DAY));
     registry.package("a", "2.0.0", &FILES, Options::age(DAY));
     Store::of(&registry).fetch(&["npm:a@^2"]).fails_with(&[
-        "a@2: version 2.0.0 of 20",
+        "a@^2: version 2.0.0 of 20",
         "younger than 3 days (MCP_CONDUCTOR_PACKAGES_MIN_AGE)",
         "the newest that is old enough is 1.9.0",
     ]);

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use crate::registry::Registry;
 
 /// A store, and the environment of installations into it.
 pub struct Store {
-    home: TempDir,
+    home: Rc<TempDir>,
     environment: Vec<(&'static str, String)>,
     generations: u32,
 }
@@ -23,12 +24,13 @@ pub struct Done {
     pub answer: Option<Value>,
     pub stderr: String,
     pub generation: PathBuf,
+    _home: Rc<TempDir>,
 }
 
 impl Store {
     /// A store that asks one registry.
     pub fn of(registry: &Registry) -> Self {
-        let home = tempfile::tempdir().expect("a directory");
+        let home = Rc::new(tempfile::tempdir().expect("a directory"));
         Self { home, environment: registry.environment().into(), generations: 0 }
     }
 
@@ -59,8 +61,25 @@ impl Store {
         self.fetch_with(packages, json!({}))
     }
 
+    /// Begins an installation, which is to be killed.
+    pub fn begin(&mut self, packages: &[&str]) -> Child {
+        let (request, _) = self.request(packages, &json!({}));
+        self.spawn(&request)
+    }
+
     /// The same with other fields of the request.
     pub fn fetch_with(&mut self, packages: &[&str], fields: Value) -> Done {
+        let (request, generation) = self.request(packages, &fields);
+        let output = self.spawn(&request).wait_with_output().expect("it ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let answer = output.status.success().then(|| serde_json::from_str(&stdout).expect("JSON"));
+        assert!(answer.is_some() || stdout.is_empty(), "stdout beside an error: {stdout}");
+        Done { answer, stderr, generation, _home: Rc::clone(&self.home) }
+    }
+
+    /// A request, and its generation, which is made.
+    fn request(&mut self, packages: &[&str], fields: &Value) -> (String, PathBuf) {
         self.generations += 1;
         let generation = self.path().join(format!("generations/{}", self.generations));
         std::fs::create_dir_all(&generation).expect("it can be made");
@@ -76,13 +95,10 @@ impl Store {
         for (key, value) in fields.as_object().expect("fields") {
             request[key] = value.clone();
         }
-        let (status, stdout, stderr) = self.run(&request.to_string());
-        let answer = (status == Some(0)).then(|| serde_json::from_str(&stdout).expect("JSON"));
-        assert!(answer.is_some() || stdout.is_empty(), "stdout beside an error: {stdout}");
-        Done { answer, stderr, generation }
+        (request.to_string(), generation)
     }
 
-    fn run(&self, request: &str) -> (Option<i32>, String, String) {
+    fn spawn(&self, request: &str) -> Child {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mcp-conductor-installer"))
             .arg("fetch")
             .env_clear()
@@ -96,9 +112,7 @@ impl Store {
         let mut stdin = child.stdin.take().expect("it is piped");
         stdin.write_all(request.as_bytes()).expect("it reads");
         drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        child
     }
 
     /// Makes a generation the current one, as `mcp-conductor install` does.
