@@ -11,8 +11,9 @@ cargo:
 	@command -v cargo >/dev/null || { \
 	  echo "make: cargo is missing: install Rust 1.95 or later, https://rustup.rs" >&2; exit 1; }
 
-setup: cargo ## see to it that cargo can link V8 (idempotent; done by the others)
+setup: cargo ## see to it that cargo can link V8 and finds Node's scripts (idempotent; done by the others)
 	@.setup/v8
+	@.setup/node
 
 installer: cargo ## build target/release/mcp-conductor-installer, which fetches and bundles packages
 	cargo build --release --manifest-path src/installer/Cargo.toml --target-dir target

@@ -61,15 +61,16 @@ core.setReportExceptionCallback(event.reportException);
 const globalThis_ = globalThis;
 const dispatchEvent = uncurryThis(event.EventTarget.prototype.dispatchEvent);
 
-// Called once in each zygote, after the snapshot was loaded.
-function start(versions, target) {
+// Called once in each zygote, after the snapshot was loaded. `keepsTicks`: whether the
+// queue of process.nextTick() is in use.
+function start(versions, target, keepsTicks = false) {
   setVersions(versions, target);
   op_set_format_exception_callback(describe);
   installWasmStreaming();
   // Rust says in these two bytes that a rejection waits. deno_core's script would
   // then take it in an array that calls setters of Array.prototype while Rust's
   // list is borrowed; Rust itself hands it over at the end of each turn.
-  core.__setTickInfo(new Uint8Array(2));
+  if (!keepsTicks) core.__setTickInfo(new Uint8Array(2));
   userAgentVersion.value = versions.deno;
   ObjectSetPrototypeOf(globalThis, Window.prototype);
   // V8 installs its own after the snapshot, which swallows what a callback throws.

@@ -8,12 +8,13 @@
 mod calls;
 mod error;
 mod fetch;
+mod node;
 mod resource;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use deno_core::{Extension, OpDecl, OpState, op2};
+use deno_core::{Extension, OpDecl, OpState, op2, v8};
 
 pub use error::{CallError, CallFuture};
 
@@ -144,8 +145,19 @@ deno_core::extension!(
 const DISABLED: &[&str] =
     &["op_panic", "op_print", "op_eval_context", "op_get_proxy_details", "op_memory_usage"];
 
+/// Rejections that wait, for deno_core's queue of next ticks: none. deno_core's op takes
+/// them in an array that calls setters of Array.prototype while Rust's list is borrowed;
+/// Rust itself hands them over at the end of each turn.
+///
+/// The script wants undefined, and the answer of an op without one is null.
+#[op2]
+fn op_drain_pending_rejections<'s>(scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
+    v8::undefined(scope).into()
+}
+
 fn adjust_builtin(op: OpDecl) -> OpDecl {
     match op.name {
+        "op_drain_pending_rejections" => op_drain_pending_rejections(),
         "op_read_all" => op_read_all(),
         name if DISABLED.contains(&name) => op.disable(),
         _ => op,
@@ -165,4 +177,13 @@ pub fn extensions() -> Vec<Extension> {
         deno_crypto::deno_crypto::init(None),
         conductor::init(),
     ]
+}
+
+/// The extensions of the snapshot that has the node: built-ins, in its order.
+pub fn node_extensions() -> Vec<Extension> {
+    let mut extensions = extensions();
+    let conductor = extensions.pop().expect("the list above ends with it");
+    extensions.push(deno_node_crypto::deno_node_crypto::init());
+    extensions.extend([conductor, node::conductor_node::init()]);
+    extensions
 }

@@ -19,6 +19,7 @@ mod grants;
 mod hostile;
 mod limits;
 mod names;
+mod node;
 mod packages;
 mod paths;
 mod profiles;

@@ -15,6 +15,7 @@ mod hostile;
 mod json;
 mod limits;
 mod modules;
+mod node;
 mod output;
 mod platform;
 mod random;

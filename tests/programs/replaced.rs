@@ -41,8 +41,9 @@ struct Report {
 fn words() -> String {
     let scripts = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/js")).expect("js/");
     let mut words = std::collections::BTreeSet::new();
-    for script in scripts {
-        let text = std::fs::read_to_string(script.expect("an entry").path()).expect("a script");
+    let scripts = scripts.map(|script| script.expect("an entry").path());
+    for script in scripts.filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(script).expect("a script");
         let word = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '$';
         words.extend(text.split(word).filter(|word| !word.is_empty()).map(str::to_owned));
     }

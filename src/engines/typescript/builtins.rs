@@ -52,6 +52,8 @@ pub(super) const BUILTINS: &[&str] = &[
     "module",
     "console",
     "trace_events",
+    "cluster",
+    "domain",
     "_http_agent",
     "_http_client",
     "_http_common",

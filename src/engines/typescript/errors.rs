@@ -125,7 +125,7 @@ pub(super) fn stopped_stack(
 ) -> Option<String> {
     let lines: Vec<String> = frames
         .into_iter()
-        .filter(|frame| !frame.file.starts_with("ext:"))
+        .filter(|frame| !is_of_snapshot(&frame.file))
         .map(|frame| {
             let (file, line, column) = map(&frame.file, frame.line, frame.column);
             if frame.function.is_empty() {
@@ -166,7 +166,11 @@ fn is_internal<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Val
     let method = v8::Local::new(scope, method);
     v8::tc_scope!(let scope, scope);
     let name = method.call(scope, site, &[]);
-    name.is_some_and(|name| name.to_rust_string_lossy(scope).starts_with("ext:"))
+    name.is_some_and(|name| is_of_snapshot(&name.to_rust_string_lossy(scope)))
+}
+
+fn is_of_snapshot(script: &str) -> bool {
+    script.starts_with("ext:") || script.starts_with("node:")
 }
 
 /// `CallSite.prototype.getScriptNameOrSourceURL`, in an isolate slot.

@@ -202,12 +202,6 @@ mod tests {
         transpile_program(&main(), source, &Home::new("/srv/work"), Flavor::Plain)
     }
 
-    fn code_for_node(source: &str) -> String {
-        transpile_program(&main(), source, &Home::new("/srv/work"), Flavor::Node)
-            .map(|t| t.code)
-            .unwrap_or_else(|e| e.message)
-    }
-
     fn code(source: &str) -> String {
         transpiled(source).map(|t| t.code).unwrap_or_else(|e| e.message)
     }
