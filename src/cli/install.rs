@@ -62,17 +62,19 @@ fn age(text: &str) -> Result<Duration, String> {
         None if text == "0" => Some(0),
         None => None,
     };
-    let seconds = number.ok_or_else(|| "an age is a number with a unit, such as 3d or 12h")?;
+    let seconds = number.ok_or("an age is a number with a unit, such as 3d or 12h")?;
     Ok(Duration::from_secs(seconds))
 }
 
 pub(super) async fn install(config: Config, arguments: InstallArguments) -> ExitCode {
-    let config =
-        match std::env::current_dir().map(|here| arguments.dir.as_ref().map(|d| here.join(d))) {
-            Ok(Some(directory)) => config.with_install_dir(directory),
-            Ok(None) => config,
-            Err(error) => return unusable(&format!("There is no current directory: {error}")),
-        };
+    let config = match &arguments.dir {
+        // What is installed knows its own path.
+        Some(directory) => match std::path::absolute(directory) {
+            Ok(directory) => config.with_install_dir(directory),
+            Err(error) => return unusable(&format!("{}: {error}", directory.display())),
+        },
+        None => config,
+    };
     let work = async {
         match arguments.what == PACKAGES {
             true => packages(config, &arguments).await,

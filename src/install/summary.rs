@@ -19,6 +19,9 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Bytes of a text of a package that are shown.
 const MAX_SHOWN: usize = 500;
 
+/// Remarks of a list that people see: a package with many modules has one for each.
+const MAX_REMARKS: usize = 20;
+
 /// What is installed, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -168,10 +171,13 @@ fn remarks(f: &mut fmt::Formatter<'_>, title: &str, remarks: &[Remark]) -> fmt::
         return Ok(());
     }
     writeln!(f, "{title}:")?;
-    for remark in remarks {
+    for remark in remarks.iter().take(MAX_REMARKS) {
         writeln!(f, "  {}: {}", shown(&remark.specifier), shown(&remark.reason))?;
     }
-    Ok(())
+    match remarks.len().saturating_sub(MAX_REMARKS) {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more: --json names all"),
+    }
 }
 
 #[cfg(test)]
@@ -214,5 +220,14 @@ mod tests {
              \x20 npm:canvas: native \n"
         );
         assert!(summary.is_usable());
+    }
+
+    #[test]
+    fn of_many_remarks_the_first_are_shown_and_the_others_counted() {
+        let remark = Remark { specifier: "npm:a".into(), reason: "no".into() };
+        let notes = vec![remark; MAX_REMARKS + 3];
+        let shown = Installation { notes, ..Installation::default() }.to_string();
+        assert_eq!(shown.matches("npm:a: no").count(), MAX_REMARKS);
+        assert!(shown.ends_with("  and 3 more: --json names all\n"), "{shown}");
     }
 }
