@@ -1,20 +1,9 @@
-// What process is, beside constants: its number, and what process.on() is told of, which
-// is rejections that nobody handles, and the end of the program. Errors that nobody
-// catches come as events (`error`), which process follows.
+// What process.on() is told of: rejections that nobody handles, and the end of the
+// program. Errors that nobody catches come as events (`error`), which process follows.
 
 import { core, internals, primordials } from "ext:core/mod.js";
-import { op_conductor_pid } from "ext:core/ops";
-import process from "node:process";
 import { event } from "ext:conductor/11_globals.js";
-const { ObjectDefineProperty, uncurryThis } = primordials;
-
-// Deno's script has the number of the process that it begins in, which is the zygote.
-ObjectDefineProperty(process, "pid", {
-  __proto__: null,
-  get: () => op_conductor_pid(),
-  configurable: true,
-  enumerable: true,
-});
+const { uncurryThis } = primordials;
 
 const dispatchEvent = uncurryThis(event.EventTarget.prototype.dispatchEvent);
 const global = globalThis;

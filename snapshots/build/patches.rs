@@ -94,6 +94,8 @@ const PIECES: &[(&str, &str, &str)] = &[
 /// What scripts of deno_node do as they are loaded that a snapshot cannot hold, or that is
 /// of deno_runtime: the script, the text that is there, and ours.
 const NODE: &[(&str, &str, &str)] = &[
+    // The number of the process that the script begins in is the zygote's.
+    ("node:process", "    return pid;\n", "    return NodeDeno.pid;\n"),
     // An object of Rust's: made when it is asked for.
     (
         "deno_node/crypto.ts",
@@ -130,6 +132,10 @@ const NODE: &[(&str, &str, &str)] = &[
     ),
     // A listing is an answer, nothing that is open (js/node/ops/fs.js).
     ("deno_node/_fs/_fs_readdir.ts", "    core.close(rid);\n", ""),
+    // The script is started in the zygote, which has another number.
+    ("node:process", "    return pid;\n", "    return NodeDeno.pid;\n"),
+    // A warning that Node gives with --pending-deprecation only.
+    ("deno_node/_process/process.ts", "if (typeof value !== \"string\") {", "if (false) {"),
     // Names are looked up by the server, and a session of HTTP/2 fails as its socket does.
     (
         "deno_node/internal/errors.ts",

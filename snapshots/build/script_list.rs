@@ -21,6 +21,8 @@ pub(super) struct Listed {
 /// here, and what only they load.
 const LEFT_OUT: &[&str] = &[
     "_repl_preview.js",
+    // Follows every promise once it is loaded.
+    "domain",
     "inspector/promises",
     "internal/deps/undici/",
     "internal/repl.ts",

@@ -53,7 +53,6 @@ pub(super) const BUILTINS: &[&str] = &[
     "console",
     "trace_events",
     "cluster",
-    "domain",
     "_http_agent",
     "_http_client",
     "_http_common",

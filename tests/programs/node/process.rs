@@ -75,3 +75,20 @@ fn signals_and_users_are_the_servers() {
         [failure(() => process.kill(1)), failure(() => process.kill(process.pid, 0)), failure(() => process.setuid(0))]"#;
     assert_eq!(value(source), json!(["EPERM", null, "EPERM"]));
 }
+
+#[test]
+fn a_program_is_told_of_its_end_and_of_errors_that_nobody_caught() {
+    let source = r#"
+        process.on("exit", (code: number) => console.log("exit", code));
+        process.on("uncaughtException", (error: Error) => console.log("uncaught", error.message));
+        process.on("unhandledRejection", (reason: unknown) => console.log("unhandled", reason));
+        setTimeout(() => { throw new Error("late"); }, 1);
+        Promise.reject("nobody");
+        await new Promise((done) => setTimeout(done, 20));"#;
+    assert_eq!(output(source), ["unhandled nobody", "uncaught late", "exit 0"]);
+}
+
+#[test]
+fn the_number_of_the_process_is_its_own() {
+    assert_eq!(value("process.pid === Deno.pid"), json!(true));
+}
