@@ -136,7 +136,10 @@ impl Loader {
                 local::check_exports(&url, &source)?;
                 self.compiled(&url, MediaType::JavaScript, source)
             }
-            Form::TypeScript => self.compiled(&url, MediaType::TypeScript, text(bytes)),
+            Form::TypeScript => {
+                local::check_size(&url, bytes.len())?;
+                self.compiled(&url, MediaType::TypeScript, text(bytes))
+            }
             Form::Json => self.compiled(&url, MediaType::Json, text(bytes)),
             Form::Text => {
                 let code = ModuleSourceCode::String(text(bytes).into());

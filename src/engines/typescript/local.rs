@@ -71,6 +71,23 @@ fn extension(url: &ModuleSpecifier) -> String {
     name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
 }
 
+/// TypeScript is parsed into a tree that takes some 25 times its bytes, of the 256 MiB that a
+/// run has by default; a program has 1 MiB.
+const MAX_TYPESCRIPT_BYTES: usize = 4 << 20;
+
+/// Refuses a TypeScript file that is too large to be parsed.
+pub(super) fn check_size(url: &ModuleSpecifier, bytes: usize) -> Result<(), JsErrorBox> {
+    if bytes <= MAX_TYPESCRIPT_BYTES {
+        return Ok(());
+    }
+    let shown = visible(url.as_str(), MAX_QUOTED);
+    let most = MAX_TYPESCRIPT_BYTES >> 20;
+    Err(JsErrorBox::range_error(format!(
+        "\"{shown}\" cannot be imported: it has {bytes} bytes, and TypeScript at most {most} MiB. \
+         Split it, or import JavaScript"
+    )))
+}
+
 /// A JavaScript file that exports as Node's modules did before there were ES modules.
 pub(super) fn check_exports(url: &ModuleSpecifier, source: &str) -> Result<(), JsErrorBox> {
     let is_old = source.contains("module.exports") || source.contains("exports.");
@@ -164,6 +181,13 @@ mod tests {
         ] {
             assert!(check_exports(&url("a.js"), source).is_ok(), "{source}");
         }
+    }
+
+    #[test]
+    fn typescript_is_bounded() {
+        assert!(check_size(&url("a.ts"), MAX_TYPESCRIPT_BYTES).is_ok());
+        let error = check_size(&url("a.ts"), MAX_TYPESCRIPT_BYTES + 1).unwrap_err().to_string();
+        assert!(error.contains("at most 4 MiB"), "{error}");
     }
 
     #[test]
