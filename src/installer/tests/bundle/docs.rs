@@ -88,3 +88,12 @@ fn what_subpaths_have_beside_the_entry_is_shown_as_theirs() {
     assert_eq!(found.as_array().expect("symbols").len(), 2);
     assert_eq!(found[1]["subpath"], "/more");
 }
+
+#[test]
+fn members_of_a_namespace_have_its_name() {
+    let found = symbols(&[(
+        "index.d.ts",
+        "export declare class A {}\nexport declare namespace A { interface B { b: 1 } }",
+    )]);
+    assert_eq!([&found[0]["name"], &found[1]["name"]], ["A", "A.B"]);
+}

@@ -80,6 +80,11 @@ impl<'p> Walk<'p> {
             if let Some(symbol) = self.symbol(file, &scope, name, exported, depth) {
                 found(symbol);
             }
+            if let Exported::Local(local) = exported
+                && let Some(space) = scope.namespaces.get(local)
+            {
+                members_of(file, name, space).for_each(&mut *found);
+            }
         }
         if let Some(name) = &scope.assigned {
             self.assigned(file, &scope, name, depth, found);
@@ -220,4 +225,17 @@ impl<'p> Walk<'p> {
         }
         members
     }
+}
+
+/// What a namespace that is exported has: `Stripe.Customer`.
+fn members_of<'s>(
+    file: &'s Path,
+    name: &'s str,
+    space: &'s Scope,
+) -> impl Iterator<Item = Symbol> + 's {
+    space.declared.iter().map(move |(member, declared)| {
+        let name = format!("{name}.{member}");
+        let origin = (file.to_owned(), name.clone());
+        Symbol { name, declared: declared.clone(), origin }
+    })
 }
