@@ -20,7 +20,7 @@ fn with_secret() -> Generation {
 }
 
 /// Nothing that was made has the secret, and the package is named with the path.
-fn assert_refused(generation: &Generation) {
+fn assert_refused(generation: Generation) {
     let made = generation.bundle();
     let reason = made.reason("npm:a");
     assert!(reason.contains("a asks for") && reason.contains("secret"), "{reason}");
@@ -35,14 +35,14 @@ fn a_main_outside_of_the_store_is_refused() {
     for file in ["secret.json", "secret.js"] {
         let main = format!("../../../../../{file}");
         let json = json!({ "name": "a", "version": "1.0.0", "main": main }).to_string();
-        assert_refused(&with_secret().allowed("a", &[("package.json", &json)]));
+        assert_refused(with_secret().allowed("a", &[("package.json", &json)]));
     }
 }
 
 #[test]
 fn an_import_outside_of_the_store_is_refused() {
     let code = "exports.secret = require('../../../../../secret.json');";
-    assert_refused(&with_secret().allowed("a", &[("index.js", code)]));
+    assert_refused(with_secret().allowed("a", &[("index.js", code)]));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_link_outside_of_the_store_is_refused() {
     let generation =
         with_secret().allowed("a", &[("index.js", "exports.s = require('./link.js');")]);
     symlink("../../../../../secret.js", generation.home("a").join("link.js")).expect("a link");
-    assert_refused(&generation);
+    assert_refused(generation);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn an_absolute_path_is_refused() {
     let generation = with_secret();
     let secret = generation.path().join("secret.js");
     let code = format!("exports.s = require({:?});", secret.to_str().expect("text"));
-    assert_refused(&generation.allowed("a", &[("index.js", &code)]));
+    assert_refused(generation.allowed("a", &[("index.js", &code)]));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Generation {
 pub struct Made {
     pub answer: Value,
     bundle: PathBuf,
+    /// It is removed with the last use of what was made.
+    _directory: TempDir,
 }
 
 impl Generation {
@@ -64,7 +66,7 @@ impl Generation {
         self.path().join(format!("node_modules/.store/{}@1.0.0/node_modules/{name}", flat(name)))
     }
 
-    pub fn bundle(&self) -> Made {
+    pub fn bundle(self) -> Made {
         let request = json!({
             "generation": self.path(),
             "output": self.path(),
@@ -83,7 +85,8 @@ impl Generation {
         let output = child.wait_with_output().expect("it ends");
         assert!(output.status.success(), "{output:?}");
         let answer = serde_json::from_slice(&output.stdout).expect("JSON");
-        Made { answer, bundle: self.path().join("bundle") }
+        let bundle = self.path().join("bundle");
+        Made { answer, bundle, _directory: self.directory }
     }
 }
 
