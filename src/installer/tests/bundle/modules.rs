@@ -131,7 +131,8 @@ fn a_module_knows_where_its_file_will_be() {
         .allowed("b", &[("index.js", "export const url = import.meta.url;")])
         .bundle();
     let place = "/place/node_modules/.store";
-    assert!(made.code("npm:a").contains(&format!("\"{place}/a@1.0.0/node_modules/a\"")));
+    let code = made.code("npm:a");
+    assert!(code.contains(&format!("\"{place}/a@1.0.0/node_modules/a")), "{code}");
     let url = format!("\"file://{place}/b@1.0.0/node_modules/b/index.js\"");
     assert!(made.code("npm:b").contains(&url));
 }
