@@ -14,6 +14,7 @@ use rolldown::{
 use rolldown_common::Output;
 use rolldown_error::{BatchedBuildDiagnostic, Severity};
 
+use super::STACK;
 use super::ascii;
 use super::entries::Entry;
 use super::exports::CONDITIONS;
@@ -34,9 +35,6 @@ const TIMERS: &[&str] = &[
 ];
 /// What begins the names of files that entries share.
 const CHUNK: &str = "chunk-[hash].mjs";
-/// The stack of a thread that parses: expressions of generated code nest some thousand
-/// deep (typescript, unicode tables), each level with about 1 KiB.
-const STACK: usize = 32 << 20;
 /// The time of one build. The 201 entries of the corpus take 40 s on two busy cores.
 const MAX_TIME: Duration = Duration::from_secs(300);
 
@@ -113,6 +111,7 @@ fn generate(
 ) -> Result<BTreeMap<String, Chunk>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK)
+        .max_blocking_threads(4)
         .enable_all()
         .build()
         .map_err(|error| other(&format!("threads cannot be started: {error}")))?;

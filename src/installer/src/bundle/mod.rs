@@ -34,8 +34,21 @@ use output::Output;
 use package::Package;
 use places::Places;
 
+/// The stack of a thread that parses: expressions of generated code nest some thousand
+/// deep (typescript, tables of Unicode), each level with a few KiB.
+const STACK: usize = 32 << 20;
+
 /// Bundles the allowed packages of a generation.
 pub fn run(request: BundleRequest) -> Result<Bundled, String> {
+    std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(|| bundle(request))
+        .map_err(|error| format!("A thread cannot be started: {error}"))?
+        .join()
+        .unwrap_or_else(|_| Err("The bundler failed".to_owned()))
+}
+
+fn bundle(request: BundleRequest) -> Result<Bundled, String> {
     let places = Arc::new(Places::new(&request)?);
     let mut output = Output::new(&request.output)?;
     let mut bundled = Bundled::default();

@@ -1,0 +1,6 @@
+//! The command `bundle`, over made-up packages.
+
+mod docs;
+mod escapes;
+mod modules;
+mod packages;
