@@ -5,6 +5,7 @@ import { primordials } from "ext:core/mod.js";
 import { ops } from "ext:conductor_node/ops/table.js";
 const {
   queueMicrotask,
+  ReflectApply,
   RegExpPrototypeExec,
   SafeRegExp,
   StringPrototypeReplaceAll,
@@ -127,6 +128,14 @@ class HandleWrap extends AsyncWrap {
   }
 }
 ops.HandleWrap = HandleWrap;
+
+// Deno's script takes the number 0 for "no such cipher": in Deno, the numbers of input and
+// output come first. Here it is that of a first resource, which is then kept for nothing.
+function notZero(create) {
+  return (...args) => ReflectApply(create, undefined, args) || ReflectApply(create, undefined, args);
+}
+ops.op_node_create_cipheriv = notZero(ops.op_node_create_cipheriv);
+ops.op_node_create_decipheriv = notZero(ops.op_node_create_decipheriv);
 
 // util.parseEnv: NAME=value, one a line, with quotes, `export` and comments.
 const LINE = new SafeRegExp(/^\s*(?:export\s+)?([\w.-]+)\s*=\s*(.*)$/s);
