@@ -86,6 +86,8 @@ function startNode(versions, target) {
 // In the worker, when its program has arrived.
 function prepareNode(workspacePath, globalsJson, hasServers, mainModule) {
   openEnvironment();
+  // The program that warms the zygote up has ended; this one has not.
+  process._exiting = false;
   prepare(workspacePath, globalsJson, hasServers, mainModule);
 }
 

@@ -94,8 +94,6 @@ const PIECES: &[(&str, &str, &str)] = &[
 /// What scripts of deno_node do as they are loaded that a snapshot cannot hold, or that is
 /// of deno_runtime: the script, the text that is there, and ours.
 const NODE: &[(&str, &str, &str)] = &[
-    // The number of the process that the script begins in is the zygote's.
-    ("node:process", "    return pid;\n", "    return NodeDeno.pid;\n"),
     // An object of Rust's: made when it is asked for.
     (
         "deno_node/crypto.ts",
