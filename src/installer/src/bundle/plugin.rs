@@ -219,16 +219,15 @@ impl Plugin for Store {
         ctx: &PluginContext,
         args: &HookResolveIdArgs<'_>,
     ) -> HookResolveIdReturn {
-        if let Some(number) = args.specifier.strip_prefix(ENTRY) {
-            return match number.parse() {
-                Ok(number) if args.importer.is_none() => self.entry(ctx, number).await,
-                Ok(_) | Err(_) => Ok(None),
+        // Only rolldown itself asks without an importer: for the entries.
+        let Some(importer) = args.importer else {
+            let number = args.specifier.strip_prefix(ENTRY).and_then(|number| number.parse().ok());
+            return match number {
+                Some(number) => self.entry(ctx, number).await,
+                None => Ok(None),
             };
-        }
-        match args.importer {
-            Some(importer) => self.dependency(ctx, importer, args).await,
-            None => Ok(None),
-        }
+        };
+        self.dependency(ctx, importer, args).await
     }
 
     async fn load(&self, _ctx: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
