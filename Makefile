@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup installer build run test test-slow siege conformance bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege corpus conformance bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ test: setup installer conformance ## run every test, those in the documentation 
 test-slow: setup ## the races of the hostile programs, a minute each
 	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1500 cargo test --release --lib --test permissions -- \
 	  races:: exchanged_meanwhile --nocapture
+
+corpus: setup installer ## programs with 97 popular packages, from npm's registry; 3 minutes
+	cargo test --release --test cli corpus -- --ignored --nocapture
 
 siege: setup ## honest clients among hostile ones, for 30 minutes
 	MCP_CONDUCTOR_SIEGE_SECONDS=1800 cargo test --release --test pressure siege -- --nocapture

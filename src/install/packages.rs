@@ -353,10 +353,7 @@ fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told
         specifier: failed.specifier.clone(),
         reason: failed.reason.clone(),
     });
-    let notes = told.failed.into_iter().map(|(specifier, reason)| Remark {
-        specifier,
-        reason: format!("its names are not known, importing it without grants failed: {reason}"),
-    });
+    let notes = untried(&manifest.packages, told.failed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Installation {
         changed: true,
@@ -365,9 +362,31 @@ fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told
         packages: packages.collect(),
         further: further.collect(),
         failed: failed.collect(),
-        notes: notes.collect(),
+        notes,
         inputs: String::new(),
     }
+}
+
+/// What is said of modules whose names are not known: of each package its own entry, or the
+/// first of its other modules and how many there are.
+fn untried(packages: &[InstalledPackage], failed: Vec<(String, String)>) -> Vec<Remark> {
+    const WHAT: &str = "its names are not known, importing it without grants failed";
+    let mut remarks = Vec::new();
+    for package in packages {
+        let own = failed.iter().find(|(module, _)| *module == package.specifier);
+        let mut inner = failed.iter().filter(|(module, _)| {
+            *module != package.specifier && is_module_of(module, &package.specifier)
+        });
+        if let Some((specifier, reason)) = own.or_else(|| inner.next()) {
+            let more = match inner.count() {
+                0 => String::new(),
+                more => format!(" (and of {more} more of its modules)"),
+            };
+            let reason = format!("{WHAT}: {reason}{more}");
+            remarks.push(Remark { specifier: specifier.clone(), reason });
+        }
+    }
+    remarks
 }
 
 #[cfg(test)]
@@ -392,6 +411,26 @@ mod tests {
         ] {
             assert_eq!(is_module_of(module, package), expected, "{module}");
         }
+    }
+
+    #[test]
+    fn modules_that_could_not_be_tried_are_said_once_for_a_package() {
+        let package = |specifier: &str| InstalledPackage {
+            specifier: specifier.to_owned(),
+            ..InstalledPackage::default()
+        };
+        let failed = [("npm:a/x", "no"), ("npm:a/y", "nor"), ("npm:b", "never"), ("npm:b/z", "x")];
+        let failed = failed.map(|(module, reason)| (module.to_owned(), reason.to_owned()));
+        let said = untried(&[package("npm:a"), package("npm:b"), package("npm:c")], failed.into());
+        let said: Vec<_> = said.iter().map(|one| (&one.specifier[..], &one.reason[..])).collect();
+        let what = "its names are not known, importing it without grants failed";
+        assert_eq!(
+            said,
+            [
+                ("npm:a/x", &format!("{what}: no (and of 1 more of its modules)")[..]),
+                ("npm:b", &format!("{what}: never (and of 1 more of its modules)")[..]),
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `Deno.Command`: from an operation to a confined process.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -170,13 +171,14 @@ impl Run {
         Ok(all.into_iter().collect())
     }
 
-    /// Opens the working directory. The workspace itself needs no grant: nothing
-    /// in it can be read without one.
+    /// Opens the working directory. The workspace itself needs no grant, named or not:
+    /// nothing in it can be read without one.
     fn command_directory(&self, cwd: Option<&str>) -> Result<OwnedFd, Problem> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let current = self.cwd();
         let workspace = &self.services().workspace;
-        if cwd.is_none() && current == *workspace {
+        let is_workspace = cwd.is_none_or(|cwd| Path::new(cwd) == workspace);
+        if is_workspace && current == *workspace {
             let opened = open(workspace, flags, Mode::empty()).map_err(std::io::Error::from);
             return Ok(opened?);
         }

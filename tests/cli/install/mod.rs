@@ -2,6 +2,7 @@
 //! loopback, fetched, bundled, tried and made current by the real programs.
 
 mod activation;
+mod corpus;
 mod hostile;
 mod installing;
 mod seal;
