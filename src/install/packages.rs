@@ -353,7 +353,7 @@ fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told
         specifier: failed.specifier.clone(),
         reason: failed.reason.clone(),
     });
-    let notes = untried(&manifest.packages, told.failed);
+    let notes = untried(&manifest.packages, told.failed.into_iter().collect());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Installation {
         changed: true,
