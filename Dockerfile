@@ -26,8 +26,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
         [ ! -f "$archive" ] || export CONDUCTOR_V8_ARCHIVE="$archive"; \
     done \
     && .setup/v8 \
+    && .setup/node \
     && cargo build --release --locked --bin mcp-conductor \
-    && install -D --strip target/release/mcp-conductor /out/usr/local/bin/mcp-conductor \
+    && cargo build --release --locked --manifest-path src/installer/Cargo.toml --target-dir target \
+    && install -D --strip -t /out/usr/local/bin \
+        target/release/mcp-conductor target/release/mcp-conductor-installer \
     && install -d -m 0700 /out/var/lib/mcp-conductor
 
 # hadolint ignore=DL3006
@@ -38,6 +41,8 @@ LABEL org.opencontainers.image.title="MCP Conductor" \
       org.opencontainers.image.version="0.1.0" \
       io.modelcontextprotocol.server.name="com.example/mcp-conductor"
 COPY --from=build /out/usr/local/bin/mcp-conductor /usr/local/bin/mcp-conductor
+# What `mcp-conductor install` starts. A server alone does not need it.
+COPY --from=build /out/usr/local/bin/mcp-conductor-installer /usr/local/bin/mcp-conductor-installer
 # A new named volume takes owner and mode from here.
 COPY --from=build --chown=65532:65532 /out/var/lib/mcp-conductor /var/lib/mcp-conductor
 

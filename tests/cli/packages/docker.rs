@@ -111,6 +111,7 @@ fn what_cargo_needs_gets_into_the_build() {
     let manifest = toml(&text("Cargo.toml"));
     let mut paths = vec!["Cargo.toml".to_owned(), "Cargo.lock".into(), ".setup/v8".into()];
     paths.extend(["build.rs", "src/main.rs", "src/lib.rs", "js", "snapshots"].map(String::from));
+    paths.extend([".setup/node", "src/installer/Cargo.toml"].map(String::from));
     for bench in manifest["bench"].as_array().unwrap() {
         paths.push(format!("benches/{}.rs", bench["name"].as_str().unwrap()));
     }

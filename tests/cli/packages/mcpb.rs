@@ -83,20 +83,21 @@ fn files(archive: &[u8]) -> BTreeMap<String, u32> {
 }
 
 #[test]
-fn the_bundle_has_the_program_and_can_be_executed() {
+fn the_bundle_has_the_programs_and_they_can_be_executed() {
     if tool("strip").is_none() || (tool("zip").is_none() && tool("python3").is_none()) {
         return;
     }
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages.mcpb");
     // Any program: ours takes long to strip.
     let status = Command::new(root().join("deploy/mcpb/build.sh"))
-        .args(["/bin/true".as_ref(), out.as_os_str()])
+        .args(["/bin/true".as_ref(), out.as_os_str(), "/bin/true".as_ref()])
         .status()
         .unwrap();
     assert!(status.success());
     let files = files(&std::fs::read(&out).unwrap());
     let program = manifest()["server"]["entry_point"].as_str().unwrap().to_owned();
     let expected = [("LICENSE".to_owned(), 0o100_644), ("manifest.json".into(), 0o100_644)];
-    assert_eq!(files, expected.into_iter().chain([(program.clone(), 0o100_755)]).collect());
+    let programs = [(program.clone(), 0o100_755), (format!("{program}-installer"), 0o100_755)];
+    assert_eq!(files, expected.into_iter().chain(programs).collect());
     assert_eq!(server()["command"], format!("${{__dirname}}/{program}"));
 }
