@@ -33,6 +33,7 @@ RUST_TEST_THREADS ?= 4
 
 test: setup installer conformance ## run every test, those in the documentation included
 	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
+	cargo test --release --manifest-path src/installer/Cargo.toml --target-dir target
 
 test-slow: setup ## the races of the hostile programs, a minute each
 	MCP_CONDUCTOR_RACE_SECONDS=60 timeout 1500 cargo test --release --lib --test permissions -- \
@@ -50,6 +51,8 @@ bench: setup ## measure; see benches/README.md
 lint: setup ## check formatting, and clippy with warnings as errors
 	cargo fmt --check
 	cargo clippy --release --all-targets -- -D warnings
+	cargo fmt --check --manifest-path src/installer/Cargo.toml
+	cargo clippy --release --all-targets --manifest-path src/installer/Cargo.toml --target-dir target -- -D warnings
 
 doctor: build ## show what of the sandbox is enforced on this machine
 	cargo run --quiet --release -- doctor
