@@ -63,15 +63,23 @@ pub(super) fn generation<'a>(config: &Config, snapshot: &'a Snapshot) -> Option<
     snapshot.directory().filter(|_| !config.allowed_packages().is_empty())
 }
 
-/// Takes what is installed now.
-pub(super) fn reload(config: &Config, shared: &Shared) {
-    let installed = &shared.common.installed;
+/// Takes what is installed now, for programs that begin from now on.
+pub(super) async fn reload(config: &Config, shared: &Shared) {
+    let installed = shared.common.installed.clone();
     // What is being installed is taken when it is there.
-    if installed.current().state != State::Installing {
-        installed.reload();
-        let snapshot = installed.current();
-        shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+    if installed.current().state == State::Installing {
+        return;
     }
+    let read = installed.clone();
+    let is_other = tokio::task::spawn_blocking(move || read.reload()).await;
+    let snapshot = installed.current();
+    if is_other.unwrap_or_default() {
+        tracing::info!("the installed packages have changed");
+    }
+    if let Some(problem) = snapshot.problem.as_ref().filter(|_| !config.allowed_packages().is_empty()) {
+        tracing::warn!("the installed packages: {problem}");
+    }
+    shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
 }
 
 fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {
