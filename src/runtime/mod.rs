@@ -189,7 +189,7 @@ impl Runtime {
         let generation = packages::generation(&config, &snapshot);
         let common = assembly::common(&config, installed)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
-        let pool = Pool::start(lanes(&config, generation)?)
+        let pool = Pool::start(lanes(&config, generation.as_ref())?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in typescript_sandbox(&pool).missing_optional() {

@@ -14,9 +14,10 @@ use crate::config::Config;
 use crate::config::environment::{
     ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC,
 };
+use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::{Installed, Snapshot, State};
-use crate::protocol::Kind;
+use crate::protocol::{Generation, Kind};
 
 /// Pause before an installation is tried again that another process was in the way of, such
 /// as a second server that has started at the same time.
@@ -59,8 +60,22 @@ pub(super) fn status(config: &Config, installed: &Installed) -> PackagesStatus {
 }
 
 /// The generation that workers have: none if nothing of it is allowed.
-pub(super) fn generation<'a>(config: &Config, snapshot: &'a Snapshot) -> Option<&'a Path> {
-    snapshot.directory().filter(|_| !config.allowed_packages().is_empty())
+pub(super) fn generation(config: &Config, snapshot: &Snapshot) -> Option<Generation> {
+    let directory = snapshot.directory().map(Path::to_owned);
+    let directory = directory.filter(|_| !config.allowed_packages().is_empty())?;
+    let preload = if config.preloads() { preload(config, snapshot) } else { Vec::new() };
+    Some(Generation { directory, preload })
+}
+
+/// The allowed packages of a generation, by their place in its manifest. It may have been made
+/// for more, as for several servers.
+fn preload(config: &Config, snapshot: &Snapshot) -> Vec<u16> {
+    let allowed = config.allowed_packages();
+    let is_allowed = |text: &str| {
+        PackageSpecifier::parse(text).is_ok_and(|package| allowed.entry(&package).is_some())
+    };
+    let packages = (0..).zip(&snapshot.manifest.packages);
+    packages.filter(|(_, one)| is_allowed(&one.specifier)).map(|(place, _)| place).collect()
 }
 
 /// Takes what is installed now, for programs that begin from now on.
@@ -76,7 +91,9 @@ pub(super) async fn reload(config: &Config, shared: &Shared) {
     if is_other.unwrap_or_default() {
         tracing::info!("the installed packages have changed");
     }
-    if let Some(problem) = snapshot.problem.as_ref().filter(|_| !config.allowed_packages().is_empty()) {
+    if let Some(problem) =
+        snapshot.problem.as_ref().filter(|_| !config.allowed_packages().is_empty())
+    {
         tracing::warn!("the installed packages: {problem}");
     }
     shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
