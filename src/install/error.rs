@@ -46,6 +46,12 @@ pub enum InstallError {
     /// Packages were not bundled.
     #[error("the packages cannot be bundled: {0}")]
     Bundle(String),
+    /// Nowhere is a directory for programs that try packages.
+    #[error(
+        "the packages cannot be tried: no directory can be made for that ({0}); set TMPDIR to one \
+         that this user can write"
+    )]
+    NoScratch(String),
     /// Modules were not looked at.
     #[error("the packages cannot be tried: {0}")]
     Probe(String),

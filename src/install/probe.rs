@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::error::{At, InstallError};
+use super::error::InstallError;
 use super::wrapper::{self, MAX_NAMES};
 use crate::config::Config;
 use crate::packages::Installed;
@@ -76,7 +76,7 @@ pub(super) async fn ask(
     }
     let failed = |error: StartError| InstallError::Probe(error.to_string());
     let installed = Installed::of_generation(manifest, generation.to_owned());
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new(config)?;
     let config = without_grants(config, &scratch.0).map_err(InstallError::Probe)?;
     let runtime = Runtime::with_installed(config, installed).await.map_err(failed)?;
     let engines = runtime.engines().await;
@@ -95,18 +95,36 @@ pub(super) async fn ask(
 
 /// An empty directory of this process, which goes with it. It is no part of the store, where no
 /// workspace may be.
+#[derive(Debug)]
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, InstallError> {
+    /// In the directory of temporary files, else beside the store: a container may have no
+    /// other directory that can be written.
+    fn new(config: &Config) -> Result<Self, InstallError> {
+        let beside = config.install_dir().and_then(Path::parent);
+        Self::in_first(std::iter::once(&*std::env::temp_dir()).chain(beside))
+    }
+
+    fn in_first<'a>(places: impl Iterator<Item = &'a Path>) -> Result<Self, InstallError> {
+        let mut failed = Vec::new();
+        for place in places {
+            match Self::below(place) {
+                Ok(scratch) => return Ok(scratch),
+                Err(error) => failed.push(format!("{}: {error}", place.display())),
+            }
+        }
+        Err(InstallError::NoScratch(failed.join("; ")))
+    }
+
+    fn below(place: &Path) -> io::Result<Self> {
         let name = format!("mcp-conductor-install-{}", std::process::id());
-        let mut numbered =
-            (0..).map(|number| std::env::temp_dir().join(format!("{name}-{number}")));
+        let mut numbered = (0..).map(|number| place.join(format!("{name}-{number}")));
         loop {
             let path = numbered.next().expect("numbers do not end");
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                made => return made.at(&path).map(|()| Self(path)),
+                made => return made.map(|()| Self(path)),
             }
         }
     }
@@ -235,6 +253,16 @@ mod tests {
 
     fn asked() -> Vec<String> {
         vec!["npm:a".to_owned(), "npm:a/b".to_owned()]
+    }
+
+    #[test]
+    fn the_workspace_is_in_the_first_directory_that_can_be_written() {
+        let temporary = std::env::temp_dir();
+        let nowhere = Path::new("/proc/none");
+        let scratch = Scratch::in_first([nowhere, &temporary].into_iter()).unwrap();
+        assert!(scratch.0.starts_with(&temporary) && scratch.0.is_dir());
+        let error = Scratch::in_first([nowhere].into_iter()).unwrap_err().to_string();
+        assert!(error.contains("/proc/none: ") && error.contains("set TMPDIR"), "{error}");
     }
 
     #[test]
