@@ -3,9 +3,15 @@
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use mcp_conductor::{Capabilities, Config, EngineStatus, ExecuteRequest, Runtime};
+use mcp_conductor::{Capabilities, Config, EngineStatus, ExecuteRequest, Installation, Runtime};
 
 use super::{print, unusable};
+
+/// Packages of which a line has all: five of them, with their versions, are 100 columns.
+const MAX_IN_A_LINE: usize = 5;
+
+/// Licences that are shown: a hundred packages have about ten.
+const MAX_LICENSES: usize = 20;
 
 pub(super) async fn doctor(config: Config) -> ExitCode {
     let start = Instant::now();
@@ -53,10 +59,6 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
     let status = runtime.packages();
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(format!("  {name:<16} {value}\n"));
-    let list = |texts: &[String]| match texts {
-        [] => "none".to_owned(),
-        _ => texts.join(", "),
-    };
     row("allowed", list(&status.allowed));
     if !status.allowed.is_empty() {
         let versions = status.installed.iter().map(|(name, version)| format!("{name} {version}"));
@@ -67,6 +69,7 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
         let known = directory.and_then(mcp_conductor::installation);
         if let Some(known) = known {
             row("age", age(known.installed_at));
+            row("licences", licenses(&known));
         }
         for (specifier, reason) in &status.failed {
             row("not available", format!("{specifier}: {reason}"));
@@ -82,12 +85,36 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
     rows.concat()
 }
 
-/// Whole hours, or days.
+/// Texts in a line, or, where they are many, each in its own below their number.
+fn list(texts: &[String]) -> String {
+    match texts {
+        [] => "none".to_owned(),
+        _ if texts.len() <= MAX_IN_A_LINE => texts.join(", "),
+        _ => {
+            let below = texts.iter().map(|text| format!("\n  {:<16}   {text}", ""));
+            format!("{}{}", texts.len(), below.collect::<String>())
+        }
+    }
+}
+
+/// The licences of all that is installed, with how many packages have each.
+fn licenses(known: &Installation) -> String {
+    let all = known.licenses();
+    let rest = all.len().saturating_sub(MAX_LICENSES);
+    let shown = all.into_iter().take(MAX_LICENSES).map(|(name, count)| format!("{name} {count}"));
+    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    format!("{}{more}", shown.collect::<Vec<_>>().join(", "))
+}
+
+/// Whole minutes, hours, or days.
 fn age(since: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    match now.saturating_sub(since) / 3600 {
-        hours @ 0..48 => format!("{hours} hours"),
-        hours => format!("{} days", hours / 24),
+    match now.saturating_sub(since) / 60 {
+        0 => "less than a minute".to_owned(),
+        1 => "1 minute".to_owned(),
+        minutes @ 2..120 => format!("{minutes} minutes"),
+        minutes @ 120..2880 => format!("{} hours", minutes / 60),
+        minutes => format!("{} days", minutes / 1440),
     }
 }
 

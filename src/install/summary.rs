@@ -111,7 +111,7 @@ impl Installation {
     }
 
     /// Packages by licence, those with most of them first.
-    fn licenses(&self) -> Vec<(String, usize)> {
+    pub fn licenses(&self) -> Vec<(String, usize)> {
         let own = self.packages.iter().map(|package| &package.license);
         let further = self.further.iter().map(|package| &package.license);
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
