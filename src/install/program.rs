@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use super::error::{At, InstallError};
-use crate::packages::child::{Notes, ask};
+use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::exchange::{FetchRequest, Fetched};
 
 /// Its name, beside this program's or in PATH.
@@ -48,8 +48,12 @@ impl Installer {
         command.arg("fetch");
         let request = serde_json::to_vec(request).expect("a request serializes");
         let answer = ask(&mut command, request, Notes::Shown).await;
-        let answer = answer.map_err(|failure| {
-            InstallError::Fetch(format!("packages were not fetched: {failure}"))
+        let answer = answer.map_err(|failure| match failure {
+            // On a terminal it has said why itself.
+            Failure::Ended { code: Some(1), said, .. } if said.is_empty() => {
+                InstallError::Fetch("packages were not fetched".to_owned())
+            }
+            failure => InstallError::Fetch(format!("packages were not fetched: {failure}")),
         })?;
         serde_json::from_slice(&answer).map_err(|error| {
             InstallError::Fetch(format!("{NAME} is of another version: its answer has {error}"))

@@ -19,12 +19,12 @@ const MAX_ANSWER: u64 = 64 << 20;
 const MAX_ERRORS: usize = 64 << 10;
 
 /// Characters of an error that is passed on.
-const MAX_SENTENCE: usize = 1000;
+const MAX_SENTENCE: usize = 2000;
 
 /// What becomes of the notes and errors that a child writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notes {
-    /// They are for the user, at once.
+    /// They are for the user, at once. The last one of a child that fails is its error.
     Shown,
     /// They are kept for an error.
     Kept,
@@ -97,7 +97,12 @@ pub(crate) async fn ask(
     };
     let (ended, said) = tokio::join!(ended, said);
     match ended? {
-        (answer, None) => Ok(answer),
+        (answer, None) => {
+            if notes == Notes::Shown {
+                show(said.lines().next_back().unwrap_or_default());
+            }
+            Ok(answer)
+        }
         (_, Some((code, how))) => Err(Failure::Ended { code, how, said: last_line(&said) }),
     }
 }
@@ -117,9 +122,17 @@ async fn wait(child: &mut Child) -> Result<Option<(Option<i32>, String)>, Failur
     Ok(Some((status.code(), how)))
 }
 
-/// The end of what a child writes to its standard error.
+fn show(line: &str) {
+    if !line.trim().is_empty() {
+        eprintln!("{}", visible_lines(line.trim_end()));
+    }
+}
+
+/// The end of what a child writes to its standard error. Of what is for the user the last line
+/// is not shown yet.
 async fn errors_of(stderr: impl AsyncRead + Unpin, notes: Notes) -> String {
     let mut kept = Vec::new();
+    let mut last = String::new();
     let mut lines = BufReader::new(stderr);
     loop {
         let mut line = Vec::new();
@@ -128,8 +141,8 @@ async fn errors_of(stderr: impl AsyncRead + Unpin, notes: Notes) -> String {
             Ok(_) => {}
         }
         if notes == Notes::Shown {
-            let text = String::from_utf8_lossy(&line);
-            eprintln!("{}", visible_lines(text.trim_end()));
+            show(&last);
+            last = String::from_utf8_lossy(&line).into_owned();
         }
         kept.extend_from_slice(&line);
         if kept.len() > MAX_ERRORS {
