@@ -43,6 +43,8 @@ pub(super) struct Packuments<'a> {
     pub loaded: RefCell<HashMap<String, Rc<OnceCell<Arc<NpmPackageInfo>>>>>,
     /// Optional dependencies that are of no registry, by version.
     pub left_out: RefCell<BTreeMap<PackageNv, Vec<String>>>,
+    /// Packages that their registry does not have.
+    pub absent: RefCell<BTreeSet<String>>,
     /// Packages whose registry gives no dates.
     pub undated: RefCell<BTreeSet<String>>,
 }
@@ -64,6 +66,7 @@ impl<'a> Packuments<'a> {
             slots: Semaphore::new(PARALLEL),
             loaded: RefCell::default(),
             left_out: RefCell::default(),
+            absent: RefCell::default(),
             undated: RefCell::default(),
         }
     }
@@ -121,6 +124,7 @@ impl<'a> Packuments<'a> {
         match (answer, cached) {
             (Answer::NotModified, Some(cached)) => Ok(cached.info),
             (Answer::NotFound | Answer::NotModified, _) => {
+                self.absent.borrow_mut().insert(name.to_owned());
                 Err(format!("{name} is not in its registry {}", super::http::shown(&get.url)))
             }
             (Answer::Body { bytes, etag }, _) => {

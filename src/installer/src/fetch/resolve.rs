@@ -21,6 +21,9 @@ use super::lock;
 use super::packuments::{Packuments, unmarked};
 use super::requests::Requested;
 
+/// Packages beside the first that an error names: a list with more mistakes is another list.
+const MAX_OTHERS: usize = 9;
+
 /// What versions may be taken.
 pub(super) struct Rules<'a> {
     pub requested: &'a [Requested],
@@ -51,6 +54,8 @@ pub(super) async fn resolve(
         Some(lock) => lock::snapshot(lock)?.subset(&reqs),
         None => NpmResolutionSnapshot::default(),
     };
+    let new: Vec<&PackageReq> =
+        reqs.iter().filter(|req| !start.package_reqs().contains_key(*req)).collect();
     let resolver = resolver(rules, packuments);
     let options =
         AddPkgReqsOptions { package_reqs: &reqs, version_resolver: &resolver, should_dedup: true };
@@ -60,7 +65,14 @@ pub(super) async fn resolve(
     }
     let snapshot = match result.dep_graph_result {
         Ok(snapshot) => snapshot,
-        Err(error) => return Err(explained(&error, rules, packuments).await),
+        Err(error) => {
+            let first = explained(&error, rules, packuments).await;
+            let is_unmatched = matches!(error, NpmResolutionError::Resolution(_));
+            if !is_unmatched && packuments.absent.borrow().is_empty() {
+                return Err(first);
+            }
+            return Err(with_others(first, &new, rules, packuments).await);
+        }
     };
     let dists = dists(&snapshot, rules.lock, packuments).await?;
     notes(&dists, rules, packuments);
@@ -167,6 +179,46 @@ fn notes(
     }
 }
 
+/// An error, and what else is wrong with the allow-list, so that all of it is put right at once.
+async fn with_others(
+    first: String,
+    reqs: &[&PackageReq],
+    rules: &Rules<'_>,
+    packuments: &Packuments<'_>,
+) -> String {
+    let asked = reqs.iter().map(|req| wrong_with(req, rules, packuments));
+    let found = futures::future::join_all(asked).await;
+    let others: Vec<String> = found.into_iter().flatten().filter(|other| *other != first).collect();
+    let rest = others.len().saturating_sub(MAX_OTHERS);
+    let more = if rest == 0 { String::new() } else { format!("; and {rest} more") };
+    let shown = others.into_iter().take(MAX_OTHERS);
+    let shown = std::iter::once(first).chain(shown).collect::<Vec<_>>().join("; ");
+    format!("{shown}{more}")
+}
+
+/// That an allowed package does not exist, or has no version that may be taken.
+async fn wrong_with(
+    req: &PackageReq,
+    rules: &Rules<'_>,
+    packuments: &Packuments<'_>,
+) -> Option<String> {
+    let info = match packuments.get(&req.name).await {
+        Ok(info) => info,
+        // An error of the network is none of the list.
+        Err(error) => {
+            return packuments.absent.borrow().contains(&*req.name).then_some(error);
+        }
+    };
+    let newest = newest(rules.min_age);
+    let is_met = match req.version_req.tag() {
+        Some(tag) => info.dist_tags.contains_key(tag),
+        None => info.versions.keys().any(|version| {
+            req.version_req.matches(version) && is_old_enough(&info, version, newest)
+        }),
+    };
+    (!is_met).then(|| not_matched(&info, &req.version_req, rules.min_age))
+}
+
 /// An error of the resolution, in this project's words.
 async fn explained(
     error: &NpmResolutionError,
@@ -254,12 +306,15 @@ fn not_matched(info: &NpmPackageInfo, req: &VersionReq, min_age: Duration) -> St
 
 /// The newest version that was published before a date, and is no preview.
 fn newest_of(info: &NpmPackageInfo, date: Option<DateTime<Utc>>) -> Option<&Version> {
-    let is_old_enough = |version: &&Version| match (date, info.time.get(*version)) {
+    let old_enough = info.versions.keys().filter(|version| is_old_enough(info, version, date));
+    old_enough.filter(|version| version.pre.is_empty()).max()
+}
+
+fn is_old_enough(info: &NpmPackageInfo, version: &Version, date: Option<DateTime<Utc>>) -> bool {
+    match (date, info.time.get(version)) {
         (Some(date), Some(published)) => *published < date,
         (None, _) | (_, None) => true,
-    };
-    let old_enough = info.versions.keys().filter(is_old_enough);
-    old_enough.filter(|version| version.pre.is_empty()).max()
+    }
 }
 
 fn days(age: Duration) -> String {

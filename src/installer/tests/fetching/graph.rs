@@ -125,6 +125,17 @@ fn a_dependency_that_is_not_there_is_named() {
 }
 
 #[test]
+fn all_that_is_wrong_with_the_list_is_named_at_once() {
+    let registry = Registry::start_blocking();
+    registry.simple("a", "1.0.0").simple("b", "1.0.0");
+    Store::of(&registry).fetch(&["npm:a", "npm:absent", "npm:b@^2", "npm:missing"]).fails_with(&[
+        "absent is not in its registry",
+        "missing is not in its registry",
+        "b@^2: no version matches",
+    ]);
+}
+
+#[test]
 fn a_version_that_is_not_there_is_an_error_that_names_the_newest() {
     let registry = Registry::start_blocking();
     registry.simple("a", "1.4.0");
