@@ -91,15 +91,28 @@ pub(super) fn check_size(url: &ModuleSpecifier, bytes: usize) -> Result<(), JsEr
 /// A JavaScript file that exports as Node's modules did before there were ES modules.
 pub(super) fn check_exports(url: &ModuleSpecifier, source: &str) -> Result<(), JsErrorBox> {
     let is_old = source.contains("module.exports") || source.contains("exports.");
-    let is_new = |line: &str| {
-        let line = line.trim_start();
-        line.starts_with("export") && !line.starts_with("exports") || line.starts_with("import")
-    };
     if !is_old || source.lines().any(is_new) {
         return Ok(());
     }
     let shown = visible(url.as_str(), MAX_QUOTED);
     Err(JsErrorBox::type_error(format!("\"{shown}\" cannot be imported: {COMMON_JS}")))
+}
+
+/// Whether a line has an export or an import that may begin a statement: after nothing, or
+/// after what ends another. A minified module has one line.
+fn is_new(line: &str) -> bool {
+    let begins = |at: usize| {
+        let before = line[..at].trim_end();
+        before.is_empty() || before.ends_with([';', '}', ')']) || before.ends_with("*/")
+    };
+    let has = |word: &str, goes_on: &[char]| {
+        let goes_on = |at: usize| {
+            let rest = &line[at + word.len()..];
+            rest.is_empty() || rest.starts_with(goes_on) || rest.starts_with(char::is_whitespace)
+        };
+        line.match_indices(word).any(|(at, _)| begins(at) && goes_on(at))
+    };
+    has("export", &['{', '*']) || has("import", &['{', '*', '"', '\'', '.'])
 }
 
 /// Files that may have been meant by a URL that names none: with an extension, with
@@ -170,7 +183,13 @@ mod tests {
 
     #[test]
     fn common_js_is_told_from_es_modules_that_mention_it() {
-        for source in ["module.exports = 1", "'use strict';\nexports.a = 1"] {
+        for source in [
+            "module.exports = 1",
+            "'use strict';\nexports.a = 1",
+            "exports.a = 1; // and export it",
+            "import('x').then(f);exports.a=1",
+            "let a;exported(a);exports.a=a;important(a)",
+        ] {
             assert!(check_exports(&url("a.js"), source).is_err(), "{source}");
         }
         for source in [
@@ -178,6 +197,9 @@ mod tests {
             "// module.exports\nexport default 1",
             "1",
             "import 'x';\nexports.a",
+            "var e=exports.a;function f(){}export{f as g};",
+            "var e={};e.exports.a=1;export default e",
+            "/* exports. */import{a}from'x';a()",
         ] {
             assert!(check_exports(&url("a.js"), source).is_ok(), "{source}");
         }
