@@ -18,7 +18,7 @@ pub(super) struct Installer(PathBuf);
 impl Installer {
     /// Beside this program, else in PATH.
     pub(super) fn find() -> Result<Self, InstallError> {
-        let Some(found) = places().find(|path| path.is_file()) else {
+        let Some(found) = places().into_iter().find(|path| path.is_file()) else {
             let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mcp-conductor"));
             return Err(InstallError::NoInstaller(own));
         };
