@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Grants, Policy, PolicyInput};
 use crate::packages::allowed::AllowedPackages;
 
-/// A directory with `ws` and `installed/packages/generations/1/node_modules/a.js`, removed at the end.
+/// A directory with `ws` and a file of a package ([`FILE`]), removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
