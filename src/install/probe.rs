@@ -97,9 +97,29 @@ pub(super) async fn ask(
 /// workspace may be.
 struct Scratch(PathBuf);
 
+/// The beginning of its name.
+const SCRATCH: &str = "mcp-conductor-install-";
+
+/// The age of one that a killed installation has left. No probe takes so long.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes those that killed installations have left. They are empty, and only that is
+/// removed; those of other users are theirs.
+fn remove_stale(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_scratch = entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH));
+        let modified = || entry.metadata().and_then(|found| found.modified()).ok();
+        let is_stale = || modified()?.elapsed().ok().map(|age| age > STALE);
+        if is_scratch && is_stale() == Some(true) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
 impl Scratch {
     fn new() -> Result<Self, InstallError> {
-        let name = format!("mcp-conductor-install-{}", std::process::id());
+        remove_stale(&std::env::temp_dir());
+        let name = format!("{SCRATCH}{}", std::process::id());
         let mut numbered =
             (0..).map(|number| std::env::temp_dir().join(format!("{name}-{number}")));
         loop {

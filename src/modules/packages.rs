@@ -11,6 +11,19 @@ use crate::text::near::near_names;
 /// Subpaths that an error names.
 const MAX_SHOWN: usize = 10;
 
+/// As [`file`], where nobody asks why there is none: the names of thousands of modules are
+/// compared for that.
+pub(super) fn found(
+    installed: &Snapshot,
+    asked: &PackageSpecifier,
+    own: &PackageSpecifier,
+) -> Option<String> {
+    let package = asked.package();
+    let found = installed.manifest.packages.iter().find(|found| found.specifier == package)?;
+    check_version(found, asked, own).ok()?;
+    installed.manifest.modules.get(&asked.module()).map(|entry| entry.file.clone())
+}
+
 /// The file below `bundle/` of a module. `own` is the administrator's entry of the package.
 pub(super) fn file(
     installed: &Snapshot,
@@ -72,9 +85,11 @@ fn check_version(
 fn no_such_subpath(installed: &Snapshot, asked: &PackageSpecifier) -> ModuleError {
     let package = asked.package();
     let below = format!("{package}/");
-    let modules = installed.manifest.modules.keys().map(String::as_str);
+    let modules = &installed.manifest.modules;
+    let whole = modules.get_key_value(&package);
+    let parts = modules.range(below.clone()..).take_while(|(module, _)| module.starts_with(&below));
     let offered: Vec<&str> =
-        modules.filter(|module| *module == package || module.starts_with(&below)).collect();
+        whole.into_iter().chain(parts).map(|(name, _)| name.as_str()).collect();
     let near = near_names(&asked.module(), offered.iter().copied());
     let shown = if near.is_empty() { &offered[..offered.len().min(MAX_SHOWN)] } else { &near };
     let mut list = shown.join(", ");
@@ -136,7 +151,10 @@ mod tests {
 
     fn looked_up(installed: &Installed, asked: &str, own: &str) -> Result<String, String> {
         let parse = |text: &str| PackageSpecifier::parse(text).unwrap();
-        file(&installed.current(), &parse(asked), &parse(own)).map_err(|error| error.to_string())
+        let (installed, asked, own) = (installed.current(), parse(asked), parse(own));
+        let file = file(&installed, &asked, &own);
+        assert_eq!(super::found(&installed, &asked, &own).as_ref(), file.as_ref().ok());
+        file.map_err(|error| error.to_string())
     }
 
     #[test]

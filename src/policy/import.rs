@@ -103,9 +103,17 @@ impl Policy {
         &self.packages
     }
 
+    /// The package that a specifier names, if it is allowed. That is quickly known, unlike
+    /// why it is not.
+    pub(crate) fn allowed_package(&self, specifier: &str) -> Option<AllowedPackage> {
+        let asked = PackageSpecifier::parse(specifier).ok()?;
+        let own = self.packages.entry(&asked)?.clone();
+        Some(AllowedPackage { asked, own })
+    }
+
     /// Decides about a package: by its kind and exact name, after the specifier was taken
     /// apart.
-    fn package(&self, specifier: &str) -> Result<AllowedPackage, Denied> {
+    pub(crate) fn package(&self, specifier: &str) -> Result<AllowedPackage, Denied> {
         let asked = PackageSpecifier::parse(specifier)
             .map_err(|error| never(specifier, &error.to_string()))?;
         match self.packages.entry(&asked) {
@@ -172,7 +180,9 @@ mod tests {
             search_path: OsStr::new(""),
             protected: &[],
             packages: &AllowedPackages::parse(packages).unwrap(),
+            is_narrowed: false,
             install_dir: None,
+            installers: &[],
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),

@@ -291,6 +291,7 @@ impl Runtime {
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &request.source, &grants);
         if let Err(problem) = services.policy.dependencies(&request.dependencies) {
+            services.audit.refused_dependencies(number, &problem);
             let execution = outcome::without_dependency(problem);
             record.did_not_run(execution.outcome_name());
             observed.failed(execution.outcome_name());

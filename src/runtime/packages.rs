@@ -29,6 +29,9 @@ const ATTEMPTS: usize = 300;
 /// EX_TEMPFAIL).
 const EXIT_LOCKED: i32 = 75;
 
+/// The program that has the command `install`.
+const PROGRAM: &str = "mcp-conductor";
+
 /// Whether the allowed packages are installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,7 +117,7 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
             Some(failure) => {
                 tracing::warn!("packages were not installed: {failure}");
                 // What can be imported of it, if anything was made.
-                take(config, installed, shared);
+                take(config, installed, shared).await;
                 let said = failure.to_string();
                 // It is the same program, and says its name in front.
                 let said = said.strip_prefix("mcp-conductor: ").unwrap_or(&said);
@@ -122,7 +125,7 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
                 return;
             }
             None => {
-                take(config, installed, shared);
+                take(config, installed, shared).await;
                 tracing::info!("the allowed packages are installed");
                 return;
             }
@@ -132,17 +135,34 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
 }
 
 /// Takes over what is installed now.
-fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
-    installed.reload();
+async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
+    let read = installed.clone();
+    // A manifest has up to 16 MiB.
+    let _ = tokio::task::spawn_blocking(move || read.reload()).await;
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
     }
 }
 
+/// Refuses a program that has no `install`: one that embeds this library would begin anew,
+/// with packages to install.
+fn check_program(executable: &Path) -> Result<(), String> {
+    let found = executable.canonicalize().map_err(|error| error.to_string())?;
+    if found.file_name().is_some_and(|name| name == PROGRAM) {
+        return Ok(());
+    }
+    Err(format!(
+        "packages are installed by {PROGRAM}, and {} is another program: run `{PROGRAM} install`, \
+         or give its path to Config::with_executable",
+        found.display()
+    ))
+}
+
 /// This program as `install`, with what these settings say of packages.
 fn command(config: &Config) -> Result<Command, String> {
     let executable = zygote_executable(config).map_err(|error| error.to_string())?;
+    check_program(&executable)?;
     let mut command = Command::new(executable);
     command.args(["install", "--json"]);
     if let Some(file) = config.config_file() {
@@ -158,4 +178,17 @@ fn command(config: &Config) -> Result<Command, String> {
         }
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_program_is_not_started_to_install_packages() {
+        let own = std::env::current_exe().unwrap();
+        let problem = check_program(&own).unwrap_err();
+        assert!(problem.contains("is another program: run `mcp-conductor install`"), "{problem}");
+        assert!(check_program(Path::new("/nowhere/mcp-conductor")).is_err());
+    }
 }
