@@ -3,8 +3,22 @@
 //! a comment counts as well: the wrong kind of the two costs a tenth of a millisecond, and
 //! only a program that mentions nothing of it is to be plain for certain.
 
-use crate::pool::{Availability, Pool};
-use crate::protocol::Kind;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::pool::{Availability, Pool, PoolError, Worker};
+use crate::protocol::{Kind, ServerMessage, decode, encode, frame_body};
+
+/// How long a program waits for the engine that it needs: to compile packages beforehand takes
+/// up to 5 s, and as much again on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a program has no packages that did not wait longer.
+const LOADING: &str = "packages and node: built-ins are still being loaded. Run it again in some \
+                       seconds";
 
 /// What an import of a plain program names, or begins with: what the server makes, and what
 /// is refused whatever the kind. A playbook may import packages.
@@ -25,19 +39,54 @@ pub(super) struct Routed {
 }
 
 /// The kind of worker that runs a program: the one that it needs, or the plain one where
-/// that is not available. An import of what is missing then says why.
-pub(super) async fn route(pool: &Pool, source: &str) -> Routed {
-    let plain = |without_packages| Routed { kind: Kind::TypeScript, without_packages };
-    match kind_of(source) {
-        Kind::TypeScript => plain(None),
-        Kind::Packages => match pool.load(Kind::Packages).await {
-            Availability::Available | Availability::NotLoaded => {
-                Routed { kind: Kind::Packages, without_packages: None }
+/// that is not available. An import of what is missing then says why. Waits for an engine
+/// that has to be loaded first, in one of the places of `waiting`; none if all are taken.
+pub(super) async fn route(pool: &Pool, waiting: &Semaphore, source: &str) -> Option<Routed> {
+    let routed = |kind, without_packages| Some(Routed { kind, without_packages });
+    let availability = match kind_of(source) {
+        Kind::TypeScript => return routed(Kind::TypeScript, None),
+        Kind::Packages => match pool.availability(Kind::Packages) {
+            Availability::Available => Some(Availability::Available),
+            Availability::NotLoaded | Availability::NotAvailable(_) => {
+                let _place = waiting.try_acquire().ok()?;
+                timeout(PATIENCE, pool.load(Kind::Packages)).await.ok()
             }
-            Availability::NotAvailable(error) => plain(Some(format!(
-                "packages and node: built-ins are not available on this server: {error}"
-            ))),
         },
+    };
+    match availability {
+        Some(Availability::Available | Availability::NotLoaded) => routed(Kind::Packages, None),
+        Some(Availability::NotAvailable(error)) => {
+            routed(Kind::TypeScript, Some(not_available(&error)))
+        }
+        None => routed(Kind::TypeScript, Some(LOADING.to_owned())),
+    }
+}
+
+fn not_available(error: &PoolError) -> String {
+    format!("packages and node: built-ins are not available on this server: {error}")
+}
+
+/// A worker of a kind. For one with packages, whose zygote may be on its way back, the plain
+/// kind is not kept waiting.
+pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError> {
+    match kind {
+        Kind::TypeScript => pool.acquire(kind).await,
+        Kind::Packages => {
+            let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
+            timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
+        }
+    }
+}
+
+/// A frame with a program for a worker without packages, and why it is that.
+pub(super) fn without_packages(frame: &Bytes, error: &PoolError) -> Bytes {
+    match decode(frame_body(frame)) {
+        Ok(ServerMessage::Run(mut program)) => {
+            program.without_packages = Some(not_available(error));
+            encode(&ServerMessage::Run(program)).into()
+        }
+        // It was made here: there is no other.
+        Ok(_) | Err(_) => frame.clone(),
     }
 }
 

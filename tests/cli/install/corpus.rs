@@ -147,11 +147,8 @@ fn run(store: &Home, allowed: &str, case: &Case, port: u16) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs npm's registry: make corpus"]
 async fn programs_with_popular_packages_give_back_what_they_give_in_node() {
-    let cases: Vec<Case> = CASES
-        .lines()
-        .skip(1)
-        .map(|line| serde_json::from_str(line).expect("a case"))
-        .collect();
+    let cases: Vec<Case> =
+        CASES.lines().skip(1).map(|line| serde_json::from_str(line).expect("a case")).collect();
     let all: BTreeSet<String> = cases.iter().flat_map(Case::packages).collect();
     let allowed = all.into_iter().collect::<Vec<_>>().join(",");
     let store = Home::empty();
