@@ -103,15 +103,36 @@ pub(super) fn kind_of(source: &str) -> Kind {
 
 fn needs_packages(word: &[u8], rest: &[u8]) -> bool {
     match word {
-        b"process" | b"Buffer" | b"require" | b"setImmediate" | b"clearImmediate" | b"global"
-        | b"__dirname" | b"__filename" => true,
+        b"process" | b"global" | b"require" => !is_prose(rest),
+        b"Buffer" | b"setImmediate" | b"clearImmediate" | b"__dirname" | b"__filename" => true,
         b"npm" | b"jsr" | b"node" => rest.first() == Some(&b':'),
-        b"module" => member(rest).is_some_and(|rest| rest.starts_with(b"exports")),
-        b"exports" => member(rest).is_some() || matches!(without_blanks(rest).first(), Some(b'[')),
+        b"module" => {
+            member(rest).is_some_and(|rest| rest.starts_with(b"exports"))
+                || matches!(without_blanks(rest).first(), Some(b'['))
+        }
+        b"exports" => {
+            member(rest).is_some()
+                || matches!(without_blanks(rest).first(), Some(b'[' | b',' | b')'))
+        }
         b"from" => specifier(rest).is_some_and(is_of_packages),
         b"import" => is_import_of_packages(rest),
         _ => false,
     }
+}
+
+/// Words that may follow an expression on its line.
+const OPERATORS: [&[u8]; 7] =
+    [b"as", b"extends", b"implements", b"in", b"instanceof", b"of", b"satisfies"];
+
+/// Whether a word is one of a sentence, as in `// process the rows`: what follows it on its
+/// line is another one, and no operator. In a program nothing else has two names in a row.
+fn is_prose(rest: &[u8]) -> bool {
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = &rest[blanks..];
+    let length = rest.iter().position(|&byte| !is_of_word(byte)).unwrap_or(rest.len());
+    let word = &rest[..length];
+    let is_word = !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic);
+    blanks > 0 && is_word && !OPERATORS.contains(&word)
 }
 
 /// What follows `import`: a specifier, an argument, or names and `from`, which is seen for
@@ -242,6 +263,21 @@ mod tests {
             "module.exports = 1",
             "module\n  . exports = 1",
             "module?.exports",
+            "module['exports'] = 1",
+            "module [\"exports\"].a = 1",
+            "Object.defineProperty(exports, '__esModule', { value: true })",
+            "Object.assign(exports, { a: 1 })",
+            "f(exports)",
+            "process",
+            "process\nnext()",
+            "process as any",
+            "process satisfies object",
+            "'env' in global && process in x",
+            "for (const x of global) {}",
+            "process instanceof Object",
+            "process /* the rows */ .env",
+            "const { env } = process // now",
+            "require ('a')",
             "exports.f = 1",
             "exports ['f'] = 1",
             "eval('npm:x')",
@@ -269,7 +305,9 @@ mod tests {
             "preprocess(); processed; processes; myprocess; process_; $process; éprocess",
             "required; requires; globals; globalThis.x; global_",
             "import.meta.url",
-            "const module = 1; module + 1; module['x']",
+            "const module = 1; module + 1; module.x",
+            "// process the rows, then require all of a global value",
+            "const text = 'we process\ttext'",
             "const npm = 1, jsr = 2, node = 3; node .x",
             "const exports = 1; export const a = exports",
             "BufferSource; Buffers",
