@@ -326,9 +326,18 @@ impl Runtime {
                     return Err(error);
                 }
             };
+            let packages = packages::of_worker(&worker, &inner.shared.common.installed);
+            if packages.is_err() && attempts < packages::ATTEMPTS_OF_WORKER {
+                (_, slot) = worker.ended(Duration::ZERO).await;
+                attempts += 1;
+                continue;
+            }
             let account = run_account(&services.memory, inner.largest());
             let (scope, span) = (scope.clone(), observed.span());
             let broker = Broker::new(services.clone(), account.clone(), number, scope, span);
+            if let Ok(Some(packages)) = packages {
+                broker.set_packages(packages);
+            }
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {

@@ -228,6 +228,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::protocol::Program;
 
     #[test]
     fn a_program_that_mentions_packages_or_node_needs_them() {
@@ -315,6 +316,46 @@ mod tests {
         ] {
             assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
         }
+    }
+
+    #[test]
+    fn a_program_that_gets_no_worker_with_packages_is_told_why() {
+        let program = Program {
+            source: "import 'npm:zod'".into(),
+            globals: "{}".into(),
+            workspace: "/srv".into(),
+            has_servers: false,
+            max_output: 1,
+            max_flood: 2,
+            max_value: 3,
+            max_depth: 4,
+            without_packages: None,
+        };
+        let frame: Bytes = encode(&ServerMessage::Run(Box::new(program))).into();
+        let frame = without_packages(&frame, &PoolError::Worker("no memory".into()));
+        let Ok(ServerMessage::Run(program)) = decode(frame_body(&frame)) else {
+            panic!("it is the same message");
+        };
+        assert_eq!(program.source, "import 'npm:zod'");
+        assert_eq!(
+            program.without_packages.as_deref(),
+            Some(
+                "packages and node: built-ins are not available on this server: No worker can be \
+                 started: no memory"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn programs_that_wait_for_an_engine_have_a_bounded_number_of_places() {
+        let pool = Pool::start(Vec::new()).await.unwrap();
+        let (none, one) = (Semaphore::new(0), Semaphore::new(1));
+        assert!(route(&pool, &none, "process.pid").await.is_none(), "no place to wait in");
+        assert!(route(&pool, &none, "1 + 1").await.is_some(), "it waits for nothing");
+        let routed = route(&pool, &one, "process.pid").await.unwrap();
+        assert_eq!(routed.kind, Kind::TypeScript);
+        assert!(routed.without_packages.is_some_and(|why| why.contains("There is no engine")));
+        assert_eq!(one.available_permits(), 1);
     }
 
     #[test]

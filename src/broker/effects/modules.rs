@@ -51,7 +51,7 @@ fn import(specifier: &str, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match dispatch.run.services().policy.import(specifier) {
         Err(denied) => dispatch.at_once(|_| Err(denied.into())),
         Ok(AllowedModule::Package(package)) => dispatch.at_once(move |run| {
-            let file = run.services().modules.package(&package)?;
+            let file = run.services().modules.package(&package, run.packages.get())?;
             Ok(Answer::Package { file })
         }),
         Ok(AllowedModule::File(path)) => file(path, dispatch),
