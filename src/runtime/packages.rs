@@ -16,6 +16,7 @@ use crate::config::environment::{
 };
 use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::{Installed, Snapshot, State};
+use crate::pool::Worker;
 use crate::protocol::Kind;
 
 /// Pause before an installation is tried again that another process was in the way of, such
@@ -64,6 +65,23 @@ pub(super) fn status(config: &Config, installed: &Installed) -> PackagesStatus {
 /// The generation that workers have: none if nothing of it is allowed.
 pub(super) fn generation<'a>(config: &Config, snapshot: &'a Snapshot) -> Option<&'a Path> {
     snapshot.directory().filter(|_| !config.allowed_packages().is_empty())
+}
+
+/// Workers that are tried for one call while an installation ends: what is installed is known
+/// some microseconds before no worker is made with what was there before.
+pub(super) const ATTEMPTS_OF_WORKER: usize = 3;
+
+/// The packages of a worker are no longer those that are installed.
+pub(super) struct Outdated;
+
+/// The packages that a worker has, if any.
+pub(super) fn of_worker(
+    worker: &Worker,
+    installed: &Installed,
+) -> Result<Option<Arc<Snapshot>>, Outdated> {
+    let Some(own) = worker.packages() else { return Ok(None) };
+    let current = installed.current();
+    if current.directory() == Some(own) { Ok(Some(current)) } else { Err(Outdated) }
 }
 
 /// Takes what is installed now.

@@ -56,7 +56,8 @@ fn file(path: AllowedPath, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
 fn package(specifier: String, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     let services = dispatch.run.services();
     let allowed = services.policy.allowed_package(&specifier);
-    let file = allowed.and_then(|package| services.modules.package_at_once(&package));
+    let of_run = dispatch.run.packages.get();
+    let file = allowed.and_then(|package| services.modules.package_at_once(&package, of_run));
     match file {
         Some(file) => dispatch.at_once(|_| Ok(Answer::Package { file })),
         None => dispatch.on_thread(0, move |run, responder, room| {
@@ -98,7 +99,7 @@ where
 
 impl Run {
     fn package(&self, package: &AllowedPackage) -> Result<Answer, Problem> {
-        let file = self.services().modules.package(package)?;
+        let file = self.services().modules.package(package, self.packages.get())?;
         Ok(Answer::Package { file })
     }
 

@@ -38,7 +38,8 @@ const CHANGED: &str = "the installed packages were changed while the program was
                        again";
 
 /// Why there are no built-ins and packages, where nothing more is known.
-const PLAIN: &str = "this run's engine has neither built-in modules nor packages";
+const PLAIN: &str = "this run's engine has neither built-in modules nor packages. Write the import \
+                     in the program itself, as in import fs from \"node:fs\"";
 
 /// Loads modules and keeps the source maps of everything transpiled.
 #[derive(Default)]
