@@ -81,8 +81,19 @@ fn js_outcome(source: &str, error: &JsError, stage: Stage) -> Outcome {
     Outcome::Error(Box::new(program_error(source, error, stage)))
 }
 
+/// Whether an error is of an import that policy has denied. deno_core makes a TypeError of
+/// whatever keeps a dynamic import from being loaded; remote modules have one in Deno too.
+fn is_denied_import(error: &JsError) -> bool {
+    const FILE: &str = "Requires read access to \"";
+    const MODULE: &str = "Requires import access to \"";
+    let message = message_of(error);
+    error.name.as_deref() == Some("TypeError")
+        && (message.starts_with(FILE)
+            || message.starts_with(MODULE) && message.contains("\", which no flag grants: "))
+}
+
 fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
-    let name = name_of(error);
+    let name = if is_denied_import(error) { "NotCapable" } else { name_of(error) };
     let mut place = error.frames.iter().find_map(place_in_program);
     let (related, text) = related(error).unzip();
     let related = related.unwrap_or_default();
