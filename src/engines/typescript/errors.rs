@@ -120,7 +120,12 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         frame: place.and_then(|place| code_frame(source, place)),
-        stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| stack(error)),
+        stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| {
+            let stack = stack(error)?;
+            // Of a denied import, the stack's first line has the other name.
+            let rest = stack.strip_prefix("TypeError").filter(|_| name == "NotCapable");
+            Some(rest.map(|rest| format!("{name}{rest}")).unwrap_or(stack))
+        }),
         related,
     }
 }

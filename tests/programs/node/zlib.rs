@@ -17,7 +17,7 @@ fn every_format_comes_back_in_both_forms() {
           same.push(String(await promisify(zlib[unpack])(await promisify(zlib[pack])(text))) === text);
         }
         same"#;
-    assert_eq!(value(source), json!([true; 12]));
+    assert_eq!(value(source), json!(vec![true; 12]));
 }
 
 #[test]
