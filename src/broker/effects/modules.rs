@@ -167,6 +167,8 @@ impl From<ModuleError> for Problem {
             | ModuleError::VersionNotSatisfied { .. }
             | ModuleError::Outdated(..)
             | ModuleError::NoSuchSubpath { .. }
+            | ModuleError::TagNotCompared { .. }
+            | ModuleError::TypesOnly(..)
             | ModuleError::FailedToBuild(..)) => Failure::type_error(error.to_string()).into(),
         }
     }

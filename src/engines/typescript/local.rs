@@ -2,7 +2,8 @@
 //! says when there is none.
 
 use deno_core::{ModuleSpecifier, RequestedModuleType};
-use deno_error::JsErrorBox;
+use deno_error::{JsErrorBox, JsErrorClass as _};
+use serde::de::IgnoredAny;
 
 use crate::text::clip::visible;
 
@@ -135,16 +136,43 @@ pub(super) fn candidates(url: &ModuleSpecifier) -> Vec<ModuleSpecifier> {
     extensions.iter().map(at).collect()
 }
 
-/// The error for a URL that names no file, with the one that may have been meant.
-pub(super) fn not_found(url: &ModuleSpecifier, meant: Option<&ModuleSpecifier>) -> JsErrorBox {
+/// The error for a URL that names no file, with the one that may have been meant, as
+/// `importer` would import it.
+pub(super) fn not_found(
+    url: &ModuleSpecifier,
+    is_directory: bool,
+    meant: Option<&ModuleSpecifier>,
+    importer: &ModuleSpecifier,
+) -> JsErrorBox {
     let shown = visible(url.as_str(), MAX_QUOTED);
+    let directory = if is_directory { ", which is a directory" } else { "" };
     let hint = meant.and_then(|meant| {
-        let directory = url.join(".").ok()?;
-        let name = directory.make_relative(meant)?;
-        Some(format!(": did you mean \"./{}\"?", visible(&name, MAX_QUOTED)))
+        let name = importer.join(".").ok()?.make_relative(meant)?;
+        let start = if name.starts_with("../") { "" } else { "./" };
+        Some(format!(": did you mean \"{start}{}\"?", visible(&name, MAX_QUOTED)))
     });
-    let message = format!("Module not found \"{shown}\"{}", hint.unwrap_or_default());
-    JsErrorBox::type_error(message)
+    let hint = hint.unwrap_or_default();
+    JsErrorBox::type_error(format!("Module not found \"{shown}\"{directory}{hint}"))
+}
+
+/// An error with the place of the import, as in Deno's.
+pub(super) fn imported_at(error: &JsErrorBox, place: &str) -> JsErrorBox {
+    let message = format!("{} at {}", error.get_message(), visible(place, MAX_QUOTED));
+    JsErrorBox::new(error.get_class().into_owned(), message)
+}
+
+/// Refuses a JSON module that does not parse: V8's own error does not name the file.
+pub(super) fn check_json(url: &ModuleSpecifier, source: &str) -> Result<(), JsErrorBox> {
+    serde_json::from_str::<IgnoredAny>(source).map(|_| ()).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        let problem = text.strip_suffix(&place).unwrap_or(&text);
+        let shown = visible(url.as_str(), MAX_QUOTED);
+        let message =
+            format!("The JSON module does not parse: {problem} at {shown}:{line}:{column}");
+        JsErrorBox::new("SyntaxError", message)
+    })
 }
 
 #[cfg(test)]
@@ -223,14 +251,40 @@ mod tests {
             names("lib/")[3..],
             ["/srv/lib/mod.ts", "/srv/lib/index.ts", "/srv/lib/index.js"]
         );
+    }
+
+    #[test]
+    fn what_may_have_been_meant_is_named_as_the_importer_would() {
         let meant = url("lib/mod.ts");
+        for (importer, is_directory, expected) in [
+            ("main.ts", true, ", which is a directory: did you mean \"./lib/mod.ts\"?"),
+            ("lib/a.ts", false, ": did you mean \"./mod.ts\"?"),
+            ("other/a.ts", false, ": did you mean \"../lib/mod.ts\"?"),
+        ] {
+            let error = not_found(&url("lib"), is_directory, Some(&meant), &url(importer));
+            assert_eq!(
+                error.to_string(),
+                format!("Module not found \"file:///srv/lib\"{expected}")
+            );
+        }
+        let error = not_found(&url("lib"), false, None, &url("a.ts"));
+        assert_eq!(error.to_string(), "Module not found \"file:///srv/lib\"");
+        let placed = imported_at(&error, "file:///srv/a.ts:2:8");
         assert_eq!(
-            not_found(&url("lib"), Some(&meant)).to_string(),
-            "Module not found \"file:///srv/lib\": did you mean \"./lib/mod.ts\"?"
+            (placed.get_class().as_ref(), placed.to_string().as_str()),
+            ("TypeError", "Module not found \"file:///srv/lib\" at file:///srv/a.ts:2:8")
         );
-        assert_eq!(
-            not_found(&url("lib"), None).to_string(),
-            "Module not found \"file:///srv/lib\""
-        );
+    }
+
+    #[test]
+    fn json_that_does_not_parse_is_named_with_the_place() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for source in ["1", "{\"a\": [1e999, \"\\ud800\"]}", &deep] {
+            assert!(check_json(&url("a.json"), source).is_ok(), "{source}");
+        }
+        let error = check_json(&url("a.json"), "{\n  \"a\": hello }").unwrap_err();
+        assert_eq!(error.get_class(), "SyntaxError");
+        let text = error.to_string();
+        assert!(text.contains("does not parse: expected value at file:///srv/a.json:2:"), "{text}");
     }
 }
