@@ -37,7 +37,8 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
         Err(message) => return unusable(&message),
     };
     let has_log = config.audit_log().is_some();
-    let runtime = match Runtime::new(config.with_standby(0).with_packages_auto(false)).await {
+    let config = config.with_standby(0).with_packages_auto(false).without_preload();
+    let runtime = match Runtime::new(config).await {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
     };

@@ -12,6 +12,7 @@ pub(super) struct Embedded {
     environment: Option<Vec<(String, String)>>,
     executable: Option<PathBuf>,
     without: Vec<String>,
+    without_preload: bool,
 }
 
 impl Config {
@@ -51,6 +52,18 @@ impl Config {
     pub fn with_executable(mut self, executable: impl Into<PathBuf>) -> Self {
         self.embedded.executable = Some(executable.into());
         self
+    }
+
+    /// Compiles nothing of installed packages before a program imports it: for one program,
+    /// which would wait until all that it may import is compiled.
+    #[must_use]
+    pub fn without_preload(mut self) -> Self {
+        self.embedded.without_preload = true;
+        self
+    }
+
+    pub(crate) fn preloads(&self) -> bool {
+        !self.embedded.without_preload
     }
 
     /// Leaves a layer of the sandbox out, to test that this is noticed.

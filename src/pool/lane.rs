@@ -2,7 +2,7 @@
 //! for a program.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::PoolError;
 use super::worker::Worker;
 use super::zygote::{End, Zygote};
-use crate::protocol::{Kind, ZygoteSetup};
+use crate::protocol::{Generation, Kind, ZygoteSetup};
 use crate::sandbox::SandboxStatus;
 
 /// How a lane starts its zygotes and how many workers it keeps ready.
@@ -96,7 +96,7 @@ pub(super) struct Lane {
 struct State {
     config: LaneConfig,
     /// The generation of packages that new workers are to have.
-    packages: Mutex<Option<PathBuf>>,
+    packages: Mutex<Option<Generation>>,
     ready: Mutex<VecDeque<Worker>>,
     /// `None` until the engine is loaded.
     zygote: Mutex<Option<Arc<Zygote>>>,
@@ -182,20 +182,21 @@ impl Lane {
 
     /// Sets the generation of packages that workers have from now on: those that stand by
     /// with another end, and the next one comes from another zygote.
-    pub(super) fn set_packages(&self, packages: Option<&Path>) {
+    pub(super) fn set_packages(&self, packages: Option<Generation>) {
         let state = &self.state;
+        let has_some = packages.is_some();
         {
             let mut current = state.packages.lock();
-            if current.as_deref() == packages {
+            if *current == packages {
                 return;
             }
-            *current = packages.map(Path::to_owned);
+            *current = packages;
         }
         state.ready().clear();
         state.wanted.notify_one();
         // What was installed while the server runs is compiled before it is asked for,
         // also where there was nothing to load at the start.
-        if packages.is_some() && state.config.standby > 0 {
+        if has_some && state.config.standby > 0 {
             drop(self.load_meanwhile());
         }
     }
@@ -333,8 +334,8 @@ impl State {
     }
 
     /// Whether these are the packages that workers are to have.
-    fn has_packages(&self, packages: Option<&Path>) -> bool {
-        self.packages.lock().as_deref() == packages
+    fn has_packages(&self, packages: Option<&Generation>) -> bool {
+        self.packages.lock().as_ref() == packages
     }
 
     /// The first zygote and the first worker, and what they show to be enforced.

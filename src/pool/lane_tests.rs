@@ -121,9 +121,14 @@ async fn a_kind_without_a_lane_is_not_available() {
 async fn what_stands_by_is_renewed_when_packages_change_and_only_then() {
     let lane = Lane::new(broken(Load::WhenNeeded, false));
     assert!(lane.state.has_packages(None));
-    let generation = Path::new("/packages/generations/2");
-    lane.set_packages(Some(generation));
-    assert!(lane.state.has_packages(Some(generation)) && !lane.state.has_packages(None));
+    let of = |preload: &[u16]| Generation {
+        directory: "/packages/generations/2".into(),
+        preload: preload.to_vec(),
+    };
+    let generation = of(&[0]);
+    lane.set_packages(Some(generation.clone()));
+    assert!(!lane.state.has_packages(Some(&of(&[0, 1]))), "another has other code compiled");
+    assert!(lane.state.has_packages(Some(&generation)) && !lane.state.has_packages(None));
     let wanted = lane.state.wanted.notified();
     timeout(Duration::from_secs(1), wanted).await.expect("the keeper is told");
     lane.set_packages(Some(generation));

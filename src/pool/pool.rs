@@ -1,6 +1,5 @@
 //! The pool: one lane for each kind of engine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -8,7 +7,7 @@ use futures::future::join_all;
 use super::error::PoolError;
 use super::lane::{Availability, Lane, LaneConfig, Load};
 use super::worker::Worker;
-use crate::protocol::Kind;
+use crate::protocol::{Generation, Kind};
 use crate::sandbox::SandboxStatus;
 
 /// Hands out sealed workers of every kind. Cheap to clone. With the last clone its lanes
@@ -60,7 +59,7 @@ impl Pool {
     }
 
     /// Sets the generation of installed packages that workers of a kind have from now on.
-    pub(crate) fn set_packages(&self, kind: Kind, generation: Option<&Path>) {
+    pub(crate) fn set_packages(&self, kind: Kind, generation: Option<Generation>) {
         if let Ok(lane) = self.lane(kind) {
             lane.set_packages(generation);
         }

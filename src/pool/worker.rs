@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tokio::time::timeout;
 use super::threads::MayAsk;
 use super::zygote::{Forked, Zygote};
 use crate::protocol::control::STOP_SIGNAL;
-use crate::protocol::{ExitReport, FrameError, FrameReader, WorkerMessage, decode};
+use crate::protocol::{ExitReport, FrameError, FrameReader, Generation, WorkerMessage, decode};
 use crate::sandbox::{Layer, status_bytes, sys, used_memory, verify_threads, verify_worker};
 
 /// Sealing takes about half a millisecond.
@@ -135,7 +134,7 @@ impl Worker {
     }
 
     /// The generation of packages that it has.
-    pub(crate) fn packages(&self) -> Option<&Path> {
+    pub(crate) fn packages(&self) -> Option<&Generation> {
         self.zygote.packages()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::process;
 use super::threads::Threads;
 use crate::protocol::control::{receive_control, send_control, worker_pair};
-use crate::protocol::{ExitReport, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
+use crate::protocol::{ExitReport, Generation, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
 use crate::sandbox::sys;
 
 /// A zygote says hello after about 40 ms; a loaded machine may take much longer.
@@ -34,7 +34,7 @@ pub(super) struct Zygote {
     expected: Arc<Expected>,
     next_token: AtomicU64,
     pub hello: Hello,
-    packages: Option<PathBuf>,
+    packages: Option<Generation>,
     pub threads: Arc<Threads>,
     born: Instant,
     /// Ends the listeners.
@@ -128,8 +128,8 @@ impl Zygote {
     }
 
     /// The generation of packages that its workers have.
-    pub(super) fn packages(&self) -> Option<&Path> {
-        self.packages.as_deref()
+    pub(super) fn packages(&self) -> Option<&Generation> {
+        self.packages.as_ref()
     }
 
     pub(super) fn forks(&self) -> u64 {

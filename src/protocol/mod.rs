@@ -25,5 +25,6 @@ pub(crate) use operation::*;
 pub(crate) use specifier::{MAX_SPECIFIER_BYTES, ModuleScheme};
 pub use zygote::Isolate;
 pub(crate) use zygote::{
-    ExitReport, Hello, Kind, MAX_NOTE, MAX_NOTES, ZygoteMessage, ZygoteRequest, ZygoteSetup,
+    ExitReport, Generation, Hello, Kind, MAX_NOTE, MAX_NOTES, ZygoteMessage, ZygoteRequest,
+    ZygoteSetup,
 };

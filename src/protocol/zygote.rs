@@ -39,6 +39,16 @@ pub enum Isolate {
     Fresh,
 }
 
+/// Installed packages as a zygote has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Generation {
+    /// The directory of the generation.
+    pub directory: PathBuf,
+    /// Which of the manifest's packages are compiled before the fork, by their place in it:
+    /// 1000 names would not fit into a packet of the control socket.
+    pub preload: Vec<u16>,
+}
+
 /// The first message to a zygote. It holds no secret: workers inherit it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ZygoteSetup {
@@ -54,7 +64,7 @@ pub(crate) struct ZygoteSetup {
     pub without: Vec<String>,
     /// The generation of installed packages that the zygote maps, for [`Kind::Packages`]. None
     /// where nothing is installed.
-    pub packages: Option<PathBuf>,
+    pub packages: Option<Generation>,
 }
 
 /// From the server to the zygote, after the setup.

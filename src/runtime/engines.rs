@@ -1,6 +1,6 @@
 //! From the configuration to the lanes of the pool, one for each kind of engine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::future::join_all;
 
@@ -8,7 +8,7 @@ use super::StartError;
 use crate::config::Config;
 use crate::hook::hook_was_called;
 use crate::pool::{Availability, LaneConfig, Load, Pool};
-use crate::protocol::{Kind, MAX_REQUEST, ZygoteSetup};
+use crate::protocol::{Generation, Kind, MAX_REQUEST, ZygoteSetup};
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -45,12 +45,16 @@ async fn status(pool: &Pool, kind: Kind) -> EngineStatus {
 /// The lanes that these settings want, with this generation of installed packages.
 pub(super) fn lanes(
     config: &Config,
-    packages: Option<&Path>,
+    packages: Option<&Generation>,
 ) -> Result<Vec<LaneConfig>, StartError> {
     Kind::ALL.into_iter().map(|kind| lane(config, kind, packages)).collect()
 }
 
-fn lane(config: &Config, kind: Kind, packages: Option<&Path>) -> Result<LaneConfig, StartError> {
+fn lane(
+    config: &Config,
+    kind: Kind,
+    packages: Option<&Generation>,
+) -> Result<LaneConfig, StartError> {
     let (load, is_required, packages) = match kind {
         Kind::TypeScript => (Load::AtStart, true, None),
         // Without packages it has the built-ins only, which few programs need. Where no
@@ -72,7 +76,7 @@ fn lane(config: &Config, kind: Kind, packages: Option<&Path>) -> Result<LaneConf
             max_cpu_seconds,
             time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
             without: config.without().to_vec(),
-            packages: packages.map(Path::to_owned),
+            packages: packages.cloned(),
         },
         load,
         is_required,

@@ -189,7 +189,7 @@ impl Runtime {
         let generation = packages::generation(&config, &snapshot);
         let common = assembly::common(&config, installed)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
-        let pool = Pool::start(lanes(&config, generation)?)
+        let pool = Pool::start(lanes(&config, generation.as_ref())?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in typescript_sandbox(&pool).missing_optional() {
@@ -227,10 +227,14 @@ impl Runtime {
     /// [`StartError`] if the settings cannot be used.
     pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
         let shared = self.0.shared.clone();
-        packages::reload(&config, &shared);
         let services = assembly::services(&config, &shared.common, RunTools::all())?;
         let share = shared.queue.whole();
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
+    }
+
+    /// Takes over the packages that are installed now. Runs that have begun keep theirs.
+    pub(crate) async fn take_packages(&self, config: &Config) {
+        packages::reload(config, &self.0.shared).await;
     }
 
     /// Whether both are clones of the same.

@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::config::environment::{
     ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC,
 };
+use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::{Installed, Snapshot, State};
 use crate::pool::Worker;
-use crate::protocol::Kind;
+use crate::protocol::{Generation, Kind};
 
 /// Pause before an installation is tried again that another process was in the way of, such
 /// as a second server that has started at the same time.
@@ -63,8 +64,11 @@ pub(super) fn status(config: &Config, installed: &Installed) -> PackagesStatus {
 }
 
 /// The generation that workers have: none if nothing of it is allowed.
-pub(super) fn generation<'a>(config: &Config, snapshot: &'a Snapshot) -> Option<&'a Path> {
-    snapshot.directory().filter(|_| !config.allowed_packages().is_empty())
+pub(super) fn generation(config: &Config, snapshot: &Snapshot) -> Option<Generation> {
+    let directory = snapshot.directory().map(Path::to_owned);
+    let directory = directory.filter(|_| !config.allowed_packages().is_empty())?;
+    let preload = if config.preloads() { preload(config, snapshot) } else { Vec::new() };
+    Some(Generation { directory, preload })
 }
 
 /// Workers that are tried for one call while an installation ends: what is installed is known
@@ -81,18 +85,39 @@ pub(super) fn of_worker(
 ) -> Result<Option<Arc<Snapshot>>, Outdated> {
     let Some(own) = worker.packages() else { return Ok(None) };
     let current = installed.current();
-    if current.directory() == Some(own) { Ok(Some(current)) } else { Err(Outdated) }
+    if current.directory() == Some(&own.directory) { Ok(Some(current)) } else { Err(Outdated) }
 }
 
-/// Takes what is installed now.
-pub(super) fn reload(config: &Config, shared: &Shared) {
-    let installed = &shared.common.installed;
+/// The allowed packages of a generation, by their place in its manifest. It may have been made
+/// for more, as for several servers.
+fn preload(config: &Config, snapshot: &Snapshot) -> Vec<u16> {
+    let allowed = config.allowed_packages();
+    let is_allowed = |text: &str| {
+        PackageSpecifier::parse(text).is_ok_and(|package| allowed.entry(&package).is_some())
+    };
+    let packages = (0..).zip(&snapshot.manifest.packages);
+    packages.filter(|(_, one)| is_allowed(&one.specifier)).map(|(place, _)| place).collect()
+}
+
+/// Takes what is installed now, for programs that begin from now on.
+pub(super) async fn reload(config: &Config, shared: &Shared) {
+    let installed = shared.common.installed.clone();
     // What is being installed is taken when it is there.
-    if installed.current().state != State::Installing {
-        installed.reload();
-        let snapshot = installed.current();
-        shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+    if installed.current().state == State::Installing {
+        return;
     }
+    let read = installed.clone();
+    let is_other = tokio::task::spawn_blocking(move || read.reload()).await;
+    let snapshot = installed.current();
+    if is_other.unwrap_or_default() {
+        tracing::info!("the installed packages have changed");
+    }
+    if let Some(problem) =
+        snapshot.problem.as_ref().filter(|_| !config.allowed_packages().is_empty())
+    {
+        tracing::warn!("the installed packages: {problem}");
+    }
+    shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
 }
 
 fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {

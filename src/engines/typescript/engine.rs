@@ -75,8 +75,7 @@ impl Engine for TypeScript {
         v8::set_time_zone(&setup.time_zone)
             .map_err(|code| format!("ICU cannot set the time zone: error {code}"))?;
         self.max_memory = setup.max_memory;
-        if let Some(generation) = setup.packages.as_deref().filter(|_| self.flavor == Flavor::Node)
-        {
+        if let Some(generation) = setup.packages.as_ref().filter(|_| self.flavor == Flavor::Node) {
             self.packages = Rc::new(Packages::open(generation));
             self.notes.extend_from_slice(self.packages.problems());
         }

@@ -5,7 +5,7 @@ mod files;
 mod sys;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use deno_core::{FastString, ModuleSource, ModuleSourceCode, ModuleSpecifier, Mod
 use deno_error::JsErrorBox;
 
 use crate::packages::manifest::{FORMAT, Manifest, PackageMediaType};
-use crate::protocol::MediaType;
+use crate::protocol::{Generation, MediaType};
 
 /// The scheme of their URLs: `package:///FILE`.
 const SCHEME: &str = "package";
@@ -34,14 +34,15 @@ pub(super) struct Packages {
 impl Packages {
     /// Maps a generation. What cannot be read is left out and listed in
     /// [`problems`](Self::problems): a store that is broken costs imports of packages.
-    pub(super) fn open(generation: &Path) -> Self {
-        let opened = files::read_manifest(generation).and_then(|text| {
+    pub(super) fn open(generation: &Generation) -> Self {
+        let directory = &generation.directory;
+        let opened = files::read_manifest(directory).and_then(|text| {
             let manifest = parse(&text)?;
-            Ok((files::map_bundle(&generation.join(files::BUNDLE))?, manifest))
+            Ok((files::map_bundle(&directory.join(files::BUNDLE))?, manifest))
         });
         match opened {
             Ok((mapped, manifest)) => Self {
-                preload: order(&manifest),
+                preload: order(&manifest, &generation.preload),
                 files: mapped.files,
                 problems: mapped.problems,
                 given: Cell::default(),
@@ -50,7 +51,7 @@ impl Packages {
                 problems: vec![format!(
                     "The installed packages cannot be used: {}: {error}. Run `mcp-conductor \
                      install`",
-                    generation.display()
+                    directory.display()
                 )],
                 ..Self::default()
             },
@@ -122,24 +123,37 @@ fn parse(text: &[u8]) -> io::Result<Manifest> {
     Ok(manifest)
 }
 
-/// The files to compile: the packages' own entries in the administrator's order, then
-/// what else there is. JSON has no code.
-fn order(manifest: &Manifest) -> Vec<String> {
+/// The files to compile: the own entries of these packages in the administrator's order, then
+/// what else they have. JSON has no code.
+fn order(manifest: &Manifest, packages: &[u16]) -> Vec<String> {
+    let package = |place: &u16| manifest.packages.get(usize::from(*place));
+    let own: Vec<&str> =
+        packages.iter().filter_map(package).map(|package| package.specifier.as_str()).collect();
+    let names: HashSet<&str> = own.iter().copied().collect();
+    let modules = manifest.modules.keys().map(String::as_str);
+    let others = modules.filter(|module| names.contains(package_of(module)));
     let is_compiled = |specifier: &str| {
         let entry = manifest.modules.get(specifier)?;
         let is_script = entry.media_type == PackageMediaType::JavaScript;
         (entry.preload && is_script).then(|| entry.file.clone())
     };
-    let first = manifest.packages.iter().map(|package| package.specifier.as_str());
-    let all = first.chain(manifest.modules.keys().map(String::as_str));
     let mut files: Vec<String> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for file in all.filter_map(is_compiled) {
+    let mut seen = HashSet::new();
+    for file in own.iter().copied().chain(others).filter_map(is_compiled) {
         if seen.insert(file.clone()) {
             files.push(file);
         }
     }
     files
+}
+
+/// The package that a module is of: `npm:@a/b` of `npm:@a/b/c`.
+fn package_of(module: &str) -> &str {
+    let slashes = if module.contains(":@") { 2 } else { 1 };
+    match module.match_indices('/').nth(slashes - 1) {
+        Some((end, _)) => &module[..end],
+        None => module,
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +196,30 @@ mod tests {
 
     #[test]
     fn entries_of_packages_are_compiled_first_and_each_file_once() {
-        assert_eq!(order(&manifest()), ["z.mjs", "a.mjs", "a_sub.mjs"]);
+        assert_eq!(order(&manifest(), &[0, 1, 2]), ["z.mjs", "a.mjs", "a_sub.mjs"]);
+    }
+
+    #[test]
+    fn only_what_the_server_names_is_compiled() {
+        assert_eq!(order(&manifest(), &[0, 7]), ["z.mjs"]);
+        assert_eq!(order(&manifest(), &[1]), ["a.mjs", "a_sub.mjs"]);
+        assert_eq!(order(&manifest(), &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_module_is_of_the_package_that_is_before_its_subpath() {
+        for (module, package) in [
+            ("npm:a", "npm:a"),
+            ("npm:a/b/c", "npm:a"),
+            ("jsr:@a/b", "jsr:@a/b"),
+            ("npm:@a/b/c/d", "npm:@a/b"),
+        ] {
+            assert_eq!(package_of(module), package);
+        }
+    }
+
+    fn all_of(directory: &Path) -> Generation {
+        Generation { directory: directory.to_owned(), preload: vec![0, 1, 2] }
     }
 
     #[test]
@@ -192,7 +229,7 @@ mod tests {
         std::fs::write(directory.join(files::MANIFEST), text).unwrap();
         std::fs::write(directory.join("bundle/a.mjs"), "export default 1").unwrap();
         std::fs::write(directory.join("bundle/data.json"), "{}").unwrap();
-        let packages = Packages::open(&directory);
+        let packages = Packages::open(&all_of(&directory));
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(packages.problems(), [] as [String; 0]);
         let (bytes, media_type) = packages.source("a.mjs").unwrap();
@@ -207,7 +244,7 @@ mod tests {
     #[test]
     fn a_store_without_a_manifest_or_of_another_format_has_no_modules_and_says_why() {
         let directory = store("broken");
-        let problem = || Packages::open(&directory).problems().concat();
+        let problem = || Packages::open(&all_of(&directory)).problems().concat();
         assert!(problem().contains("Run `mcp-conductor install`"), "{}", problem());
         std::fs::write(directory.join(files::MANIFEST), "{").unwrap();
         assert!(problem().contains("EOF"), "{}", problem());

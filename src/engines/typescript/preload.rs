@@ -14,7 +14,7 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 /// heap that programs have 256 MiB of.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Compiles and links what the manifest says, each on its own. Returns what was not, one
+/// Compiles and links what server and manifest say, each on its own. Returns what was not, one
 /// sentence each: it is compiled where it is imported, and fails there if it does.
 pub(super) async fn preload(isolate: &mut Isolate, packages: &Packages) -> Vec<String> {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! SIGHUP: configuration, tokens and keys are read again.
+//! SIGHUP: configuration, tokens, keys and the list of installed packages are read again.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub(super) async fn reload<H: ServerHandler + Send + 'static>(app: &Arc<App<H>>,
         Ok(settings) => {
             let settings = Arc::new(settings);
             let old = app.set_settings(settings.clone());
+            app.base.take_packages(&settings.config).await;
             // Whoever was let in by the old settings is in the list by now, or is
             // looked at again.
             app.tenants.renew(&settings);
