@@ -17,7 +17,9 @@ const MOST_MIN_AGE: u64 = 365 * 24 * 60 * 60 * 1000;
 group! {
     /// Packages that programs may import, and where what is installed lies.
     Packages as packages {
-        /// Whether a server installs what is missing when it starts. No.
+        /// Whether a server installs what is missing when it starts. No. It starts
+        /// `mcp-conductor install`, and a program that embeds this library names that with
+        /// [`Config::with_executable`].
         packages_auto, with_packages_auto: bool;
     } and {
         allowed: AllowedPackages;
