@@ -4,8 +4,10 @@
 
 import { primordials } from "ext:core/mod.js";
 import { env } from "ext:conductor/07_env.js";
-const { ObjectAssign, ObjectHasOwn, String } = primordials;
+const { ObjectAssign, ObjectHasOwn, ObjectKeys, String } = primordials;
 
+// What there was at the first look, and what there is.
+let granted;
 let known;
 // Until a program is there, nobody may be asked.
 let isOpen = false;
@@ -16,12 +18,13 @@ function open() {
 function variables() {
   if (!isOpen) return { __proto__: null };
   if (known === undefined) {
-    known = { __proto__: null };
+    granted = { __proto__: null };
     try {
-      ObjectAssign(known, env.toObject());
+      ObjectAssign(granted, env.toObject());
     } catch {
       // Nothing is granted.
     }
+    known = ObjectAssign({ __proto__: null }, granted);
   }
   return known;
 }
@@ -39,4 +42,20 @@ const environment = {
   toObject: () => ({ ...variables() }),
 };
 
-export { environment, open };
+// What a command that inherits the environment has to be given, as the broker knows nothing
+// of this object: the variables that were set, or all of them if some were deleted
+// (`clears`).
+function changes() {
+  const changed = { __proto__: null, clears: false, variables: { __proto__: null } };
+  if (known === undefined) return changed;
+  for (let i = 0, names = ObjectKeys(granted); i < names.length; i++) {
+    if (!ObjectHasOwn(known, names[i])) changed.clears = true;
+  }
+  for (let i = 0, names = ObjectKeys(known); i < names.length; i++) {
+    const name = names[i];
+    if (changed.clears || known[name] !== granted[name]) changed.variables[name] = known[name];
+  }
+  return changed;
+}
+
+export { changes, environment, open };

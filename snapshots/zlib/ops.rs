@@ -68,10 +68,13 @@ pub(crate) fn op_conductor_codec_write(
     #[buffer] left: &mut [u32],
 ) -> Result<i32, JsErrorBox> {
     let outside = || JsErrorBox::type_error("The range is not within the buffer");
+    if left.len() < 2 || overlap(left, input) || overlap(left, output) {
+        return Err(JsErrorBox::type_error("What is left needs two numbers of its own"));
+    }
     let input = &input[range(input.len(), input_offset, input_length).ok_or_else(outside)?];
     let room = range(output.len(), output_offset, output_length).ok_or_else(outside)?;
     let output = &mut output[room];
-    if overlap(input, output) || left.len() < 2 {
+    if overlap(input, output) {
         return Err(JsErrorBox::type_error("Input and output must be different buffers"));
     }
     let flush = stream.mode.flush(flush);
@@ -93,9 +96,13 @@ pub(crate) fn op_conductor_codec_write(
     ))
 }
 
-fn overlap(input: &[u8], output: &[u8]) -> bool {
-    let (input, output) = (input.as_ptr_range(), output.as_ptr_range());
-    input.start < output.end && output.start < input.end
+/// Whether two slices, of which one may be written to, have memory in common.
+pub(super) fn overlap<A, B>(one: &[A], other: &[B]) -> bool {
+    if one.is_empty() || other.is_empty() {
+        return false;
+    }
+    let (one, other) = (one.as_ptr_range(), other.as_ptr_range());
+    one.start.cast::<()>() < other.end.cast() && other.start.cast::<()>() < one.end.cast()
 }
 
 /// What the last error was.

@@ -11,6 +11,14 @@ use super::{Codec, CodecError, Flow, Flush, parameters};
 /// 128 MiB.
 const MAX_WINDOW_LOG: u32 = 27;
 
+/// The strongest level that is not called ultra: its tables take some 80 MiB, and those of
+/// level 22 some 600 MiB. A higher one compresses as this does.
+const MAX_LEVEL: i32 = 19;
+
+/// The largest window of a coder, 8 MiB: that of [`MAX_LEVEL`], and what every decoder
+/// takes (RFC 8878, 3.1.1.1.2).
+const MAX_CODER_WINDOW_LOG: u32 = 23;
+
 fn failed(error: &io::Error) -> CodecError {
     CodecError::data(&error.to_string())
 }
@@ -25,8 +33,8 @@ pub(super) struct Encoder {
 /// are not available.
 fn setting(number: usize, value: u32) -> Option<CParameter> {
     Some(match number {
-        100 => CParameter::CompressionLevel(value.cast_signed()),
-        101 if value <= MAX_WINDOW_LOG => CParameter::WindowLog(value),
+        100 => CParameter::CompressionLevel(value.cast_signed().min(MAX_LEVEL)),
+        101 if value <= MAX_CODER_WINDOW_LOG => CParameter::WindowLog(value),
         200 => CParameter::ContentSizeFlag(value != 0),
         201 => CParameter::ChecksumFlag(value != 0),
         202 => CParameter::DictIdFlag(value != 0),

@@ -21,6 +21,9 @@ pub(crate) use record::{ExecutionRecord, Refusal, timestamp};
 /// Of the events.
 const TARGET: &str = "audit";
 
+/// Bytes of the names of packages that a call was refused for, and of what is allowed.
+const MAX_REASON: usize = 1000;
+
 /// Why the audit log is missing or incomplete.
 #[derive(Debug, Error)]
 pub(crate) enum AuditError {
@@ -94,6 +97,21 @@ impl Audit {
         let line = record::refusal_line(refusal, self.client.as_deref());
         self.write(&line);
         tracing::warn!(target: TARGET, "{line}");
+    }
+
+    /// A call names packages that are not allowed: the problem says which.
+    pub(crate) fn refused_dependencies(&self, execution: u64, problem: &str) {
+        self.refused(&Refusal {
+            execution,
+            permission: "import",
+            target: None,
+            flag: "--allow-import",
+            api: "dependencies",
+            reason: Some(&problem[..problem.floor_char_boundary(MAX_REASON)]),
+            line: None,
+            column: None,
+            count: None,
+        });
     }
 
     /// Lines lost from the file since the start.
@@ -179,6 +197,19 @@ mod tests {
         let lines = lines(&path);
         assert_eq!((&lines[0]["kind"], &lines[1]["kind"]), (&"before".into(), &"refusal".into()));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn packages_of_a_call_that_are_not_allowed_are_named() {
+        let scratch = Scratch::new("dependencies");
+        let path = scratch.path("audit.log");
+        let audit = Audit::open(Some(&path)).unwrap();
+        audit.refused_dependencies(3, &format!("Not in allowlist: npm:x{}", "é".repeat(1000)));
+        drop(audit);
+        let line = &lines(&path)[0];
+        assert_eq!((&line["execution"], &line["permission"]), (&3.into(), &"import".into()));
+        let reason = line["reason"].as_str().unwrap();
+        assert!(reason.starts_with("Not in allowlist: npm:x") && reason.len() <= MAX_REASON);
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub(crate) use services::Services;
 pub(crate) use tool_calls::{ToolCalls, ToolScope};
 
 use crate::memory::{Account, Charge, NoMemory};
+use crate::packages::Snapshot;
 use crate::protocol::{MAX_IN_FLIGHT, Operation};
 use crate::telemetry::ExecutionSpan;
 use dispatch::Dispatch;
@@ -120,6 +121,13 @@ impl Broker {
             events,
             span,
         }
+    }
+
+    /// Sets the packages that the worker has: whatever is installed meanwhile, imports mean
+    /// these.
+    pub(crate) fn set_packages(&self, packages: Arc<Snapshot>) {
+        // It is set once, before the first operation.
+        let _ = self.run.packages.set(packages);
     }
 
     /// Starts an operation. `bytes` is the size of the frame that it came in.

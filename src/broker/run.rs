@@ -1,8 +1,8 @@
 //! The state of one run. What its operations do with it is in [`super::effects`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -17,6 +17,7 @@ use super::refusals::Refusals;
 use super::services::Services;
 use super::tool_calls::{ToolScope, Tools};
 use crate::memory::Account;
+use crate::packages::Snapshot;
 use crate::telemetry::OperationSpan;
 
 /// Bytes of one run's requests that may be queued in the server; a worker that sends more is not
@@ -62,6 +63,8 @@ pub(super) struct Run {
     pub(super) crowd: Arc<Crowd>,
     pieces: Arc<Semaphore>,
     pub(super) tools: Tools,
+    /// The packages that the worker has, if it has any.
+    pub(super) packages: OnceLock<Arc<Snapshot>>,
 }
 
 impl Run {
@@ -98,6 +101,7 @@ impl Run {
             tools: Tools::new(scope, services.max_tool_calls),
             crowd: Crowd::of(&services.owner),
             services,
+            packages: OnceLock::new(),
             meter: Meter::default(),
             quota,
             file_operations: Arc::new(Semaphore::new(FILE_OPERATIONS)),

@@ -345,6 +345,8 @@ fn the_file_of_registries_is_the_server_s_own_for_whoever_has_no_packages_too() 
     let text = "packages.allowed = [\"npm:zod\"]\n[principals.bob]\npackages = []\n";
     let bob = config(text).principal_of_token("bob").unwrap().config;
     assert_eq!(bob.registries_file(home), npms);
+    assert!(bob.has_packages() && bob.has_narrowed_packages());
+    assert!(!config(text).has_narrowed_packages() && !config("").has_packages());
     assert_eq!(config(text).registries_file(home), npms);
     assert_eq!(config("").registries_file(home), None, "npm's own file is npm's");
     let set = Some(Path::new("/srv/npmrc").to_owned());

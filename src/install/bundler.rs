@@ -196,11 +196,14 @@ struct Budget {
 }
 
 fn check_directory(directory: &Path, left: &mut Budget) -> Result<(), String> {
-    let entries = match fs::read_dir(directory) {
+    // Not followed: what it leads to would be taken for the bundler's, and written to.
+    match fs::symlink_metadata(directory) {
+        Ok(found) if found.is_dir() => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|error| error.to_string())?,
-    };
-    for entry in entries {
+        Ok(_) => return Err(format!("{} is not a directory of its own", directory.display())),
+        Err(error) => return Err(format!("{}: {error}", directory.display())),
+    }
+    for entry in fs::read_dir(directory).map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
         let name = entry.file_name();
         // Not followed.

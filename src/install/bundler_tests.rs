@@ -85,3 +85,20 @@ fn a_file_that_is_too_large_is_an_error() {
     file.set_len(MAX_FILE + 1).unwrap();
     assert!(output.check("npm:zod", "zod.mjs").unwrap_err().contains("has more than"));
 }
+
+#[test]
+fn a_directory_that_leads_elsewhere_is_an_error() {
+    for name in DIRECTORIES {
+        let output = Output::new(name);
+        let elsewhere = output.0.join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("zod.mjs"), "").unwrap();
+        fs::write(output.file("zod.mjs"), "").unwrap();
+        if output.0.join(name).is_dir() {
+            fs::remove_dir_all(output.0.join(name)).unwrap();
+        }
+        symlink(&elsewhere, output.0.join(name)).unwrap();
+        let problem = output.check("npm:zod", "zod.mjs").unwrap_err();
+        assert!(problem.ends_with("is not a directory of its own"), "{problem}");
+    }
+}

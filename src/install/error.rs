@@ -24,6 +24,9 @@ pub enum InstallError {
          packages and comes with every release; from the sources `make installer` builds it"
     )]
     NoInstaller(PathBuf),
+    /// The program that fetches and bundles can be written by everybody.
+    #[error("{} is not used: {_1}", _0.display())]
+    Installer(PathBuf, String),
     /// Another installation is at work.
     #[error("{holder} is installing in {} already: wait until it has ended", directory.display())]
     Locked {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -281,7 +282,7 @@ fn wrap(
                 let wrapper = free_name(&module.file, &mut names);
                 let exports = told.names.get(&module.specifier).map_or(&[][..], Vec::as_slice);
                 let path = bundle.join(&wrapper);
-                fs::write(&path, wrapper::text(&module.file, exports)).at(path)?;
+                write_new(&path, &wrapper::text(&module.file, exports)).at(path)?;
                 made.insert(&module.file, wrapper.clone());
                 wrapper
             }
@@ -291,6 +292,11 @@ fn wrap(
         }
     }
     Ok(())
+}
+
+/// Where nothing is: a link that the bundler has left is not followed.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    fs::File::create_new(path)?.write_all(text.as_bytes())
 }
 
 fn names_in(directory: &Path) -> Result<BTreeSet<String>, InstallError> {

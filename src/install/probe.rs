@@ -98,6 +98,25 @@ pub(super) async fn ask(
 #[derive(Debug)]
 struct Scratch(PathBuf);
 
+/// The beginning of its name.
+const SCRATCH: &str = "mcp-conductor-install-";
+
+/// The age of one that a killed installation has left. No probe takes so long.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes those that killed installations have left. They are empty, and only that is
+/// removed; those of other users are theirs.
+fn remove_stale(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_scratch = entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH));
+        let modified = || entry.metadata().and_then(|found| found.modified()).ok();
+        let is_stale = || modified()?.elapsed().ok().map(|age| age > STALE);
+        if is_scratch && is_stale() == Some(true) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
 impl Scratch {
     /// In the directory of temporary files, else beside the store: a container may have no
     /// other directory that can be written.
@@ -118,7 +137,8 @@ impl Scratch {
     }
 
     fn below(place: &Path) -> io::Result<Self> {
-        let name = format!("mcp-conductor-install-{}", std::process::id());
+        remove_stale(place);
+        let name = format!("{SCRATCH}{}", std::process::id());
         let mut numbered = (0..).map(|number| place.join(format!("{name}-{number}")));
         loop {
             let path = numbered.next().expect("numbers do not end");

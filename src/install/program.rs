@@ -8,9 +8,8 @@ use tokio::process::Command;
 use super::error::{At, InstallError};
 use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::exchange::{FetchRequest, Fetched};
-
-/// Its name, beside this program's or in PATH.
-const NAME: &str = "mcp-conductor-installer";
+use crate::packages::installer::{NAME, places};
+use crate::private_file::check_writers;
 
 /// The program.
 #[derive(Debug, Clone)]
@@ -19,14 +18,15 @@ pub(super) struct Installer(PathBuf);
 impl Installer {
     /// Beside this program, else in PATH.
     pub(super) fn find() -> Result<Self, InstallError> {
-        let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mcp-conductor"));
-        let beside = own.parent().map(|directory| directory.join(NAME));
-        let paths = std::env::var_os("PATH").unwrap_or_default();
-        let others = std::env::split_paths(&paths).map(|directory| directory.join(NAME));
-        let found = beside.into_iter().chain(others).find(|path| path.is_file());
-        // It is started in other directories.
-        let found = found.and_then(|path| std::path::absolute(path).ok());
-        found.map(Self).ok_or(InstallError::NoInstaller(own))
+        let Some(found) = places().into_iter().find(|path| path.is_file()) else {
+            let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mcp-conductor"));
+            return Err(InstallError::NoInstaller(own));
+        };
+        // It is given the tokens of registries.
+        match check_writers(&found) {
+            Ok(_) => Ok(Self(found)),
+            Err(problem) => Err(InstallError::Installer(found, problem)),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -2,9 +2,9 @@
 //! A generation is made at its own place, because paths in it name that. A killed installation
 //! leaves what was current, and a later generation that the next one removes.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -112,7 +112,7 @@ impl Store {
             let path = self.generations().join(&name);
             let is_leftover = name.parse().map_or(true, |number: u64| number > current);
             if is_leftover && !is_read(&path) {
-                remove(&path)?;
+                remove_or_warn(&path);
             }
         }
         let link = self.directory.join("current.new");
@@ -124,8 +124,10 @@ impl Store {
 
     /// A directory for the next generation, empty.
     pub(super) fn stage(&self) -> Result<Staging, InstallError> {
-        let last = self.names()?.iter().filter_map(|name| name.parse().ok()).max();
-        let number: u64 = last.unwrap_or(0) + 1;
+        // Those of leftovers too: one that cannot be removed is in nobody's way.
+        let number = |name: &String| name.split('.').next()?.parse().ok();
+        let last: Option<u64> = self.names()?.iter().filter_map(number).max();
+        let number = last.unwrap_or(0) + 1;
         let generations = self.generations();
         let staging = Staging {
             number,
@@ -138,7 +140,7 @@ impl Store {
 
     /// Makes a complete generation the current one. Servers that read the one before go on.
     pub(super) fn activate(&self, staging: &Staging) -> Result<(), InstallError> {
-        remove(&staging.output)?;
+        remove_or_warn(&staging.output);
         sync(&staging.directory)?;
         sync(&self.generations())?;
         let (new, link) = (self.directory.join("current.new"), self.directory.join(CURRENT));
@@ -171,7 +173,7 @@ impl Store {
             // Half of a generation has no number.
             let leftover = self.generations().join(format!("{number}.old"));
             fs::rename(&directory, &leftover).at(&directory)?;
-            remove(&leftover)?;
+            remove_or_warn(&leftover);
         }
         Ok(())
     }
@@ -205,10 +207,39 @@ fn is_read(directory: &Path) -> bool {
 
 /// Removes a directory, if it is there. Links in it are not followed.
 pub(super) fn remove(directory: &Path) -> Result<(), InstallError> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+    let removed = match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_directories(directory).and_then(|()| fs::remove_dir_all(directory))
+        }
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.at(directory),
     }
+}
+
+/// Removes a leftover. What stays of it takes room and is nobody's.
+fn remove_or_warn(leftover: &Path) {
+    if let Err(error) = remove(leftover) {
+        eprintln!("A leftover cannot be removed, remove it by hand: {error}");
+    }
+}
+
+/// Lets their owner remove what is in directories, whatever mode their maker gave them.
+fn open_directories(directory: &Path) -> io::Result<()> {
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            // Of the entry itself: a link is none.
+            if entry.file_type()?.is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file and waits until the disk has it.

@@ -124,3 +124,29 @@ fn a_lock_file_that_was_put_aside_comes_back_unless_another_is_current() {
     store.restore_lock_file().unwrap();
     assert_eq!(fs::read_to_string(store.lock_file()).unwrap(), "two");
 }
+
+#[test]
+fn a_directory_that_its_maker_has_closed_is_removed() {
+    let scratch = Scratch::new("closed");
+    let outer = scratch.0.join("outer");
+    fs::create_dir_all(outer.join("inner/more")).unwrap();
+    symlink("/", outer.join("inner/link")).unwrap();
+    for directory in ["inner/more", "inner", ""] {
+        fs::set_permissions(outer.join(directory), Permissions::from_mode(0)).unwrap();
+    }
+    remove(&outer).unwrap();
+    assert!(!outer.exists());
+}
+
+#[test]
+fn a_leftover_that_stays_is_in_nobodys_way() {
+    let scratch = Scratch::new("stays");
+    let store = Store::open(&scratch.0).unwrap();
+    install(&store);
+    // A file is not removed as a directory, by root neither.
+    fs::write(store.directory.join("generations/7.output"), "").unwrap();
+    drop(store);
+    let store = Store::open(&scratch.0).unwrap();
+    assert_eq!(names(&store), ["1", "7.output"]);
+    assert_eq!(install(&store), 8);
+}

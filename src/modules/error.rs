@@ -27,6 +27,11 @@ pub(crate) enum ModuleError {
          server allows. Import \"{package}\""
     )]
     VersionNotSatisfied { asked: String, version: String, own: String, package: String },
+    #[error(
+        "Import \"{asked}\" is not available: the tag {tag:?} is not compared with version \
+         {version}, which is installed, of {own} that the server allows. Import \"{package}\""
+    )]
+    TagNotCompared { asked: String, tag: String, version: String, own: String, package: String },
     /// The administrator's range has changed since.
     #[error(
         "Import \"{0}\" is not available: version {1} is installed, and the server allows {2}. An \
@@ -37,6 +42,11 @@ pub(crate) enum ModuleError {
         "Import \"{asked}\" is not available: {package} has no such export. There are {offered}"
     )]
     NoSuchSubpath { asked: String, package: String, offered: String },
+    #[error(
+        "Import \"{0}\" is not available: {1} has types only, and nothing to import when a \
+         program runs. Use import type"
+    )]
+    TypesOnly(String, String),
     /// With the reason, which names a native addon as one.
     #[error("Import \"{0}\" is not available: {1}")]
     FailedToBuild(String, String),

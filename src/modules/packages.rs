@@ -11,6 +11,19 @@ use crate::text::near::near_names;
 /// Subpaths that an error names.
 const MAX_SHOWN: usize = 10;
 
+/// As [`file`], where nobody asks why there is none: the names of thousands of modules are
+/// compared for that.
+pub(super) fn found(
+    installed: &Snapshot,
+    asked: &PackageSpecifier,
+    own: &PackageSpecifier,
+) -> Option<String> {
+    let package = asked.package();
+    let found = installed.manifest.packages.iter().find(|found| found.specifier == package)?;
+    check_version(found, asked, own).ok()?;
+    installed.manifest.modules.get(&asked.module()).map(|entry| entry.file.clone())
+}
+
 /// The file below `bundle/` of a module. `own` is the administrator's entry of the package.
 pub(super) fn file(
     installed: &Snapshot,
@@ -61,20 +74,26 @@ fn check_version(
     if asked.is_met_by(&version, own.range()) {
         return Ok(());
     }
-    Err(ModuleError::VersionNotSatisfied {
-        asked: asked.to_string(),
-        version,
-        own: own.to_string(),
-        package: asked.package(),
+    let (package, own) = (asked.package(), own.to_string());
+    let tag = asked.range().and_then(|range| range.tag()).map(str::to_owned);
+    let asked = asked.to_string();
+    Err(match tag {
+        Some(tag) => ModuleError::TagNotCompared { asked, tag, version, own, package },
+        None => ModuleError::VersionNotSatisfied { asked, version, own, package },
     })
 }
 
 fn no_such_subpath(installed: &Snapshot, asked: &PackageSpecifier) -> ModuleError {
     let package = asked.package();
     let below = format!("{package}/");
-    let modules = installed.manifest.modules.keys().map(String::as_str);
+    let modules = &installed.manifest.modules;
+    let whole = modules.get_key_value(&package);
+    let parts = modules.range(below.clone()..).take_while(|(module, _)| module.starts_with(&below));
     let offered: Vec<&str> =
-        modules.filter(|module| *module == package || module.starts_with(&below)).collect();
+        whole.into_iter().chain(parts).map(|(name, _)| name.as_str()).collect();
+    if offered.is_empty() {
+        return ModuleError::TypesOnly(asked.to_string(), package);
+    }
     let near = near_names(&asked.module(), offered.iter().copied());
     let shown = if near.is_empty() { &offered[..offered.len().min(MAX_SHOWN)] } else { &near };
     let mut list = shown.join(", ");
@@ -114,6 +133,7 @@ mod tests {
             packages: vec![
                 package("npm:zod", "npm:zod@^3", "3.25.1"),
                 package("jsr:@std/path", "jsr:@std/path", "1.1.0"),
+                package("npm:type-fest", "npm:type-fest", "4.0.0"),
             ],
             modules: [
                 ("npm:zod", "zod.mjs"),
@@ -136,7 +156,10 @@ mod tests {
 
     fn looked_up(installed: &Installed, asked: &str, own: &str) -> Result<String, String> {
         let parse = |text: &str| PackageSpecifier::parse(text).unwrap();
-        file(&installed.current(), &parse(asked), &parse(own)).map_err(|error| error.to_string())
+        let (installed, asked, own) = (installed.current(), parse(asked), parse(own));
+        let file = file(&installed, &asked, &own);
+        assert_eq!(super::found(&installed, &asked, &own).as_ref(), file.as_ref().ok());
+        file.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -177,6 +200,25 @@ mod tests {
             found("npm:zod/something/else", "npm:zod").unwrap_err(),
             "Import \"npm:zod/something/else\" is not available: npm:zod has no such export. \
              There are npm:zod, npm:zod/v4"
+        );
+    }
+
+    #[test]
+    fn a_package_without_modules_has_types_only() {
+        assert_eq!(
+            found("npm:type-fest", "npm:type-fest").unwrap_err(),
+            "Import \"npm:type-fest\" is not available: npm:type-fest has types only, and nothing \
+             to import when a program runs. Use import type"
+        );
+    }
+
+    #[test]
+    fn a_tag_says_that_it_is_not_compared() {
+        assert_eq!(
+            found("npm:zod@latest", "npm:zod@^3").unwrap_err(),
+            "Import \"npm:zod@latest\" is not available: the tag \"latest\" is not compared with \
+             version 3.25.1, which is installed, of npm:zod@^3 that the server allows. Import \
+             \"npm:zod\""
         );
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod child;
 #[allow(dead_code, reason = "each side uses its half")]
 pub(crate) mod exchange;
 pub(crate) mod installed;
+pub(crate) mod installer;
 pub(crate) mod manifest;
 mod specifier;
 

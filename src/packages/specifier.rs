@@ -90,8 +90,18 @@ impl PackageSpecifier {
         }
         let kind = PackageKind::of(text).ok_or_else(|| SpecifierError::Scheme(quoted(text)))?;
         let syntax = |problem: String| SpecifierError::Syntax(quoted(text), problem);
-        if let Some(c) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(syntax(format!("{c:?} cannot be part of one")));
+        if let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
+            let is_version = text[..at].rfind('@').is_some_and(|at| !text[..at].ends_with(':'));
+            return Err(syntax(match is_version {
+                true => format!("{c:?} cannot be part of a version, write it as in npm:zod@^3"),
+                false => format!("{c:?} cannot be part of one"),
+            }));
+        }
+        if matches!(text.split_once(':'), Some((_, "" | "/"))) {
+            return Err(syntax(match kind {
+                PackageKind::Npm => "a name follows the colon, as in npm:zod".to_owned(),
+                PackageKind::Jsr => "a name follows the colon, as in jsr:@std/path".to_owned(),
+            }));
         }
         let parsed = taken_apart(kind, text).map_err(|error| syntax(problem_of(&error)))?;
         let name = parsed.req.name.to_string();
@@ -370,6 +380,15 @@ mod tests {
                 "npm:zod/v4@3",
                 "\"npm:zod/v4@3\" is not a package specifier: the version stands behind the name, \
                  as in npm:zod@3/v4",
+            ),
+            (
+                "npm:",
+                "\"npm:\" is not a package specifier: a name follows the colon, as in npm:zod",
+            ),
+            (
+                "npm:zod@foo bar",
+                "\"npm:zod@foo bar\" is not a package specifier: ' ' cannot be part of a version, \
+                 write it as in npm:zod@^3",
             ),
             (
                 "npm:ax\u{202e}ios",

@@ -95,7 +95,10 @@ impl Policy {
         if specifier.starts_with("file:") {
             return self.file(specifier).map(AllowedModule::File);
         }
-        Err(never(specifier, "the server has no such module"))
+        match in_lower_case(specifier) {
+            Some(scheme) => Err(never(specifier, &format!("{scheme}: is written in lower case"))),
+            None => Err(never(specifier, "the server has no such module")),
+        }
     }
 
     /// The packages that programs may import.
@@ -103,9 +106,17 @@ impl Policy {
         &self.packages
     }
 
+    /// The package that a specifier names, if it is allowed. That is quickly known, unlike
+    /// why it is not.
+    pub(crate) fn allowed_package(&self, specifier: &str) -> Option<AllowedPackage> {
+        let asked = PackageSpecifier::parse(specifier).ok()?;
+        let own = self.packages.entry(&asked)?.clone();
+        Some(AllowedPackage { asked, own })
+    }
+
     /// Decides about a package: by its kind and exact name, after the specifier was taken
     /// apart.
-    fn package(&self, specifier: &str) -> Result<AllowedPackage, Denied> {
+    pub(crate) fn package(&self, specifier: &str) -> Result<AllowedPackage, Denied> {
         let asked = PackageSpecifier::parse(specifier)
             .map_err(|error| never(specifier, &error.to_string()))?;
         match self.packages.entry(&asked) {
@@ -128,8 +139,19 @@ impl Policy {
         }
         let Some(first) = not_allowed.first() else { return Ok(()) };
         let shown: Vec<_> = not_allowed.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let mut near: Vec<String> = Vec::new();
+        for package in not_allowed.iter().take(MAX_SHOWN).flat_map(|it| self.packages.near(it)) {
+            if !near.contains(&package) {
+                near.push(package);
+            }
+        }
+        let meant = match near.as_slice() {
+            [] => String::new(),
+            near => format!(": did you mean {}?", near.join(" or ")),
+        };
+        let end = if meant.is_empty() { "." } else { "" };
         let instead = self.packages.instead_of(first);
-        Err(format!("Not in allowlist: {}. {instead}", shown.join(", ")))
+        Err(format!("Not in allowlist: {}{meant}{end} {instead}", shown.join(", ")))
     }
 
     /// Decides about a file as its URL has it.
@@ -149,7 +171,32 @@ impl Policy {
 
 /// The first words are the Deno version's.
 fn no_format(text: &str, error: &SpecifierError) -> String {
-    format!("Invalid format: {}: {error}", clip::visible(text, MAX_TEXT))
+    let advice = match error {
+        SpecifierError::Scheme(_) => meant_by(text),
+        SpecifierError::TooLong(_)
+        | SpecifierError::Syntax(..)
+        | SpecifierError::NpmName(_)
+        | SpecifierError::JsrName(_)
+        | SpecifierError::Subpath(_) => String::new(),
+    };
+    format!("Invalid format: {}: {error}{advice}", clip::visible(text, MAX_TEXT))
+}
+
+/// How a package without a kind is written.
+fn meant_by(text: &str) -> String {
+    if let Some(scheme) = in_lower_case(text) {
+        return format!(", and {scheme}: is written in lower case");
+    }
+    match PackageSpecifier::parse(&format!("npm:{text}")) {
+        Ok(package) => format!(", for example {package}"),
+        Err(_) => ", for example npm:zod".to_owned(),
+    }
+}
+
+/// The scheme of packages that a specifier would have in lower case.
+fn in_lower_case(specifier: &str) -> Option<&'static str> {
+    let (scheme, _) = specifier.split_once(':')?;
+    ["npm", "jsr"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme) && *known != scheme)
 }
 
 fn never(specifier: &str, reason: &str) -> Denied {
@@ -172,7 +219,9 @@ mod tests {
             search_path: OsStr::new(""),
             protected: &[],
             packages: &AllowedPackages::parse(packages).unwrap(),
+            is_narrowed: false,
             install_dir: None,
+            installers: &[],
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),
@@ -200,10 +249,18 @@ mod tests {
     #[test]
     fn modules_of_nobody_are_denied() {
         let policy = policy(&["npm:x"]);
-        for specifier in ["", "x", "MCP:up", "NPM:x", " npm:x", "node:fs", "https://a/b", "@a/b"] {
+        for specifier in ["", "x", "MCP:up", " npm:x", "node:fs", "https://a/b", "@a/b"] {
             let denied = denied(&policy, specifier);
             assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
             assert_eq!(denied.reason.as_deref(), Some("the server has no such module"));
+        }
+    }
+
+    #[test]
+    fn a_kind_in_upper_case_is_said_to_be_written_otherwise() {
+        for (specifier, scheme) in [("NPM:x", "npm"), ("Jsr:@std/path", "jsr")] {
+            let reason = denied(&policy(&["npm:x"]), specifier).reason;
+            assert_eq!(reason, Some(format!("{scheme}: is written in lower case")));
         }
     }
 
@@ -319,7 +376,20 @@ mod tests {
             (
                 &allowed,
                 &["axios"],
-                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:",
+                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:, for example \
+                 npm:axios",
+            ),
+            (
+                &allowed,
+                &["Npm:zod"],
+                "Invalid format: Npm:zod: \"Npm:zod\" begins with neither npm: nor jsr:, and npm: \
+                 is written in lower case",
+            ),
+            (
+                &allowed,
+                &["npm:zdo"],
+                "Not in allowlist: npm:zdo: did you mean npm:zod? MCP_CONDUCTOR_ALLOWED_PACKAGES \
+                 decides: allowed are npm:axios@^1, npm:zod@^3",
             ),
         ] {
             assert_eq!(dependencies(packages, asked), Err(expected.to_owned()));

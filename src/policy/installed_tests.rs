@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Grants, Policy, PolicyInput};
 use crate::packages::allowed::AllowedPackages;
 
-/// A directory with `ws` and `installed/packages/generations/1/a.js`, removed at the end.
+/// A directory with `ws` and a file of a package ([`FILE`]), removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -26,6 +26,10 @@ impl Scratch {
     }
 
     fn policy(&self, grants: &str, packages: &[&str]) -> Policy {
+        self.policy_of(grants, packages, false)
+    }
+
+    fn policy_of(&self, grants: &str, packages: &[&str], is_narrowed: bool) -> Policy {
         let grants = grants.replace("@", &self.0.to_string_lossy());
         Policy::new(&PolicyInput {
             grants: &Grants::parse(&grants).unwrap(),
@@ -34,7 +38,9 @@ impl Scratch {
             search_path: OsStr::new(""),
             protected: &[],
             packages: &AllowedPackages::parse(packages).unwrap(),
+            is_narrowed,
             install_dir: Some(&self.0.join("installed")),
+            installers: &[self.0.join("bin/installer")],
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),
@@ -57,8 +63,8 @@ impl Drop for Scratch {
     }
 }
 
-const GENERATION: &str = "installed/packages/generations/1";
-const FILE: &str = "installed/packages/generations/1/a.js";
+const GENERATION: &str = "installed/packages/generations/1/node_modules";
+const FILE: &str = "installed/packages/generations/1/node_modules/a.js";
 
 #[test]
 fn files_of_packages_are_read_without_a_grant_and_nothing_beside_them() {
@@ -67,11 +73,21 @@ fn files_of_packages_are_read_without_a_grant_and_nothing_beside_them() {
     assert!(scratch.reads(&policy, FILE));
     let allowed = policy.read.check(FILE, &scratch.0).ok().unwrap();
     assert!(policy.read.opened(&allowed, &scratch.0.join(FILE)).is_ok());
-    assert!(policy.read.opened(&allowed, &scratch.0.join("ws/x")).is_err(), "a link out of it");
+    for path in ["ws/x", "installed/packages/generations/1/bundle/a.mjs"] {
+        let led_to = policy.read.opened(&allowed, &scratch.0.join(path));
+        assert!(led_to.is_err(), "a link out of it: {path}");
+    }
+    assert_eq!(policy.read.granted(), [scratch.0.join(GENERATION)], "for commands");
     for path in [
         "installed/packages/deno.lock",
         "installed/packages/cache/x",
         "installed/packages/generations/../deno.lock",
+        "installed/packages/generations",
+        "installed/packages/generations/1",
+        "installed/packages/generations/1/manifest.json",
+        "installed/packages/generations/1/bundle/a.mjs",
+        "installed/packages/generations/1/node_modules/../docs/1.json",
+        "installed/packages/generations/node_modules/x",
         "installed/components/python",
         "ws/x",
     ] {
@@ -130,4 +146,29 @@ fn grants_of_files_are_shown_as_the_administrator_wrote_them() {
     assert_eq!(policy.flags(), ["--allow-read=/srv"]);
     let state = policy.query("read", None, Path::new("/"));
     assert!(!state.granted && !state.partial);
+}
+
+#[test]
+fn who_may_import_a_part_of_the_packages_reads_none_without_a_grant() {
+    let scratch = Scratch::new();
+    assert!(!scratch.reads(&scratch.policy_of("none", &["npm:zod"], true), FILE));
+    assert!(scratch.reads(&scratch.policy_of("allow-read=@", &["npm:zod"], true), FILE));
+}
+
+#[test]
+fn a_grant_around_the_packages_reads_all_of_them() {
+    let scratch = Scratch::new();
+    let policy = scratch.policy("allow-read=@/installed", &["npm:zod"]);
+    for path in [FILE, "installed/packages/generations/1/manifest.json"] {
+        assert!(scratch.reads(&policy, path), "{path}");
+    }
+}
+
+#[test]
+fn nobody_writes_where_the_installer_would_be_found() {
+    let scratch = Scratch::new();
+    let policy = scratch.policy("allow-write=@", &["npm:zod"]);
+    assert!(!scratch.writes(&policy, "bin/installer"));
+    assert!(scratch.writes(&policy, "bin/other"));
+    assert!(policy.write.guards(&scratch.0.join("bin")), "it is not moved away");
 }

@@ -66,9 +66,14 @@ pub(crate) struct PolicyInput<'a> {
     pub protected: &'a [PathBuf],
     /// Packages that programs may import.
     pub packages: &'a AllowedPackages,
+    /// Those are a principal's part of what the server allows. The files of packages are
+    /// those of all, and so it reads none of them without a grant.
+    pub is_narrowed: bool,
     /// Where those and other components are installed: closed to writing, and the files
     /// of packages open to reading.
     pub install_dir: Option<&'a Path>,
+    /// Where the program may be that installs them: closed to writing.
+    pub installers: &'a [PathBuf],
     /// Variables that hold secrets of the server: visible only if named.
     pub secrets: &'a [String],
     /// The administrator granted everything and said that it is unsafe.
@@ -119,12 +124,14 @@ impl Policy {
             PathRules::new(permission, rule, own, given.protected, expand)
         };
         // A package reads files beside its own.
-        let files = given.install_dir.filter(|_| !given.packages.is_empty());
+        let is_read = !given.packages.is_empty() && !given.is_narrowed;
+        let files = given.install_dir.filter(|_| is_read);
         let files: Vec<_> = files.into_iter().map(|place| place.join(GENERATIONS)).collect();
         let read = paths(Permission::Read, &grants.read, &files)?;
         let mut write = paths(Permission::Write, &grants.write, &[])?;
         // Who writes there decides what other programs import.
         given.install_dir.into_iter().for_each(|place| write.close(place));
+        given.installers.iter().for_each(|place| write.close(place));
         let run = RunRules::new(&grants.run, given.search_path, &write, given.unconfined)?;
         // A user who can write a command's file decides what it does.
         run.programs().for_each(|program| write.close(program));

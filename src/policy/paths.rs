@@ -23,6 +23,10 @@ pub(crate) const MAX_PATH_BYTES: usize = 4096;
 /// written: `/proc/self` is the server (CVE-2024-34346 is this, in Deno).
 const SPECIAL_TREES: [&str; 3] = ["/proc", "/sys", "/dev"];
 
+/// In a generation of packages: their files, as their authors made them. What lies beside
+/// it says what else is installed.
+const PACKAGE_FILES: &str = "node_modules";
+
 /// A directory that was opened when the server started, and the grant beneath it.
 #[derive(Debug)]
 struct Root {
@@ -38,6 +42,8 @@ struct Root {
     is_everything: bool,
     /// Of the grant, if it is a directory.
     id: Option<FileId>,
+    /// The directory of all generations of packages: of each, [`PACKAGE_FILES`] only.
+    is_of_generations: bool,
 }
 
 /// The rules of one permission, read or write.
@@ -158,7 +164,16 @@ impl Root {
                     let is_directory = prefix.as_os_str().is_empty();
                     let id = is_directory.then(|| fstat(&anchor)).transpose()?;
                     let id = id.as_ref().map(FileId::from);
-                    return Ok(Self { lexical, real, anchor, prefix, is_everything, id });
+                    let is_of_generations = false;
+                    return Ok(Self {
+                        lexical,
+                        real,
+                        anchor,
+                        prefix,
+                        is_everything,
+                        id,
+                        is_of_generations,
+                    });
                 }
                 Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {
                     let name = existing.file_name().ok_or(io::ErrorKind::NotFound)?;
@@ -173,10 +188,30 @@ impl Root {
         }
     }
 
-    /// From the grant to a path beneath it.
+    /// From the grant to a path that it grants.
     fn strip(&self, path: &Path) -> Option<PathBuf> {
         let beneath = path.strip_prefix(&self.lexical).or_else(|_| path.strip_prefix(&self.real));
-        beneath.ok().map(Path::to_owned)
+        beneath.ok().filter(|beneath| self.grants(beneath)).map(Path::to_owned)
+    }
+
+    /// Whether something is granted by its real path.
+    fn holds(&self, real: &Path) -> bool {
+        real.strip_prefix(&self.real).is_ok_and(|beneath| self.grants(beneath))
+    }
+
+    /// Whether a path from the grant is granted.
+    fn grants(&self, beneath: &Path) -> bool {
+        !self.is_of_generations || beneath.iter().nth(1).is_some_and(|name| name == PACKAGE_FILES)
+    }
+
+    /// The real paths that are granted with all that is beneath them.
+    fn trees(&self) -> Vec<PathBuf> {
+        if !self.is_of_generations {
+            return vec![self.real.clone()];
+        }
+        let generations = self.real.read_dir().into_iter().flatten().flatten();
+        let trees = generations.map(|generation| generation.path().join(PACKAGE_FILES));
+        trees.filter(|tree| tree.is_dir()).collect()
     }
 }
 
@@ -194,15 +229,15 @@ fn real(path: &Path) -> PathBuf {
 }
 
 impl PathRules {
-    /// Opens what a rule grants, and `also`, which no grant needs to name. `protected` are
-    /// files of the server's own.
+    /// Opens what a rule grants, and directories of `generations` of packages, whose files no
+    /// grant needs to name. `protected` are files of the server's own.
     ///
     /// # Errors
     /// A grant that cannot be opened, as a sentence.
     pub(crate) fn new(
         permission: Permission,
         rule: &Rule,
-        also: &[PathBuf],
+        generations: &[PathBuf],
         protected: &[PathBuf],
         expand: impl Fn(&str) -> Result<PathBuf, String>,
     ) -> Result<Self, String> {
@@ -211,13 +246,14 @@ impl PathRules {
             Scope::All => Ok(vec![PathBuf::from("/")]),
             Scope::Only(paths) => paths.iter().map(|path| expand(path)).collect(),
         };
-        let open = |path: PathBuf| {
+        let open = |(path, is_of_generations): (PathBuf, bool)| {
             Root::open(&path)
-                .map(Arc::new)
+                .map(|root| Arc::new(Root { is_of_generations, ..root }))
                 .map_err(|error| format!("{} cannot be opened: {error}", path.display()))
         };
-        let roots: Result<Vec<_>, _> =
-            list(&rule.allow)?.into_iter().chain(also.iter().cloned()).map(open).collect();
+        let granted = list(&rule.allow)?.into_iter().map(|path| (path, false));
+        let generations = generations.iter().map(|path| (path.clone(), true));
+        let roots: Result<Vec<_>, _> = granted.chain(generations).map(open).collect();
         let roots = roots?;
         let mut rules = Self {
             permission,
@@ -285,7 +321,7 @@ impl PathRules {
         if is_special(real) {
             return Err(self.special(shown));
         }
-        let granted = self.roots.iter().any(|root| real.starts_with(&root.real));
+        let granted = self.covers(real);
         if !granted || self.is_denied(real) { Err(self.refusal(shown)) } else { Ok(()) }
     }
 
@@ -355,7 +391,10 @@ impl PathRules {
 
     /// The grants' real paths, for a started command.
     pub(crate) fn granted(&self) -> Vec<PathBuf> {
-        if self.deny_all { Vec::new() } else { self.roots.iter().map(|r| r.real.clone()).collect() }
+        if self.deny_all {
+            return Vec::new();
+        }
+        self.roots.iter().flat_map(|root| root.trees()).collect()
     }
 
     /// The real paths that stay closed, for a started command.
@@ -365,7 +404,7 @@ impl PathRules {
 
     /// Whether a file lies beneath a grant.
     pub(crate) fn covers(&self, real: &Path) -> bool {
-        self.roots.iter().any(|root| real.starts_with(&root.real))
+        self.roots.iter().any(|root| root.holds(real))
     }
 
     /// Closes one more path.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -74,6 +75,9 @@ const HEALTHY_AGE: Duration = Duration::from_secs(10);
 /// died, the second one that is being replaced.
 const ACQUIRE_ATTEMPTS: usize = 3;
 
+/// Why there is no worker where [`ACQUIRE_ATTEMPTS`] installations ended during one call.
+const CHANGED: &str = "the installed packages change all the time";
+
 /// From the use of a standby worker to the making of the next. A trivial run
 /// takes about as long.
 const REFILL_DELAY: Duration = Duration::from_millis(2);
@@ -100,7 +104,7 @@ struct State {
     restart: tokio::sync::Mutex<Restart>,
     /// What is enforced for every worker, as the first zygote and worker have shown.
     status: OnceLock<SandboxStatus>,
-    /// Why the engine is not loaded, of the last attempt.
+    /// Why the engine is not loaded or has no zygote any more, of the last attempt.
     failure: Mutex<Option<PoolError>>,
     /// A worker was taken, or the zygote has ended.
     wanted: Notify,
@@ -154,20 +158,26 @@ impl Lane {
     }
 
     /// Loads the engine, if it is not loaded: starts the zygote and one worker, which
-    /// shows that all of it works.
+    /// shows that all of it works. Whoever gives up waiting for it does not end it.
     pub(super) async fn load(&self) -> Result<(), PoolError> {
-        self.state.load().await
+        if self.state.is_loaded() {
+            return Ok(());
+        }
+        let ended = || PoolError::Zygote("the server ends".to_owned());
+        self.load_meanwhile().await.ok().flatten().unwrap_or_else(|| Err(ended()))
     }
 
-    /// Loads the engine in a task of its own.
-    pub(super) fn load_meanwhile(&self) {
+    /// Loads the engine in a task of its own, which ends with the lane.
+    pub(super) fn load_meanwhile(&self) -> JoinHandle<Option<Result<(), PoolError>>> {
         let state = self.state.clone();
         tokio::spawn(async move {
             let dropped = state.dropped.clone();
-            if let Some(Err(error)) = dropped.run_until_cancelled(state.load()).await {
+            let loaded = dropped.run_until_cancelled(state.load()).await;
+            if let Some(Err(error)) = &loaded {
                 tracing::warn!("{} is not available: {error}", state.config.setup.kind.name());
             }
-        });
+            loaded
+        })
     }
 
     /// Sets the generation of packages that workers have from now on: those that stand by
@@ -184,9 +194,10 @@ impl Lane {
         }
         state.ready().clear();
         state.wanted.notify_one();
-        // What was installed while the server runs is compiled before it is asked for.
-        if has_some && state.config.load == Load::AtStart {
-            self.load_meanwhile();
+        // What was installed while the server runs is compiled before it is asked for,
+        // also where there was nothing to load at the start.
+        if has_some && state.config.standby > 0 {
+            drop(self.load_meanwhile());
         }
     }
 
@@ -201,11 +212,14 @@ impl Lane {
     }
 
     pub(super) fn availability(&self) -> Availability {
-        if self.state.is_loaded() {
+        let is_loaded = self.state.is_loaded();
+        if is_loaded && self.state.usable_zygote().is_some() {
             return Availability::Available;
         }
+        // Of a zygote that has died and is being started again nothing bad is known yet.
+        let otherwise = if is_loaded { Availability::Available } else { Availability::NotLoaded };
         let failure = self.state.failure.lock().clone();
-        failure.map_or(Availability::NotLoaded, Availability::NotAvailable)
+        failure.map_or(otherwise, Availability::NotAvailable)
     }
 
     /// A sealed worker: one that stands by, or a new one.
@@ -290,7 +304,9 @@ impl State {
         for _ in 0..ACQUIRE_ATTEMPTS {
             let zygote = self.zygote().await?;
             match Worker::fork(&zygote, self.config.max_frame, standby).await {
-                Ok(worker) => return Ok(worker),
+                Ok(worker) if self.has_packages(worker.packages()) => return Ok(worker),
+                // They have changed meanwhile: the next attempt has another zygote.
+                Ok(_) => CHANGED.clone_into(&mut failure),
                 Err(error) => failure = error,
             }
             if zygote.is_dead() {
@@ -358,7 +374,9 @@ impl State {
         }
         sleep_until(restart.retry_at).await;
         restart.back_off();
-        let zygote = self.start().await.map_err(PoolError::Zygote)?;
+        let started = self.start().await.map_err(PoolError::Zygote);
+        *self.failure.lock() = started.as_ref().err().cloned();
+        let zygote = started?;
         self.replace(zygote.clone());
         // Workers go with their zygote, and may take longer than the new one to start.
         self.ready().clear();
@@ -421,7 +439,7 @@ impl State {
     async fn fill(self: &Arc<Self>) {
         // Workers go with their zygote, also while nobody asks for one.
         self.ready().retain(|worker| worker.is_alive() && self.has_packages(worker.packages()));
-        while self.ready().len() < self.config.standby {
+        while self.ready().len() < self.standby() {
             match self.fork(true).await {
                 Ok(worker) => self.stand_by(worker),
                 Err(error) => {
@@ -429,6 +447,16 @@ impl State {
                     sleep(MAX_BACKOFF).await;
                 }
             }
+        }
+    }
+
+    /// How many workers stand by: few programs need the built-ins where there are no
+    /// packages.
+    fn standby(&self) -> usize {
+        let all = self.config.standby;
+        match self.config.setup.kind {
+            Kind::Packages if self.has_packages(None) => all.min(1),
+            Kind::TypeScript | Kind::Packages => all,
         }
     }
 

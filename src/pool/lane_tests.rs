@@ -50,6 +50,44 @@ async fn an_engine_that_did_not_load_is_tried_again_after_a_pause() {
 }
 
 #[tokio::test]
+async fn a_load_goes_on_when_its_caller_gives_up() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    let held = lane.state.restart.lock().await;
+    timeout(Duration::from_millis(20), lane.load()).await.expect_err("another one is loading");
+    drop(held);
+    for _ in 0..500 {
+        if matches!(lane.availability(), Availability::NotAvailable(_)) {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody has loaded it");
+}
+
+#[tokio::test]
+async fn packages_that_come_to_a_running_server_are_loaded_before_they_are_asked_for() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    lane.set_packages(Some(Path::new("/packages/generations/1")));
+    for _ in 0..500 {
+        if !matches!(lane.availability(), Availability::NotLoaded) {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody has loaded it");
+}
+
+#[test]
+fn one_worker_stands_by_for_programs_that_need_built_ins_only() {
+    let mut config = broken(Load::WhenNeeded, false);
+    (config.setup.kind, config.standby) = (Kind::Packages, 4);
+    let lane = Lane::new(config);
+    assert_eq!(lane.state.standby(), 1);
+    *lane.state.packages.lock() = Some("/packages/generations/1".into());
+    assert_eq!(lane.state.standby(), 4);
+}
+
+#[tokio::test]
 async fn a_pool_starts_without_an_engine_that_is_not_required() {
     let pool = Pool::start(vec![broken(Load::AtStart, false)]).await.expect("a pool");
     pool.load(Kind::TypeScript).await;

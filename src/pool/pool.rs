@@ -31,7 +31,7 @@ impl Pool {
         let loaded = join_all(required.into_iter().map(Lane::load)).await;
         loaded.into_iter().collect::<Result<(), _>>()?;
         for lane in others {
-            lane.load_meanwhile();
+            drop(lane.load_meanwhile());
         }
         Ok(Self(lanes))
     }

@@ -33,6 +33,11 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     frame
 }
 
+/// The body of a whole frame.
+pub(crate) fn frame_body(frame: &[u8]) -> &[u8] {
+    frame.get(HEADER_BYTES..).unwrap_or_default()
+}
+
 /// The message in a frame's body. Bytes after the message are an error.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
     let (message, rest) = postcard::take_from_bytes(body)?;

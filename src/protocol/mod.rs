@@ -15,7 +15,7 @@ mod operation;
 mod specifier;
 mod zygote;
 
-pub(crate) use frame::{FrameError, FrameReader, decode, encode};
+pub(crate) use frame::{FrameError, FrameReader, decode, encode, frame_body};
 pub(crate) use messages::{
     Limit, MAX_IN_FLIGHT, MAX_RELATED, MAX_RELATED_DEPTH, MAX_REQUEST, MAX_UNFINISHED,
     MAX_UNFINISHED_TEXT, Outcome, Program, ProgramError, ProgramErrorKind, RelatedError,

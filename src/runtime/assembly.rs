@@ -22,6 +22,7 @@ use crate::config::{Config, ConfigError};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
 use crate::packages::Installed;
+use crate::packages::installer::candidates;
 use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
@@ -258,6 +259,8 @@ fn policy(
     if let Some(place) = config.install_dir() {
         check_install_dir(place, workspace, !config.allowed_packages().is_empty())?;
     }
+    // Who puts a file there has the tokens of registries with the next installation.
+    let installers = if config.has_packages() { candidates() } else { Vec::new() };
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
@@ -268,7 +271,9 @@ fn policy(
         search_path: OsStr::new(search_path.as_deref().unwrap_or_default()),
         protected: &protected,
         packages: config.allowed_packages(),
+        is_narrowed: config.has_narrowed_packages(),
         install_dir: config.install_dir(),
+        installers: &installers,
         secrets,
         unconfined,
         own_address: &common.own_address,

@@ -295,11 +295,19 @@ impl Runtime {
         let grants = services.policy.flags().join(" ");
         let mut record = services.audit.execution(number, &request.source, &grants);
         if let Err(problem) = services.policy.dependencies(&request.dependencies) {
+            services.audit.refused_dependencies(number, &problem);
             let execution = outcome::without_dependency(problem);
             record.did_not_run(execution.outcome_name());
             observed.failed(execution.outcome_name());
             return Ok(execution);
         }
+        // An engine that has to be loaded first takes no slot meanwhile.
+        let routed = route(&inner.shared.pool, &inner.shared.loading, &request.source).await;
+        let Some(Routed { kind, without_packages }) = routed else {
+            let error = ExecuteError::Busy(LOADING_BUSY.to_owned());
+            record.did_not_run(error.outcome());
+            return Err(error);
+        };
         let mut slot = match inner.shared.queue.enter(&inner.share).await {
             Ok(slot) => slot,
             Err(error) => {
@@ -309,7 +317,6 @@ impl Runtime {
         };
         observed.runs();
         let timeout = request.timeout;
-        let Routed { kind, without_packages } = route(&inner.shared.pool, &request.source).await;
         let has_servers = services.upstreams.is_configured();
         let frame = encode(&request.message(&inner.config, has_servers, without_packages));
         let frame = Bytes::from(frame);
@@ -324,9 +331,18 @@ impl Runtime {
                     return Err(error);
                 }
             };
+            let packages = packages::of_worker(&worker, &inner.shared.common.installed);
+            if packages.is_err() && attempts < packages::ATTEMPTS_OF_WORKER {
+                (_, slot) = worker.ended(Duration::ZERO).await;
+                attempts += 1;
+                continue;
+            }
             let account = run_account(&services.memory, inner.largest());
             let (scope, span) = (scope.clone(), observed.span());
             let broker = Broker::new(services.clone(), account.clone(), number, scope, span);
+            if let Ok(Some(packages)) = packages {
+                broker.set_packages(packages);
+            }
             let broker = (broker, account);
             let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
             match session.run().await {
@@ -537,9 +553,19 @@ impl PrincipalState {
     ) -> Result<SlotWorker, ExecuteError> {
         let (shared, frame) = (self.shared.clone(), frame.clone());
         let acquired = tokio::spawn(async move {
-            let mut slot = slot;
+            let (mut kind, mut frame, mut slot) = (kind, frame, slot);
             for _ in 0..MAX_ATTEMPTS {
-                let worker = shared.pool.acquire(kind).await.map_err(unavailable)?;
+                let worker = match routing::worker(&shared.pool, kind).await {
+                    Ok(worker) => worker,
+                    // It may well do without them, and else says why there are none.
+                    Err(error) if kind == Kind::Packages => {
+                        tracing::warn!("a program runs without packages: {error}");
+                        frame = routing::without_packages(&frame, &error);
+                        kind = Kind::TypeScript;
+                        continue;
+                    }
+                    Err(error) => return Err(unavailable(error)),
+                };
                 let mut process = SlotWorker::new(worker, slot);
                 let sent = tokio::time::timeout(SEND_TIMEOUT, process.send(&frame)).await;
                 if matches!(sent, Ok(Ok(()))) {
@@ -557,6 +583,10 @@ impl PrincipalState {
 /// Workers that may die under one call before it is given up: more than stand by
 /// on a small machine, all of which one kill may hit.
 const MAX_ATTEMPTS: usize = 32;
+
+/// As many programs as may run and wait already wait for an engine.
+const LOADING_BUSY: &str = "Busy: packages and node: built-ins are being loaded, and many \
+                            programs wait for them already. Try again later";
 
 /// A worker reads its program as fast as the socket gives it: 9 MiB in some
 /// milliseconds. One that was stopped from outside does not read at all.

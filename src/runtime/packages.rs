@@ -17,6 +17,7 @@ use crate::config::environment::{
 use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
 use crate::packages::{Installed, Snapshot, State};
+use crate::pool::Worker;
 use crate::protocol::{Generation, Kind};
 
 /// Pause before an installation is tried again that another process was in the way of, such
@@ -29,6 +30,9 @@ const ATTEMPTS: usize = 300;
 /// The exit code of an installation that another one is in the way of (sysexits.h:
 /// EX_TEMPFAIL).
 const EXIT_LOCKED: i32 = 75;
+
+/// The program that has the command `install`.
+const PROGRAM: &str = "mcp-conductor";
 
 /// Whether the allowed packages are installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,23 @@ pub(super) fn generation(config: &Config, snapshot: &Snapshot) -> Option<Generat
     let directory = directory.filter(|_| !config.allowed_packages().is_empty())?;
     let preload = if config.preloads() { preload(config, snapshot) } else { Vec::new() };
     Some(Generation { directory, preload })
+}
+
+/// Workers that are tried for one call while an installation ends: what is installed is known
+/// some microseconds before no worker is made with what was there before.
+pub(super) const ATTEMPTS_OF_WORKER: usize = 3;
+
+/// The packages of a worker are no longer those that are installed.
+pub(super) struct Outdated;
+
+/// The packages that a worker has, if any.
+pub(super) fn of_worker(
+    worker: &Worker,
+    installed: &Installed,
+) -> Result<Option<Arc<Snapshot>>, Outdated> {
+    let Some(own) = worker.packages() else { return Ok(None) };
+    let current = installed.current();
+    if current.directory() == Some(&own.directory) { Ok(Some(current)) } else { Err(Outdated) }
 }
 
 /// The allowed packages of a generation, by their place in its manifest. It may have been made
@@ -139,7 +160,7 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
             Some(failure) => {
                 tracing::warn!("packages were not installed: {failure}");
                 // What can be imported of it, if anything was made.
-                take(config, installed, shared);
+                take(config, installed, shared).await;
                 let said = failure.to_string();
                 // It is the same program, and says its name in front.
                 let said = said.strip_prefix("mcp-conductor: ").unwrap_or(&said);
@@ -147,7 +168,7 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
                 return;
             }
             None => {
-                take(config, installed, shared);
+                take(config, installed, shared).await;
                 tracing::info!("the allowed packages are installed");
                 return;
             }
@@ -157,17 +178,34 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
 }
 
 /// Takes over what is installed now.
-fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
-    installed.reload();
+async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
+    let read = installed.clone();
+    // A manifest has up to 16 MiB.
+    let _ = tokio::task::spawn_blocking(move || read.reload()).await;
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
     }
 }
 
+/// Refuses a program that has no `install`: one that embeds this library would begin anew,
+/// with packages to install.
+fn check_program(executable: &Path) -> Result<(), String> {
+    let found = executable.canonicalize().map_err(|error| error.to_string())?;
+    if found.file_name().is_some_and(|name| name == PROGRAM) {
+        return Ok(());
+    }
+    Err(format!(
+        "packages are installed by {PROGRAM}, and {} is another program: run `{PROGRAM} install`, \
+         or give its path to Config::with_executable",
+        found.display()
+    ))
+}
+
 /// This program as `install`, with what these settings say of packages.
 fn command(config: &Config) -> Result<Command, String> {
     let executable = zygote_executable(config).map_err(|error| error.to_string())?;
+    check_program(&executable)?;
     let mut command = Command::new(executable);
     command.args(["install", "--json"]);
     if let Some(file) = config.config_file() {
@@ -183,4 +221,17 @@ fn command(config: &Config) -> Result<Command, String> {
         }
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_program_is_not_started_to_install_packages() {
+        let own = std::env::current_exe().unwrap();
+        let problem = check_program(&own).unwrap_err();
+        assert!(problem.contains("is another program: run `mcp-conductor install`"), "{problem}");
+        assert!(check_program(Path::new("/nowhere/mcp-conductor")).is_err());
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::ExecuteError;
@@ -96,6 +96,12 @@ impl Queue {
     /// A share of everything.
     pub(super) fn whole(&self) -> Share {
         self.share(self.0.max_concurrent, self.0.max_waiting)
+    }
+
+    /// Programs that may run or wait.
+    pub(super) fn places(&self) -> usize {
+        let all = self.0.max_concurrent.saturating_add(self.0.max_waiting);
+        all.min(Semaphore::MAX_PERMITS)
     }
 
     /// Waits for a slot.

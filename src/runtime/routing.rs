@@ -3,8 +3,22 @@
 //! a comment counts as well: the wrong kind of the two costs a tenth of a millisecond, and
 //! only a program that mentions nothing of it is to be plain for certain.
 
-use crate::pool::{Availability, Pool};
-use crate::protocol::Kind;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::pool::{Availability, Pool, PoolError, Worker};
+use crate::protocol::{Kind, ServerMessage, decode, encode, frame_body};
+
+/// How long a program waits for the engine that it needs: to compile packages beforehand takes
+/// up to 5 s, and as much again on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a program has no packages that did not wait longer.
+const LOADING: &str = "packages and node: built-ins are still being loaded. Run it again in some \
+                       seconds";
 
 /// What an import of a plain program names, or begins with: what the server makes, and what
 /// is refused whatever the kind. A playbook may import packages.
@@ -25,19 +39,54 @@ pub(super) struct Routed {
 }
 
 /// The kind of worker that runs a program: the one that it needs, or the plain one where
-/// that is not available. An import of what is missing then says why.
-pub(super) async fn route(pool: &Pool, source: &str) -> Routed {
-    let plain = |without_packages| Routed { kind: Kind::TypeScript, without_packages };
-    match kind_of(source) {
-        Kind::TypeScript => plain(None),
-        Kind::Packages => match pool.load(Kind::Packages).await {
-            Availability::Available | Availability::NotLoaded => {
-                Routed { kind: Kind::Packages, without_packages: None }
+/// that is not available. An import of what is missing then says why. Waits for an engine
+/// that has to be loaded first, in one of the places of `waiting`; none if all are taken.
+pub(super) async fn route(pool: &Pool, waiting: &Semaphore, source: &str) -> Option<Routed> {
+    let routed = |kind, without_packages| Some(Routed { kind, without_packages });
+    let availability = match kind_of(source) {
+        Kind::TypeScript => return routed(Kind::TypeScript, None),
+        Kind::Packages => match pool.availability(Kind::Packages) {
+            Availability::Available => Some(Availability::Available),
+            Availability::NotLoaded | Availability::NotAvailable(_) => {
+                let _place = waiting.try_acquire().ok()?;
+                timeout(PATIENCE, pool.load(Kind::Packages)).await.ok()
             }
-            Availability::NotAvailable(error) => plain(Some(format!(
-                "packages and node: built-ins are not available on this server: {error}"
-            ))),
         },
+    };
+    match availability {
+        Some(Availability::Available | Availability::NotLoaded) => routed(Kind::Packages, None),
+        Some(Availability::NotAvailable(error)) => {
+            routed(Kind::TypeScript, Some(not_available(&error)))
+        }
+        None => routed(Kind::TypeScript, Some(LOADING.to_owned())),
+    }
+}
+
+fn not_available(error: &PoolError) -> String {
+    format!("packages and node: built-ins are not available on this server: {error}")
+}
+
+/// A worker of a kind. For one with packages, whose zygote may be on its way back, the plain
+/// kind is not kept waiting.
+pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError> {
+    match kind {
+        Kind::TypeScript => pool.acquire(kind).await,
+        Kind::Packages => {
+            let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
+            timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
+        }
+    }
+}
+
+/// A frame with a program for a worker without packages, and why it is that.
+pub(super) fn without_packages(frame: &Bytes, error: &PoolError) -> Bytes {
+    match decode(frame_body(frame)) {
+        Ok(ServerMessage::Run(mut program)) => {
+            program.without_packages = Some(not_available(error));
+            encode(&ServerMessage::Run(program)).into()
+        }
+        // It was made here: there is no other.
+        Ok(_) | Err(_) => frame.clone(),
     }
 }
 
@@ -54,15 +103,36 @@ pub(super) fn kind_of(source: &str) -> Kind {
 
 fn needs_packages(word: &[u8], rest: &[u8]) -> bool {
     match word {
-        b"process" | b"Buffer" | b"require" | b"setImmediate" | b"clearImmediate" | b"global"
-        | b"__dirname" | b"__filename" => true,
+        b"process" | b"global" | b"require" => !is_prose(rest),
+        b"Buffer" | b"setImmediate" | b"clearImmediate" | b"__dirname" | b"__filename" => true,
         b"npm" | b"jsr" | b"node" => rest.first() == Some(&b':'),
-        b"module" => member(rest).is_some_and(|rest| rest.starts_with(b"exports")),
-        b"exports" => member(rest).is_some() || matches!(without_blanks(rest).first(), Some(b'[')),
+        b"module" => {
+            member(rest).is_some_and(|rest| rest.starts_with(b"exports"))
+                || matches!(without_blanks(rest).first(), Some(b'['))
+        }
+        b"exports" => {
+            member(rest).is_some()
+                || matches!(without_blanks(rest).first(), Some(b'[' | b',' | b')'))
+        }
         b"from" => specifier(rest).is_some_and(is_of_packages),
         b"import" => is_import_of_packages(rest),
         _ => false,
     }
+}
+
+/// Words that may follow an expression on its line.
+const OPERATORS: [&[u8]; 7] =
+    [b"as", b"extends", b"implements", b"in", b"instanceof", b"of", b"satisfies"];
+
+/// Whether a word is one of a sentence, as in `// process the rows`: what follows it on its
+/// line is another one, and no operator. In a program nothing else has two names in a row.
+fn is_prose(rest: &[u8]) -> bool {
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = &rest[blanks..];
+    let length = rest.iter().position(|&byte| !is_of_word(byte)).unwrap_or(rest.len());
+    let word = &rest[..length];
+    let is_word = !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic);
+    blanks > 0 && is_word && !OPERATORS.contains(&word)
 }
 
 /// What follows `import`: a specifier, an argument, or names and `from`, which is seen for
@@ -158,6 +228,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::protocol::Program;
 
     #[test]
     fn a_program_that_mentions_packages_or_node_needs_them() {
@@ -193,6 +264,21 @@ mod tests {
             "module.exports = 1",
             "module\n  . exports = 1",
             "module?.exports",
+            "module['exports'] = 1",
+            "module [\"exports\"].a = 1",
+            "Object.defineProperty(exports, '__esModule', { value: true })",
+            "Object.assign(exports, { a: 1 })",
+            "f(exports)",
+            "process",
+            "process\nnext()",
+            "process as any",
+            "process satisfies object",
+            "'env' in global && process in x",
+            "for (const x of global) {}",
+            "process instanceof Object",
+            "process /* the rows */ .env",
+            "const { env } = process // now",
+            "require ('a')",
             "exports.f = 1",
             "exports ['f'] = 1",
             "eval('npm:x')",
@@ -220,7 +306,9 @@ mod tests {
             "preprocess(); processed; processes; myprocess; process_; $process; éprocess",
             "required; requires; globals; globalThis.x; global_",
             "import.meta.url",
-            "const module = 1; module + 1; module['x']",
+            "const module = 1; module + 1; module.x",
+            "// process the rows, then require all of a global value",
+            "const text = 'we process\ttext'",
             "const npm = 1, jsr = 2, node = 3; node .x",
             "const exports = 1; export const a = exports",
             "BufferSource; Buffers",
@@ -228,6 +316,46 @@ mod tests {
         ] {
             assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
         }
+    }
+
+    #[test]
+    fn a_program_that_gets_no_worker_with_packages_is_told_why() {
+        let program = Program {
+            source: "import 'npm:zod'".into(),
+            globals: "{}".into(),
+            workspace: "/srv".into(),
+            has_servers: false,
+            max_output: 1,
+            max_flood: 2,
+            max_value: 3,
+            max_depth: 4,
+            without_packages: None,
+        };
+        let frame: Bytes = encode(&ServerMessage::Run(Box::new(program))).into();
+        let frame = without_packages(&frame, &PoolError::Worker("no memory".into()));
+        let Ok(ServerMessage::Run(program)) = decode(frame_body(&frame)) else {
+            panic!("it is the same message");
+        };
+        assert_eq!(program.source, "import 'npm:zod'");
+        assert_eq!(
+            program.without_packages.as_deref(),
+            Some(
+                "packages and node: built-ins are not available on this server: No worker can be \
+                 started: no memory"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn programs_that_wait_for_an_engine_have_a_bounded_number_of_places() {
+        let pool = Pool::start(Vec::new()).await.unwrap();
+        let (none, one) = (Semaphore::new(0), Semaphore::new(1));
+        assert!(route(&pool, &none, "process.pid").await.is_none(), "no place to wait in");
+        assert!(route(&pool, &none, "1 + 1").await.is_some(), "it waits for nothing");
+        let routed = route(&pool, &one, "process.pid").await.unwrap();
+        assert_eq!(routed.kind, Kind::TypeScript);
+        assert!(routed.without_packages.is_some_and(|why| why.contains("There is no engine")));
+        assert_eq!(one.available_permits(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
 use super::queue::Queue;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub queue: Queue,
     pub common: Common,
     pub unreported: Arc<Unreported>,
+    /// Places for programs that wait until their engine is loaded.
+    pub loading: Semaphore,
     /// Ends an installation of packages with the server.
     pub installing: OnceLock<DropGuard>,
     executions: AtomicU64,
@@ -49,7 +52,9 @@ impl Shared {
     pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
         let unreported = Arc::default();
         let installing = OnceLock::new();
-        Self { pool, queue, common, unreported, installing, executions: AtomicU64::new(1) }
+        let loading = Semaphore::new(queue.places());
+        let executions = AtomicU64::new(1);
+        Self { pool, queue, common, unreported, loading, installing, executions }
     }
 
     /// The number of a run, for the logs.

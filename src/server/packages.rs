@@ -1,6 +1,7 @@
 //! What a caller is told of packages: which are installed, and with `describe_package` what
 //! they export.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use super::coercion::{Argument, Arguments, Kind};
 use crate::packages::Snapshot;
-use crate::packages::allowed::{AllowedPackages, PackageSpecifier};
+use crate::packages::allowed::{AllowedPackages, PackageSpecifier, VARIABLE};
 use crate::packages::exchange::{PackageDocs, SymbolDocs};
 use crate::packages::manifest::InstalledPackage;
 use crate::runtime::Runtime;
@@ -33,7 +34,10 @@ const MAX_DESCRIPTION: usize = 500;
 const MAX_NAMED: usize = 10;
 
 /// Subpaths that an overview names.
-const MAX_SUBPATHS: usize = 50;
+const MAX_SUBPATHS: usize = 20;
+
+/// Symbols that an error names as those with a member.
+const MAX_OWNERS: usize = 3;
 
 /// Bytes of a name that an error quotes.
 const MAX_QUOTED: usize = 200;
@@ -123,7 +127,8 @@ impl Available {
             Some(file) => read(&self.installed.generation.join("docs").join(file))?,
             None => PackageDocs::default(),
         };
-        match given.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty()) {
+        let symbol = given.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty());
+        match symbol {
             Some(symbol) => described(package, &docs, symbol),
             None => Ok(self.overview(package, &docs)),
         }
@@ -140,26 +145,75 @@ impl Available {
             .find(|package| package.specifier == asked)
             .or_else(|| self.packages().find(|package| bare(package) == asked));
         found.ok_or_else(|| {
-            let near = near_names(
-                &asked,
-                self.packages()
-                    .flat_map(|package| [package.specifier.as_str(), bare_name(package)]),
-            );
-            let hint = match (near.first(), self.named(1000)) {
-                (Some(near), _) => format!(": did you mean \"{near}\"?"),
-                (None, Some(named)) => format!(". Installed: {named}"),
-                (None, None) => String::new(),
-            };
-            format!("Package \"{}\" is not installed{hint}", clip::visible(name, MAX_QUOTED))
+            format!(
+                "Package \"{}\" {}",
+                clip::visible(name, MAX_QUOTED),
+                self.why_not(name, &asked)
+            )
         })
+    }
+
+    /// Why a package is not described, and what to do.
+    fn why_not(&self, name: &str, asked: &str) -> String {
+        if name.starts_with("node:") {
+            return "is a built-in module, which programs import without an installation"
+                .to_owned();
+        }
+        let specifier = PackageSpecifier::parse(name);
+        if specifier.is_ok_and(|specifier| self.allowed.entry(&specifier).is_some()) {
+            return match self.reason_of_failure(asked) {
+                Some(reason) => format!("is not available: {reason}"),
+                None => {
+                    "is allowed and not installed. An administrator runs `mcp-conductor install`"
+                        .to_owned()
+                }
+            };
+        }
+        let names = self.packages();
+        let names = names.flat_map(|package| [package.specifier.as_str(), bare_name(package)]);
+        if let Some(near) = near_names(asked, names).first() {
+            return format!("is not installed: did you mean \"{near}\"?");
+        }
+        let named: Vec<&str> =
+            self.packages().map(|package| package.specifier.as_str()).take(MAX_NAMED).collect();
+        let rest = self.packages().count() - named.len();
+        let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        let installed = match named.is_empty() {
+            true => String::new(),
+            false => format!(". Installed: {}{more}", named.join(", ")),
+        };
+        format!("is not installed, or {VARIABLE} does not allow it here{installed}")
+    }
+
+    /// Why the bundler could not make a module.
+    fn reason_of_failure(&self, specifier: &str) -> Option<&str> {
+        let failed = self.installed.manifest.failed.iter();
+        let mut failed = failed.filter(|failed| failed.specifier == specifier);
+        failed.next().map(|failed| failed.reason.as_str())
+    }
+
+    /// How a package is imported, or why it is not.
+    fn how_to_import(&self, package: &InstalledPackage) -> String {
+        let specifier = &package.specifier;
+        let modules = &self.installed.manifest.modules;
+        if modules.contains_key(specifier) {
+            return format!("Import: import * as name from \"{specifier}\"");
+        }
+        let has_modules = modules.keys().any(|module| is_below(module, specifier));
+        match (self.reason_of_failure(specifier), has_modules) {
+            (Some(reason), _) => format!("Not available: {}", clip::line(reason)),
+            (None, true) => "Import: one of its subpaths".to_owned(),
+            (None, false) => "Not available: it has types only, and nothing to import when a \
+                              program runs. Use import type"
+                .to_owned(),
+        }
     }
 
     fn overview(&self, package: &InstalledPackage, docs: &PackageDocs) -> String {
         let mut text = head(package, docs);
-        let below = format!("{}/", package.specifier);
-        let modules = self.installed.manifest.modules.keys();
-        let subpaths: Vec<&str> =
-            modules.filter(|module| module.starts_with(&below)).map(String::as_str).collect();
+        let _ = writeln!(text, "{}", self.how_to_import(package));
+        let modules = self.installed.manifest.modules.keys().map(String::as_str);
+        let subpaths = subpaths(modules, &package.specifier);
         if !subpaths.is_empty() {
             let shown = &subpaths[..subpaths.len().min(MAX_SUBPATHS)];
             let rest = subpaths.len() - shown.len();
@@ -167,7 +221,15 @@ impl Available {
             let _ = writeln!(text, "Subpaths: {}{more}", shown.join(", "));
         }
         if docs.symbols.is_empty() {
-            text.push_str("\nIt has no declarations of types: see its documentation.\n");
+            text.push_str("\nIt has no declarations of types.");
+            if self.installed.manifest.modules.contains_key(&package.specifier) {
+                let specifier = &package.specifier;
+                let _ = write!(
+                    text,
+                    " A program lists its exports: Object.keys(await import(\"{specifier}\"))"
+                );
+            }
+            text.push('\n');
             return text;
         }
         let _ = writeln!(
@@ -225,8 +287,27 @@ fn head(package: &InstalledPackage, docs: &PackageDocs) -> String {
     if let Some(license) = &package.license {
         let _ = writeln!(text, "Licence: {}", clip::line_of(license, MAX_LINE));
     }
-    let _ = writeln!(text, "Import: import * as name from \"{}\"", package.specifier);
     text
+}
+
+/// Whether a module is a subpath of a package.
+fn is_below(module: &str, package: &str) -> bool {
+    module.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The subpaths of a package that are worth naming: none that its author marks as internal,
+/// and each once, without the endings of its other formats.
+fn subpaths<'m>(modules: impl Iterator<Item = &'m str>, package: &str) -> Vec<&'m str> {
+    let all: BTreeSet<&str> = modules.filter(|module| is_below(module, package)).collect();
+    let is_internal = |module: &str| module.contains("/_");
+    let is_again = |module: &str| {
+        let stem = [".js", ".cjs", ".mjs"].iter().find_map(|ending| module.strip_suffix(ending));
+        stem.is_some_and(|stem| all.contains(stem))
+            || module.strip_suffix(".cjs").is_some_and(|stem| all.contains(&*format!("{stem}.js")))
+    };
+    let mut shown = all.clone();
+    shown.retain(|module| !is_internal(module) && !is_again(module));
+    shown.into_iter().collect()
 }
 
 /// `- function parse (/v4): what it does`.
@@ -247,24 +328,33 @@ fn described(
     let named = |name: &str| -> Vec<&SymbolDocs> {
         docs.symbols.iter().filter(|symbol| symbol.name == name).collect()
     };
+    let quoted = clip::visible(symbol, MAX_QUOTED);
     let mut found = named(symbol);
-    if found.is_empty() {
-        let owner = symbol.split(['.', '#']).next().unwrap_or_default();
+    let mut note = None;
+    if found.is_empty()
+        && let Some((owner, member)) = symbol.split_once(['.', '#'])
+    {
         found = named(owner);
+        let last = member.rsplit(['.', '#']).next().unwrap_or(member);
+        if found.is_empty() {
+            // `z.string`, where `z` is what programs call the package.
+            found = named(last);
+            let owner = clip::visible(owner, MAX_QUOTED);
+            note = Some(format!("There is no export \"{owner}\": this is what its exports have."));
+        } else if !found.iter().any(|symbol| mentions(&symbol.declaration, last)) {
+            note = Some(format!(
+                "\"{quoted}\" is not in the declaration, which may inherit it: this is its owner."
+            ));
+        }
     }
     if found.is_empty() {
-        let near = near_names(symbol, docs.symbols.iter().map(|symbol| symbol.name.as_str()));
-        let hint = match near.is_empty() {
-            true => ". Without symbol, describe_package lists its exports".to_owned(),
-            false => format!(": did you mean {}?", near.join(", ")),
-        };
-        return Err(format!(
-            "{} has no export \"{}\"{hint}",
-            package.specifier,
-            clip::visible(symbol, MAX_QUOTED)
-        ));
+        let hint = hint_for(symbol, docs);
+        return Err(format!("{} has no export \"{quoted}\"{hint}", package.specifier));
     }
     let mut text = format!("# {}@{}\n", package.specifier, clip::line(&package.version));
+    if let Some(note) = note {
+        let _ = write!(text, "\n{note}\n");
+    }
     for symbol in found {
         let from = symbol.subpath.as_deref().unwrap_or_default();
         let name = clip::line_of(&symbol.name, MAX_LINE);
@@ -277,6 +367,49 @@ fn described(
     const CUT: &str = "\n… cut at 16 KiB. Read the package's own declarations below node_modules \
                        of the installation in a program for the rest\n";
     Ok(clip::marked_with(text, MAX_ANSWER - CUT.len(), CUT))
+}
+
+/// What may have been meant by a symbol that a package does not export.
+fn hint_for(symbol: &str, docs: &PackageDocs) -> String {
+    let last = symbol.rsplit(['.', '#']).next().unwrap_or(symbol);
+    let mut owners: Vec<&str> = Vec::new();
+    for owner in docs.symbols.iter().filter(|owner| has_member(&owner.declaration, last)) {
+        if owners.len() < MAX_OWNERS && !owners.contains(&owner.name.as_str()) {
+            owners.push(&owner.name);
+        }
+    }
+    if !owners.is_empty() {
+        return format!(", it is a member of {}. Name that as symbol", owners.join(", "));
+    }
+    // Of short names, most are near to any other: those that begin otherwise are not meant.
+    let first = |name: &str| name.chars().next().map(|c| c.to_ascii_lowercase());
+    let names = docs.symbols.iter().map(|symbol| symbol.name.as_str());
+    let near = near_names(last, names.filter(|name| first(name) == first(last)));
+    match near.is_empty() {
+        true => ". Without symbol, describe_package lists its exports".to_owned(),
+        false => format!(": did you mean {}?", near.join(", ")),
+    }
+}
+
+/// Whether a word is in a declaration.
+fn mentions(declaration: &str, word: &str) -> bool {
+    words(declaration, word).next().is_some()
+}
+
+/// Whether a declaration has a member: its name, and what follows one.
+fn has_member(declaration: &str, name: &str) -> bool {
+    let body = declaration.find('{').map_or("", |at| &declaration[at..]);
+    words(body, name).any(|rest| rest.starts_with(['(', '<', ':', '?']))
+}
+
+/// What follows each occurrence of a word.
+fn words<'t>(text: &'t str, word: &str) -> impl Iterator<Item = &'t str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(word).filter_map(move |(at, word)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        let is_whole = !before.ends_with(is_part) && !after.starts_with(is_part);
+        (is_whole && !word.is_empty()).then_some(after)
+    })
 }
 
 /// A declaration does not end the fence around it.
@@ -302,7 +435,7 @@ mod tests {
 
     use super::*;
     use crate::packages::Installed;
-    use crate::packages::manifest::{Manifest, ModuleEntry, PackageMediaType};
+    use crate::packages::manifest::{FailedModule, Manifest, ModuleEntry, PackageMediaType};
 
     fn package(specifier: &str, version: &str, docs: Option<&str>) -> InstalledPackage {
         InstalledPackage {
@@ -337,13 +470,21 @@ mod tests {
                 package("npm:zod", "3.25.1", Some("0.json")),
                 package("jsr:@std/path", "1.1.0", None),
                 package("npm:secret", "1.0.0", None),
+                package("npm:sharp", "1.0.0", None),
+                package("npm:type-fest", "1.0.0", None),
             ],
-            modules: ["npm:zod", "npm:zod/v4"].map(|name| (name.to_owned(), entry.clone())).into(),
-            failed: Vec::new(),
+            modules: ["npm:zod", "npm:zod/v4", "jsr:@std/path"]
+                .map(|name| (name.to_owned(), entry.clone()))
+                .into(),
+            failed: vec![FailedModule {
+                specifier: "npm:sharp".into(),
+                reason: "it needs the native addon sharp.node".into(),
+            }],
         };
+        let allowed = ["npm:zod@^3", "jsr:@std/path", "npm:sharp", "npm:type-fest", "npm:axios"];
         Available {
             installed: Installed::of_generation(manifest, generation).current(),
-            allowed: AllowedPackages::parse(&["npm:zod@^3", "jsr:@std/path"]).unwrap(),
+            allowed: AllowedPackages::parse(&allowed).unwrap(),
         }
     }
 
@@ -362,6 +503,7 @@ mod tests {
             symbols: vec![
                 symbol("parse", "function parse(text: string): unknown", Some("Parses.\n\nMore.")),
                 symbol("long", &"x".repeat(MAX_ANSWER), None),
+                symbol("Axios", "class Axios {\n  get(url: string): void;\n}", None),
             ],
         };
         let text = serde_json::to_vec(&docs).unwrap();
@@ -377,8 +519,8 @@ mod tests {
                 available.describe(&asked("zod", None)).unwrap(),
                 "# npm:zod@3.25.1\n\nSchemas with types\n\nLicence: MIT\n\
                  Import: import * as name from \"npm:zod\"\nSubpaths: npm:zod/v4\n\n\
-                 Exports (2; describe_package with symbol shows one):\n\n\
-                 - function parse: Parses.\n- function long\n"
+                 Exports (3; describe_package with symbol shows one):\n\n\
+                 - function parse: Parses.\n- function long\n- function Axios\n"
             );
         });
     }
@@ -386,11 +528,32 @@ mod tests {
     #[test]
     fn a_symbol_has_its_declaration_and_its_documentation() {
         with_docs("symbol", |available| {
-            for symbol in ["parse", "parse.name"] {
+            for (symbol, note) in [
+                ("parse", ""),
+                ("parse.text", ""),
+                ("z.parse", "\nThere is no export \"z\": this is what its exports have.\n"),
+                (
+                    "parse.name",
+                    "\n\"parse.name\" is not in the declaration, which may inherit it: this is its \
+                     owner.\n",
+                ),
+            ] {
                 assert_eq!(
                     available.describe(&asked("npm:zod@^3/v4", Some(symbol))).unwrap(),
-                    "# npm:zod@3.25.1\n\n## parse\n\nFrom \"npm:zod\"\n\n```typescript\n\
-                     function parse(text: string): unknown\n```\n\nParses.\n\nMore.\n"
+                    format!(
+                        "# npm:zod@3.25.1\n{note}\n## parse\n\nFrom \"npm:zod\"\n\n\
+                         ```typescript\nfunction parse(text: string): unknown\n```\n\nParses.\n\n\
+                         More.\n"
+                    )
+                );
+            }
+            for (symbol, hint) in [
+                ("get", ", it is a member of Axios. Name that as symbol"),
+                ("nope", ". Without symbol, describe_package lists its exports"),
+            ] {
+                assert_eq!(
+                    available.describe(&asked("zod", Some(symbol))).unwrap_err(),
+                    format!("npm:zod has no export \"{symbol}\"{hint}")
                 );
             }
             let long = available.describe(&asked("npm:zod", Some("long"))).unwrap();
@@ -407,9 +570,50 @@ mod tests {
         let available = available(PathBuf::from("/nowhere"));
         let text = available.describe(&asked("@std/path", None)).unwrap();
         assert!(
-            text.ends_with("It has no declarations of types: see its documentation.\n"),
+            text.ends_with(
+                "It has no declarations of types. A program lists its exports: \
+                 Object.keys(await import(\"jsr:@std/path\"))\n"
+            ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_imported_says_why() {
+        let available = available(PathBuf::from("/nowhere"));
+        for (name, reason) in [
+            ("npm:sharp", "it needs the native addon sharp.node"),
+            ("npm:type-fest", "it has types only, and nothing to import when a program runs"),
+        ] {
+            let text = available.describe(&asked(name, None)).unwrap();
+            assert!(text.contains(&format!("\nNot available: {reason}")), "{text}");
+            assert!(!text.contains("Import:"), "{text}");
+        }
+    }
+
+    #[test]
+    fn subpaths_are_named_once_and_without_internal_ones() {
+        let modules = ["", "/a", "/a.js", "/a.cjs", "/_b", "/b/_c.js", "/d.cjs", "/d.js", "/e.cjs"];
+        let modules = modules.map(|path| format!("npm:x{path}"));
+        let names = modules.iter().map(String::as_str).chain(["npm:xy/z"]);
+        assert_eq!(subpaths(names, "npm:x"), ["npm:x/a", "npm:x/d.js", "npm:x/e.cjs"]);
+    }
+
+    #[test]
+    fn what_is_not_described_says_why() {
+        let available = available(PathBuf::from("/nowhere"));
+        for (name, expected) in [
+            ("node:fs", "is a built-in module, which programs import without an installation"),
+            (
+                "npm:axios",
+                "is allowed and not installed. An administrator runs `mcp-conductor install`",
+            ),
+        ] {
+            assert_eq!(
+                available.describe(&asked(name, None)).unwrap_err(),
+                format!("Package \"{name}\" {expected}")
+            );
+        }
     }
 
     #[test]
@@ -419,8 +623,8 @@ mod tests {
             assert_eq!(
                 available.describe(&asked(name, None)).unwrap_err(),
                 format!(
-                    "Package \"{name}\" is not installed. Installed: npm:zod@3.25.1, \
-                     jsr:@std/path@1.1.0"
+                    "Package \"{name}\" is not installed, or MCP_CONDUCTOR_ALLOWED_PACKAGES does \
+                     not allow it here. Installed: npm:zod, jsr:@std/path, npm:sharp, npm:type-fest"
                 )
             );
         }
@@ -433,9 +637,15 @@ mod tests {
     #[test]
     fn packages_are_named_as_far_as_there_is_room() {
         let available = available(PathBuf::from("/nowhere"));
-        assert_eq!(available.named(200).unwrap(), "npm:zod@3.25.1, jsr:@std/path@1.1.0");
-        assert_eq!(available.named(50).unwrap(), "npm:zod@3.25.1, jsr:@std/path@1.1.0");
-        assert_eq!(available.named(20).unwrap(), "2 (describe_package)");
+        assert_eq!(
+            available.named(200).unwrap(),
+            "npm:zod@3.25.1, jsr:@std/path@1.1.0, npm:sharp@1.0.0, npm:type-fest@1.0.0"
+        );
+        assert_eq!(
+            available.named(65).unwrap(),
+            "npm:zod@3.25.1, jsr:@std/path@1.1.0 and 2 more (describe_package)"
+        );
+        assert_eq!(available.named(20).unwrap(), "4 (describe_package)");
         let none = Available::none();
         assert!(none.is_empty() && none.named(99).is_none());
     }

@@ -39,7 +39,13 @@ pub(crate) fn near_names<'a>(name: &str, names: impl Iterator<Item = &'a str>) -
         })
         .collect();
     near.sort_by_key(|(distance, _)| *distance);
-    near.into_iter().take(MAX_NEAR).map(|(_, name)| name).collect()
+    let mut names: Vec<&str> = Vec::new();
+    for (_, name) in near {
+        if names.len() < MAX_NEAR && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// How often each letter is in a name.
@@ -155,6 +161,7 @@ mod tests {
     fn at_most_three_names_are_near() {
         let names = ["aaa1", "aaa2", "aaa3", "aaa4"];
         assert_eq!(near_names("aaa", names.into_iter()), ["aaa1", "aaa2", "aaa3"]);
+        assert_eq!(near_names("aaa", ["aaa1", "aaa1"].into_iter()), ["aaa1"]);
     }
 
     proptest! {

@@ -17,9 +17,13 @@ fn files() -> Fixture {
     let files = Fixture::new();
     fs::create_dir_all(files.path("installed/packages/generations/1/node_modules")).unwrap();
     fs::write(files.path(FILE), "module.exports = 1").unwrap();
+    fs::create_dir_all(files.path("installed/packages/generations/1/bundle")).unwrap();
+    fs::write(files.path(BUNDLE), "export default 1").unwrap();
     fs::write(files.path("installed/packages/deno.lock"), "{}").unwrap();
     files
 }
+
+const BUNDLE: &str = "installed/packages/generations/1/bundle/a.mjs";
 
 const FILE: &str = "installed/packages/generations/1/node_modules/a.js";
 
@@ -180,12 +184,15 @@ fn files_of_packages_can_be_read_and_nothing_beside_them() {
     let read = format!(
         r#"return {{
           file: await both("readTextFile", "@ROOT@/{FILE}"),
+          bundle: (await t(() => Deno.readTextFile("@ROOT@/{BUNDLE}"))).slice(0, 35),
           lock: (await t(() => Deno.readTextFile("@ROOT@/installed/packages/deno.lock"))).slice(0, 35),
         }};"#
     );
     let refused = "NotCapable: Requires read access to";
-    host(WORKSPACE, &ALLOWED)
-        .gives(&read, &format!(r#"{{"file": "module.exports = 1", "lock": "{refused}"}}"#));
+    host(WORKSPACE, &ALLOWED).gives(
+        &read,
+        &format!(r#"{{"file": "module.exports = 1", "bundle": "{refused}", "lock": "{refused}"}}"#),
+    );
     let denied = r#"return (await t(() => Deno.readTextFile("@ROOT@/FILE"))).slice(0, 35);"#;
     let denied = denied.replace("FILE", FILE);
     for (grants, packages) in

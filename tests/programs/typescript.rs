@@ -153,11 +153,14 @@ fn an_import_that_is_not_available_says_what_is() {
             "lodash",
             "TypeError: Import \"lodash\" is not available: neither \"imports\" of the workspace's \
              deno.json nor \"dependencies\" of its package.json has that name. Import a package \
-             as \"npm:NAME\" or \"jsr:@SCOPE/NAME\", a file of the workspace as \"./FILE.ts\"",
+             as \"npm:lodash\", if that is meant, a file of the workspace as \"./FILE.ts\"",
         ),
     ] {
         assert_eq!(error(format!("await import('{specifier}')")).message, message);
-        assert_eq!(error(format!("import '{specifier}'; 5")).message, message);
+        let linked = error(format!("import '{specifier}'; 5")).message;
+        let place = linked.strip_prefix(message).expect("the same text");
+        // deno_core knows the place of an import in modules that it loads itself.
+        assert!(place.is_empty() || place.starts_with(" at file:///main.ts:1:"), "{linked}");
     }
 }
 

@@ -16,7 +16,8 @@ const {
 } = primordials;
 
 ops.op_node_build_os = () => "linux";
-// As <fcntl.h>, <sys/stat.h> and libuv have them on Linux.
+// As <fcntl.h>, <sys/stat.h> and libuv have them on Linux, without O_DIRECTORY and
+// O_NOFOLLOW, which fs.open() refuses: packages do without them, as on Windows.
 ops.op_node_fs_constants = () => ({
   UV_FS_SYMLINK_DIR: 1,
   UV_FS_SYMLINK_JUNCTION: 2,
@@ -45,9 +46,7 @@ ops.op_node_fs_constants = () => ({
   O_NOCTTY: 0o400,
   O_TRUNC: 0o1000,
   O_APPEND: 0o2000,
-  O_DIRECTORY: 0o200000,
   O_NOATIME: 0o1000000,
-  O_NOFOLLOW: 0o400000,
   O_SYNC: 0o4010000,
   O_DSYNC: 0o10000,
   O_DIRECT: 0o40000,

@@ -8,12 +8,13 @@ import { op_conductor_write_bytes } from "ext:core/ops";
 import { directory } from "ext:conductor/04_files.js";
 import { errors, notPermitted, toNode } from "ext:conductor_node/ops/errors.js";
 import { both, copying, file, paths } from "ext:conductor_node/ops/copy.js";
-import { ops, refuse } from "ext:conductor_node/ops/table.js";
+import { call, callSync, ops, refuse, unavailable } from "ext:conductor_node/ops/table.js";
 const {
   ArrayBufferIsView,
   ArrayPrototypePush,
   MathMin,
   Number,
+  NumberPrototypeToString,
   PromisePrototypeThen,
   PromiseResolve,
   SafeMap,
@@ -44,6 +45,16 @@ const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
+const O_DSYNC = 0o10000;
+// Of O_SYNC, which has O_DSYNC in it: what is known of a file is written as well.
+const O_SYNC_ALL = 0o4000000;
+// O_NOCTTY, O_NONBLOCK, O_DIRECT, O_LARGEFILE, O_NOATIME and O_CLOEXEC: a file has the same
+// bytes without them.
+const WITHOUT_EFFECT = 0o400 | 0o4000 | 0o40000 | 0o100000 | 0o1000000 | 0o2000000;
+const KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DSYNC | O_SYNC_ALL |
+  WITHOUT_EFFECT;
+const O_NOFOLLOW = 0o400000;
+const O_DIRECTORY = 0o200000;
 
 // ---- Opening and closing
 
@@ -57,7 +68,28 @@ function opened(fd) {
   return found;
 }
 
+// A program that asks for what protects it is not left in the belief that it has it.
+function checkFlags(flags) {
+  if ((flags & ~KNOWN) === 0) return;
+  if ((flags & O_NOFOLLOW) !== 0) {
+    throw unavailable(
+      "fs.open() with O_NOFOLLOW is not available here: symbolic links are followed as far as " +
+        'the run\'s grants go. To create a file and follow none, open it with the flags "wx"',
+    );
+  }
+  if ((flags & O_DIRECTORY) !== 0) {
+    throw unavailable(
+      "fs.open() with O_DIRECTORY is not available here: list a directory with fs.readdir()",
+    );
+  }
+  throw unavailable(
+    `fs.open() with the flag 0o${NumberPrototypeToString(flags & ~KNOWN, 8)} is not available ` +
+      'here: use the flags "r", "w", "a", "x", "s" and "+"',
+  );
+}
+
 function openOptions(flags, mode) {
+  checkFlags(flags);
   const access = flags & O_ACCMODE;
   return {
     __proto__: null,
@@ -71,9 +103,15 @@ function openOptions(flags, mode) {
   };
 }
 
+function syncAfter(flags) {
+  if ((flags & O_DSYNC) === 0) return undefined;
+  return { __proto__: null, sync: { __proto__: null, dataOnly: (flags & O_SYNC_ALL) === 0 } };
+}
+
 // What an open file is known by here: where it was opened, for fchmod(); `restore` is
-// where reading goes on after a read at a position; `turn` is the last operation.
-function add(rid, path) {
+// where reading goes on after a read at a position; `turn` is the last operation; `sync`
+// is what follows each write of a file that was opened with O_SYNC or O_DSYNC.
+function add(rid, path, flags) {
   const fd = rid + FIRST;
   const absolute = StringPrototypeStartsWith(path, "/") ? path : `${directory.path}/${path}`;
   MapPrototypeSet(files, fd, {
@@ -81,6 +119,7 @@ function add(rid, path) {
     rid,
     path: absolute,
     restore: undefined,
+    sync: syncAfter(flags),
     turn: PromiseResolve(),
   });
   return fd;
@@ -88,19 +127,18 @@ function add(rid, path) {
 
 ops.op_node_open_sync = (path, flags, mode) => {
   try {
-    return add(ops.op_fs_open_sync(path, openOptions(flags, mode)), path);
+    return add(ops.op_fs_open_sync(path, openOptions(flags, mode)), path, flags);
   } catch (error) {
     throw toNode(error, path);
   }
 };
-ops.op_node_open = (path, flags, mode) =>
-  PromisePrototypeThen(
-    ops.op_fs_open_async(path, openOptions(flags, mode)),
-    (rid) => add(rid, path),
-    (error) => {
-      throw toNode(error, path);
-    },
-  );
+ops.op_node_open = async (path, flags, mode) => {
+  try {
+    return add(await ops.op_fs_open_async(path, openOptions(flags, mode)), path, flags);
+  } catch (error) {
+    throw toNode(error, path);
+  }
+};
 
 ops.op_node_fs_close = (fd) => {
   // A program's output has no end of its own.
@@ -111,6 +149,11 @@ ops.op_node_fs_close = (fd) => {
 };
 
 // ---- Reading and writing
+
+const onHandle = (open, call) => ({
+  __proto__: null,
+  handle: { __proto__: null, inTurn: { __proto__: null, handle: open.rid, call } },
+});
 
 // One operation on an open file after another, since a position is set by a call of
 // its own.
@@ -196,7 +239,9 @@ ops.op_node_fs_write_sync = (fd, buffer, position) => {
   if (fd > STDIN && fd < FIRST) return op_conductor_write_bytes(fd, data);
   const open = opened(fd);
   placeSync(open, at(position));
-  return core.writeSync(open.rid, data);
+  const written = core.writeSync(open.rid, data);
+  if (open.sync !== undefined) callSync(onHandle(open, open.sync));
+  return written;
 };
 ops.op_node_fs_write_deferred = async (fd, buffer, position) => {
   const data = bytes(buffer);
@@ -205,6 +250,7 @@ ops.op_node_fs_write_deferred = async (fd, buffer, position) => {
   return await inTurn(open, async () => {
     await place(open, at(position));
     await core.writeAll(open.rid, data);
+    if (open.sync !== undefined) await call(onHandle(open, open.sync));
     return TypedArrayPrototypeGetByteLength(data);
   });
 };
@@ -257,17 +303,22 @@ ops.op_node_fs_read_file = async (fd) => {
 
 // Whole files, whose errors are Node's here. js/04_files.js ignores what else is passed.
 const whole = { sync: ops.op_fs_read_file_sync, async: ops.op_fs_read_file_async };
-ops.op_fs_read_file_sync = (path) => {
+ops.op_fs_read_file_sync = (path, flags) => {
   try {
+    checkFlags(flags);
     return whole.sync(path);
   } catch (error) {
     throw toNode(error, path);
   }
 };
-ops.op_fs_read_file_async = (path) =>
-  PromisePrototypeThen(whole.async(path), undefined, (error) => {
+ops.op_fs_read_file_async = async (path, _cancel, flags) => {
+  try {
+    checkFlags(flags);
+    return await whole.async(path);
+  } catch (error) {
     throw toNode(error, path);
-  });
+  }
+};
 
 // ---- What is open
 
@@ -323,10 +374,6 @@ both("op_node_fs_fstat", function* (fd) {
   return known(yield handleStat(opened(fd)));
 });
 
-const onHandle = (open, call) => ({
-  __proto__: null,
-  handle: { __proto__: null, inTurn: { __proto__: null, handle: open.rid, call } },
-});
 onFile("op_node_fs_ftruncate", function* (open, length) {
   yield onHandle(open, { __proto__: null, truncate: { __proto__: null, length } });
 });

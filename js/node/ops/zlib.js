@@ -24,6 +24,8 @@ const ZSTD_DECOMPRESS = 11;
 
 const NOTHING = new Uint8Array(0);
 const NONE = new Uint32Array(0);
+// What is left after a step: no program has it, so that it is no part of a program's buffers.
+const LEFT = new Uint32Array(2);
 
 class Codec {
   #mode;
@@ -65,8 +67,10 @@ class Codec {
       output,
       outputOffset,
       outputLength,
-      left,
+      LEFT,
     );
+    left[0] = LEFT[0];
+    left[1] = LEFT[1];
     if (errno !== 0) this.onerror(op_conductor_codec_error(codec), errno, this._code(errno));
   }
 

@@ -12,7 +12,8 @@ use crate::broker::failure::Problem;
 use crate::broker::run::Run;
 use crate::broker::streams::MAX_READ;
 use crate::modules::{ModuleError, Reading};
-use crate::policy::{AllowedModule, AllowedPath};
+use crate::packages::allowed::PackageKind;
+use crate::policy::{AllowedModule, AllowedPackage, AllowedPath};
 use crate::protocol::{Answer, Failure, MAX_SPECIFIER_BYTES, ModuleOperation, ModuleSource};
 
 /// The files that an import map is made of. Of the first two, one is enough.
@@ -26,6 +27,9 @@ pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Optio
         ModuleOperation::Import { specifier } if specifier.len() > MAX_SPECIFIER_BYTES => {
             let error = format!("A specifier has at most {MAX_SPECIFIER_BYTES} bytes");
             dispatch.at_once(|_| Err(Failure::type_error(error).into()))
+        }
+        ModuleOperation::Import { specifier } if PackageKind::of(&specifier).is_some() => {
+            package(specifier, dispatch)
         }
         ModuleOperation::Import { specifier } => import(&specifier, dispatch),
         ModuleOperation::ImportMap => {
@@ -47,13 +51,26 @@ fn file(path: AllowedPath, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     })
 }
 
+/// What can be imported is answered at once. Why something cannot be takes time to say, which
+/// is the run's.
+fn package(specifier: String, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
+    let services = dispatch.run.services();
+    let allowed = services.policy.allowed_package(&specifier);
+    let of_run = dispatch.run.packages.get();
+    let file = allowed.and_then(|package| services.modules.package_at_once(&package, of_run));
+    match file {
+        Some(file) => dispatch.at_once(|_| Ok(Answer::Package { file })),
+        None => dispatch.on_thread(0, move |run, responder, room| {
+            let allowed = run.services().policy.package(&specifier).map_err(Problem::from);
+            responder.answer(allowed.and_then(|package| run.package(&package)), room);
+        }),
+    }
+}
+
 fn import(specifier: &str, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match dispatch.run.services().policy.import(specifier) {
         Err(denied) => dispatch.at_once(|_| Err(denied.into())),
-        Ok(AllowedModule::Package(package)) => dispatch.at_once(move |run| {
-            let file = run.services().modules.package(&package)?;
-            Ok(Answer::Package { file })
-        }),
+        Ok(AllowedModule::Package(package)) => dispatch.at_once(move |run| run.package(&package)),
         Ok(AllowedModule::File(path)) => file(path, dispatch),
         Ok(AllowedModule::Mcp { name }) => {
             in_turn(dispatch, |run| async move { run.server_module(&name).await })
@@ -81,6 +98,11 @@ where
 }
 
 impl Run {
+    fn package(&self, package: &AllowedPackage) -> Result<Answer, Problem> {
+        let file = self.services().modules.package(package, self.packages.get())?;
+        Ok(Answer::Package { file })
+    }
+
     async fn server_module(self: Arc<Self>, name: &str) -> Result<ModuleSource, ModuleError> {
         let module = self.services().modules.server(name, self.tools.allowed()).await?;
         self.tools.imported(name);
@@ -99,8 +121,8 @@ impl Run {
         self.services().modules.playbook(name, on_thread).await
     }
 
-    /// The files of the workspace that an import map is made of. One that the run may not
-    /// read is as one that there is not. Blocks.
+    /// The files of the workspace that an import map is made of. One that no grant names is
+    /// as one that there is not; one that leads out of the grants is refused. Blocks.
     fn import_map(&self) -> Result<Answer, Problem> {
         let workspace = &self.services().workspace;
         let opener = self.files(workspace);
@@ -109,7 +131,14 @@ impl Run {
             if name == "deno.jsonc" && !files.is_empty() {
                 continue;
             }
-            let Ok((file, _)) = opener.open_whole(name) else { continue };
+            if self.services().policy.read.check(name, workspace).is_err() {
+                continue;
+            }
+            let file = match opener.open_whole(name) {
+                Ok((file, _)) => file,
+                Err(Problem::Failed(failure)) if failure.class == "NotFound" => continue,
+                Err(problem) => return Err(problem),
+            };
             let mut text = Vec::new();
             file.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut text)?;
             if text.len() > MAX_MAP_BYTES {
@@ -117,7 +146,11 @@ impl Run {
                 let message = format!("{name} of the workspace has more than {limit} MiB");
                 return Err(Failure::type_error(message).into());
             }
-            files.push((name.to_owned(), String::from_utf8_lossy(&text).into_owned()));
+            // Mended it would have three times the bytes.
+            let text = String::from_utf8(text).map_err(|_| {
+                Failure::type_error(format!("{name} of the workspace is not UTF-8"))
+            })?;
+            files.push((name.to_owned(), text));
         }
         Ok(Answer::ImportMap { files })
     }
@@ -134,6 +167,8 @@ impl From<ModuleError> for Problem {
             | ModuleError::VersionNotSatisfied { .. }
             | ModuleError::Outdated(..)
             | ModuleError::NoSuchSubpath { .. }
+            | ModuleError::TagNotCompared { .. }
+            | ModuleError::TypesOnly(..)
             | ModuleError::FailedToBuild(..)) => Failure::type_error(error.to_string()).into(),
         }
     }

@@ -17,7 +17,9 @@ const MOST_MIN_AGE: u64 = 365 * 24 * 60 * 60 * 1000;
 group! {
     /// Packages that programs may import, and where what is installed lies.
     Packages as packages {
-        /// Whether a server installs what is missing when it starts. No.
+        /// Whether a server installs what is missing when it starts. No. It starts
+        /// `mcp-conductor install`, and a program that embeds this library names that with
+        /// [`Config::with_executable`].
         packages_auto, with_packages_auto: bool;
     } and {
         allowed: AllowedPackages;
@@ -74,10 +76,19 @@ impl Config {
     /// The file that an installation reads registries and tokens from, if packages are
     /// installed: whoever writes it decides whose code that is.
     pub(crate) fn registries_file(&self, home: Option<&Path>) -> Option<PathBuf> {
-        let Packages { allowed, is_narrowed, npmrc, .. } = &self.packages;
         // npm itself, as a command, needs its file.
-        let npms = home.filter(|_| *is_narrowed || !allowed.is_empty());
-        npmrc.clone().or_else(|| npms.map(|home| home.join(".npmrc")))
+        let npms = home.filter(|_| self.has_packages());
+        self.packages.npmrc.clone().or_else(|| npms.map(|home| home.join(".npmrc")))
+    }
+
+    /// Whether the server allows packages, if not to this principal then to another.
+    pub(crate) fn has_packages(&self) -> bool {
+        self.packages.is_narrowed || !self.packages.allowed.is_empty()
+    }
+
+    /// Whether the allowed packages are a principal's part of the server's.
+    pub(crate) fn has_narrowed_packages(&self) -> bool {
+        self.packages.is_narrowed
     }
 
     /// These packages only, out of those that are allowed.

@@ -2,8 +2,9 @@
 //! import, and `module`, `exports`, `__dirname` and `__filename` exist where a program
 //! mentions them. Built-ins are left to the global `require`, which has them.
 //!
-//! What is required is loaded before the program begins, as imports are. In a `try` block it
-//! may fail: the error is kept, and thrown where `require` is called.
+//! What is required is loaded before the program begins, as imports are. In a `try` block, a
+//! function or a branch, which may not be taken, it may fail: the error is kept, and thrown
+//! where `require` is called.
 //!
 //! A name that the program declares itself means what it says there: one of the top level
 //! is left alone everywhere, and `require` also where it is a function's parameter.
@@ -38,16 +39,19 @@ pub(super) fn change(module: &mut Module, variable: &str, home: &Home) -> Vec<St
     let is_module =
         !mentions.is_declared(MODULE) && (mentions.is_free(MODULE) || mentions.is_free(EXPORTS));
     if is_module || mentions.asks_for_main {
-        first.push(tree::declaration(MODULE, tree::module_object(&home.file())));
+        first.push(tree::declaration(
+            MODULE,
+            tree::global_or(MODULE, tree::module_object(&home.file())),
+        ));
     }
     if mentions.is_free(EXPORTS) && !mentions.is_declared(MODULE) {
-        first.push(tree::declaration(EXPORTS, tree::module_exports()));
+        first.push(tree::declaration(EXPORTS, tree::global_or(EXPORTS, tree::module_exports())));
     }
     if is_module {
         end_with_exports(module);
     }
     if mentions.is_free(REQUIRE) {
-        let mut requires = Requires { variable, required: Vec::new(), tries: 0 };
+        let mut requires = Requires { variable, required: Vec::new(), branches: 0 };
         requires.of_items(module);
         module.visit_mut_with(&mut requires);
         requires.finish(module, &mut first);
@@ -78,7 +82,7 @@ struct Required {
     specifier: Str,
     /// Where it is required first.
     span: Span,
-    /// Whether it is required anywhere but in `try` blocks.
+    /// Whether it is required anywhere but in `try` blocks, functions and branches.
     must_load: bool,
 }
 
@@ -92,8 +96,8 @@ impl Required {
 struct Requires<'a> {
     variable: &'a str,
     required: Vec<Required>,
-    /// Blocks of `try` around.
-    tries: usize,
+    /// What is around of `try` blocks, functions, and code that is run on a condition.
+    branches: usize,
 }
 
 impl Requires<'_> {
@@ -117,7 +121,7 @@ impl Requires<'_> {
 
     /// The place of a specifier in the list.
     fn index_of(&mut self, specifier: &Str, span: Span) -> usize {
-        let must_load = self.tries == 0;
+        let must_load = self.branches == 0;
         let known = self.required.iter().position(|known| known.specifier.value == specifier.value);
         match known {
             Some(index) => {
@@ -129,6 +133,17 @@ impl Requires<'_> {
                 self.required.len() - 1
             }
         }
+    }
+
+    /// Looks at code that may not be run, or may fail.
+    fn in_branch(&mut self, visit: impl FnOnce(&mut Self)) {
+        self.branches += 1;
+        visit(self);
+        self.branches -= 1;
+    }
+
+    fn branch(&mut self, code: &mut impl VisitMutWith<Self>) {
+        self.in_branch(|requires| code.visit_mut_with(requires));
     }
 
     /// The imports, and what keeps the errors of those that may fail.
@@ -168,21 +183,99 @@ impl VisitMut for Requires<'_> {
 
     fn visit_mut_function(&mut self, function: &mut Function) {
         if !binds_require(function.params.iter().map(|parameter| &parameter.pat)) {
-            function.visit_mut_children_with(self);
+            self.in_branch(|requires| function.visit_mut_children_with(requires));
         }
     }
 
     fn visit_mut_arrow_expr(&mut self, arrow: &mut ArrowExpr) {
         if !binds_require(&arrow.params) {
-            arrow.visit_mut_children_with(self);
+            self.in_branch(|requires| arrow.visit_mut_children_with(requires));
         }
     }
 
+    fn visit_mut_constructor(&mut self, constructor: &mut Constructor) {
+        self.in_branch(|requires| constructor.visit_mut_children_with(requires));
+    }
+
+    fn visit_mut_getter_prop(&mut self, getter: &mut GetterProp) {
+        getter.key.visit_mut_with(self);
+        self.branch(&mut getter.body);
+    }
+
+    fn visit_mut_setter_prop(&mut self, setter: &mut SetterProp) {
+        setter.key.visit_mut_with(self);
+        self.in_branch(|requires| {
+            setter.param.visit_mut_with(requires);
+            setter.body.visit_mut_with(requires);
+        });
+    }
+
+    fn visit_mut_if_stmt(&mut self, choice: &mut IfStmt) {
+        choice.test.visit_mut_with(self);
+        self.branch(&mut choice.cons);
+        self.branch(&mut choice.alt);
+    }
+
+    fn visit_mut_cond_expr(&mut self, choice: &mut CondExpr) {
+        choice.test.visit_mut_with(self);
+        self.branch(&mut choice.cons);
+        self.branch(&mut choice.alt);
+    }
+
+    fn visit_mut_bin_expr(&mut self, expr: &mut BinExpr) {
+        expr.left.visit_mut_with(self);
+        match expr.op {
+            BinaryOp::LogicalAnd | BinaryOp::LogicalOr | BinaryOp::NullishCoalescing => {
+                self.branch(&mut expr.right);
+            }
+            _ => expr.right.visit_mut_with(self),
+        }
+    }
+
+    fn visit_mut_assign_expr(&mut self, assign: &mut AssignExpr) {
+        assign.left.visit_mut_with(self);
+        match assign.op {
+            AssignOp::AndAssign | AssignOp::OrAssign | AssignOp::NullishAssign => {
+                self.branch(&mut assign.right);
+            }
+            _ => assign.right.visit_mut_with(self),
+        }
+    }
+
+    fn visit_mut_switch_stmt(&mut self, switch: &mut SwitchStmt) {
+        switch.discriminant.visit_mut_with(self);
+        self.branch(&mut switch.cases);
+    }
+
+    fn visit_mut_for_stmt(&mut self, each: &mut ForStmt) {
+        each.init.visit_mut_with(self);
+        each.test.visit_mut_with(self);
+        self.branch(&mut each.update);
+        self.branch(&mut each.body);
+    }
+
+    fn visit_mut_for_in_stmt(&mut self, each: &mut ForInStmt) {
+        each.left.visit_mut_with(self);
+        each.right.visit_mut_with(self);
+        self.branch(&mut each.body);
+    }
+
+    fn visit_mut_for_of_stmt(&mut self, each: &mut ForOfStmt) {
+        each.left.visit_mut_with(self);
+        each.right.visit_mut_with(self);
+        self.branch(&mut each.body);
+    }
+
+    fn visit_mut_while_stmt(&mut self, each: &mut WhileStmt) {
+        each.test.visit_mut_with(self);
+        self.branch(&mut each.body);
+    }
+
     fn visit_mut_try_stmt(&mut self, attempt: &mut TryStmt) {
-        let catches = usize::from(attempt.handler.is_some());
-        self.tries += catches;
-        attempt.block.visit_mut_with(self);
-        self.tries -= catches;
+        match attempt.handler {
+            Some(_) => self.branch(&mut attempt.block),
+            None => attempt.block.visit_mut_with(self),
+        }
         attempt.handler.visit_mut_with(self);
         attempt.finalizer.visit_mut_with(self);
     }

@@ -82,6 +82,41 @@ fn what_is_required_in_a_try_block_may_fail_there() {
 }
 
 #[test]
+fn what_is_required_where_it_may_not_be_run_may_fail_there() {
+    for source in [
+        "const f = globalThis.fetch ?? require('a')",
+        "a && require('a')",
+        "a || require('a')",
+        "a ? require('a') : 1",
+        "let b; b ??= require('a')",
+        "if (a) require('a')",
+        "if (a) {} else { require('a') }",
+        "switch (a) { case 1: require('a') }",
+        "for (const b of c) require('a')",
+        "while (a) { require('a') }",
+        "function lazy() { return require('a') }",
+        "const lazy = () => require('a')",
+        "class A { b() { return require('a') } }",
+        "class A { constructor() { require('a') } }",
+        "({ get a() { return require('a') } })",
+    ] {
+        let code = code(source);
+        assert!(!code.contains("import *"), "{source}: {code}");
+        assert!(code.contains("await import('a')"), "{source}: {code}");
+    }
+    for source in [
+        "if (require('a')) {}",
+        "require('a') ?? 1",
+        "require('a') + require('a')",
+        "do { require('a') } while (a)",
+        "if (a) { require('a') } require('a')",
+        "f(function () { return require('a') }, require('a'))",
+    ] {
+        assert!(code(source).starts_with("import * as"), "{source}: {}", code(source));
+    }
+}
+
+#[test]
 fn import_equals_is_the_same() {
     let code = code("import a = require('a'); import fs = require('fs'); a(fs)");
     assert!(code.starts_with("import * as __value_required0_ from 'a';\n"), "{code}");
@@ -109,11 +144,11 @@ fn a_require_of_the_programs_own_is_left_alone() {
 fn module_and_exports_exist_where_they_are_mentioned() {
     assert_eq!(
         body("module.exports = { a: 1 };"),
-        "let module = { exports: {}, id: \".\", filename: \"/srv/work/main.ts\" }; __value = \
+        "let module = globalThis.module ?? { exports: {}, id: \".\", filename: \"/srv/work/main.ts\" }; __value = \
          module.exports = { a: 1 };"
     );
     let code = code("exports.a = 1; exports.b = 2");
-    assert!(code.contains("let exports = module.exports;"), "{code}");
+    assert!(code.contains("let exports = globalThis.exports ?? module.exports;"), "{code}");
     assert!(code.contains("__value = module.exports;"), "the whole is the value: {code}");
     let code = self::code("if (require.main === module) main(); function main() {}");
     assert!(code.contains("if (module === module)"), "{code}");
@@ -134,7 +169,7 @@ fn names_of_the_programs_own_are_left_alone() {
         assert!(!code.contains("let module"), "{code}");
     }
     let code = code("f((module) => module.name); module.exports = 1");
-    assert!(code.contains("let module = {"), "{code}");
+    assert!(code.contains("let module = globalThis.module ?? {"), "{code}");
 }
 
 #[test]

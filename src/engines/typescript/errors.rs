@@ -81,8 +81,19 @@ fn js_outcome(source: &str, error: &JsError, stage: Stage) -> Outcome {
     Outcome::Error(Box::new(program_error(source, error, stage)))
 }
 
+/// Whether an error is of an import that policy has denied. deno_core makes a TypeError of
+/// whatever keeps a dynamic import from being loaded; remote modules have one in Deno too.
+fn is_denied_import(error: &JsError) -> bool {
+    const FILE: &str = "Requires read access to \"";
+    const MODULE: &str = "Requires import access to \"";
+    let message = message_of(error);
+    error.name.as_deref() == Some("TypeError")
+        && (message.starts_with(FILE)
+            || message.starts_with(MODULE) && message.contains("\", which no flag grants: "))
+}
+
 fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
-    let name = name_of(error);
+    let name = if is_denied_import(error) { "NotCapable" } else { name_of(error) };
     let mut place = error.frames.iter().find_map(place_in_program);
     let (related, text) = related(error).unzip();
     let related = related.unwrap_or_default();
@@ -109,7 +120,12 @@ fn program_error(source: &str, error: &JsError, stage: Stage) -> ProgramError {
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         frame: place.and_then(|place| code_frame(source, place)),
-        stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| stack(error)),
+        stack: text.map(|stack| marked(stack, MAX_TEXT_BYTES)).or_else(|| {
+            let stack = stack(error)?;
+            // Of a denied import, the stack's first line has the other name.
+            let rest = stack.strip_prefix("TypeError").filter(|_| name == "NotCapable");
+            Some(rest.map(|rest| format!("{name}{rest}")).unwrap_or(stack))
+        }),
         related,
     }
 }

@@ -12,13 +12,13 @@ use deno_core::{
     ModuleResolveResponse, ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType,
     RequestedModuleType, ResolutionKind,
 };
-use deno_error::JsErrorBox;
+use deno_error::{JsErrorBox, JsErrorClass as _};
 use percent_encoding::percent_decode_str;
 
 use super::data_url;
 use super::import_map::WorkspaceMap;
 use super::local::{self, Form};
-use super::meta::Home;
+use super::meta::{Home, MAIN};
 use super::packages::{Packages, file_of};
 use super::resolve::{PACKAGE, Resolved, Surroundings, TOOLS, quoted, resolve};
 use super::transpile::{Transpiled, transpile_import};
@@ -38,7 +38,8 @@ const CHANGED: &str = "the installed packages were changed while the program was
                        again";
 
 /// Why there are no built-ins and packages, where nothing more is known.
-const PLAIN: &str = "this run's engine has neither built-in modules nor packages";
+const PLAIN: &str = "this run's engine has neither built-in modules nor packages. Write the import \
+                     in the program itself, as in import fs from \"node:fs\"";
 
 /// Loads modules and keeps the source maps of everything transpiled.
 #[derive(Default)]
@@ -53,6 +54,8 @@ pub(super) struct Loader {
     map: OnceCell<Result<Option<WorkspaceMap>, String>>,
     /// The modules of packages, by the specifiers that were asked for.
     found: RefCell<HashMap<String, ModuleSpecifier>>,
+    /// Which module was the first to import a file, for errors.
+    importers: RefCell<HashMap<ModuleSpecifier, ModuleSpecifier>>,
     source_maps: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -125,8 +128,10 @@ impl Loader {
             Ok(Answer::Bytes(bytes)) => bytes.into_vec(),
             Ok(_) => Vec::new(),
             Err(error) if is_missing(&error) => {
+                let is_directory = error.0.class == "IsADirectory";
                 let meant = self.meant(&url).await;
-                return Err(local::not_found(&url, meant.as_ref()));
+                let importer = self.importer(&url);
+                return Err(local::not_found(&url, is_directory, meant.as_ref(), &importer));
             }
             Err(error) => return Err(JsErrorBox::from_err(error)),
         };
@@ -140,7 +145,11 @@ impl Loader {
                 local::check_size(&url, bytes.len())?;
                 self.compiled(&url, MediaType::TypeScript, text(bytes))
             }
-            Form::Json => self.compiled(&url, MediaType::Json, text(bytes)),
+            Form::Json => {
+                let source = text(bytes);
+                local::check_json(&url, &source)?;
+                self.compiled(&url, MediaType::Json, source)
+            }
             Form::Text => {
                 let code = ModuleSourceCode::String(text(bytes).into());
                 Ok(ModuleSource::new(ModuleType::Text, code, &url, None))
@@ -150,6 +159,32 @@ impl Loader {
                 Ok(ModuleSource::new(ModuleType::Bytes, code, &url, None))
             }
         }
+    }
+
+    /// What the specifier of a file was relative to.
+    fn importer(&self, url: &ModuleSpecifier) -> ModuleSpecifier {
+        let importer = self.importers.borrow().get(url).cloned();
+        let home = || self.home.borrow().as_ref().map(|home| home.url().clone());
+        importer
+            .filter(|importer| importer.scheme() == "file" && importer.as_str() != MAIN)
+            .or_else(home)
+            .unwrap_or_else(|| url.clone())
+    }
+
+    /// Remembers who imports a file, and says it in the error of a specifier that means
+    /// nothing, unless that is the program.
+    fn imported(&self, resolved: Resolved, referrer: &str) -> Resolved {
+        let Ok(importer) = ModuleSpecifier::parse(referrer) else { return resolved };
+        match &resolved {
+            Ok(url) if url.scheme() == "file" => {
+                self.importers.borrow_mut().entry(url.clone()).or_insert(importer);
+            }
+            Err(error) if importer.scheme() == "file" && referrer != MAIN => {
+                return Err(local::imported_at(error, referrer));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        resolved
     }
 
     /// The first file that may have been meant and that the program may see.
@@ -355,7 +390,7 @@ impl ModuleLoader for SharedLoader {
         if specifier == WARM_UP && self.0.warming_up.get() {
             return Ok(ModuleSpecifier::parse(WARM_UP).expect("a valid URL"));
         }
-        resolve(specifier, referrer, &*self.0)
+        self.0.imported(resolve(specifier, referrer, &*self.0), referrer)
     }
 
     fn import_meta_resolve(&self, specifier: &str, referrer: &str) -> ModuleResolveResponse {
@@ -365,7 +400,7 @@ impl ModuleLoader for SharedLoader {
     fn load(
         &self,
         specifier: &ModuleSpecifier,
-        _referrer: Option<&ModuleLoadReferrer>,
+        referrer: Option<&ModuleLoadReferrer>,
         options: ModuleLoadOptions,
     ) -> ModuleLoadResponse {
         let loader = self.0.clone();
@@ -384,7 +419,20 @@ impl ModuleLoader for SharedLoader {
         match specifier.scheme() {
             "file" => {
                 let url = specifier.clone();
-                ModuleLoadResponse::Async(Box::pin(loader.from_file(url, requested)))
+                let place = referrer.map(|referrer| {
+                    let ModuleLoadReferrer { specifier, line_number, column_number } = referrer;
+                    format!("{specifier}:{line_number}:{column_number}")
+                });
+                ModuleLoadResponse::Async(Box::pin(async move {
+                    let loaded = loader.from_file(url, requested).await;
+                    loaded.map_err(|error| match &place {
+                        // What does not parse has its own place.
+                        Some(place) if error.get_class() != "SyntaxError" => {
+                            local::imported_at(&error, place)
+                        }
+                        Some(_) | None => error,
+                    })
+                }))
             }
             "data" => {
                 ModuleLoadResponse::Sync(data_url::module(specifier).and_then(

@@ -2,7 +2,8 @@
 //! says when there is none.
 
 use deno_core::{ModuleSpecifier, RequestedModuleType};
-use deno_error::JsErrorBox;
+use deno_error::{JsErrorBox, JsErrorClass as _};
+use serde::de::IgnoredAny;
 
 use crate::text::clip::visible;
 
@@ -91,15 +92,28 @@ pub(super) fn check_size(url: &ModuleSpecifier, bytes: usize) -> Result<(), JsEr
 /// A JavaScript file that exports as Node's modules did before there were ES modules.
 pub(super) fn check_exports(url: &ModuleSpecifier, source: &str) -> Result<(), JsErrorBox> {
     let is_old = source.contains("module.exports") || source.contains("exports.");
-    let is_new = |line: &str| {
-        let line = line.trim_start();
-        line.starts_with("export") && !line.starts_with("exports") || line.starts_with("import")
-    };
     if !is_old || source.lines().any(is_new) {
         return Ok(());
     }
     let shown = visible(url.as_str(), MAX_QUOTED);
     Err(JsErrorBox::type_error(format!("\"{shown}\" cannot be imported: {COMMON_JS}")))
+}
+
+/// Whether a line has an export or an import that may begin a statement: after nothing, or
+/// after what ends another. A minified module has one line.
+fn is_new(line: &str) -> bool {
+    let begins = |at: usize| {
+        let before = line[..at].trim_end();
+        before.is_empty() || before.ends_with([';', '}', ')']) || before.ends_with("*/")
+    };
+    let has = |word: &str, goes_on: &[char]| {
+        let goes_on = |at: usize| {
+            let rest = &line[at + word.len()..];
+            rest.is_empty() || rest.starts_with(goes_on) || rest.starts_with(char::is_whitespace)
+        };
+        line.match_indices(word).any(|(at, _)| begins(at) && goes_on(at))
+    };
+    has("export", &['{', '*']) || has("import", &['{', '*', '"', '\'', '.'])
 }
 
 /// Files that may have been meant by a URL that names none: with an extension, with
@@ -122,16 +136,43 @@ pub(super) fn candidates(url: &ModuleSpecifier) -> Vec<ModuleSpecifier> {
     extensions.iter().map(at).collect()
 }
 
-/// The error for a URL that names no file, with the one that may have been meant.
-pub(super) fn not_found(url: &ModuleSpecifier, meant: Option<&ModuleSpecifier>) -> JsErrorBox {
+/// The error for a URL that names no file, with the one that may have been meant, as
+/// `importer` would import it.
+pub(super) fn not_found(
+    url: &ModuleSpecifier,
+    is_directory: bool,
+    meant: Option<&ModuleSpecifier>,
+    importer: &ModuleSpecifier,
+) -> JsErrorBox {
     let shown = visible(url.as_str(), MAX_QUOTED);
+    let directory = if is_directory { ", which is a directory" } else { "" };
     let hint = meant.and_then(|meant| {
-        let directory = url.join(".").ok()?;
-        let name = directory.make_relative(meant)?;
-        Some(format!(": did you mean \"./{}\"?", visible(&name, MAX_QUOTED)))
+        let name = importer.join(".").ok()?.make_relative(meant)?;
+        let start = if name.starts_with("../") { "" } else { "./" };
+        Some(format!(": did you mean \"{start}{}\"?", visible(&name, MAX_QUOTED)))
     });
-    let message = format!("Module not found \"{shown}\"{}", hint.unwrap_or_default());
-    JsErrorBox::type_error(message)
+    let hint = hint.unwrap_or_default();
+    JsErrorBox::type_error(format!("Module not found \"{shown}\"{directory}{hint}"))
+}
+
+/// An error with the place of the import, as in Deno's.
+pub(super) fn imported_at(error: &JsErrorBox, place: &str) -> JsErrorBox {
+    let message = format!("{} at {}", error.get_message(), visible(place, MAX_QUOTED));
+    JsErrorBox::new(error.get_class().into_owned(), message)
+}
+
+/// Refuses a JSON module that does not parse: V8's own error does not name the file.
+pub(super) fn check_json(url: &ModuleSpecifier, source: &str) -> Result<(), JsErrorBox> {
+    serde_json::from_str::<IgnoredAny>(source).map(|_| ()).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        let problem = text.strip_suffix(&place).unwrap_or(&text);
+        let shown = visible(url.as_str(), MAX_QUOTED);
+        let message =
+            format!("The JSON module does not parse: {problem} at {shown}:{line}:{column}");
+        JsErrorBox::new("SyntaxError", message)
+    })
 }
 
 #[cfg(test)]
@@ -170,7 +211,13 @@ mod tests {
 
     #[test]
     fn common_js_is_told_from_es_modules_that_mention_it() {
-        for source in ["module.exports = 1", "'use strict';\nexports.a = 1"] {
+        for source in [
+            "module.exports = 1",
+            "'use strict';\nexports.a = 1",
+            "exports.a = 1; // and export it",
+            "import('x').then(f);exports.a=1",
+            "let a;exported(a);exports.a=a;important(a)",
+        ] {
             assert!(check_exports(&url("a.js"), source).is_err(), "{source}");
         }
         for source in [
@@ -178,6 +225,9 @@ mod tests {
             "// module.exports\nexport default 1",
             "1",
             "import 'x';\nexports.a",
+            "var e=exports.a;function f(){}export{f as g};",
+            "var e={};e.exports.a=1;export default e",
+            "/* exports. */import{a}from'x';a()",
         ] {
             assert!(check_exports(&url("a.js"), source).is_ok(), "{source}");
         }
@@ -201,14 +251,40 @@ mod tests {
             names("lib/")[3..],
             ["/srv/lib/mod.ts", "/srv/lib/index.ts", "/srv/lib/index.js"]
         );
+    }
+
+    #[test]
+    fn what_may_have_been_meant_is_named_as_the_importer_would() {
         let meant = url("lib/mod.ts");
+        for (importer, is_directory, expected) in [
+            ("main.ts", true, ", which is a directory: did you mean \"./lib/mod.ts\"?"),
+            ("lib/a.ts", false, ": did you mean \"./mod.ts\"?"),
+            ("other/a.ts", false, ": did you mean \"../lib/mod.ts\"?"),
+        ] {
+            let error = not_found(&url("lib"), is_directory, Some(&meant), &url(importer));
+            assert_eq!(
+                error.to_string(),
+                format!("Module not found \"file:///srv/lib\"{expected}")
+            );
+        }
+        let error = not_found(&url("lib"), false, None, &url("a.ts"));
+        assert_eq!(error.to_string(), "Module not found \"file:///srv/lib\"");
+        let placed = imported_at(&error, "file:///srv/a.ts:2:8");
         assert_eq!(
-            not_found(&url("lib"), Some(&meant)).to_string(),
-            "Module not found \"file:///srv/lib\": did you mean \"./lib/mod.ts\"?"
+            (placed.get_class().as_ref(), placed.to_string().as_str()),
+            ("TypeError", "Module not found \"file:///srv/lib\" at file:///srv/a.ts:2:8")
         );
-        assert_eq!(
-            not_found(&url("lib"), None).to_string(),
-            "Module not found \"file:///srv/lib\""
-        );
+    }
+
+    #[test]
+    fn json_that_does_not_parse_is_named_with_the_place() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for source in ["1", "{\"a\": [1e999, \"\\ud800\"]}", &deep] {
+            assert!(check_json(&url("a.json"), source).is_ok(), "{source}");
+        }
+        let error = check_json(&url("a.json"), "{\n  \"a\": hello }").unwrap_err();
+        assert_eq!(error.get_class(), "SyntaxError");
+        let text = error.to_string();
+        assert!(text.contains("does not parse: expected value at file:///srv/a.json:2:"), "{text}");
     }
 }

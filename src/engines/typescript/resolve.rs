@@ -5,10 +5,11 @@ use deno_core::ModuleSpecifier;
 use deno_error::JsErrorBox;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::builtins::is_builtin;
+use super::builtins::{BUILTINS, is_builtin};
 use super::meta::MAIN;
 use crate::protocol::{MAX_SPECIFIER_BYTES, ModuleScheme};
 use crate::text::clip::visible;
+use crate::text::near::near_names;
 use crate::text::refusal::requires_flag;
 
 /// What the modules of MCP servers import. The symbol is that of js/12_mcp.js.
@@ -178,12 +179,26 @@ fn relative_or_bare(specifier: &str, referrer: &str, around: &dyn Surroundings) 
 }
 
 fn unmapped(specifier: &str) -> JsErrorBox {
+    let package = match with_scheme(specifier) {
+        Some(package) => format!("{}, if that is meant", quoted(&package)),
+        None => "\"npm:NAME\" or \"jsr:@SCOPE/NAME\"".to_owned(),
+    };
     JsErrorBox::type_error(format!(
         "Import {} is not available: neither \"imports\" of the workspace's deno.json nor \
-         \"dependencies\" of its package.json has that name. Import a package as \"npm:NAME\" or \
-         \"jsr:@SCOPE/NAME\", a file of the workspace as \"./FILE.ts\"",
+         \"dependencies\" of its package.json has that name. Import a package as {package}, a file \
+         of the workspace as \"./FILE.ts\"",
         quoted(specifier)
     ))
+}
+
+/// A bare name that may be one of a package, as it is imported.
+fn with_scheme(specifier: &str) -> Option<String> {
+    let first = specifier.strip_prefix('@').unwrap_or(specifier);
+    let is_name = first.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && first.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-~^/@".contains(&b));
+    // The standard library of Deno is JSR's.
+    let scheme = if specifier.starts_with("@std/") { "jsr" } else { "npm" };
+    is_name.then(|| format!("{scheme}:{specifier}"))
 }
 
 fn builtin_url(specifier: &str) -> Resolved {
@@ -194,12 +209,28 @@ fn builtin(specifier: &str, around: &dyn Surroundings) -> Resolved {
     let shown = quoted(specifier);
     if !is_builtin(specifier) {
         return Err(JsErrorBox::type_error(format!(
-            "Import {shown} is not available: there is no built-in module of that name here"
+            "Import {shown} is not available: there is no built-in module of that name here{}",
+            instead_of_builtin(specifier)
         )));
     }
     match around.without_builtins() {
         None => builtin_url(specifier),
         Some(why) => Err(JsErrorBox::type_error(format!("Import {shown} is not available: {why}"))),
+    }
+}
+
+/// What to do without a built-in that Node has, or the one that may have been meant.
+fn instead_of_builtin(specifier: &str) -> String {
+    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    match name {
+        "sqlite" => {
+            ". Keep data in files of the workspace, or run sqlite3 with Deno.Command".into()
+        }
+        "test" | "test/reporters" => ". Use node:assert, and throw what fails".into(),
+        name => match near_names(name, BUILTINS.iter().copied()).first() {
+            Some(near) => format!(": did you mean \"node:{near}\"?"),
+            None => String::new(),
+        },
     }
 }
 

@@ -11,7 +11,12 @@ const PROCESSES: &str = r#"
 
 #[track_caller]
 fn gives(program: &str, expected: &str) {
-    let Some(host) = host("") else { return };
+    gives_with("", program, expected);
+}
+
+#[track_caller]
+fn gives_with(grants: &str, program: &str, expected: &str) {
+    let Some(host) = host(grants) else { return };
     host.gives(&format!("{NODE}{PROCESSES}{program}"), expected);
 }
 
@@ -50,7 +55,8 @@ fn commands_are_run_to_their_end_in_every_form() {
 
 #[test]
 fn a_process_is_killed_and_has_the_environment_that_it_is_given() {
-    gives(
+    gives_with(
+        ",allow-env=WORD",
         r#"
         const child = spawn("sleep", ["60"]);
         const ended = new Promise((done) => child.on("exit", (...how: unknown[]) => done(how)));
@@ -58,6 +64,35 @@ fn a_process_is_killed_and_has_the_environment_that_it_is_given() {
         const printed = execFileSync("sh", ["-c", "echo $WORD"], { env: { WORD: "given" } }).toString();
         return [killed, await ended, printed];"#,
         r#"[true, [null, "SIGKILL"], "given\n"]"#,
+    );
+}
+
+#[test]
+fn a_process_inherits_what_the_program_made_of_process_env() {
+    gives_with(
+        ",allow-env=FOO,WORD",
+        r#"
+        const ECHO = ["-c", "echo $FOO,$WORD"];
+        const printed = (options?: object) => execFileSync("sh", ECHO, options).toString().trim();
+        const all = [printed()];
+        process.env.WORD = "set"; all.push(printed());
+        process.env.FOO = "changed"; all.push(printed());
+        all.push(printed({ env: { WORD: "given" } }));
+        delete process.env.FOO; all.push(printed(), (await promisify(execFile)("sh", ECHO)).stdout.trim());
+        return all;"#,
+        r#"["foo-value,", "foo-value,set", "changed,set", ",given", ",set", ",set"]"#,
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_granted_is_refused_to_a_process_that_would_inherit_it() {
+    gives(
+        r#"
+        process.env.SECRET = "of the program";
+        const refused = (await failure(() => execFileSync("echo", ["x"]))).split(",")[0];
+        delete process.env.SECRET;
+        return [refused, execFileSync("echo", ["x"]).toString()];"#,
+        r#"["EACCES Requires env access to \"SECRET\"", "x\n"]"#,
     );
 }
 

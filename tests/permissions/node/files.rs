@@ -106,6 +106,39 @@ fn descriptors_are_written_read_changed_and_closed() {
 }
 
 #[test]
+fn flags_that_protect_a_program_are_kept_or_refused() {
+    gives(
+        WORKSPACE,
+        r#"
+        const { O_NOFOLLOW, O_DIRECTORY, O_DSYNC, O_RDONLY, O_WRONLY, O_CREAT } = fs.constants;
+        const code = async (action: () => unknown) => (await failure(action)).split(":")[0];
+        const NOFOLLOW = 0o400000, DIRECTORY = 0o200000;
+        fs.writeFileSync("synced", "1", { flag: "as" }); await fsp.appendFile("synced", "2", { flag: "as" });
+        const fd = fs.openSync("synced", O_WRONLY | O_DSYNC); fs.writeSync(fd, "0"); fs.closeSync(fd);
+        return [
+          O_NOFOLLOW === undefined && O_DIRECTORY === undefined, fs.readFileSync("synced", "utf8"),
+          await code(() => fs.openSync("made", O_WRONLY | O_CREAT | NOFOLLOW)), fs.existsSync("made"),
+          await code(() => fsp.open("hello.txt", O_RDONLY | NOFOLLOW)),
+          await code(() => new Promise((done, fail) => fs.open("hello.txt", NOFOLLOW, (e: unknown) => e ? fail(e) : done(0)))),
+          await code(() => fs.readFileSync("hello.txt", { flag: NOFOLLOW })),
+          await code(() => fsp.readFile("hello.txt", { flag: NOFOLLOW })),
+          await code(() => fs.openSync(".", DIRECTORY)),
+          await code(() => fs.openSync("hello.txt", 0o10000000)),
+        ];"#,
+        r#"[
+            true, "02",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_NOFOLLOW is not available here", false,
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_NOFOLLOW is not available here",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_NOFOLLOW is not available here",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_NOFOLLOW is not available here",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_NOFOLLOW is not available here",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with O_DIRECTORY is not available here",
+            "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM fs.open() with the flag 0o10000000 is not available here"
+        ]"#,
+    );
+}
+
+#[test]
 fn streams_of_files_are_joined_with_others() {
     gives(
         WORKSPACE,

@@ -90,15 +90,35 @@ fn what_is_not_there_is_named_with_what_is() {
     let folder =
         Folder::with(&[("lib.ts", "export default 1"), ("deep/mod.ts", "export default 1")]);
     for (specifier, hint) in [
-        ("@/lib", ": did you mean \"./lib.ts\"?"),
-        ("@/lib.js", ": did you mean \"./lib.ts\"?"),
-        ("@/deep", ": did you mean \"./deep/mod.ts\"?"),
+        ("@/lib", ": did you mean \"@/lib.ts\"?"),
+        ("@/lib.js", ": did you mean \"@/lib.ts\"?"),
+        ("@/deep", ", which is a directory: did you mean \"@/deep/mod.ts\"?"),
         ("@/nosuch.ts", ""),
     ] {
+        let hint = folder.program(hint);
         let message = error(folder.program(&format!("await import('{specifier}')"))).message;
         assert!(message.starts_with("TypeError: Module not found \"file://"), "{message}");
-        assert!(message.ends_with(&format!("\"{hint}")) || message.ends_with(hint), "{message}");
+        assert!(message.ends_with(&format!("\"{hint}")), "{message}");
         assert_eq!(message.contains("did you mean"), !hint.is_empty(), "{message}");
+    }
+}
+
+#[test]
+fn an_error_of_an_import_names_the_importer_and_where() {
+    let folder = Folder::with(&[
+        ("a/b.ts", "// b\nimport '../lib/no.ts'"),
+        ("a/c.ts", "import 'nosuch'"),
+        ("a/d.ts", "import data from './bad.json' with { type: 'json' }; export { data }"),
+        ("a/bad.json", "{ \"a\": hello }"),
+    ]);
+    for (name, expected) in [
+        ("a/b.ts", "a/b.ts:2:"),
+        ("a/c.ts", "has that name. Import a package as \"npm:nosuch\""),
+        ("a/c.ts", "a/c.ts"),
+        ("a/d.ts", "a/bad.json:1:"),
+    ] {
+        let message = error(folder.program(&format!("import '@/{name}'; 5"))).message;
+        assert!(message.contains(expected), "{message}");
     }
 }
 

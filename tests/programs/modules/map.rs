@@ -70,3 +70,19 @@ fn a_map_that_may_not_be_read_is_as_if_it_was_not_there() {
     let error = error_of(run_with(config, ExecuteRequest::new("await import('lib')")));
     assert!(error.message.contains("has that name"), "{error:#?}");
 }
+
+#[test]
+fn a_map_that_is_not_utf_8_is_an_error_with_its_name() {
+    let directory = workspace(&[]);
+    std::fs::write(directory.name("deno.json"), b"{ \"imports\": {} } // \xff").expect("a file");
+    let message = error_of(run_in(&directory, "await import('axios')")).message;
+    assert!(message.contains("deno.json of the workspace is not UTF-8"), "{message}");
+}
+
+#[test]
+fn a_map_that_leads_out_of_the_workspace_is_refused() {
+    let directory = workspace(&[]);
+    std::os::unix::fs::symlink("/etc/passwd", directory.name("deno.json")).expect("a link");
+    let message = error_of(run_in(&directory, "await import('axios')")).message;
+    assert!(message.contains("Requires read access to \"deno.json\""), "{message}");
+}

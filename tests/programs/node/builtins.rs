@@ -76,5 +76,5 @@ fn what_of_nodes_internals_is_asked_for_is_refused() {
           try { (process as any).binding(name); return "given"; } catch (e: any) { return e.code; }
         };
         ["crypto", "fs", "spawn_sync", "tcp_wrap", "contextify"].map(refused)"#;
-    assert_eq!(value(source), json!(["ERR_INVALID_MODULE"; 5]));
+    assert_eq!(value(source), json!(vec!["ERR_INVALID_MODULE"; 5]));
 }

@@ -31,7 +31,7 @@ fn memory_is_that_of_the_run() {
         const os = require("node:os");
         const { rss, heapTotal, heapUsed } = process.memoryUsage();
         [rss >= heapTotal, heapTotal >= heapUsed, heapUsed > 0, os.totalmem() > heapUsed]"#;
-    assert_eq!(value(source), json!([true; 4]));
+    assert_eq!(value(source), json!(vec![true; 4]));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn every_format_comes_back_in_both_forms() {
           same.push(String(await promisify(zlib[unpack])(await promisify(zlib[pack])(text))) === text);
         }
         same"#;
-    assert_eq!(value(source), json!([true; 12]));
+    assert_eq!(value(source), json!(vec![true; 12]));
 }
 
 #[test]
@@ -39,6 +39,25 @@ fn what_is_of_no_format_is_an_error_with_zlibs_code() {
             "Z_BUF_ERROR -5 unexpected end of file",
             "ERR_BUFFER_TOO_LARGE undefined Cannot create a Buffer larger than 100 bytes",
         ])
+    );
+}
+
+#[test]
+fn buffers_that_lie_over_each_other_are_refused_and_the_numbers_are_written_last() {
+    let source = r#"
+        const zlib = require("node:zlib");
+        const stream = zlib.createGzip(), handle = stream._handle;
+        const memory = new ArrayBuffer(64), all = new Uint8Array(memory);
+        const input = Buffer.from("abc");
+        const write = (input: Uint8Array, output: Uint8Array, left: Uint32Array) => {
+          try { handle.write(0, input, 0, input.length, output, 0, output.length, left); return "written"; }
+          catch (e: any) { return e.message; }
+        };
+        const left = new Uint32Array(memory, 0, 2);
+        [write(all, all, new Uint32Array(2)), write(input, all, left), [...left]]"#;
+    assert_eq!(
+        value(source),
+        json!(["Input and output must be different buffers", "written", [54, 0]])
     );
 }
 

@@ -87,7 +87,11 @@ fn a_package_that_is_installed_and_not_allowed_is_not_described() {
     let store = store();
     let mut server = server(&store);
     let refusal = server.refusal("describe_package", json!({ "name": "npm:other" }));
-    assert_eq!(refusal, "Package \"npm:other\" is not installed. Installed: npm:a@1.2.3");
+    assert_eq!(
+        refusal,
+        "Package \"npm:other\" is not installed, or MCP_CONDUCTOR_ALLOWED_PACKAGES does not allow \
+         it here. Installed: npm:a"
+    );
 }
 
 #[test]

@@ -33,6 +33,18 @@ impl Entry {
         }
     }
 
+    /// A pax header (POSIX.1-2001, pax Interchange Format), for the entry after it.
+    pub fn pax(key: &str, value: &str) -> Self {
+        let record = format!(" {key}={value}\n");
+        // The length counts its own digits.
+        let mut length = record.len();
+        while length != record.len() + length.to_string().len() {
+            length = record.len() + length.to_string().len();
+        }
+        let content = format!("{length}{record}");
+        Self { kind: EntryType::XHeader, ..Self::file("package/pax", content) }
+    }
+
     /// A symbolic link, a hard link, a device.
     pub fn special(path: &str, kind: EntryType, target: &str) -> Self {
         Self { kind, target: target.to_owned(), ..Self::file(path, "") }

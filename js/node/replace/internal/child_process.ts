@@ -104,18 +104,25 @@ function shellArgument(text) {
   return `'${StringPrototypeReplace(text, QUOTE, "'\\''")}'`;
 }
 
-function environment(options) {
-  if (options.env === undefined || options.env === null) return undefined;
+function pairsOf(variables) {
   const pairs = [];
   // Inherited ones too, as in Node.
-  for (const name in options.env) {
-    const value = options.env[name];
+  for (const name in variables) {
+    const value = variables[name];
     if (value === undefined) continue;
     validateNullByteNotInArg(name, `options.env['${name}']`);
     validateNullByteNotInArg(String(value), `options.env['${name}']`);
     ArrayPrototypePush(pairs, `${name}=${value}`);
   }
   return pairs;
+}
+
+// Without `env` a command has what process.env has. `inheritsEnv` if that is what is granted
+// and the pairs.
+function environment({ env }) {
+  if (env !== undefined && env !== null) return { envPairs: pairsOf(env), inheritsEnv: false };
+  const { clears, variables } = command.changes();
+  return { envPairs: pairsOf(variables), inheritsEnv: !clears };
 }
 
 function normalizeSpawnArguments(file, args, options) {
@@ -160,7 +167,7 @@ function normalizeSpawnArguments(file, args, options) {
     file = typeof shell === "string" ? shell : "/bin/sh";
   }
   ArrayPrototypeUnshift(args, typeof options.argv0 === "string" ? options.argv0 : file);
-  return { __proto__: null, ...options, args, cwd, file, envPairs: environment(options) };
+  return { __proto__: null, ...options, args, cwd, file, ...environment(options) };
 }
 
 // What a stream of the child is: the broker's word, and the stream to join to it.
@@ -218,7 +225,7 @@ function brokered(options, stdio) {
     cmd: file,
     args: ArrayPrototypeSlice(args, 1),
     cwd: options.cwd ?? undefined,
-    clearEnv: envPairs !== undefined,
+    clearEnv: envPairs !== undefined && !options.inheritsEnv,
     env,
     uid: options.uid ?? undefined,
     gid: options.gid ?? undefined,

@@ -41,6 +41,17 @@ pub(super) fn module_exports() -> Expr {
     member(name(MODULE), EXPORTS)
 }
 
+/// `globalThis.name ?? value`: what the caller of a program has passed under this name is
+/// not hidden from it.
+pub(super) fn global_or(global: &str, value: Expr) -> Expr {
+    Expr::Bin(BinExpr {
+        span: DUMMY_SP,
+        op: BinaryOp::NullishCoalescing,
+        left: Box::new(member(name("globalThis"), global)),
+        right: Box::new(value),
+    })
+}
+
 fn object<const N: usize>(members: [(&str, Expr); N]) -> ObjectLit {
     let property = |(key, value): (&str, Expr)| {
         let key = PropName::Ident(IdentName::new(key.into(), DUMMY_SP));

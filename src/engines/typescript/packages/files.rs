@@ -110,13 +110,23 @@ impl Mapping {
         if self.bytes + found.len() > MAX_ALL {
             return Err(io::Error::other(format!("all modules have more than {MAX_ALL} bytes")));
         }
-        self.bytes += found.len();
         if found.len() >= SHARED_BELOW {
             let bytes = sys::map_for_ever(&OwnedFd::from(file))?;
             self.mapped.files.insert(name.into(), bytes);
-            return Ok(());
+        } else {
+            self.add_small(name, file.take(SHARED_BELOW))?;
         }
-        file.take(SHARED_BELOW).read_to_end(&mut self.small)?;
+        self.bytes += found.len();
+        Ok(())
+    }
+
+    /// What was read of a file that cannot be read to its end belongs to no file.
+    fn add_small(&mut self, name: &str, mut file: impl Read) -> io::Result<()> {
+        let start = self.small.len();
+        if let Err(error) = file.read_to_end(&mut self.small) {
+            self.small.truncate(start);
+            return Err(error);
+        }
         self.ends.push((name.into(), self.small.len()));
         Ok(())
     }
@@ -159,6 +169,29 @@ mod tests {
         for name in ["", ".", "..", ".hidden", "a/b", "a%2fb", "a b", "ä.mjs", "a\0"] {
             assert!(!is_plain(name), "{name:?}");
         }
+    }
+
+    /// Some bytes, and then an error.
+    struct Breaks(&'static [u8]);
+
+    impl Read for Breaks {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::Error::from_raw_os_error(nix::libc::EIO)),
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_read_of_a_file_that_fails_is_in_no_other() {
+        let mut mapping = Mapping::default();
+        mapping.add_small("a.mjs", &b"a"[..]).unwrap();
+        mapping.add_small("broken.mjs", Breaks(b"half of it")).unwrap_err();
+        mapping.add_small("c.mjs", &b"ccc"[..]).unwrap();
+        let files = mapping.finish().files;
+        assert_eq!(files.len(), 2);
+        assert_eq!((files["a.mjs"], files["c.mjs"]), (&b"a"[..], &b"ccc"[..]));
     }
 
     #[test]

@@ -62,6 +62,8 @@ fn bundle(request: BundleRequest) -> Result<Bundled, String> {
         let mut built = graph::build(&places, satellite);
         output.write(&mut built, false, &mut bundled)?;
     }
+    let unmade = without_modules(&packages, &bundled);
+    bundled.failed.extend(unmade);
     write_docs(&places, &packages, &output, &mut bundled)?;
     Ok(bundled)
 }
@@ -81,6 +83,28 @@ fn read_packages(
         }
     }
     packages
+}
+
+/// Packages whose `exports` have nothing but declarations, which are no entries.
+fn without_modules(packages: &[Package], bundled: &Bundled) -> Vec<BundleFailure> {
+    let is_of = |specifier: &str, package: &Package| {
+        let rest = specifier.strip_prefix(package.specifier.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_known = |package: &&Package| {
+        bundled.modules.iter().any(|module| is_of(&module.specifier, package))
+            || bundled.failed.iter().any(|failed| is_of(&failed.specifier, package))
+    };
+    let unmade = packages.iter().filter(|package| !is_known(package));
+    unmade
+        .map(|package| BundleFailure {
+            specifier: package.specifier.clone(),
+            reason: format!(
+                "{} has types only, and nothing to import when a program runs. Use import type",
+                package.name
+            ),
+        })
+        .collect()
 }
 
 /// Documentation is an extra: a package whose declarations cannot be read has none.

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use deno_npm::{NpmPackageId, NpmResolutionPackage};
 
 use super::cache::hex;
 use super::integrity::Integrity;
+use super::names::is_package_name;
 use super::totals::Totals;
 use super::unpack::{UnpackError, Unpacked, make_directories};
 
@@ -116,6 +117,9 @@ pub(super) fn link_dependencies(
     let beside = Path::new(STORE).join(directory_name(&package.id)).join("node_modules");
     for (key, id) in &package.dependencies {
         let Some(target) = installed.get(id) else { continue };
+        if !is_package_name(key) {
+            return Err(UnpackError::Dependency(key.to_string()));
+        }
         // A package that depends on its own name finds itself, as in npm.
         if *key != package.id.nv.name {
             link(generation, &beside.join(key.as_str()), target)?;
@@ -133,8 +137,12 @@ pub(super) fn link_allowed(
     link(generation, &Path::new("node_modules").join(id.nv.name.as_str()), place)
 }
 
-/// A relative link between two places of a generation.
+/// A relative link between two places of a generation, and never out of it.
 fn link(generation: &Path, from: &Path, to: &Path) -> Result<(), UnpackError> {
+    let is_plain = |part| matches!(part, Component::Normal(_));
+    if !from.components().chain(to.components()).all(is_plain) {
+        return Err(UnpackError::Dependency(from.display().to_string()));
+    }
     let path = generation.join(from);
     let directory = from.parent().unwrap_or(Path::new(""));
     make_directories(&generation.join(directory))?;
@@ -166,6 +174,18 @@ mod tests {
         let peers: String = (0..20).map(|n| format!("_a-long-name-{n}@1.0.0")).collect();
         let name = directory_name(&id(&format!("a@1.0.0{peers}")));
         assert!(name.len() < 200 && name.starts_with("a@1.0.0_a-long-name-0@1.0.0"), "{name}");
+    }
+
+    #[test]
+    fn links_stay_in_their_generation() {
+        let home = tempfile::tempdir().expect("a directory");
+        let generation = home.path().join("generation");
+        let (to, absolute) = (Path::new("node_modules/x"), home.path().join("out"));
+        for from in [Path::new("node_modules/../../out"), &absolute] {
+            let error = link(&generation, from, to).expect_err("it is refused");
+            assert!(matches!(error, UnpackError::Dependency(_)), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(home.path()).expect("a directory").count(), 0);
     }
 
     #[test]

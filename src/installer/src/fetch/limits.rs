@@ -28,6 +28,15 @@ pub(super) const MAX_PACKAGES: usize = 5_000;
 /// A packument: six times the one of next, which has 20 MiB for some 3 000 versions.
 pub(super) const MAX_PACKUMENT: u64 = 128 * MIB;
 
+/// Text of all packuments: each of the 781 that the 97 packages ask for may have over 1 MiB,
+/// and few have. They stay in memory until the graph is resolved.
+pub(super) const MAX_ALL_PACKUMENTS: u64 = 1024 * MIB;
+
+/// Memory of the installer. [`MAX_ALL_PACKUMENTS`], parsed into a multiple of some of them,
+/// and [`PARALLEL`] archives of [`MAX_PACKED`] fit well. It also ends an archive whose long
+/// names fill memory, which the tar crate reads before anything here sees them.
+pub(super) const MAX_MEMORY: u64 = 4096 * MIB;
+
 /// `.npmrc`, lock file, and `package.json` are written by people and tools that list
 /// thousands of lines at most.
 pub(super) const MAX_TEXT: u64 = 16 * MIB;
@@ -60,6 +69,20 @@ pub(super) const MAX_REDIRECTS: u32 = 3;
 /// Cache entries that no installation used for so long are removed: a month of going back
 /// to an earlier list of packages without a download.
 pub(super) const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Bytes of a path in an archive: a quarter of PATH_MAX, so that the path of the generation
+/// fits in front.
+pub(super) const MAX_PATH: usize = 1024;
+
+/// Components of a path in an archive. Removing and linking a tree holds a descriptor for
+/// each level, and 1024 are usual; packages that bundle others have some 15 levels.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// Files and directories of one package: each file of [`MAX_FILES`] in a directory of its own.
+pub(super) const MAX_PATHS: usize = 2 * MAX_FILES as usize;
+
+/// Bytes of their paths, which are kept twice: [`MAX_PATHS`] of 300 bytes each.
+pub(super) const MAX_PATH_BYTES: usize = 64 << 20;
 
 /// A name in a file system has at most 255 bytes.
 pub(super) const MAX_NAME: usize = 255;

@@ -21,6 +21,7 @@ mod progress;
 mod registries;
 mod requests;
 mod resolve;
+mod sys;
 mod totals;
 mod unpack;
 
@@ -35,7 +36,7 @@ use crate::exchange::{FetchRequest, Fetched, FetchedPackage};
 use cache::Cache;
 use http::{Http, Patience};
 use install::Places;
-use limits::ALL;
+use limits::{ALL, MAX_MEMORY};
 use packuments::Packuments;
 use progress::Progress;
 use registries::Registries;
@@ -44,6 +45,8 @@ use resolve::{Resolved, Rules, resolve};
 
 /// Fetches the graph of the allowed packages into a generation.
 pub fn run(request: FetchRequest) -> Result<Fetched, String> {
+    sys::limit_memory(MAX_MEMORY)
+        .map_err(|error| format!("The memory of the installer cannot be limited: {error}"))?;
     end_in_time();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

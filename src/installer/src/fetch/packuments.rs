@@ -20,6 +20,7 @@ use super::limits::{MAX_PACKAGES, MAX_PACKUMENT, PARALLEL};
 use super::names::{is_package_name, is_registry_dependency};
 use super::progress::Progress;
 use super::registries::Registries;
+use super::totals::{Exceeded, Texts};
 
 /// Before the value of a dependency that is not one of a registry. deno_npm refuses values
 /// that begin so once a version that has one is chosen; others it would leave out unsaid.
@@ -40,6 +41,7 @@ pub(super) struct Packuments<'a> {
     pub progress: &'a Progress,
     pub offline: bool,
     pub slots: Semaphore,
+    pub texts: Arc<Texts>,
     pub loaded: RefCell<HashMap<String, Rc<OnceCell<Arc<NpmPackageInfo>>>>>,
     /// Optional dependencies that are of no registry, by version.
     pub left_out: RefCell<BTreeMap<PackageNv, Vec<String>>>,
@@ -64,6 +66,7 @@ impl<'a> Packuments<'a> {
             progress,
             offline,
             slots: Semaphore::new(PARALLEL),
+            texts: Arc::default(),
             loaded: RefCell::default(),
             left_out: RefCell::default(),
             absent: RefCell::default(),
@@ -110,24 +113,30 @@ impl<'a> Packuments<'a> {
     async fn cached_or_asked(&self, name: &str) -> Result<NpmPackageInfo, String> {
         let file = self.cache.packument(&self.registries.packument_url(name));
         let cached = {
-            let file = file.clone();
-            blocking(move || read(&file)).await?
+            let (file, texts) = (file.clone(), Arc::clone(&self.texts));
+            let read = blocking(move || read(&file, &texts)).await?;
+            read.map_err(|error| format!("{name}: {error}"))?
         };
         if self.offline {
-            return cached.map(|cached| cached.info).ok_or_else(|| {
+            return cached.map(|(cached, _)| cached.info).ok_or_else(|| {
                 format!("{name} is not in the cache, and --offline allows no request for it")
             });
         }
-        let etag = cached.as_ref().and_then(|cached| cached.etag.clone());
+        let etag = cached.as_ref().and_then(|(cached, _)| cached.etag.clone());
         let get = self.registries.packument(name, etag)?;
         let answer = self.http.get(&get).await.map_err(|error| format!("{name}: {error}"))?;
         match (answer, cached) {
-            (Answer::NotModified, Some(cached)) => Ok(cached.info),
+            (Answer::NotModified, Some((cached, _))) => Ok(cached.info),
             (Answer::NotFound | Answer::NotModified, _) => {
                 self.absent.borrow_mut().insert(name.to_owned());
                 Err(format!("{name} is not in its registry {}", super::http::shown(&get.url)))
             }
-            (Answer::Body { bytes, etag }, _) => {
+            (Answer::Body { bytes, etag }, cached) => {
+                if let Some((_, length)) = cached {
+                    self.texts.remove(length);
+                }
+                let length = bytes.len() as u64;
+                self.texts.add(length).map_err(|error| format!("{name}: {error}"))?;
                 let (info, text) = {
                     let name = name.to_owned();
                     blocking(move || parse(&name, &bytes, etag)).await??
@@ -159,10 +168,14 @@ impl<'a> Packuments<'a> {
             .peer_dependencies
             .retain(|key, value| is_registry_dependency(key, value) || !is_optional_peer(key));
         let bundled = version.bundle_dependencies().to_vec();
+        // deno_npm takes bundled ones out of the dependencies only. They are in the archive.
+        version.peer_dependencies.retain(|key, _| !bundled.contains(key));
         for (key, value) in
             version.dependencies.iter_mut().chain(version.peer_dependencies.iter_mut())
         {
-            if !is_registry_dependency(key, value) && !bundled.contains(key) {
+            let is_fine = is_registry_dependency(key, value)
+                || (bundled.contains(key) && is_package_name(key));
+            if !is_fine {
                 *value = format!("{REFUSED}{value}").as_str().into();
             }
         }
@@ -179,10 +192,17 @@ pub(super) fn unmarked(value: &str) -> &str {
     value.strip_prefix(REFUSED).unwrap_or(value)
 }
 
-fn read(file: &std::path::Path) -> Option<Cached> {
-    let cached = serde_json::from_slice(&Cache::read(file, MAX_PACKUMENT)?).ok()?;
+/// What is in the cache, and how long its text is, which is counted.
+fn read(file: &std::path::Path, texts: &Texts) -> Result<Option<(Cached, u64)>, Exceeded> {
+    let Some(bytes) = Cache::read(file, MAX_PACKUMENT) else { return Ok(None) };
+    let length = bytes.len() as u64;
+    texts.add(length)?;
+    let Ok(cached) = serde_json::from_slice(&bytes) else {
+        texts.remove(length);
+        return Ok(None);
+    };
     Cache::used(file);
-    Some(cached)
+    Ok(Some((cached, length)))
 }
 
 /// A packument, and what the cache keeps of it.

@@ -62,6 +62,16 @@ impl Registries {
                 shown(registry)
             ));
         }
+        // `.npmrc` has tokens by host and path, whatever the scheme.
+        if url.scheme() == "http" && registry.scheme() != "http" && !self.is_known(&url) {
+            return Err(format!(
+                "its tarball is at {}, which has no TLS as its registry {} has: a token would be \
+                 sent in clear text. If it is meant, name the host with http:// in .npmrc, for \
+                 example @other:registry=http://npm.example.com/",
+                shown(&url),
+                shown(registry)
+            ));
+        }
         let auth = config.map(|config| authorization(config)).transpose()?.flatten();
         Ok(Get { url, auth, etag: None, limit: MAX_PACKED })
     }
@@ -119,4 +129,35 @@ fn npmrc_text(named: Option<&Path>) -> Result<String, String> {
 fn own_npmrc() -> Option<PathBuf> {
     let file = PathBuf::from(std::env::var_os("HOME")?).join(".npmrc");
     file.exists().then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Registries {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("it can be written");
+        Registries::read(Some(file.path())).expect("it is valid")
+    }
+
+    const CORP: &str = "@corp:registry=https://npm.corp/\n//npm.corp/:_authToken=secret\n";
+
+    #[test]
+    fn a_token_never_goes_out_without_tls_for_a_registry_that_has_it() {
+        let registries = read(CORP);
+        let error = registries.tarball("http://npm.corp/a.tgz", "@corp/a").expect_err("no TLS");
+        assert!(error.contains("http://npm.corp/a.tgz, which has no TLS"), "{error}");
+        let get = registries.tarball("https://npm.corp/a.tgz", "@corp/a").expect("a request");
+        assert_eq!(get.auth.as_deref(), Some("Bearer secret"));
+    }
+
+    #[test]
+    fn a_host_without_tls_that_npmrc_names_is_asked() {
+        let registries = read(&format!("{CORP}@other:registry=http://npm.corp/\n"));
+        assert!(registries.tarball("http://npm.corp/a.tgz", "@corp/a").is_ok());
+        let registries = read("@corp:registry=http://npm.corp/\n//npm.corp/:_authToken=secret\n");
+        let get = registries.tarball("http://npm.corp/a.tgz", "@corp/a").expect("a request");
+        assert_eq!(get.auth.as_deref(), Some("Bearer secret"));
+    }
 }

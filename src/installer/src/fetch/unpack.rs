@@ -11,12 +11,17 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
 
-use super::limits::{MAX_FILES, MAX_NAME, MAX_UNPACKED};
+use super::limits::{
+    MAX_DEPTH, MAX_FILES, MAX_NAME, MAX_PATH, MAX_PATH_BYTES, MAX_PATHS, MAX_UNPACKED,
+};
 use super::totals::Totals;
 
 /// Bytes of an archive beside its files: a header and a filled block for each entry, and
 /// a header and a block for a long name.
 const OVERHEAD: u64 = MAX_FILES * 2048;
+
+/// Bytes of a path that an error shows.
+const SHOWN: usize = 200;
 
 /// Why an archive is not unpacked.
 #[derive(Debug, Error)]
@@ -29,6 +34,13 @@ pub(super) enum UnpackError {
     TooLarge,
     #[error("it has more than {MAX_FILES} files, which is the limit")]
     TooMany,
+    #[error(
+        "its archive has more than {MAX_PATHS} files and directories, or more than \
+         {MAX_PATH_BYTES} bytes of paths, which are the limits"
+    )]
+    TooManyPaths,
+    #[error("it depends on {0:?}, which is not the name of a package")]
+    Dependency(String),
     #[error(transparent)]
     Totals(#[from] super::totals::Exceeded),
     #[error("its archive cannot be read: {0}")]
@@ -59,6 +71,7 @@ pub(super) fn unpack(
         entries: 0,
         unpacked: Unpacked::default(),
         seen: HashMap::new(),
+        seen_bytes: 0,
     };
     for entry in archive.entries().map_err(UnpackError::Archive)? {
         unpacking.entry(entry.map_err(UnpackError::Archive)?)?;
@@ -73,6 +86,8 @@ struct Unpacking<'a> {
     unpacked: Unpacked,
     /// By path in lower case.
     seen: HashMap<String, String>,
+    /// Bytes of both.
+    seen_bytes: usize,
 }
 
 impl Unpacking<'_> {
@@ -85,7 +100,7 @@ impl Unpacking<'_> {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let shown = shown(&entry.path_bytes());
         let refused = |what| Err(UnpackError::Entry { entry: shown.clone(), what });
         match kind {
             EntryType::Regular | EntryType::Directory => {}
@@ -110,11 +125,24 @@ impl Unpacking<'_> {
         let mut path = String::new();
         for part in parts {
             path = if path.is_empty() { part.clone() } else { format!("{path}/{part}") };
-            let other = self.seen.entry(path.to_lowercase()).or_insert_with(|| path.clone());
-            if *other != path {
-                return Err(UnpackError::Case { entry: path, other: other.clone() });
+            let lower = path.to_lowercase();
+            match self.seen.get(&lower) {
+                Some(other) if *other == path => {}
+                Some(other) => {
+                    return Err(UnpackError::Case { entry: path, other: other.clone() });
+                }
+                None => self.see(lower, path.clone())?,
             }
         }
+        Ok(())
+    }
+
+    fn see(&mut self, lower: String, path: String) -> Result<(), UnpackError> {
+        self.seen_bytes += lower.len() + path.len();
+        if self.seen.len() >= MAX_PATHS || self.seen_bytes > MAX_PATH_BYTES {
+            return Err(UnpackError::TooManyPaths);
+        }
+        self.seen.insert(lower, path);
         Ok(())
     }
 
@@ -148,9 +176,17 @@ impl Unpacking<'_> {
     }
 }
 
+/// The start of a path, for an error.
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(&path[..path.len().min(SHOWN)]).into_owned()
+}
+
 /// The components of an entry's path below the package, as npm takes them: without the
 /// first one. None if nothing is left.
 fn parts(path: &[u8]) -> Result<Option<Vec<String>>, &'static str> {
+    if path.len() > MAX_PATH {
+        return Err("a path of more than 1024 bytes");
+    }
     let path = std::str::from_utf8(path).map_err(|_| "not named in UTF-8")?;
     if path.starts_with('/') {
         return Err("an absolute path");
@@ -162,6 +198,9 @@ fn parts(path: &[u8]) -> Result<Option<Vec<String>>, &'static str> {
         path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
         return Err("a path that leaves the package");
+    }
+    if parts.len() > MAX_DEPTH {
+        return Err("a path of more than 32 components");
     }
     if parts.iter().any(|part| part.len() > MAX_NAME) {
         return Err("a name of more than 255 bytes");
@@ -188,6 +227,30 @@ mod tests {
         assert_eq!(parts(b"package/lib/a.js"), Ok(Some(vec!["lib".into(), "a.js".into()])));
         assert_eq!(parts(b"./package/a.js"), Ok(Some(vec!["a.js".into()])));
         assert_eq!(parts(b"package/"), Ok(None));
+    }
+
+    #[test]
+    fn paths_have_limits() {
+        let of = |depth: usize, name: &str| [name].repeat(depth).join("/").into_bytes();
+        assert!(parts(&of(32, "a")).is_ok() && parts(&of(4, &"a".repeat(255))).is_ok());
+        assert_eq!(parts(&of(33, "a")), Err("a path of more than 32 components"));
+        assert_eq!(parts(&of(11, &"a".repeat(100))), Err("a path of more than 1024 bytes"));
+    }
+
+    #[test]
+    fn what_is_remembered_of_paths_has_limits() {
+        let totals = Totals::default();
+        let mut unpacking = Unpacking {
+            directory: Path::new("absent"),
+            totals: &totals,
+            entries: 0,
+            unpacked: Unpacked::default(),
+            seen: HashMap::new(),
+            seen_bytes: 0,
+        };
+        let mut directories = (0..=MAX_PATHS).map(|n| unpacking.check_case(&[n.to_string()]));
+        let failed = directories.position(|checked| checked.is_err());
+        assert_eq!(failed, Some(MAX_PATHS));
     }
 
     #[test]

@@ -177,6 +177,14 @@ fn types_alone_are_a_reason() {
 }
 
 #[test]
+fn exports_of_nothing_but_types_are_a_reason() {
+    let json = r#"{ "name": "a", "exports": { ".": { "types": "./index.d.ts" } } }"#;
+    let files = [("package.json", json), ("index.d.ts", "export type A = 1;")];
+    let made = Generation::new().allowed("a", &files).bundle();
+    assert!(made.reason("npm:a").contains("has types only"));
+}
+
+#[test]
 fn a_package_that_cannot_be_parsed_fails_alone() {
     let made = Generation::new()
         .allowed("good", &[("index.js", "exports.good = 1;")])

@@ -48,6 +48,36 @@ fn names_of_dependencies_are_no_paths() {
 }
 
 #[test]
+fn bundled_peers_make_no_links_anywhere() {
+    let home = tempfile::tempdir().expect("a directory");
+    let absolute = home.path().join("made/out");
+    let absolute = absolute.to_str().expect("it is text");
+    for key in ["../../../../../../../out", "../../zod@1.0.0/node_modules/dep", absolute] {
+        let registry = Registry::start_blocking();
+        let fields =
+            json!({ "peerDependencies": { key: "npm:zod@^1" }, "bundleDependencies": [key] });
+        registry.package("a", "1.0.0", &FILES, Options::manifest(fields)).simple("zod", "1.0.0");
+        let mut store = Store::of(&registry);
+        let done = store.fetch(&["npm:a", "npm:zod"]);
+        assert_eq!(done.versions(), ["a@1.0.0", "zod@1.0.0"], "{key}");
+        let above = store.path().parent().expect("a home").to_owned();
+        assert!(!crate::support::names(&above).contains(&"out".to_owned()), "{key}");
+        assert!(!done.has("node_modules/.store/zod@1.0.0/node_modules/dep"), "{key}");
+    }
+    assert!(!home.path().join("made").exists());
+}
+
+#[test]
+fn names_of_peers_are_no_paths() {
+    for name in ["../../out", "/tmp/out", "@a/../b"] {
+        let registry = Registry::start_blocking();
+        let peers = json!({ "peerDependencies": { name: "npm:zod@^1" } });
+        registry.package("a", "1.0.0", &FILES, Options::manifest(peers)).simple("zod", "1.0.0");
+        Store::of(&registry).fetch(&["npm:a"]).fails_with(&["a@1.0.0 depends on", name]);
+    }
+}
+
+#[test]
 fn optional_dependencies_of_no_registry_are_left_out_with_a_note() {
     let registry = Registry::start_blocking();
     let optional = json!({ "optionalDependencies": { "b": "github:x/y", "c": "^1" } });
