@@ -64,10 +64,14 @@ async fn a_load_goes_on_when_its_caller_gives_up() {
     panic!("nobody has loaded it");
 }
 
+fn installed() -> Generation {
+    Generation { directory: "/packages/generations/1".into(), preload: Vec::new() }
+}
+
 #[tokio::test]
 async fn packages_that_come_to_a_running_server_are_loaded_before_they_are_asked_for() {
     let lane = Lane::new(broken(Load::WhenNeeded, false));
-    lane.set_packages(Some(Path::new("/packages/generations/1")));
+    lane.set_packages(Some(installed()));
     for _ in 0..500 {
         if !matches!(lane.availability(), Availability::NotLoaded) {
             return;
@@ -83,7 +87,7 @@ fn one_worker_stands_by_for_programs_that_need_built_ins_only() {
     (config.setup.kind, config.standby) = (Kind::Packages, 4);
     let lane = Lane::new(config);
     assert_eq!(lane.state.standby(), 1);
-    *lane.state.packages.lock() = Some("/packages/generations/1".into());
+    *lane.state.packages.lock() = Some(installed());
     assert_eq!(lane.state.standby(), 4);
 }
 
