@@ -196,8 +196,11 @@ pub(super) fn rejection_line(
 }
 
 pub(super) fn refusal_line(refusal: &Refusal<'_>, client: Option<&str>) -> String {
-    let is_net = matches!(refusal.permission, "net" | "import");
-    let target = refusal.target.map(|target| if is_net { authority(target) } else { target });
+    let is_url = |target: &str| {
+        refusal.permission == "net" || refusal.permission == "import" && !is_package(target)
+    };
+    let target =
+        refusal.target.map(|target| if is_url(target) { authority(target) } else { target });
     line(&RefusalLine {
         timestamp: timestamp(SystemTime::now()),
         kind: "refusal",
@@ -227,6 +230,11 @@ fn line(value: &impl Serialize) -> String {
         Cow::Borrowed(_) => json,
         Cow::Owned(escaped) => escaped,
     }
+}
+
+/// Whether this is a package's name and version, with no URL in it.
+fn is_package(target: &str) -> bool {
+    (target.starts_with("npm:") || target.starts_with("jsr:")) && !target.contains("://")
 }
 
 /// What a URL holds beside host and port can be a secret. The parts in the order

@@ -173,7 +173,10 @@ impl Lane {
         tokio::spawn(async move {
             let dropped = state.dropped.clone();
             let loaded = dropped.run_until_cancelled(state.load()).await;
-            if let Some(Err(error)) = &loaded {
+            // The start fails with the reason of one that is required.
+            if let Some(Err(error)) = &loaded
+                && !state.config.is_required
+            {
                 tracing::warn!("{} is not available: {error}", state.config.setup.kind.name());
             }
             loaded

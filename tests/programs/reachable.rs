@@ -99,7 +99,7 @@ fn well_known_doors_are_shut() {
         const doors = {
           core: d.core, internal: d.internal, symbol: d[Symbol.for('Deno.internal')],
           __bootstrap: g.__bootstrap, bootstrap: g.bootstrap, __conductor: g.__conductor,
-          ShadowRealm: g.ShadowRealm, node: g['pro' + 'cess'], load: g['req' + 'uire'],
+          ShadowRealm: g.ShadowRealm, ofNode: g['pro' + 'cess'], load: g['req' + 'uire'],
           Worker: g.Worker, gc: g.gc,
         };
         Object.entries(doors).filter(([_, door]) => door !== undefined).map(([name]) => name)";
@@ -134,7 +134,7 @@ fn internal_modules_cannot_be_imported() {
         "ext:core/mod.js",
         "ext:deno_web/00_infra.js",
         "ext:conductor/99_main.js",
-        "node:fs",
+        "node:internal/util",
         "checkin:x",
     ] {
         assert_eq!(error(format!("await import('{specifier}')")).detail.name, "TypeError");

@@ -97,13 +97,13 @@ fn a_limit_that_is_passed_in_the_grace_is_an_error_with_the_value_beside_it() {
 
 #[test]
 fn an_exit_with_success_in_the_grace_keeps_the_value() {
-    let (value, _) = left(run("setTimeout(() => Deno.exit(0), 5); setInterval(() => {}, 9); 5"));
+    let (value, _) = left(run("setTimeout(() => Deno.exit(0), 100); setInterval(() => {}, 99); 5"));
     assert_eq!(value, 5);
 }
 
 #[test]
 fn code_that_runs_on_is_stopped_by_the_server_and_named() {
-    let source = "setTimeout(() => {\n  for (;;);\n}, 5);\n'value'";
+    let source = "setTimeout(() => {\n  for (;;);\n}, 100);\n'value'";
     let (value, unfinished) = left(run(source));
     assert_eq!(value, "value");
     assert_eq!(unfinished[0][0], "code that was running", "{unfinished:?}");

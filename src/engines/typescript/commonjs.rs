@@ -15,7 +15,8 @@ use deno_ast::swc::ecma_visit::{VisitMut, VisitMutWith};
 
 use super::builtins::is_builtin;
 use super::meta::Home;
-use mentions::{DIRNAME, EXPORTS, FILENAME, MODULE, Mentions, REQUIRE, binds_require};
+use mentions::{DIRNAME, FILENAME, Mentions, REQUIRE, binds_require};
+use tree::{EXPORTS, MODULE};
 
 mod mentions;
 mod tree;

@@ -191,10 +191,14 @@ fn unmapped(specifier: &str) -> JsErrorBox {
     ))
 }
 
+/// Bytes of a package's name, npm's own limit.
+const MAX_NAME: usize = 214;
+
 /// A bare name that may be one of a package, as it is imported.
 fn with_scheme(specifier: &str) -> Option<String> {
     let first = specifier.strip_prefix('@').unwrap_or(specifier);
-    let is_name = first.starts_with(|c: char| c.is_ascii_alphanumeric())
+    let is_name = specifier.len() <= MAX_NAME
+        && first.starts_with(|c: char| c.is_ascii_alphanumeric())
         && first.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-~^/@".contains(&b));
     // The standard library of Deno is JSR's.
     let scheme = if specifier.starts_with("@std/") { "jsr" } else { "npm" };

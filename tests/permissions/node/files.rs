@@ -78,11 +78,11 @@ fn a_position_does_not_move_where_reading_goes_on() {
         r#"
         fs.writeFileSync("digits", "0123456789");
         const file = await fsp.open("digits");
-        const read = async (length: number, position: number | null) =>
+        const readAt = async (length: number, position: number | null) =>
           (await file.read(Buffer.alloc(length), 0, length, position)).buffer.toString();
-        const first = await read(2, null);
-        const placed = await Promise.all([read(2, 7), read(2, 0), read(2, 5)]);
-        const next = await read(3, null);
+        const first = await readAt(2, null);
+        const placed = await Promise.all([readAt(2, 7), readAt(2, 0), readAt(2, 5)]);
+        const next = await readAt(3, null);
         await file.close();
         return [first, placed, next];"#,
         r#"["01", ["78", "01", "56"], "234"]"#,
@@ -95,7 +95,7 @@ fn descriptors_are_written_read_changed_and_closed() {
         WORKSPACE,
         r#"
         const fd = fs.openSync("f", "w+");
-        fs.writeSync(fd, "0123456789"); fs.writeSync(fd, "ab", 2); fs.ftruncateSync(fd, 6);
+        fs.writeSync(fd, "0123456789"); fs.writeSync(fd, Buffer.from("ab"), 0, 2, 2); fs.ftruncateSync(fd, 6);
         fs.fchmodSync(fd, 0o600); fs.fsyncSync(fd);
         const { size, mode } = fs.fstatSync(fd);
         fs.closeSync(fd);

@@ -59,14 +59,15 @@ fn the_globals_of_node_are_there_and_are_not_listed() {
 #[test]
 fn a_computed_require_says_what_it_finds() {
     let error = error("const name = 'lod' + 'ash'; require(name); process.pid");
-    let expected = "Cannot find module 'lodash': a computed require() finds node: built-ins only";
+    let expected =
+        "Error: Cannot find module 'lodash': a computed require() finds node: built-ins only";
     assert!(error.message.starts_with(expected), "{error:?}");
 }
 
 #[test]
 fn a_built_in_that_does_not_exist_is_named() {
     let error = error("const name = 'node:' + 'nothing'; require(name); process.pid");
-    assert_eq!(error.message, "No such built-in module: node:nothing");
+    assert_eq!(error.message, "Error: No such built-in module: node:nothing");
 }
 
 #[test]

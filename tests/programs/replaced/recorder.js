@@ -48,7 +48,9 @@ function learn(begin) {
     if (typeof object === "function") add(knownTexts, textOf(object));
     queue.push(getPrototypeOf(object));
     if (object instanceof Map) object.forEach((value, key) => queue.push(value, key));
-    if (object instanceof Set) object.forEach((value) => queue.push(value));
+    if (object instanceof Set) {
+      try { object.forEach((value) => queue.push(value)); } catch { /* a prototype */ }
+    }
     if (isView(object)) continue;
     for (const key of ownKeys(object)) {
       const { value, get, set } = getOwnPropertyDescriptor(object, key);

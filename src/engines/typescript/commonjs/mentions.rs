@@ -3,9 +3,9 @@
 use deno_ast::swc::ast::*;
 use deno_ast::swc::ecma_visit::{Visit, VisitWith};
 
+use super::tree::{self, EXPORTS, MODULE};
+
 pub(super) const REQUIRE: &str = "require";
-pub(super) const MODULE: &str = "module";
-pub(super) const EXPORTS: &str = "exports";
 pub(super) const DIRNAME: &str = "__dirname";
 pub(super) const FILENAME: &str = "__filename";
 
@@ -164,7 +164,7 @@ impl Visit for Mentions {
     fn visit_ts_type_alias_decl(&mut self, _: &TsTypeAliasDecl) {}
 
     fn visit_member_expr(&mut self, member: &MemberExpr) {
-        self.asks_for_main |= super::tree::is_named(&member.obj, REQUIRE)
+        self.asks_for_main |= tree::is_named(&member.obj, REQUIRE)
             && matches!(&member.prop, MemberProp::Ident(name) if name.sym == "main");
         member.visit_children_with(self);
     }

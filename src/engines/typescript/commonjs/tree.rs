@@ -3,7 +3,8 @@
 use deno_ast::swc::ast::*;
 use deno_ast::swc::common::{DUMMY_SP, Span, SyntaxContext};
 
-use super::mentions::{EXPORTS, MODULE};
+pub(super) const MODULE: &str = "module";
+pub(super) const EXPORTS: &str = "exports";
 
 /// What Node calls the value of a CommonJS module among the exports of an ES module.
 const MODULE_EXPORTS: &str = "module.exports";
