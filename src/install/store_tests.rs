@@ -132,7 +132,7 @@ fn a_directory_that_its_maker_has_closed_is_removed() {
     fs::create_dir_all(outer.join("inner/more")).unwrap();
     symlink("/", outer.join("inner/link")).unwrap();
     for directory in ["inner/more", "inner", ""] {
-        fs::set_permissions(outer.join(directory), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(outer.join(directory), Permissions::from_mode(0o0)).unwrap();
     }
     remove(&outer).unwrap();
     assert!(!outer.exists());
