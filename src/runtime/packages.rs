@@ -100,16 +100,15 @@ fn preload(config: &Config, snapshot: &Snapshot) -> Vec<u16> {
 }
 
 /// Takes what is installed now, for programs that begin from now on.
-pub(super) async fn reload(config: &Config, shared: &Shared) {
+pub(super) async fn reload(config: &Config, shared: &Arc<Shared>) {
     let installed = shared.common.installed.clone();
     // What is being installed is taken when it is there.
     if installed.current().state == State::Installing {
         return;
     }
-    let read = installed.clone();
-    let is_other = tokio::task::spawn_blocking(move || read.reload()).await;
+    let is_other = take(config, &installed, &Arc::downgrade(shared)).await;
     let snapshot = installed.current();
-    if is_other.unwrap_or_default() {
+    if is_other {
         tracing::info!("the installed packages have changed");
     }
     if let Some(problem) =
@@ -117,7 +116,6 @@ pub(super) async fn reload(config: &Config, shared: &Shared) {
     {
         tracing::warn!("the installed packages: {problem}");
     }
-    shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
 }
 
 fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {
@@ -177,15 +175,16 @@ async fn install_missing(config: &Config, installed: &Installed, shared: &Weak<S
     installed.has_failed("another installation does not end".to_owned());
 }
 
-/// Takes over what is installed now.
-async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) {
+/// Takes over what is installed now. Whether that is another than before.
+async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> bool {
     let read = installed.clone();
     // A manifest has up to 16 MiB.
-    let _ = tokio::task::spawn_blocking(move || read.reload()).await;
+    let is_other = tokio::task::spawn_blocking(move || read.reload()).await;
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
     }
+    is_other.unwrap_or_default()
 }
 
 /// Refuses a program that has no `install`: one that embeds this library would begin anew,
