@@ -24,7 +24,7 @@ def own(file: str) -> bool:
 
 def outcome(error: BaseException, source: str) -> dict:
     """The outcome of a program that raised."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not error.args:  # the parser's own has a text
         return {"exceeded": "memory", "stack": text_of(error)}
     line, column = place(error)
     return {"error": fields(error, kind_of(error), line, column, source)}

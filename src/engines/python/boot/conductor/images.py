@@ -1,9 +1,12 @@
 """Pictures: matplotlib's figures, and objects that have a PNG of themselves, become image blocks in order."""
 
 import builtins
+import importlib.util
 import io
+import logging
 import os
 import sys
+from pathlib import Path
 
 from . import door, output
 
@@ -120,10 +123,24 @@ def show_image(image, title: str | None = None) -> None:
     display(image)
 
 
+def preload() -> None:
+    """Imports matplotlib without the directories of a user, which it would make for its caches."""
+    data = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
+    os.environ["MPLBACKEND"], os.environ["MATPLOTLIBRC"] = "Agg", str(data)
+    logging.disable()
+    try:
+        import matplotlib
+
+        matplotlib.get_cachedir = matplotlib.get_configdir = lambda: "/usr/local/lib/matplotlib"
+        import matplotlib.pyplot
+    finally:
+        logging.disable(logging.NOTSET)
+        del os.environ["MPLBACKEND"], os.environ["MATPLOTLIBRC"]
+
+
 def install() -> None:
-    """Patches what would open a window, where it is already imported."""
+    """Patches what would open a window."""
     builtins.display = display
-    os.environ["MPLBACKEND"] = "Agg"
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].show = show
         sys.modules["matplotlib.figure"].Figure.show = show_figure

@@ -212,8 +212,15 @@ def pending(operation, body: bytes = b"", then=None) -> concurrent.futures.Futur
 def wait_until(is_over, end: float | None) -> bool:
     """Goes on with the loop until `is_over()` or the moment `end`; False at the end."""
     alarm = None if end is None else LOOP.call_at(end, lambda: None)
+    over = False
+
+    def looked() -> bool:
+        nonlocal over
+        over = is_over()
+        return over or end is not None and time.monotonic() >= end
+
     try:
-        LOOP.run_until(lambda: is_over() or end is not None and time.monotonic() >= end)
+        LOOP.run_until(looked)
     except NeverSettles:
         raise RuntimeError(
             "This wait would never end: threads are run where they are started, "
@@ -222,7 +229,7 @@ def wait_until(is_over, end: float | None) -> bool:
     finally:
         if alarm is not None:
             alarm.cancel()
-    return is_over()
+    return over
 
 
 def run(main, *, debug=None, loop_factory=None):

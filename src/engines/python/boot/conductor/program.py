@@ -164,9 +164,9 @@ def evaluate(code: Code, space: dict):
     return value
 
 
-def stuck(task) -> NeverSettles:
+def stuck(task) -> RuntimeError:
     """The error of a program that waits for ever, at the line where it waits."""
-    error = NeverSettles("Top-level await never resolved: nothing is left that could settle it")
+    error = RuntimeError("Top-level await never resolved: nothing is left that could settle it")
     inner = task.get_coro()
     while inner is not None:
         frame = getattr(inner, "cr_frame", None)

@@ -98,8 +98,37 @@ def wait_of_condition(condition: threading.Condition, timeout: float | None = No
             pass
 
 
+class Lock:
+    """Replaces threading.Lock: the interpreter's own ends the process where it would wait."""
+
+    __slots__ = ("_lock", "__weakref__")
+
+    def __init__(self):
+        self._lock = threading._allocate_lock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._lock.acquire(False):
+            return True
+        if not blocking:
+            return False
+        return wait_until(lambda: self._lock.acquire(False), None if timeout < 0 else time.monotonic() + timeout)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc) -> None:
+        self._lock.release()
+
+
 def install() -> None:
     """Patches threads and pools."""
+    threading.Lock = Lock
     threading.Thread.start, threading.Thread.join, threading.Thread.is_alive = start, join, is_alive
     threading.excepthook = threading.__excepthook__ = excepthook
     threading.Condition.wait = wait_of_condition

@@ -4,9 +4,10 @@ import gc
 import linecache
 import sys
 import types
-import warnings
 from importlib import import_module
+from importlib.util import find_spec
 
+from . import images, output
 from .door import FILE
 
 #: Imported in the zygote: what programs usually import, by what it costs them not to have it.
@@ -19,6 +20,7 @@ MODULES = """
     statistics string struct subprocess tempfile textwrap threading time timeit tomllib traceback types
     typing unicodedata urllib.error urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree
     zipfile zlib zoneinfo _pylong _strptime numpy numpy.random pandas
+    PIL.Image PIL.PngImagePlugin bs4 dateutil.parser jinja2 lxml.etree openpyxl tabulate yaml
 """.split()
 
 
@@ -29,6 +31,8 @@ def preload() -> None:
             import_module(name)
         except ImportError:
             pass
+    if find_spec("matplotlib"):
+        images.preload()
 
 
 def run() -> None:
@@ -37,22 +41,19 @@ def run() -> None:
     from .corpus import PROGRAMS
 
     main, argv = sys.modules["__main__"], sys.argv
-    for source, globals_ in PROGRAMS:
-        frame = {"source": source, "globals": globals_, "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
-        program.run(frame, {}, lambda: None)
+    frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
+    for source in PROGRAMS:
+        program.run({**frame, "source": source}, {}, lambda: None)
     sys.modules["__main__"], sys.argv = main, argv
     forget()
 
 
 def forget() -> None:
     """Removes the traces of the corpus, and keeps the collector from what is there for good."""
-    from . import output
-
     output.flush()
     linecache.cache.pop(FILE, None)
     for module in list(sys.modules.values()):
         if isinstance(module, types.ModuleType):
             module.__dict__.pop("__warningregistry__", None)
-    warnings._filters_mutated_lock_held() if hasattr(warnings, "_filters_mutated_lock_held") else None
     gc.collect()
     gc.freeze()
