@@ -5,7 +5,7 @@ There is one loop for each program. The program runs as a task of it; whatever r
 """
 
 import asyncio
-import concurrent.futures
+import concurrent.futures.thread
 import heapq
 import inspect
 import sys
