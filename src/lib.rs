@@ -45,7 +45,9 @@ mod upstream;
 mod worker;
 
 pub use broker::end_commands;
-pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
+pub use config::{
+    Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, PythonLoad, Sources, Variable,
+};
 pub use hook::zygote_hook;
 pub use install::{
     Component, ComponentSource, FurtherPackage, InstallError, InstallOptions, Installation,
