@@ -9,6 +9,7 @@ use super::execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status, ToolCallSummary, Truncated,
     UnfinishedWork,
 };
+use super::images::Kept;
 use super::output::{Collector, Cut};
 use crate::config::environment::{
     MAX_CPU_TIME, MAX_MEMORY, MAX_OUTPUT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE, MAX_TIMEOUT,
@@ -135,6 +136,7 @@ pub(super) fn execution(
     ended: Ended,
     limits: &Limits,
     collector: Collector,
+    images: Kept,
     value: Charge,
     execution_time: Duration,
     tool_calls: Vec<ToolCallSummary>,
@@ -144,7 +146,8 @@ pub(super) fn execution(
     let (return_value, error) = value_and_error(ended.cause, ended.reached, ended.report, limits);
     let status = if error.is_none() { Status::Success } else { Status::Error };
     let (output, printed) = collector.finish();
-    let held = Held::new([value, printed]);
+    let Kept { images, notes, charge } = images;
+    let held = Held::new([value, printed, charge]);
     Execution {
         status,
         output,
@@ -154,6 +157,8 @@ pub(super) fn execution(
         unfinished,
         truncated,
         tool_calls,
+        images,
+        notes,
         held,
     }
 }
@@ -169,6 +174,8 @@ pub(super) fn without_dependency(problem: String) -> Execution {
         unfinished: Vec::new(),
         truncated: None,
         tool_calls: Vec::new(),
+        images: Vec::new(),
+        notes: Vec::new(),
         held: Held::default(),
     }
 }
