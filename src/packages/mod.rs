@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 pub(crate) mod installed;
 pub(crate) mod installer;
 pub(crate) mod manifest;
+pub(crate) mod python;
 mod specifier;
 
 pub(crate) use installed::{Installed, Snapshot, State};
