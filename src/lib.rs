@@ -55,7 +55,7 @@ pub use install::{
 };
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
-    InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
+    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
     PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
     UnfinishedWork,
 };
