@@ -50,8 +50,9 @@ pub use config::{
 };
 pub use hook::zygote_hook;
 pub use install::{
-    Component, ComponentSource, FurtherPackage, InstallError, InstallOptions, Installation,
+    ComponentSource, ComponentSummary, FurtherPackage, InstallError, InstallOptions, Installation,
     PackageSummary, Remark, install_component, install_packages, installation, installer,
+    python_described,
 };
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
