@@ -56,9 +56,9 @@ pub use install::{
 };
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
-    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
-    UnfinishedWork,
+    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent,
+    OutputEvents, OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status,
+    ToolCallSummary, Truncated, UnfinishedWork,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

@@ -49,10 +49,8 @@ impl Wrong {
     }
 
     fn look_at(&mut self, name: &str) {
-        let first = [
-            (Language::TypeScript, &mut self.typescript),
-            (Language::Python, &mut self.python),
-        ];
+        let first =
+            [(Language::TypeScript, &mut self.typescript), (Language::Python, &mut self.python)];
         for (language, first) in first {
             if first.is_none() && !is_definable(name, language) {
                 *first = Some(head(name, MAX_NAME).to_owned());

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn what_python_has_with_it_needs_no_permission() {
-        let all = ["pandas", "pypi:pandas", " Pandas>=2", "scikit_learn==1.7", "pypi:Scikit.Learn@^1"];
+        let all =
+            ["pandas", "pypi:pandas", " Pandas>=2", "scikit_learn==1.7", "pypi:Scikit.Learn@^1"];
         assert!(further(&all).is_empty());
     }
 

@@ -314,7 +314,8 @@ impl Handler {
         let (config, grants) = (self.runtime.config(), self.runtime.grants());
         let run = run_deno_code(config, grants, &available);
         let python = self.runtime.runs(Language::Python);
-        let python = python.then(|| execute_python(config, grants, self.runtime.allowed_packages()));
+        let python =
+            python.then(|| execute_python(config, grants, self.runtime.allowed_packages()));
         let describe = (!available.is_empty()).then(tools::describe_package);
         std::iter::once(run).chain(python).chain(tools::all()).chain(describe).collect()
     }
