@@ -330,9 +330,9 @@ impl ServerHandler for Handler {
             .enable_prompts()
             .enable_resources()
             .build();
-        InitializeResult::new(capabilities)
-            .with_server_info(implementation)
-            .with_instructions(instructions::text(self.runtime.upstreams()))
+        InitializeResult::new(capabilities).with_server_info(implementation).with_instructions(
+            instructions::text(self.runtime.upstreams(), self.runtime.runs(Language::Python)),
+        )
     }
 
     /// A request that rmcp does not know: another method, or one of ours with parameters of
