@@ -44,7 +44,7 @@ pub(super) struct Routed {
 pub(super) async fn route(pool: &Pool, waiting: &Semaphore, source: &str) -> Option<Routed> {
     let routed = |kind, without_packages| Some(Routed { kind, without_packages });
     let availability = match kind_of(source) {
-        Kind::TypeScript => return routed(Kind::TypeScript, None),
+        kind @ (Kind::TypeScript | Kind::Python) => return routed(kind, None),
         Kind::Packages => match pool.availability(Kind::Packages) {
             Availability::Available => Some(Availability::Available),
             Availability::NotLoaded | Availability::NotAvailable(_) => {
@@ -70,7 +70,7 @@ fn not_available(error: &PoolError) -> String {
 /// kind is not kept waiting.
 pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError> {
     match kind {
-        Kind::TypeScript => pool.acquire(kind).await,
+        Kind::TypeScript | Kind::Python => pool.acquire(kind).await,
         Kind::Packages => {
             let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
             timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
