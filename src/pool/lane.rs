@@ -459,7 +459,7 @@ impl State {
         let all = self.config.standby;
         match self.config.setup.kind {
             Kind::Packages if self.has_packages(None) => all.min(1),
-            Kind::TypeScript | Kind::Packages => all,
+            Kind::TypeScript | Kind::Packages | Kind::Python => all,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::protocol::{
     ProgramErrorKind, Unfinished,
 };
 use crate::text::clip::truncate;
-use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
+use crate::worker::{EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 
 /// The limits of one run, for its errors.
 pub(super) struct Limits {
@@ -417,6 +417,7 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
                 .to_owned(),
         ),
         (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
+        (Some(EXIT_INTERPRETER), _) => crash(interpreter_lost()),
         (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
         (Some(EXIT_THROWN), _) => simple(ErrorKind::Runtime, "Error", thrown()),
         (Some(EXIT_PANIC), _) => {
@@ -425,6 +426,13 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
         (Some(code), None) => crash(format!("The worker ended with code {code} and no result")),
         (None, None) => crash("The worker ended for an unknown reason".to_owned()),
     }
+}
+
+/// Of a trap of WebAssembly no more is known than that it was one.
+fn interpreter_lost() -> String {
+    "The Python interpreter cannot go on: structures nested many thousands of levels deep, or \
+     sys.setrecursionlimit beyond what its stack holds, end it"
+        .to_owned()
 }
 
 /// Nothing can be told of an error that ended the worker.
