@@ -336,7 +336,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, has_servers, without_packages));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
-        let (execution, usage, refusals, process) = loop {
+        let (mut execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| slot.way());
             let worker = match inner.acquire(kind, &frame, slot).await {
@@ -376,6 +376,9 @@ impl Runtime {
             }
         };
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
+        if language == Language::Python {
+            python::name_in_full(&mut execution.tool_calls);
+        }
         let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
         record.ended(outcome, duration, refusals);
         observed.ended(&End { outcome, duration, refusals });

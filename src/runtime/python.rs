@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::execution::ToolCallSummary;
 use super::shared::Shared;
 use crate::config::environment::PYTHON;
 use crate::config::{Config, PythonLoad};
@@ -53,6 +54,15 @@ fn normalized(name: &str) -> String {
     parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
+/// Tools by the names that programs in Python call them by: `mcp__server__tool`.
+pub(super) fn name_in_full(calls: &mut [ToolCallSummary]) {
+    for call in calls {
+        if let Some((server, tool)) = call.tool.split_once('/') {
+            call.tool = format!("mcp__{server}__{tool}");
+        }
+    }
+}
+
 /// Whether there is a Python that can be loaded, or is.
 pub(super) fn is_available(shared: &Shared) -> bool {
     !matches!(shared.pool.availability(Kind::Python), Availability::NotAvailable(_))
@@ -94,6 +104,19 @@ mod tests {
         assert_eq!(further(&["tabulate"]), ["pypi:tabulate"]);
         assert_eq!(further(&["pypi:tabulate"]), ["pypi:tabulate"]);
         assert_eq!(further(&["requests[socks]>=2; os_name"]), ["pypi:requests"]);
+    }
+
+    #[test]
+    fn a_tool_has_the_name_that_it_is_called_by() {
+        let call = |tool: &str| ToolCallSummary {
+            tool: tool.to_owned(),
+            calls: 1,
+            errors: 0,
+            time: std::time::Duration::ZERO,
+        };
+        let mut calls = [call("stub/echo"), call("a/b/c")];
+        name_in_full(&mut calls);
+        assert_eq!(calls, [call("mcp__stub__echo"), call("mcp__a__b/c")]);
     }
 
     #[test]
