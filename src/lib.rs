@@ -50,14 +50,15 @@ pub use config::{
 };
 pub use hook::zygote_hook;
 pub use install::{
-    Component, ComponentSource, FurtherPackage, InstallError, InstallOptions, Installation,
+    ComponentSource, ComponentSummary, FurtherPackage, InstallError, InstallOptions, Installation,
     PackageSummary, Remark, install_component, install_packages, installation, installer,
+    python_described,
 };
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
-    InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
-    UnfinishedWork,
+    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent,
+    OutputEvents, OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status,
+    ToolCallSummary, Truncated, UnfinishedWork,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

@@ -96,8 +96,8 @@ struct Hashes {
 }
 
 fn json(page: &Url, text: &[u8]) -> Result<Vec<IndexFile>, String> {
-    let project: Project =
-        serde_json::from_slice(text).map_err(|error| format!("it is not a PEP 691 page: {error}"))?;
+    let project: Project = serde_json::from_slice(text)
+        .map_err(|error| format!("it is not a PEP 691 page: {error}"))?;
     let file = |file: ProjectFile| {
         let metadata = match &file.core_metadata {
             serde_json::Value::Bool(true) => Some(None),
@@ -275,7 +275,8 @@ mod tests {
              data-core-metadata=\"sha256={hash}\">a-1-py3-none-any.whl</a><br>\n\
              <A data-yanked HREF=x.whl?a&amp;b >x.whl</A><a>nothing</a>"
         );
-        let files = files(&url("http://a.example/simple/a/"), "text/html", text.as_bytes()).unwrap();
+        let files =
+            files(&url("http://a.example/simple/a/"), "text/html", text.as_bytes()).unwrap();
         assert_eq!(files.len(), 2, "{files:?}");
         assert_eq!(files[0].name, "a-1-py3-none-any.whl");
         assert_eq!(files[0].url.as_str(), "http://a.example/simple/f/a-1-py3-none-any.whl");

@@ -48,11 +48,11 @@ pub(crate) enum ServerMessage {
 /// outside are not here.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Program {
-    /// TypeScript source.
+    /// In the language of the worker's engine.
     pub source: String,
     /// A JSON object whose members become globals.
     pub globals: String,
-    /// What `Deno.cwd()` answers.
+    /// The working directory at its start.
     pub workspace: String,
     /// Whether MCP servers are configured.
     pub has_servers: bool,

@@ -73,7 +73,7 @@ impl PartialEq for Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolCallSummary {
-    /// `server/tool`.
+    /// `server/tool`; of a program in Python `mcp__server__tool`, as it calls it.
     pub tool: String,
     /// How many there were.
     pub calls: u32,

@@ -4,9 +4,7 @@
 use std::fmt;
 
 use crate::memory::{Account, Charge};
-use crate::protocol::{
-    MAX_IMAGE, MAX_IMAGES, MAX_IMAGES_BYTES, MAX_RESULT_NOTE, MAX_RESULT_NOTES,
-};
+use crate::protocol::{MAX_IMAGE, MAX_IMAGES, MAX_IMAGES_BYTES, MAX_RESULT_NOTE, MAX_RESULT_NOTES};
 use crate::text::clip::truncate;
 
 /// How often a picture is in memory at the same time: its bytes, and a third more as base64 in

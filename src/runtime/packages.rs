@@ -12,7 +12,7 @@ use super::engines::zygote_executable;
 use super::shared::Shared;
 use crate::config::Config;
 use crate::config::environment::{
-    ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC,
+    ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC, PYPI_INDEX,
 };
 use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
@@ -213,6 +213,9 @@ fn command(config: &Config) -> Result<Command, String> {
     command.env(ALLOWED_PACKAGES, config.allowed_packages().texts().join(","));
     command.env(PACKAGES_MIN_AGE, config.packages_min_age().as_millis().to_string());
     command.env(PACKAGES_AUTO, "0");
+    if let Some(index) = config.pypi_index() {
+        command.env(PYPI_INDEX, index);
+    }
     let paths = [(INSTALL_DIR, config.install_dir()), (PACKAGES_NPMRC, config.npmrc())];
     for (name, path) in paths {
         if let Some(path) = path {
