@@ -4,8 +4,8 @@
 use super::interpreter::Interpreter;
 use crate::worker::LoadError;
 
-/// Gives the interpreter what it imports the package from: `start(sources)`.
-const START: &str = include_str!("boot/start.py");
+/// Makes the modules importable that are in `SOURCES`.
+const INSTALL: &str = include_str!("boot/install.py");
 
 /// What the zygote and its workers run.
 const LOAD: &str = "import conductor\nconductor.load()\n";
@@ -13,15 +13,12 @@ pub(super) const WARM: &str = "import conductor\nconductor.warm()\n";
 pub(super) const FRESH: &str = "import conductor\nconductor.fresh()\n";
 pub(super) const MAIN: &str = "import conductor\nconductor.main()\n";
 
-/// The modules of the package by their names.
+/// The modules of the package by their names in it.
 macro_rules! modules {
     ($($name:literal),* $(,)?) => {
         &[
-            ("conductor", include_str!("boot/conductor/__init__.py")),
-            $((
-                concat!("conductor.", $name),
-                include_str!(concat!("boot/conductor/", $name, ".py")),
-            )),*
+            ("", include_str!("boot/conductor/__init__.py")),
+            $(($name, include_str!(concat!("boot/conductor/", $name, ".py")))),*
         ]
     };
 }
@@ -37,7 +34,7 @@ pub(super) fn load(interpreter: &mut Interpreter) -> Result<(), LoadError> {
         MODULES.iter().map(|(name, source)| ((*name).to_owned(), (*source).into())).collect();
     // JSON's strings are Python's, and so are its objects of them.
     let sources = serde_json::to_string(&sources)?;
-    turn(interpreter, &format!("{START}\nstart({sources})\ndel start\n"))?;
+    turn(interpreter, &format!("SOURCES = {sources}\n{INSTALL}"))?;
     turn(interpreter, LOAD)
 }
 
