@@ -179,6 +179,10 @@ impl Runtime {
         let installed = assembly::installed(&config);
         let runtime = Self::with_installed(config, installed).await?;
         packages::install(&runtime.0.config, &runtime.0.shared);
+        // Not of a command that runs one program.
+        if runtime.0.config.standby() > 0 {
+            python::say(&runtime.0.config);
+        }
         Ok(runtime)
     }
 
