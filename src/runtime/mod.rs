@@ -350,7 +350,7 @@ impl Runtime {
                     return Err(error);
                 }
             };
-            let packages = packages::of_worker(&worker, &inner.shared.common.installed);
+            let packages = packages::of_worker(kind, &worker, &inner.shared.common.installed);
             if packages.is_err() && attempts < packages::ATTEMPTS_OF_WORKER {
                 (_, slot) = worker.ended(Duration::ZERO).await;
                 attempts += 1;
