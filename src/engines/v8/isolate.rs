@@ -22,11 +22,13 @@ const UNWIND_BYTES: usize = 32 << 20;
 /// What V8 reserves for code, writable and executable, when an isolate is made.
 pub(crate) const CODE_RANGE_BYTES: u64 = 512 << 20;
 
-/// Initializes V8 for this process. Reads ICU's data; opens no descriptor.
-pub(crate) fn initialize() {
+/// Initializes V8 for this process, with an engine's flags beside those of all. Reads ICU's
+/// data; opens no descriptor.
+pub(crate) fn initialize(flags: &str) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         v8::V8::set_flags_from_string(V8_FLAGS);
+        v8::V8::set_flags_from_string(flags);
         let platform = v8::new_single_threaded_default_platform(false).make_shared();
         JsRuntime::init_platform(Some(platform));
     });
@@ -48,6 +50,11 @@ pub(crate) fn guard(runtime: &mut JsRuntime) {
     let context = runtime.main_context();
     let isolate = runtime.v8_isolate();
     isolate.set_slot(MainContext(context));
+    tell_of_full_heap(isolate);
+}
+
+/// Makes a lack of memory in an isolate one that is told.
+pub(crate) fn tell_of_full_heap(isolate: &mut v8::Isolate) {
     isolate.set_oom_error_handler(out_of_memory);
 }
 

