@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures::future::{AbortHandle, Abortable, Aborted};
+use futures::future::{AbortHandle, Abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::protocol::{Answer, Failure, Operation};
@@ -86,14 +86,11 @@ impl Pending {
     fn collect(&mut self) -> Result<(), Lost> {
         let mut context = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(ended)) = self.running.poll_next_unpin(&mut context) {
-            match ended {
-                Ok(finished) => {
-                    let finished = finished?;
-                    self.cancel.remove(&finished.id);
-                    self.finished.push_back(finished);
-                }
-                Err(Aborted) => {}
-            }
+            // What was aborted has nobody to tell.
+            let Ok(finished) = ended else { continue };
+            let finished = finished?;
+            self.cancel.remove(&finished.id);
+            self.finished.push_back(finished);
         }
         Ok(())
     }

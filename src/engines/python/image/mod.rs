@@ -85,6 +85,20 @@ impl Image {
         Ok(image)
     }
 
+    /// With these files below [`ROOT`], and the directories that they lie in.
+    #[cfg(test)]
+    pub(super) fn of(files: &[(&str, &'static [u8])]) -> Self {
+        let mut image = Self::default();
+        image.nodes.insert(ROOT.to_owned(), Node::Directory);
+        for (name, bytes) in files {
+            let path = format!("{ROOT}/{name}");
+            let (directory, _) = path.rsplit_once('/').unwrap_or_default();
+            image.nodes.insert(directory.to_owned(), Node::Directory);
+            image.nodes.insert(path, Node::File(bytes));
+        }
+        image
+    }
+
     /// The wheels, as paths for `sys.path`.
     pub(super) fn packages(&self) -> impl Iterator<Item = &str> {
         self.entries(PACKAGES).map(|(_, path, _)| path)

@@ -109,11 +109,9 @@ impl<'a> Memory<'a> {
         let mut total = 0_u32;
         let mut parts = Vec::with_capacity(count as usize);
         for entry in list.as_chunks::<{ IOVEC_BYTES as usize }>().0 {
-            let [a, b, c, d, e, f, g, h] = *entry;
-            let part = Iovec {
-                at: u32::from_le_bytes([a, b, c, d]),
-                length: u32::from_le_bytes([e, f, g, h]),
-            };
+            let [pointer, length] = entry.as_chunks().0 else { return Err(Errno::Fault) };
+            let part =
+                Iovec { at: u32::from_le_bytes(*pointer), length: u32::from_le_bytes(*length) };
             self.check(part.at, part.length)?;
             total = total.checked_add(part.length).ok_or(Errno::Inval)?;
             parts.push(part);

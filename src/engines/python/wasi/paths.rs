@@ -5,7 +5,7 @@ use super::descriptors::{Descriptor, Directory, ImageFile, WorldFile};
 use super::errno::{Done, Errno, Fault};
 use super::files::{APPEND, FD_READ, FD_WRITE, SYNC_FLAGS};
 use super::path::{Place, Target, in_image, resolve};
-use super::stat::{FileType, Filestat};
+use super::stat::{FILESTAT_BYTES, FileType, Filestat};
 use crate::engines::python::image::Node;
 use crate::protocol::{Answer, FileOperation, OpenOptions, Operation};
 
@@ -150,7 +150,7 @@ impl Call<'_> {
     }
 
     pub(super) fn path_filestat_get(&mut self) -> Done {
-        self.memory.check(self.word(4), super::stat::FILESTAT_BYTES as u32)?;
+        self.memory.check(self.word(4), FILESTAT_BYTES)?;
         let Target { place, is_directory } = self.target(0, 2)?;
         let stat = match place {
             Place::Image(path) => match in_image(&self.wasi.image, &path, is_directory)? {

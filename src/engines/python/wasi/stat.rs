@@ -3,7 +3,7 @@
 use crate::protocol::{DirEntry, Stat};
 
 /// Bytes of a `filestat`.
-pub(super) const FILESTAT_BYTES: usize = 64;
+pub(super) const FILESTAT_BYTES: u32 = 64;
 
 /// Bytes of a `fdstat`.
 pub(super) const FDSTAT_BYTES: usize = 24;
@@ -54,7 +54,7 @@ impl Filestat {
         }
     }
 
-    pub(super) fn encode(&self) -> [u8; FILESTAT_BYTES] {
+    pub(super) fn encode(&self) -> [u8; FILESTAT_BYTES as usize] {
         let kind = u64::from(self.file_type as u8);
         let fields = [
             self.device,
@@ -66,7 +66,7 @@ impl Filestat {
             self.modified,
             self.changed,
         ];
-        let mut bytes = [0; FILESTAT_BYTES];
+        let mut bytes = [0; FILESTAT_BYTES as usize];
         for (place, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
             *place = field.to_le_bytes();
         }
