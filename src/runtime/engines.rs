@@ -7,8 +7,8 @@ use futures::future::join_all;
 use super::StartError;
 use crate::config::{Config, PythonLoad};
 use crate::hook::hook_was_called;
-use crate::pool::{Availability, LaneConfig, Load, Pool};
 use crate::packages::python::{self, PythonFiles};
+use crate::pool::{Availability, LaneConfig, Load, Pool};
 use crate::protocol::{Generation, Isolate, Kind, MAX_REQUEST, ZygoteSetup};
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack

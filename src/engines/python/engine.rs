@@ -15,6 +15,7 @@ use super::run;
 use super::warm;
 use crate::engines::v8::{self, stop};
 use crate::protocol::{Outcome, Program, ZygoteSetup};
+use crate::sandbox::sys::SignalAction;
 use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
 
 /// The module below the component's directory.
@@ -34,6 +35,8 @@ fn flags() -> String {
 #[derive(Default)]
 pub(crate) struct Python {
     interpreter: Option<Interpreter>,
+    /// V8's handler of page faults in WebAssembly.
+    page_faults: Option<SignalAction>,
     /// What is to be this worker's own is so.
     is_fresh: bool,
 }
@@ -57,6 +60,7 @@ impl Python {
 impl Engine for Python {
     fn load(&mut self, setup: &ZygoteSetup) -> Result<(), LoadError> {
         v8::initialize(&flags());
+        self.page_faults = Some(v8::leave_bounds_to_page_faults()?);
         let files = setup.python.as_ref().ok_or("the setup does not say where Python is")?;
         let image = Rc::new(Image::open(&files.component, files.packages.as_deref())?);
         let path = files.component.join(MODULE);
@@ -84,6 +88,9 @@ impl Engine for Python {
 
     fn enter_worker(&mut self, _event_loop: &Runtime) -> io::Result<()> {
         v8::reseed()?;
+        if let Some(action) = &self.page_faults {
+            action.restore()?;
+        }
         stop::install(self.interpreter().handle())
     }
 
