@@ -1,4 +1,4 @@
-//! Runs TypeScript programs for AI agents, each in a sandboxed process of its
+//! Runs programs in TypeScript and Python for AI agents, each in a sandboxed process of its
 //! own that was forked from a warm V8.
 //!
 //! ```text

@@ -48,14 +48,23 @@ pub(crate) fn pypi_directory(install_dir: &Path) -> PathBuf {
     packages_directory(install_dir).join("pypi")
 }
 
-/// Python as it is installed below a directory; none, if this release is not. A directory of
-/// this name is complete: it appears by a rename.
+/// Python as it is installed below a directory, or beside this program, as in an image that
+/// comes with it; none, if this release is not. A directory of this name is complete: it
+/// appears by a rename.
 pub(crate) fn installed(install_dir: &Path) -> Option<PythonFiles> {
-    let component = components_directory(install_dir).join(NAME).join(SHA256);
-    component.is_dir().then(|| PythonFiles {
+    let own = std::env::current_exe().ok();
+    let shared = own.as_deref().and_then(beside);
+    let places = [Some(install_dir), shared.as_deref()].into_iter().flatten();
+    let mut components = places.map(|place| components_directory(place).join(NAME).join(SHA256));
+    components.find(|component| component.is_dir()).map(|component| PythonFiles {
         component,
         packages: current_generation(&pypi_directory(install_dir)).ok(),
     })
+}
+
+/// What comes with a program: `/usr/local/share/mcp-conductor` of `/usr/local/bin/mcp-conductor`.
+fn beside(program: &Path) -> Option<PathBuf> {
+    Some(program.parent()?.parent()?.join("share/mcp-conductor"))
 }
 
 /// What is said of Python in one line.
@@ -113,6 +122,13 @@ mod tests {
         let expected = [("numpy", "2.5.2"), ("six", "1.17.0")];
         let expected = expected.map(|(name, version)| (name.to_owned(), version.to_owned()));
         assert_eq!(included_in(text), expected);
+    }
+
+    #[test]
+    fn what_comes_with_a_program_is_in_the_directory_for_shared_files() {
+        let shared = beside(Path::new("/usr/local/bin/mcp-conductor"));
+        assert_eq!(shared.as_deref(), Some(Path::new("/usr/local/share/mcp-conductor")));
+        assert_eq!(beside(Path::new("/mcp-conductor")), None);
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub(crate) struct Program {
     /// Why there are no packages and no `node:` built-ins, where a program that seems to need
     /// them has a worker without.
     pub without_packages: Option<String>,
+    /// Of a program in Python: the packages of PyPI that are allowed, which the error of an import
+    /// may name.
+    pub allowed_packages: Vec<String>,
 }
 
 /// From a worker to the server.

@@ -60,9 +60,10 @@ fn lane(
     packages: Option<&Generation>,
     python: Option<&PythonFiles>,
 ) -> Result<LaneConfig, StartError> {
+    let of_python = python.and_then(python_packages);
     let (load, is_required, packages) = match kind {
         Kind::TypeScript => (Load::AtStart, true, None),
-        Kind::Python => (python_load(config), false, None),
+        Kind::Python => (python_load(config), false, of_python.as_ref()),
         // Without packages it has the built-ins only, which few programs need. Where no
         // workers stand by, as in `mcp-conductor run`, it would be loaded for nobody.
         Kind::Packages if packages.is_none() || config.standby() == 0 => {
@@ -97,11 +98,17 @@ fn lane(
 }
 
 /// Python, if it is installed and not off.
-fn python_files(config: &Config) -> Option<PythonFiles> {
+pub(super) fn python_files(config: &Config) -> Option<PythonFiles> {
     match config.python() {
         PythonLoad::Off => None,
         PythonLoad::Lazy | PythonLoad::Start => config.install_dir().and_then(python::installed),
     }
+}
+
+/// The packages of PyPI that workers of Python have.
+pub(super) fn python_packages(files: &PythonFiles) -> Option<Generation> {
+    let directory = files.packages.clone()?;
+    Some(Generation { directory, preload: Vec::new() })
 }
 
 /// When Python is loaded. Where no workers stand by, as in `mcp-conductor run`, it would be

@@ -179,6 +179,10 @@ impl Runtime {
         let installed = assembly::installed(&config);
         let runtime = Self::with_installed(config, installed).await?;
         packages::install(&runtime.0.config, &runtime.0.shared);
+        // Not of a command that runs one program.
+        if runtime.0.config.standby() > 0 {
+            python::say(&runtime.0.config);
+        }
         Ok(runtime)
     }
 
@@ -346,7 +350,7 @@ impl Runtime {
                     return Err(error);
                 }
             };
-            let packages = packages::of_worker(&worker, &inner.shared.common.installed);
+            let packages = packages::of_worker(kind, &worker, &inner.shared.common.installed);
             if packages.is_err() && attempts < packages::ATTEMPTS_OF_WORKER {
                 (_, slot) = worker.ended(Duration::ZERO).await;
                 attempts += 1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::zygote_executable;
+use super::engines::{python_files, python_packages, zygote_executable};
 use super::shared::Shared;
 use crate::config::Config;
 use crate::config::environment::{
@@ -80,9 +80,15 @@ pub(super) struct Outdated;
 
 /// The packages that a worker has, if any.
 pub(super) fn of_worker(
+    kind: Kind,
     worker: &Worker,
     installed: &Installed,
 ) -> Result<Option<Arc<Snapshot>>, Outdated> {
+    match kind {
+        Kind::TypeScript | Kind::Packages => {}
+        // They are not of these kinds, and its worker knows them.
+        Kind::Python => return Ok(None),
+    }
     let Some(own) = worker.packages() else { return Ok(None) };
     let current = installed.current();
     if current.directory() == Some(&own.directory) { Ok(Some(current)) } else { Err(Outdated) }
@@ -183,6 +189,8 @@ async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> 
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+        let python = python_files(config).as_ref().and_then(python_packages);
+        shared.pool.set_packages(Kind::Python, python);
     }
     is_other.unwrap_or_default()
 }

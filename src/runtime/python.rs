@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::engines::python_files;
 use super::execution::ToolCallSummary;
 use super::shared::Shared;
 use crate::config::environment::PYTHON;
 use crate::config::{Config, PythonLoad};
-use crate::packages::python::{HOW_TO_GET_IT, included, installed};
+use crate::packages::python::{HOW_TO_GET_IT, described, included};
 use crate::pool::{Availability, PoolError};
 use crate::protocol::Kind;
 
@@ -20,10 +21,7 @@ pub(super) struct Included(BTreeSet<String>);
 impl Included {
     /// Those of the component that is installed. Reads a file.
     pub(super) fn of(config: &Config) -> Self {
-        let files = match config.python() {
-            PythonLoad::Off => None,
-            PythonLoad::Lazy | PythonLoad::Start => config.install_dir().and_then(installed),
-        };
+        let files = python_files(config);
         let packages = files.map(|files| included(&files.component)).unwrap_or_default();
         Self(packages.into_iter().map(|(name, _)| normalized(&name)).collect())
     }
@@ -52,6 +50,22 @@ impl Included {
 fn normalized(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
+/// Says in the log of a server what there is of Python.
+pub(super) fn say(config: &Config) {
+    match config.python() {
+        PythonLoad::Off => tracing::info!("python: off ({PYTHON}=off)"),
+        PythonLoad::Lazy | PythonLoad::Start => {
+            tracing::info!("python: {}", described(config.install_dir()));
+        }
+    }
+}
+
+/// The packages of PyPI that programs may import, as the administrator wrote them.
+pub(super) fn allowed(config: &Config) -> Vec<String> {
+    let all = config.allowed_packages().texts().into_iter();
+    all.filter(|text| text.starts_with(PYPI)).collect()
 }
 
 /// Tools by the names that programs in Python call them by: `mcp__server__tool`.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::Language;
 use super::globals::{GlobalsText, is_definable};
+use super::{Language, python};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
@@ -262,6 +262,15 @@ pub(super) struct ValidRequest {
 }
 
 impl ValidRequest {
+    /// The packages that its program may import, if that is told of them.
+    fn allowed_packages(&self, config: &Config) -> Vec<String> {
+        match self.language {
+            // Its worker asks about each import.
+            Language::TypeScript => Vec::new(),
+            Language::Python => python::allowed(config),
+        }
+    }
+
     /// What its worker is sent. Where it has no packages, `without_packages` says why.
     pub(super) fn message(
         self,
@@ -269,6 +278,7 @@ impl ValidRequest {
         has_servers: bool,
         without_packages: Option<String>,
     ) -> ServerMessage {
+        let allowed_packages = self.allowed_packages(config);
         ServerMessage::Run(Box::new(Program {
             source: self.source,
             globals: self.globals,
@@ -279,6 +289,7 @@ impl ValidRequest {
             max_value: config.max_return_size(),
             max_depth: config.max_return_depth(),
             without_packages,
+            allowed_packages,
         }))
     }
 }

@@ -396,6 +396,7 @@ mod tests {
             max_value: 3,
             max_depth: 4,
             without_packages: None,
+            allowed_packages: Vec::new(),
         };
         let frame: Bytes = encode(&ServerMessage::Run(Box::new(program))).into();
         let frame = without_packages(&frame, &PoolError::Worker("no memory".into()));

@@ -89,7 +89,7 @@ struct ErrorDetailJson {
 /// All calls of one tool.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct ToolCallJson {
-    /// The tool, as server/tool.
+    /// The tool, as server/tool; in Python mcp__server__tool.
     tool: String,
     /// How many calls there were.
     calls: u32,
