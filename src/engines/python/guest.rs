@@ -2,14 +2,16 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::door::Door;
 use super::image::Image;
 use super::wasi::{Arguments, Import, Wasi};
 use super::world::{End, NoWorld, RunWorld, World};
 use crate::protocol::{Outcome, Program};
 use crate::worker::Connection;
+
+/// Variables that the interpreter itself starts with; no program sees them as they are. Time
+/// zones come from the package tzdata, as there are no files of the system's.
+const ENVIRONMENT: &[(&str, &str)] = &[("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("PYTHONTZPATH", "")];
 
 /// One interpreter's surroundings: of the zygote, and after [`Guest::enter`] of a program.
 pub(super) struct Guest {
@@ -24,20 +26,20 @@ enum Around {
 }
 
 impl Guest {
-    /// With the variables that the interpreter itself starts with.
-    pub(super) fn in_zygote(image: Rc<Image>, environment: &[(&str, &str)]) -> Self {
+    /// Without a world.
+    pub(super) fn in_zygote(image: Rc<Image>) -> Self {
         Self {
-            wasi: Wasi::new(image, environment),
+            wasi: Wasi::new(image, ENVIRONMENT),
             world: Around::Zygote(NoWorld::default()),
             door: Door::default(),
         }
     }
 
-    /// Gives it the world of a program. `packages` is what the program's frame says of them.
-    pub(super) fn enter(&mut self, connection: Rc<Connection>, program: Program, packages: Value) {
+    /// Gives it the world of a program.
+    pub(super) fn enter(&mut self, connection: Rc<Connection>, program: Program) {
         self.wasi.set_workspace(&program.workspace);
         let world = Rc::new(RunWorld::new(connection, &program));
-        self.door = Door::open(world.clone(), program, packages);
+        self.door = Door::open(world.clone(), program);
         self.world = Around::Run(world);
     }
 

@@ -185,7 +185,9 @@ fn described(answer: Answer) -> (Value, Vec<u8>) {
         | Answer::Permission(_)
         | Answer::Module(_)
         | Answer::Package { .. }
-        | Answer::ImportMap { .. }) => (serde_json::to_value(answer).unwrap_or_default(), Vec::new()),
+        | Answer::ImportMap { .. }) => {
+            (serde_json::to_value(answer).unwrap_or_default(), Vec::new())
+        }
     }
 }
 

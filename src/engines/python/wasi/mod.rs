@@ -29,7 +29,8 @@ use self::errno::{Done, Errno, Fault};
 use self::memory::Memory;
 use self::stat::Filestat;
 use super::image::Image;
-use super::world::{End, World};
+pub(super) use super::world::End;
+use super::world::World;
 
 /// The interpreter's own arguments.
 const ARGUMENTS: &[&str] = &["python"];
@@ -53,7 +54,10 @@ impl Wasi {
     pub(super) fn new(image: Rc<Image>, environment: &[(&str, &str)]) -> Self {
         Self {
             image,
-            environment: environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
             descriptors: Descriptors::default(),
             workspace: String::new(),
             since: Instant::now(),

@@ -36,10 +36,9 @@ impl Progress {
 /// The pieces of all parts, in their order.
 fn pieces(parts: &[Iovec]) -> impl Iterator<Item = Iovec> {
     parts.iter().flat_map(|part| {
-        (0..part.length).step_by(PIECE as usize).map(|from| Iovec {
-            at: part.at + from,
-            length: (part.length - from).min(PIECE),
-        })
+        (0..part.length)
+            .step_by(PIECE as usize)
+            .map(|from| Iovec { at: part.at + from, length: (part.length - from).min(PIECE) })
     })
 }
 

@@ -14,10 +14,8 @@ use serde_json::{Value, json};
 
 use self::frame::{Reply, Request, operation, parse};
 use self::pending::{Finished, Pending};
-use super::world::{End, Refusal, RunWorld};
-use crate::protocol::{
-    Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage,
-};
+use super::world::{End, Refusal, RunWorld, World};
+use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
 use crate::worker::{Lost, ScriptPlace};
 
 /// The program's name in what is said of its operations.
@@ -33,8 +31,6 @@ pub(super) struct Door(Option<Open>);
 struct Open {
     world: Rc<RunWorld>,
     program: Program,
-    /// Installed packages, as `program` tells them.
-    packages: Value,
     pending: Pending,
     started: bool,
     outcome: Option<Outcome>,
@@ -42,11 +38,10 @@ struct Open {
 
 impl Door {
     /// For a program.
-    pub(super) fn open(world: Rc<RunWorld>, program: Program, packages: Value) -> Self {
+    pub(super) fn open(world: Rc<RunWorld>, program: Program) -> Self {
         Self(Some(Open {
             world,
             program,
-            packages,
             pending: Pending::default(),
             started: false,
             outcome: None,
@@ -107,6 +102,7 @@ impl Open {
     fn program(&self) -> Reply {
         let Program { source, globals, workspace, has_servers, max_value, max_depth, .. } =
             &self.program;
+        let packages = json!({ "allowed": self.program.allowed_packages });
         Reply::ok(json!({
             "source": source,
             "globals": globals,
@@ -114,7 +110,7 @@ impl Open {
             "hasServers": has_servers,
             "maxValue": max_value,
             "maxDepth": max_depth,
-            "packages": self.packages,
+            "packages": packages,
         }))
     }
 
@@ -123,11 +119,7 @@ impl Open {
         Ok(Reply::ok(Value::Null))
     }
 
-    fn perform(
-        &self,
-        operation: Operation,
-        place: Option<Rc<ScriptPlace>>,
-    ) -> Result<Reply, End> {
+    fn perform(&self, operation: Operation, place: Option<Rc<ScriptPlace>>) -> Result<Reply, End> {
         self.world.check()?;
         let answered = self.world.connection.call_and_wait(operation, place.clone());
         let (request, answer) = answered.map_err(|Lost| self.world.end())?;

@@ -6,6 +6,7 @@ mod sys;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -104,7 +105,7 @@ impl Image {
         &'a self,
         directory: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str, Node)> {
-        let behind = self.nodes.range::<str, _>(directory..);
+        let behind = self.nodes.range::<str, _>((Bound::Included(directory), Bound::Unbounded));
         let below = behind.map_while(move |(path, node)| {
             let rest = path.strip_prefix(directory)?;
             Some((rest, path.as_str(), *node))
@@ -161,7 +162,9 @@ fn below(directory: &str, path: &Path) -> Result<String, ImageError> {
 }
 
 fn listed(directory: &Path) -> Result<Vec<PathBuf>, ImageError> {
-    let list = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect();
+    let list = || -> io::Result<Vec<_>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    };
     list().map_err(|error| ImageError::Unreadable { path: directory.to_owned(), error })
 }
 
