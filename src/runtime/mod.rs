@@ -397,7 +397,7 @@ impl Runtime {
     async fn route(&self, language: Language, source: &str) -> Result<Routed, ExecuteError> {
         let shared = &self.0.shared;
         if language == Language::Python
-            && let Some(problem) = python::absence(shared, &self.0.config)
+            && let Some(problem) = python::absence(&shared.pool, &self.0.config)
         {
             return Err(ExecuteError::Unavailable(problem));
         }
@@ -409,7 +409,7 @@ impl Runtime {
     pub fn runs(&self, language: Language) -> bool {
         match language {
             Language::TypeScript => true,
-            Language::Python => python::is_available(&self.0.shared),
+            Language::Python => python::is_available(&self.0.shared.pool),
         }
     }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use super::engines::python_files;
 use super::execution::ToolCallSummary;
-use super::shared::Shared;
 use crate::config::environment::PYTHON;
 use crate::config::{Config, PythonLoad};
 use crate::packages::python::{HOW_TO_GET_IT, described, included};
-use crate::pool::{Availability, PoolError};
+use crate::pool::{Availability, Pool, PoolError};
 use crate::protocol::Kind;
 
 /// The prefix of a package of PyPI.
@@ -78,14 +77,13 @@ pub(super) fn name_in_full(calls: &mut [ToolCallSummary]) {
 }
 
 /// Whether there is a Python that can be loaded, or is.
-pub(super) fn is_available(shared: &Shared) -> bool {
-    !matches!(shared.pool.availability(Kind::Python), Availability::NotAvailable(_))
+pub(super) fn is_available(pool: &Pool) -> bool {
+    !matches!(pool.availability(Kind::Python), Availability::NotAvailable(_))
 }
 
 /// Why there is no Python, if that is not for a failure of its engine.
-pub(super) fn absence(shared: &Shared, config: &Config) -> Option<String> {
-    let Availability::NotAvailable(PoolError::NoLane(_)) = shared.pool.availability(Kind::Python)
-    else {
+pub(super) fn absence(pool: &Pool, config: &Config) -> Option<String> {
+    let Availability::NotAvailable(PoolError::NoLane(_)) = pool.availability(Kind::Python) else {
         return None;
     };
     Some(match config.python() {
