@@ -19,7 +19,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::process;
 use super::threads::Threads;
 use crate::protocol::control::{receive_control, send_control, worker_pair};
-use crate::protocol::{ExitReport, Generation, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup};
+use crate::protocol::{
+    ExitReport, Generation, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup,
+};
 use crate::sandbox::sys;
 
 /// A zygote says hello after about 40 ms; a loaded machine may take much longer.

@@ -122,6 +122,11 @@ pub(crate) struct ExitReport {
 }
 
 impl ExitReport {
+    /// With the memory beyond so many bytes.
+    pub(crate) fn beyond(self, base_rss: u64) -> Self {
+        Self { max_rss: self.max_rss.saturating_sub(base_rss), ..self }
+    }
+
     /// User and system CPU time.
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_micros(self.cpu_micros)

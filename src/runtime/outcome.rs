@@ -442,10 +442,10 @@ fn thrown() -> String {
         .to_owned()
 }
 
-/// The worker had used so much that a failed allocation explains its end: a
-/// growing array asks for twice of what it has.
+/// The worker had used so much, beyond what its zygote gave it, that a failed allocation explains
+/// its end: a growing array asks for twice of what it has, and has that until it is copied.
 fn nearly_full(report: &ExitReport, limits: &Limits) -> bool {
-    report.max_rss > limits.memory / 2
+    report.max_rss > limits.memory / 4
 }
 
 fn crash(message: String) -> ExecutionError {

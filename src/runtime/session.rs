@@ -224,7 +224,7 @@ impl Session {
                     None => Cause::Died { running: self.running },
                 };
                 let unfinished = if matches!(cause, Cause::Left) { unknown() } else { Vec::new() };
-                ((cause, unfinished), report, None)
+                ((cause, unfinished), report.map(|report| report.beyond(base)), None)
             }
         };
         if let Some(message) = cause.message_mut() {

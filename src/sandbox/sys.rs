@@ -211,6 +211,34 @@ pub(crate) fn ignore_stop_signals() {
     }
 }
 
+/// What happens at a signal, as it was when it was asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct SignalAction {
+    signal: libc::c_int,
+    action: libc::sigaction,
+}
+
+impl SignalAction {
+    /// What happens now.
+    pub(crate) fn of(signal: nix::sys::signal::Signal) -> io::Result<Self> {
+        let signal = signal as libc::c_int;
+        // SAFETY: an all-zero sigaction is a valid value; the kernel overwrites it.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: no new action is given, and the old one is written to a live local.
+        let result = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        Errno::result(result).map(|_| Self { signal, action }).map_err(io::Error::from)
+    }
+
+    /// Makes it happen again.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        // SAFETY: the action was this process's own, or that of the process it was forked from,
+        // whose code and memory it has: its handler is there.
+        let result =
+            unsafe { libc::sigaction(self.signal, &raw const self.action, std::ptr::null_mut()) };
+        Errno::result(result).map(drop).map_err(io::Error::from)
+    }
+}
+
 /// Installs a handler that runs on the thread that is interrupted.
 ///
 /// # Safety

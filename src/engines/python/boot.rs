@@ -23,7 +23,7 @@ macro_rules! modules {
     };
 }
 
-const MODULES: &[(&str, &str)] = modules![];
+const MODULES: &[(&str, &str)] = modules!["door", "output"];
 
 /// Imports the package and what it patches.
 ///

@@ -15,10 +15,15 @@ use super::run;
 use super::warm;
 use crate::engines::v8::{self, stop};
 use crate::protocol::{Outcome, Program, ZygoteSetup};
+use crate::sandbox::sys::SignalAction;
 use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
 
 /// The module below the component's directory.
 const MODULE: &str = "python.wasm";
+
+/// What the interpreter itself starts with: a program's environment is the server's to tell.
+const ENVIRONMENT: &[(&str, &str)] =
+    &[("TMPDIR", "/tmp"), ("HOME", "/tmp"), ("PYTHONTZPATH", "")];
 
 /// Where the interpreter's calls are nested, of [`STACK_BYTES`](crate::sandbox::STACK_BYTES): the
 /// rest is for Rust's own and what a signal handler takes. Python's own limit of 1,000 calls
@@ -34,6 +39,8 @@ fn flags() -> String {
 #[derive(Default)]
 pub(crate) struct Python {
     interpreter: Option<Interpreter>,
+    /// V8's handler of page faults in WebAssembly.
+    page_faults: Option<SignalAction>,
     /// What is to be this worker's own is so.
     is_fresh: bool,
 }
@@ -57,13 +64,14 @@ impl Python {
 impl Engine for Python {
     fn load(&mut self, setup: &ZygoteSetup) -> Result<(), LoadError> {
         v8::initialize(&flags());
+        self.page_faults = Some(v8::leave_bounds_to_page_faults()?);
         let files = setup.python.as_ref().ok_or("the setup does not say where Python is")?;
         let image = Rc::new(Image::open(&files.component, files.packages.as_deref())?);
         let path = files.component.join(MODULE);
         let module =
             std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
-        let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image), max_heap)?;
+        let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image, ENVIRONMENT), max_heap)?;
         drop(module);
         boot::load(&mut interpreter)?;
         self.interpreter = Some(interpreter);
@@ -84,6 +92,9 @@ impl Engine for Python {
 
     fn enter_worker(&mut self, _event_loop: &Runtime) -> io::Result<()> {
         v8::reseed()?;
+        if let Some(action) = &self.page_faults {
+            action.restore()?;
+        }
         stop::install(self.interpreter().handle())
     }
 

@@ -8,7 +8,8 @@ use deno_core::v8;
 
 use super::guest::Guest;
 use super::sys::with_memory;
-use super::wasi::{Arguments, End, Import};
+use super::wasi::{Arguments, Import};
+use super::world::End;
 
 /// The module's names for where its imports come from.
 const WASI: &str = "wasi_snapshot_preview1";

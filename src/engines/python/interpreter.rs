@@ -8,7 +8,7 @@ use deno_core::v8;
 use super::guest::Guest;
 use super::imports::{self, Exports, Host};
 use super::sys::with_memory;
-use super::wasi::End;
+use super::world::End;
 use crate::engines::v8::tell_of_full_heap;
 
 /// An interpreter that can run Python text.

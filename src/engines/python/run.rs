@@ -3,7 +3,7 @@
 
 use super::boot;
 use super::interpreter::{Interpreter, Trap};
-use super::wasi::End;
+use super::world::End;
 use crate::engines::v8::stop;
 use crate::protocol::{Outcome, Program};
 use crate::sandbox::sys;
@@ -18,7 +18,8 @@ pub(super) fn run(
     program: Program,
     shell: &Shell,
 ) -> Result<Outcome, Lost> {
-    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program);
+    let packages = serde_json::json!({ "allowed": program.allowed_packages });
+    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program, packages);
     let ended = interpreter.turn(boot::MAIN);
     let outcome = interpreter.host().guest.borrow_mut().outcome();
     let is_stopped = stop::requested() || shell.connection.is_stopped();
