@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::installed::{current_generation, packages_directory};
+use super::installed::{MANIFEST, current_generation, is_flat, packages_directory};
 
 /// The component's name, which `mcp-conductor install` is given.
 pub(crate) const NAME: &str = "python";
@@ -112,6 +112,78 @@ fn included_in(manifest: &str) -> Vec<(String, String)> {
     manifest.lines().filter_map(package).collect()
 }
 
+/// The format of the manifest of packages of PyPI that this program reads and writes.
+pub(crate) const PYPI_FORMAT: u32 = 1;
+
+/// Bytes of that manifest: [`super::allowed::MAX_PACKAGES`] and ten times as many that they
+/// need, of 300 bytes each.
+const MAX_PYPI_MANIFEST: u64 = 4 << 20;
+
+/// What is in a generation of packages of PyPI: `manifest.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PypiManifest {
+    pub format: u32,
+    /// In the order of `sys.path`: the allowed ones, and what they need.
+    pub packages: Vec<PypiPackage>,
+    /// Allowed packages that Python itself has in a version that is allowed.
+    pub included: Vec<PypiIncluded>,
+}
+
+/// A package of PyPI, which is one zip.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PypiPackage {
+    /// As PEP 503 normalizes it.
+    pub name: String,
+    pub version: String,
+    /// As the administrator wrote it, if it is allowed: `pypi:humanize@^4`.
+    pub requested: Option<String>,
+    pub license: Option<String>,
+    /// Its file in the generation: modules as they are, nothing compressed.
+    pub file: String,
+    /// The SHA-256 of the wheel that it was made of.
+    pub sha256: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Names that programs import: `humanize`.
+    pub modules: Vec<String>,
+    /// Whether it takes the place of a package that Python itself has, so that it stands in
+    /// front of the standard library in `sys.path`.
+    pub overrides: bool,
+}
+
+/// An allowed package that Python itself has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PypiIncluded {
+    pub name: String,
+    pub version: String,
+    pub requested: String,
+}
+
+impl PypiManifest {
+    /// The manifest of a generation; none, if it cannot be used.
+    pub(crate) fn read(generation: &Path) -> Option<Self> {
+        use std::io::Read;
+        let mut text = Vec::new();
+        let file = fs::File::open(generation.join(MANIFEST)).ok()?;
+        file.take(MAX_PYPI_MANIFEST).read_to_end(&mut text).ok()?;
+        let manifest: Self = serde_json::from_slice(&text).ok()?;
+        manifest.is_usable().then_some(manifest)
+    }
+
+    fn is_usable(&self) -> bool {
+        self.format == PYPI_FORMAT && self.packages.iter().all(|package| is_flat(&package.file))
+    }
+
+    /// Whether an allowed package is there, as the administrator has written it.
+    pub(crate) fn has(&self, requested: &str) -> bool {
+        self.packages.iter().any(|package| package.requested.as_deref() == Some(requested))
+            || self.included.iter().any(|package| package.requested == requested)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +201,21 @@ mod tests {
         let shared = beside(Path::new("/usr/local/bin/mcp-conductor"));
         assert_eq!(shared.as_deref(), Some(Path::new("/usr/local/share/mcp-conductor")));
         assert_eq!(beside(Path::new("/mcp-conductor")), None);
+    }
+
+    #[test]
+    fn a_manifest_with_a_file_elsewhere_is_not_read() {
+        let package = |file: &str| PypiPackage { file: file.to_owned(), ..Default::default() };
+        let manifest = |file: &str| PypiManifest {
+            format: PYPI_FORMAT,
+            packages: vec![package(file)],
+            included: Vec::new(),
+        };
+        assert!(manifest("humanize-4.13.0.zip").is_usable());
+        for file in ["../x.zip", "/x.zip", "", "a/b.zip"] {
+            assert!(!manifest(file).is_usable(), "{file}");
+        }
+        assert!(!PypiManifest { format: 2, ..manifest("a.zip") }.is_usable());
     }
 
     #[test]

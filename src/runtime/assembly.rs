@@ -258,7 +258,8 @@ fn policy(
     let registries = config.registries_file(home.as_deref());
     let protected: Vec<_> = own.chain(tokens).chain(lists).chain(registries).collect();
     if let Some(place) = config.install_dir() {
-        let has_code = !config.allowed_packages().is_empty() || python_files(config).is_some();
+        let has_code = !config.allowed_packages().texts().is_empty()
+            || crate::packages::python::components_directory(place).is_dir();
         check_install_dir(place, workspace, has_code)?;
     }
     // Who puts a file there has the tokens of registries with the next installation.

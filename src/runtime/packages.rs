@@ -16,7 +16,7 @@ use crate::config::environment::{
 };
 use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
-use crate::packages::{Installed, Snapshot, State};
+use crate::packages::{Installed, Snapshot, State, python};
 use crate::pool::Worker;
 use crate::protocol::{Generation, Kind};
 
@@ -127,7 +127,21 @@ pub(super) async fn reload(config: &Config, shared: &Arc<Shared>) {
 fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {
     let is_there =
         |text: &String| snapshot.manifest.packages.iter().any(|one| one.requested == *text);
-    config.allowed_packages().texts().into_iter().filter(|text| !is_there(text)).collect()
+    let allowed = config.allowed_packages();
+    let npm = allowed.iter().map(ToString::to_string).filter(|text| !is_there(text));
+    npm.chain(missing_of_pypi(config)).collect()
+}
+
+/// Packages of PyPI that are not installed as the settings have them. Without Python there is
+/// nothing that could import them.
+fn missing_of_pypi(config: &Config) -> Vec<String> {
+    let allowed = config.allowed_packages().pypi();
+    let directory = config.install_dir().filter(|_| !allowed.is_empty());
+    let Some(files) = directory.and_then(python::installed) else { return Vec::new() };
+    let manifest = files.packages.as_deref().and_then(python::PypiManifest::read);
+    let manifest = manifest.unwrap_or_default();
+    let texts = allowed.iter().map(ToString::to_string);
+    texts.filter(|text| !manifest.has(text)).collect()
 }
 
 /// Installs what is missing, in the background and once, if the settings ask for it.

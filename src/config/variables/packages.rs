@@ -96,7 +96,7 @@ impl Config {
         self.packages.npmrc.clone().or_else(|| npms.map(|home| home.join(".npmrc")))
     }
 
-    /// Whether the server allows packages, if not to this principal then to another.
+    /// Whether the server allows packages of npm or JSR, if not to this principal then to another.
     pub(crate) fn has_packages(&self) -> bool {
         self.packages.is_narrowed || !self.packages.allowed.is_empty()
     }
@@ -120,9 +120,9 @@ impl Config {
 
 entries! {
     ALLOWED_PACKAGES = "MCP_CONDUCTOR_ALLOWED_PACKAGES" as "packages.allowed" {
-        meaning: "Packages of npm and JSR that programs may import, each with the versions that \
-                  `mcp-conductor install` may take, separated by commas",
-        example: "npm:zod@^3,jsr:@std/path",
+        meaning: "Packages of npm, JSR and PyPI that programs may import, each with the versions \
+                  that `mcp-conductor install` may take, separated by commas",
+        example: "npm:zod@^3,jsr:@std/path,pypi:humanize@^4",
         scope: Scope::Server,
         applies: Applies::AtReload,
         default: Standard::Unset,
