@@ -15,9 +15,9 @@ OWN = ("output", "loop", "threads", "images")
 
 def load() -> None:
     """Imports all that programs usually need, and patches what works differently here."""
-    from . import warm as corpus
+    from . import warmup
 
-    corpus.preload()
+    warmup.preload()
     for name in WORLD + OWN:
         if find_spec(f"conductor.{name}"):
             import_module(f"conductor.{name}").install()
@@ -32,16 +32,16 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import warm as corpus
+    from . import warmup
 
-    corpus.run()
+    warmup.run()
 
 
 def fresh() -> None:
     """Makes new what must differ between two workers of one zygote."""
-    from . import fresh as state
+    from . import freshness
 
-    state.renew()
+    freshness.renew()
 
 
 def main() -> None:
