@@ -22,8 +22,7 @@ use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
 const MODULE: &str = "python.wasm";
 
 /// What the interpreter itself starts with: a program's environment is the server's to tell.
-const ENVIRONMENT: &[(&str, &str)] =
-    &[("TMPDIR", "/tmp"), ("HOME", "/tmp"), ("PYTHONTZPATH", "")];
+const ENVIRONMENT: &[(&str, &str)] = &[("TMPDIR", "/tmp"), ("HOME", "/tmp"), ("PYTHONTZPATH", "")];
 
 /// Where the interpreter's calls are nested, of [`STACK_BYTES`](crate::sandbox::STACK_BYTES): the
 /// rest is for Rust's own and what a signal handler takes. Python's own limit of 1,000 calls
@@ -71,7 +70,8 @@ impl Engine for Python {
         let module =
             std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
-        let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image, ENVIRONMENT), max_heap)?;
+        let mut interpreter =
+            Interpreter::new(&module, Guest::in_zygote(image, ENVIRONMENT), max_heap)?;
         drop(module);
         boot::load(&mut interpreter)?;
         self.interpreter = Some(interpreter);

@@ -25,9 +25,7 @@ pub(super) fn run(
     let is_stopped = stop::requested() || shell.connection.is_stopped();
     match (ended, outcome) {
         (Err(Trap::Ended(End::Lost)), _) => Err(Lost),
-        (Err(Trap::Ended(End::Exceeded(limit))), _) => {
-            Ok(Outcome::Exceeded { limit, stack: None })
-        }
+        (Err(Trap::Ended(End::Exceeded(limit))), _) => Ok(Outcome::Exceeded { limit, stack: None }),
         (Err(Trap::Ended(End::Stopped) | Trap::Terminated), _) => {
             Ok(Outcome::Stopped { stack: None })
         }
