@@ -18,8 +18,7 @@ pub(super) fn run(
     program: Program,
     shell: &Shell,
 ) -> Result<Outcome, Lost> {
-    let packages = serde_json::json!({ "allowed": program.allowed_packages });
-    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program, packages);
+    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program);
     let ended = interpreter.turn(boot::MAIN);
     let outcome = interpreter.host().guest.borrow_mut().outcome();
     let is_stopped = stop::requested() || shell.connection.is_stopped();

@@ -22,7 +22,7 @@ mod tests;
 use std::rc::Rc;
 use std::time::Instant;
 
-pub(super) use import::{Arguments, Import, Parameter};
+pub(super) use import::{Arguments, Import};
 
 use self::descriptors::Descriptors;
 use self::errno::{Done, Errno, Fault};
