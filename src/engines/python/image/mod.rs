@@ -2,6 +2,8 @@
 //! wheels. Mapped into the zygote, read-only, and shared with every worker.
 
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
