@@ -15,6 +15,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("P
 
 /// One interpreter's surroundings: of the zygote, and after [`Guest::enter`] of a program.
 pub(super) struct Guest {
+    image: Rc<Image>,
     wasi: Wasi,
     world: Around,
     door: Door,
@@ -29,7 +30,8 @@ impl Guest {
     /// Without a world.
     pub(super) fn in_zygote(image: Rc<Image>) -> Self {
         Self {
-            wasi: Wasi::new(image, ENVIRONMENT),
+            wasi: Wasi::new(image.clone(), ENVIRONMENT),
+            image,
             world: Around::Zygote(NoWorld::default()),
             door: Door::default(),
         }
@@ -39,8 +41,13 @@ impl Guest {
     pub(super) fn enter(&mut self, connection: Rc<Connection>, program: Program) {
         self.wasi.set_workspace(&program.workspace);
         let world = Rc::new(RunWorld::new(connection, &program));
-        self.door = Door::open(world.clone(), program);
+        self.door = Door::open(self.image.clone(), world.clone(), program);
         self.world = Around::Run(world);
+    }
+
+    /// Where programs import from: the interpreter's `sys.path`.
+    pub(super) fn search_path(&self) -> Vec<String> {
+        self.image.search_path()
     }
 
     /// A call of WASI, and its error number: 0 is success.

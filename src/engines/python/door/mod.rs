@@ -10,10 +10,11 @@ mod tests;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::frame::{Reply, Request, operation, parse};
 use self::pending::{Finished, Pending};
+use super::image::Image;
 use super::world::{End, Refusal, RunWorld, World};
 use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
 use crate::worker::{Lost, ScriptPlace};
@@ -29,6 +30,7 @@ const MAX_WAIT: Duration = Duration::from_hours(24 * 365);
 pub(super) struct Door(Option<Open>);
 
 struct Open {
+    image: Rc<Image>,
     world: Rc<RunWorld>,
     program: Program,
     pending: Pending,
@@ -38,8 +40,9 @@ struct Open {
 
 impl Door {
     /// For a program.
-    pub(super) fn open(world: Rc<RunWorld>, program: Program) -> Self {
+    pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
         Self(Some(Open {
+            image,
             world,
             program,
             pending: Pending::default(),
@@ -102,7 +105,15 @@ impl Open {
     fn program(&self) -> Reply {
         let Program { source, globals, workspace, has_servers, max_value, max_depth, .. } =
             &self.program;
-        let packages = json!({ "allowed": self.program.allowed_packages });
+        let installed: Map<_, _> = self
+            .image
+            .modules()
+            .map(|(module, package)| (module.to_owned(), format!("pypi:{package}").into()))
+            .collect();
+        let packages = json!({
+            "allowed": self.program.allowed_packages,
+            "installed": installed,
+        });
         Reply::ok(json!({
             "source": source,
             "globals": globals,

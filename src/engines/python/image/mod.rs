@@ -2,6 +2,8 @@
 //! wheels. Mapped into the zygote, read-only, and shared with every worker.
 
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,6 +12,8 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::packages::python::{PypiManifest, PypiPackage};
 
 /// Where all of it is for a program. Nothing else is there.
 pub(super) const ROOT: &str = "/usr/local/lib";
@@ -51,6 +55,8 @@ pub(super) enum ImageError {
     Name { path: PathBuf },
     #[error("{} has more files than the {MAX_FILES} that are possible", path.display())]
     TooMany { path: PathBuf },
+    #[error("{} has no manifest of packages that can be used", path.display())]
+    Manifest { path: PathBuf },
     #[error("{} has directories more than {MAX_DEPTH} levels deep", path.display())]
     TooDeep { path: PathBuf },
 }
@@ -66,6 +72,8 @@ pub(super) enum Node {
 #[derive(Debug, Default)]
 pub(super) struct Image {
     nodes: BTreeMap<String, Node>,
+    /// In their order.
+    packages: Vec<PypiPackage>,
 }
 
 impl Image {
@@ -99,9 +107,21 @@ impl Image {
         image
     }
 
-    /// The wheels, as paths for `sys.path`.
-    pub(super) fn packages(&self) -> impl Iterator<Item = &str> {
-        self.entries(PACKAGES).map(|(_, path, _)| path)
+    /// Where programs import from: wheels that take the place of a package in the library,
+    /// the library, and all other wheels.
+    pub(super) fn search_path(&self) -> Vec<String> {
+        let paths = |overrides| {
+            let of_these = self.packages.iter().filter(move |of| of.overrides == overrides);
+            of_these.map(|package| format!("{PACKAGES}/{}", package.file))
+        };
+        paths(true).chain([LIBRARY.to_owned()]).chain(paths(false)).collect()
+    }
+
+    /// Names that wheels are imported by, and the packages that they are of.
+    pub(super) fn modules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.packages.iter().flat_map(|package| {
+            package.modules.iter().map(|module| (module.as_str(), package.name.as_str()))
+        })
     }
 
     /// What has a path.
@@ -130,13 +150,16 @@ impl Image {
         })
     }
 
-    fn add_packages(&mut self, directory: &Path) -> Result<(), ImageError> {
-        self.insert(PACKAGES.to_owned(), Node::Directory, directory)?;
-        for path in listed(directory)? {
-            if path.extension().is_some_and(|extension| extension == "zip") {
-                self.add(below(PACKAGES, &path)?, &path, 0)?;
-            }
+    /// The wheels of a generation, as its manifest lists them.
+    fn add_packages(&mut self, generation: &Path) -> Result<(), ImageError> {
+        let unusable = || ImageError::Manifest { path: generation.to_owned() };
+        let manifest = PypiManifest::read(generation).ok_or_else(unusable)?;
+        self.insert(PACKAGES.to_owned(), Node::Directory, generation)?;
+        for package in &manifest.packages {
+            let path = generation.join(&package.file);
+            self.add(below(PACKAGES, &path)?, &path, 0)?;
         }
+        self.packages = manifest.packages;
         Ok(())
     }
 
