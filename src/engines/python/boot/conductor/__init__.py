@@ -14,13 +14,17 @@ OWN = ("output", "loop", "threads", "images")
 
 
 def load() -> None:
-    """Imports all that programs usually need, and patches what works differently here."""
+    """Patches what works differently here, and imports what programs usually need.
+
+    The world comes first: what libraries take from it when they are imported is patched then.
+    """
     from . import warmup
 
+    for module in world():
+        module.install()
     warmup.preload()
-    for name in WORLD + OWN:
-        if find_spec(f"conductor.{name}"):
-            import_module(f"conductor.{name}").install()
+    for name in OWN:
+        import_module(f"conductor.{name}").install()
     import_module("conductor.program")
 
 

@@ -13,6 +13,9 @@ MAX_TEXT = 16 << 10
 #: Exceptions looked at below one: causes, and what a group holds.
 MAX_RELATED = 32
 
+#: Levels of them. Chains of causes have two or three.
+MAX_DEPTH = 8
+
 #: What is not the author's: the interpreter's library, this package, generated code.
 _FOREIGN = ("/usr/local/lib/", "<")
 
@@ -50,6 +53,44 @@ def fields(error: BaseException, kind: str, line: int | None, column: int | None
         "column": utf16_column(source, line, column),
         "frame": frame and well_formed(frame),
         "stack": text_of(error),
+        "related": related(error),
+    }
+
+
+def related(error: BaseException) -> list[dict]:
+    """Causes of an error, and what a group holds, each after the one that it belongs to."""
+    found: list[dict] = []
+    queue: list[tuple[BaseException, int | None, int]] = [(error, None, 0)]
+    seen = {id(error)}
+    while queue:
+        current, of, depth = queue.pop(0)
+        for part, is_cause in parts_of(current) if depth < MAX_DEPTH else ():
+            if id(part) not in seen and len(found) < MAX_RELATED:
+                seen.add(id(part))
+                queue.append((part, len(found), depth + 1))
+                found.append(one_related(part, of, is_cause))
+    return found
+
+
+def parts_of(error: BaseException) -> list[tuple[BaseException, bool]]:
+    """What is directly below an exception, and whether it is its cause."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    parts = [(cause, True)] if cause is not None else []
+    if isinstance(error, BaseExceptionGroup):
+        parts += [(part, False) for part in error.exceptions]
+    return parts
+
+
+def one_related(error: BaseException, of: int | None, is_cause: bool) -> dict:
+    step = innermost(error)
+    line, column = (step.tb_lineno, column_of(step)) if step is not None else (None, None)
+    return {
+        "of": of,
+        "isCause": is_cause,
+        "name": clip(type(error).__name__),
+        "message": clip(message(error)),
+        "line": line,
+        "column": column,
     }
 
 
@@ -119,18 +160,13 @@ def utf16_column(source: str, line: int | None, column: int | None) -> int | Non
 
 def below(error: BaseException) -> list[BaseException]:
     """Causes and parts of an exception, the nearest first."""
-    found: list[BaseException] = []
-    seen = {id(error)}
-    queue = [error]
-    while queue and len(found) < MAX_RELATED:
-        current = queue.pop(0)
-        parts = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
-        for part in (*parts, current.__cause__, current.__context__):
-            if part is not None and id(part) not in seen:
+    found, seen = [error], {id(error)}
+    for current in found:
+        for part, _ in parts_of(current):
+            if id(part) not in seen and len(found) <= MAX_RELATED:
                 seen.add(id(part))
                 found.append(part)
-                queue.append(part)
-    return found
+    return found[1:]
 
 
 def text_of(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,7 +127,8 @@ def show_image(image, title: str | None = None) -> None:
 def preload() -> None:
     """Imports matplotlib without the directories of a user, which it would make for its caches."""
     data = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
-    os.environ["MPLBACKEND"], os.environ["MATPLOTLIBRC"] = "Agg", str(data)
+    environment, os.environ = os.environ, {"MPLBACKEND": "Agg", "MATPLOTLIBRC": str(data)}
+    command, subprocess.check_output = subprocess.check_output, no_command
     logging.disable()
     try:
         import matplotlib
@@ -135,7 +137,12 @@ def preload() -> None:
         import matplotlib.pyplot
     finally:
         logging.disable(logging.NOTSET)
-        del os.environ["MPLBACKEND"], os.environ["MATPLOTLIBRC"]
+        os.environ, subprocess.check_output = environment, command
+
+
+def no_command(*args, **kwargs):
+    """Replaces subprocess.check_output while fonts of the machine are looked for."""
+    raise FileNotFoundError(args)
 
 
 def install() -> None:

@@ -5,7 +5,7 @@ There is one loop for each program. The program runs as a task of it; whatever r
 """
 
 import asyncio
-import concurrent.futures
+import concurrent.futures.thread
 import heapq
 import inspect
 import sys
@@ -192,15 +192,18 @@ def start(operation, body: bytes = b"") -> asyncio.Future:
     return future
 
 
-def pending(operation, body: bytes = b"", then=None) -> concurrent.futures.Future:
-    """Starts an operation; the result is that of `then(answer, bytes)`, or the pair."""
+def pending(operation, body: bytes = b"", then=None, failed=None) -> concurrent.futures.Future:
+    """Starts an operation; the result is that of `then(answer, bytes)`, or the pair.
+
+    The exception is that of `failed(failure)`, or the failure.
+    """
     future = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
 
     def done(answer, failure, data):
         try:
             if failure is not None:
-                raise failure
+                raise failed(failure) if failed else failure
             future.set_result(then(answer, data) if then else (answer, data))
         except BaseException as error:
             future.set_exception(error)

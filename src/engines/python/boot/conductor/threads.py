@@ -4,7 +4,6 @@ Pools give futures that are done, or operations that go on beside each other. Wh
 another thread goes on with the event loop instead, and says so if nothing can end the wait.
 """
 
-import concurrent.futures
 import concurrent.futures.thread
 import sys
 import threading
@@ -118,6 +117,9 @@ class Lock:
 
     def locked(self) -> bool:
         return self._lock.locked()
+
+    def _at_fork_reinit(self) -> None:
+        self._lock = threading._allocate_lock()
 
     def __enter__(self) -> bool:
         return self.acquire()
