@@ -79,6 +79,9 @@ class _Plan(ast.NodeVisitor):
                     self.called.add(name)
             case ast.Name(id=name):
                 self.scopes[-1].awaited.add(name)
+                self.called.add(name)  # as the function that map() is given
+            case ast.Lambda(body=value):
+                self.awaits(value)
             case ast.Starred(value=value) | ast.NamedExpr(value=value) | ast.Subscript(value=value):
                 self.awaits(value)
             case ast.List(elts=values) | ast.Tuple(elts=values) | ast.Set(elts=values):

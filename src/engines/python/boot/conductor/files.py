@@ -34,6 +34,9 @@ def _named(base: type) -> type:
         def __str__(self) -> str:
             return self.strerror or ""
 
+        def __repr__(self) -> str:
+            return f"{base.__name__}({self.strerror!r})"
+
         def __reduce__(self):
             return base, self.args
 

@@ -7,6 +7,7 @@ the response as HTTP/1.1. It carries nothing else: what is not a request is refu
 
 import asyncio
 import errno
+import importlib.util
 import io
 import os
 import socket as _sockets
@@ -211,7 +212,7 @@ class Socket(_Plain):
         self._family, self._type, self._proto = family, type, proto
         self._host, self._port, self._scheme = "", 0, "http"
         self._timeout = _sockets.getdefaulttimeout()
-        self._request, self._response, self._closed = Request(), None, False
+        self._request, self._response, self._error, self._closed = Request(), None, None, False
 
     family = property(lambda self: self._family if self._family != -1 else _sockets.AF_INET)
     type = property(lambda self: self._type if self._type != -1 else _sockets.SOCK_STREAM)
@@ -273,12 +274,20 @@ class Socket(_Plain):
             self._response = Body(self, b"HTTP/1.1 200 Connection established\r\n\r\n", None)
             return
         url = self._url(request.target)
-        response = fetch(request.method, url, request.headers, request.body, self._timeout)
+        try:
+            response = fetch(request.method, url, request.headers, request.body, self._timeout)
+        except OSError as error:
+            self._error = error
+            if not isinstance(error, TimeoutError):  # which is one of reading
+                raise
+            return
         self._response = Body(self, _head(response), response["handle"])
 
     # ---- Receiving
 
     def _received(self) -> Body:
+        if self._error is not None:
+            raise self._error
         if self._response is None:
             raise files.refused(ONLY_HTTP)
         return self._response
@@ -443,71 +452,112 @@ def _install_sockets() -> None:
             setattr(_sockets, name, value)
 
 
-# ---- urllib: a refusal is a PermissionError
+# ---- Clients: a refusal is a PermissionError, whatever else a client makes of it
 
 
-def _install_urllib() -> None:
-    import http.client
-    import urllib.error
-    import urllib.request
+def _refusal_in(error: BaseException | None) -> PermissionError | None:
+    """The refusal that an error of a client comes from."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, PermissionError):
+            return error
+        seen.append(error)
+        for inner in (getattr(error, "reason", None), *error.args):
+            if isinstance(inner, PermissionError):
+                return inner
+        error = error.__cause__ or error.__context__
+    return None
 
-    class Refused(urllib.error.URLError, PermissionError):
+
+def _refusing(function, base: type):
+    """`function`, whose errors of the kind `base` are PermissionErrors too if they are refusals."""
+
+    class Refused(base, PermissionError):
+        def __init__(self, message: str) -> None:
+            Exception.__init__(self, message)
+            self.reason = self.message = message
+
         def __str__(self) -> str:
-            return str(self.reason)
+            return self.message
 
     Refused.__name__ = Refused.__qualname__ = "PermissionError"
     Refused.__module__ = "builtins"
-    do_open = urllib.request.AbstractHTTPHandler.do_open
 
-    def refusing(self, http_class, req, **arguments):
+    def refusing(*args, **kwargs):
         try:
-            return do_open(self, http_class, req, **arguments)
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, PermissionError):
+            return function(*args, **kwargs)
+        except base as error:
+            refusal = _refusal_in(error)
+            if refusal is None:
                 raise
-            told = Refused(error.reason)
-        raise told
+        raise Refused(str(refusal))
 
-    urllib.request.AbstractHTTPHandler.do_open = refusing
-    assert hasattr(http.client, "HTTPSConnection"), "ssl is there before http.client"
-
-
-# ---- httpx for asyncio, whose transports are the loop's
+    refusing.__name__, refusing.__doc__ = function.__name__, function.__doc__
+    return refusing
 
 
-class _Patch:
-    """Finds httpx when a program imports it, and changes one method of it."""
+def _patch_urllib() -> None:
+    import urllib.error
+    import urllib.request
+
+    handler = urllib.request.AbstractHTTPHandler
+    handler.do_open = _refusing(handler.do_open, urllib.error.URLError)
+
+
+def _patch_requests(module) -> None:
+    module.HTTPAdapter.send = _refusing(module.HTTPAdapter.send, module.ConnectionError)
+
+
+def _patch_httpx(module) -> None:
+    from httpx._exceptions import TransportError
+
+    transport = module.HTTPTransport
+    transport.handle_request = _refusing(transport.handle_request, TransportError)
+    # For asyncio its transports are the loop's, which has none.
+    module.AsyncHTTPTransport.handle_async_request = _handle_async_request
+
+
+#: What is changed in modules that programs may import.
+_PATCHES = {"requests.adapters": _patch_requests, "httpx._transports.default": _patch_httpx}
+
+
+class _Finder:
+    """Changes a module when it is imported."""
 
     @classmethod
     def find_spec(cls, name: str, path=None, target=None):
-        if name != "httpx._transports.default":
+        patch = _PATCHES.pop(name, None)
+        if patch is None:
             return None
-        sys.meta_path.remove(cls)
-        from importlib.util import find_spec
-
-        spec = find_spec(name)
+        spec = importlib.util.find_spec(name)
         if spec is not None:
-            execute = spec.loader.exec_module
-
-            def patched(module) -> None:
-                execute(module)
-                module.AsyncHTTPTransport.handle_async_request = _handle_async_request
-
-            spec.loader = _Loader(spec.loader, patched)
+            spec.loader = _Loader(spec.loader, patch)
         return spec
 
 
 class _Loader:
     """A loader that does something once the module is there."""
 
-    def __init__(self, loader, execute) -> None:
-        self._loader, self.exec_module = loader, execute
+    def __init__(self, loader, patch) -> None:
+        self._loader, self._patch = loader, patch
 
     def create_module(self, spec):
         return self._loader.create_module(spec)
 
+    def exec_module(self, module) -> None:
+        self._loader.exec_module(module)
+        self._patch(module)
+
     def __getattr__(self, name: str):
-        return getattr(self._loader, name)
+        return getattr(self.__dict__["_loader"], name)
+
+
+def _patch_clients() -> None:
+    _patch_urllib()
+    for name in list(_PATCHES):
+        if name in sys.modules:
+            _PATCHES.pop(name)(sys.modules[name])
+    sys.meta_path.insert(0, _Finder)
 
 
 async def _handle_async_request(transport, request):
@@ -549,10 +599,10 @@ async def _begin(method: str, url: str, headers: list, body: bytes) -> dict:
 
 
 def install() -> None:
-    tls.install()
+    if "ssl" not in sys.modules:
+        tls.install()
     _install_sockets()
-    _install_urllib()
-    sys.meta_path.insert(0, _Patch)
+    _patch_clients()
 
 
 def enter(program: dict) -> None:

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 import types
 
 from . import door, environ, files, imports, loop
@@ -133,7 +132,7 @@ class Output(io.RawIOBase):
     """What a command prints."""
 
     def __init__(self, handle: int) -> None:
-        self.handle = handle
+        self.handle, self.is_read = handle, False
 
     def readable(self) -> bool:
         return True
@@ -143,6 +142,7 @@ class Output(io.RawIOBase):
 
     def readinto(self, buffer) -> int:
         operation = _read(self.handle, min(len(buffer), PIECE))
+        self.is_read = True
         try:
             data = door.call(operation)[1]
         except door.Failure as failure:
@@ -222,6 +222,11 @@ async def _feed(handle: int, data: bytes) -> None:
             raise
     finally:
         _close(handle)
+
+
+def _raw(stream) -> Output:
+    """The pipe that a stream of a Popen reads."""
+    return (stream.buffer if isinstance(stream, io.TextIOWrapper) else stream).raw
 
 
 # ---- subprocess.Popen
@@ -323,10 +328,10 @@ class Popen:
         if handle is None or stream is not None and stream.closed:
             return
         into = text[1] if self._wanted[2] == subprocess.STDOUT else text[number]
-        if stream is not None:
-            raw = stream.buffer if self.text_mode else stream
-            into.append(raw.read1(len(raw.peek())) if raw.peek.__self__ and _has_buffered(raw) else b"")
-        await _drain(handle, into)
+        if stream is not None and _raw(stream).is_read:
+            into.append(stream.buffer.read() if self.text_mode else stream.read())
+        else:
+            await _drain(handle, into)
         self._handles[number] = None
         _close(handle)
 

@@ -248,7 +248,7 @@ def call_mcp_tool(name, arguments=None, /, *more, **named):
     server = None
     if isinstance(name, (tuple, list)) and len(name) == 2:
         server, name = name
-    elif isinstance(arguments, str):
+    elif isinstance(arguments, str) and not str(name).startswith("mcp__"):
         server, name, arguments = name, arguments, more[0] if more else None
         more = more[1:]
     if not isinstance(name, str):
@@ -377,7 +377,8 @@ class Server(types.ModuleType):
         try:
             return self[name]
         except KeyError as error:
-            raise AttributeError(error.args[0]) from None
+            # With obj=None Python adds no guess of its own.
+            raise AttributeError(error.args[0], name=name, obj=None) from None
 
     def __dir__(self) -> list[str]:
         return sorted(_identifier(name) for name in self._listed())
@@ -440,10 +441,17 @@ class Finder:
             return None
         first, *more = name.split(".")[1:]
         if more:
-            raise ModuleNotFoundError(
-                f"No module named {name!r}: write from mcp.{first} import {more[0]}", name=name
-            )
+            Finder._no_tool(name, first, more[0])
         return ModuleSpec(name, Finder)
+
+    @staticmethod
+    def _no_tool(name: str, server: str, tool: str) -> None:
+        told = f"No module named {name!r}: write from mcp.{server} import {tool}"
+        try:
+            sys.modules["mcp"][server][tool]
+        except KeyError as error:
+            told = error.args[0]
+        raise ModuleNotFoundError(told, name=name)
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> Server:
