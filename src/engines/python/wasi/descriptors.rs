@@ -61,6 +61,8 @@ pub(super) struct WorldFile {
     pub at: Option<u64>,
     /// Where the broker is, as far as that is known.
     pub broker_at: Option<u64>,
+    /// Where the last read that was at no offset has ended.
+    pub read_to: Option<u64>,
 }
 
 /// The table.
@@ -91,6 +93,7 @@ impl WorldFile {
             is_append: options.append,
             at: Some(0),
             broker_at: Some(0),
+            read_to: None,
         }
     }
 }
