@@ -5,7 +5,7 @@
 //! read on, printed, or looked at the clock. Then nobody can tell that the bytes were read
 //! earlier.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Import, Wasi};
 
@@ -14,7 +14,7 @@ const AHEAD: u32 = 64 << 10;
 
 /// By descriptors.
 #[derive(Debug, Default)]
-pub(super) struct Ahead(HashMap<u32, Bytes>);
+pub(super) struct Ahead(BTreeMap<u32, Bytes>);
 
 #[derive(Debug)]
 struct Bytes {

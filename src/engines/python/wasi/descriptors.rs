@@ -1,7 +1,7 @@
 //! What the guest has open.
 
 use super::errno::{Done, Errno};
-use super::readdir::Entry;
+use super::stat::FileType;
 use crate::engines::python::image::ROOT;
 use crate::protocol::{OpenOptions, Stream};
 
@@ -30,6 +30,14 @@ pub(super) struct Directory {
     pub path: String,
     /// What was in it when its first entry was asked for.
     pub entries: Option<Vec<Entry>>,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub inode: u64,
+    pub file_type: FileType,
 }
 
 /// A file of the image.
