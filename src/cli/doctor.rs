@@ -71,6 +71,12 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
         if let Some(known) = known {
             row("age", age(known.installed_at));
             row("licences", licenses(&known));
+            if let Some(pypi) = &known.pypi {
+                let own = pypi.packages.iter();
+                let own = own.map(|package| format!("{} {}", package.specifier, package.version));
+                row("of PyPI", list(&own.collect::<Vec<_>>()));
+                row("licences of PyPI", licenses(pypi));
+            }
         }
         for (specifier, reason) in &status.failed {
             row("not available", format!("{specifier}: {reason}"));

@@ -7,6 +7,7 @@ mod error;
 mod packages;
 mod probe;
 mod program;
+mod pypi;
 mod store;
 mod summary;
 mod wrapper;
@@ -34,7 +35,16 @@ pub fn install_packages(
     config: Config,
     options: InstallOptions,
 ) -> impl Future<Output = Result<Installation, InstallError>> + Send {
-    async move { packages::install(&config, &options).await }.boxed()
+    async move {
+        let allowed = config.allowed_packages();
+        let installed = match (allowed.is_empty(), allowed.pypi().is_empty()) {
+            (true, false) => Installation::default(),
+            (false, _) | (true, true) => packages::install(&config, &options).await?,
+        };
+        let pypi = pypi::install(&config, &options).await?;
+        Ok(Installation { pypi: pypi.map(Box::new), ..installed })
+    }
+    .boxed()
 }
 
 /// Installs a component, such as a language: a file of a pinned hash, unpacked. Answers
@@ -58,8 +68,15 @@ pub fn python_described(config: &Config) -> String {
 /// What is installed below a directory, as it was said when it was.
 pub fn installation(install_dir: &Path) -> Option<Installation> {
     let packages = crate::packages::installed::packages_directory(install_dir);
-    let generation = crate::packages::installed::current_generation(&packages).ok()?;
-    Installation::of(&generation)
+    let current = |directory: &Path| {
+        let generation = crate::packages::installed::current_generation(directory).ok()?;
+        Installation::of(&generation)
+    };
+    let pypi = current(&crate::packages::python::pypi_directory(install_dir)).map(Box::new);
+    match current(&packages) {
+        Some(installed) => Some(Installation { pypi, ..installed }),
+        None => pypi.map(|pypi| Installation { pypi: Some(pypi), ..Installation::default() }),
+    }
 }
 
 /// Where the program is that fetches and bundles packages.

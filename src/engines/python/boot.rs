@@ -23,7 +23,28 @@ macro_rules! modules {
     };
 }
 
-const MODULES: &[(&str, &str)] = modules!["door", "output"];
+const MODULES: &[(&str, &str)] = modules![
+    "calls",
+    "corpus",
+    "door",
+    "environ",
+    "errors",
+    "files",
+    "frames",
+    "freshness",
+    "images",
+    "imports",
+    "loop",
+    "net",
+    "output",
+    "process",
+    "program",
+    "threads",
+    "tls",
+    "tools",
+    "value",
+    "warmup",
+];
 
 /// Imports the package and what it patches.
 ///
@@ -47,8 +68,6 @@ pub(super) fn turn(interpreter: &mut Interpreter, source: &str) -> Result<(), Lo
     match interpreter.turn(source) {
         Ok(0) => Ok(()),
         Ok(_) => Err(format!("Python cannot be loaded: {}", said(interpreter)).into()),
-        Err(trap) => {
-            Err(format!("Python cannot be loaded: {trap}. {}", said(interpreter)).into())
-        }
+        Err(trap) => Err(format!("Python cannot be loaded: {trap}. {}", said(interpreter)).into()),
     }
 }

@@ -21,10 +21,6 @@ use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
 /// The module below the component's directory.
 const MODULE: &str = "python.wasm";
 
-/// What the interpreter itself starts with: a program's environment is the server's to tell.
-const ENVIRONMENT: &[(&str, &str)] =
-    &[("TMPDIR", "/tmp"), ("HOME", "/tmp"), ("PYTHONTZPATH", "")];
-
 /// Where the interpreter's calls are nested, of [`STACK_BYTES`](crate::sandbox::STACK_BYTES): the
 /// rest is for Rust's own and what a signal handler takes. Python's own limit of 1,000 calls
 /// takes 1 MiB of it; a list that is nested 100,000 levels deep is freed in 30 MiB.
@@ -71,7 +67,7 @@ impl Engine for Python {
         let module =
             std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
-        let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image, ENVIRONMENT), max_heap)?;
+        let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image), max_heap)?;
         drop(module);
         boot::load(&mut interpreter)?;
         self.interpreter = Some(interpreter);

@@ -59,10 +59,7 @@ impl Host {
         self.exports.borrow().as_ref().map(|exports| v8::Local::new(scope, &exports.memory))
     }
 
-    fn host_alloc<'s>(
-        &self,
-        scope: &v8::PinScope<'s, '_>,
-    ) -> Option<v8::Local<'s, v8::Function>> {
+    fn host_alloc<'s>(&self, scope: &v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Function>> {
         self.exports.borrow().as_ref().map(|exports| v8::Local::new(scope, &exports.host_alloc))
     }
 
@@ -114,9 +111,8 @@ fn call_wasi<'s>(
     let host = host_of(scope);
     let Some(memory) = host.memory(scope) else { return };
     let numbers = numbers(scope, &arguments);
-    let answer = with_memory(memory, |memory| {
-        host.guest.borrow_mut().wasi(memory, import, &numbers)
-    });
+    let answer =
+        with_memory(memory, |memory| host.guest.borrow_mut().wasi(memory, import, &numbers));
     match answer {
         Ok(errno) => result.set_uint32(errno),
         Err(end) => host.end(scope, end),

@@ -103,7 +103,8 @@ impl Interpreter {
                     }
                 });
             }
-            let arguments = [start, length].map(|n| v8::Integer::new_from_unsigned(scope, n).into());
+            let arguments =
+                [start, length].map(|n| v8::Integer::new_from_unsigned(scope, n).into());
             let undefined = v8::undefined(scope).into();
             turn.call(scope, undefined, &arguments)?.int32_value(scope)
         })
@@ -200,7 +201,9 @@ fn guarded<'s, T>(
     }
 }
 
-fn exception<'s>(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'s, '_, v8::HandleScope<'_>>>) -> String {
+fn exception<'s>(
+    scope: &mut v8::PinnedRef<'_, v8::TryCatch<'s, '_, v8::HandleScope<'_>>>,
+) -> String {
     let message = scope.message().map(|message| message.get(scope).to_rust_string_lossy(scope));
     message.unwrap_or_else(|| "no exception was thrown".to_owned())
 }

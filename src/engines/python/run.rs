@@ -18,16 +18,13 @@ pub(super) fn run(
     program: Program,
     shell: &Shell,
 ) -> Result<Outcome, Lost> {
-    let packages = serde_json::json!({ "allowed": program.allowed_packages });
-    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program, packages);
+    interpreter.host().guest.borrow_mut().enter(shell.connection.clone(), program);
     let ended = interpreter.turn(boot::MAIN);
     let outcome = interpreter.host().guest.borrow_mut().outcome();
     let is_stopped = stop::requested() || shell.connection.is_stopped();
     match (ended, outcome) {
         (Err(Trap::Ended(End::Lost)), _) => Err(Lost),
-        (Err(Trap::Ended(End::Exceeded(limit))), _) => {
-            Ok(Outcome::Exceeded { limit, stack: None })
-        }
+        (Err(Trap::Ended(End::Exceeded(limit))), _) => Ok(Outcome::Exceeded { limit, stack: None }),
         (Err(Trap::Ended(End::Stopped) | Trap::Terminated), _) => {
             Ok(Outcome::Stopped { stack: None })
         }

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::packages::python as python_files;
 use crate::packages::python::size_of;
 use origin::Origin;
+pub(super) use origin::index;
 
 /// What this version can install beside packages.
 pub(super) const KNOWN: &[Component] = &[Component {

@@ -23,7 +23,7 @@ mod tests;
 use std::rc::Rc;
 use std::time::Instant;
 
-pub(super) use import::{Arguments, Import, Parameter};
+pub(super) use import::{Arguments, Import};
 
 use self::ahead::Ahead;
 use self::descriptors::Descriptors;

@@ -14,13 +14,17 @@ OWN = ("output", "loop", "threads", "images")
 
 
 def load() -> None:
-    """Imports all that programs usually need, and patches what works differently here."""
-    from . import warm as corpus
+    """Patches what works differently here, and imports what programs usually need.
 
-    corpus.preload()
-    for name in WORLD + OWN:
-        if find_spec(f"conductor.{name}"):
-            import_module(f"conductor.{name}").install()
+    The world comes first: what libraries take from it when they are imported is patched then.
+    """
+    from . import warmup
+
+    for module in world():
+        module.install()
+    warmup.preload()
+    for name in OWN:
+        import_module(f"conductor.{name}").install()
     import_module("conductor.program")
 
 
@@ -32,16 +36,16 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import warm as corpus
+    from . import warmup
 
-    corpus.run()
+    warmup.run()
 
 
 def fresh() -> None:
     """Makes new what must differ between two workers of one zygote."""
-    from . import fresh as state
+    from . import freshness
 
-    state.renew()
+    freshness.renew()
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def note(text: str) -> None:
 def no_input(prompt: object = "", /) -> str:
     """Replaces input()."""
     if prompt:
-        print(prompt)
+        print(prompt, end="")
     raise EOFError(NO_INPUT)
 
 
