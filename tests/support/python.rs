@@ -17,9 +17,8 @@ const LOADING: Duration = Duration::from_secs(180);
 #[track_caller]
 pub fn install_directory() -> Option<PathBuf> {
     let named = std::env::var_os(DIRECTORY).map(PathBuf::from);
-    let directory = named.unwrap_or_else(|| {
-        Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("python-store")
-    });
+    let directory = named
+        .unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("python-store"));
     if has_python(&directory) {
         return Some(directory.canonicalize().expect("it is there"));
     }
