@@ -14,7 +14,10 @@ fn await_works_at_the_top_level_and_in_blocks_of_it() {
         ("import asyncio\nawait asyncio.sleep(0, result=3)", json!(3)),
         ("import asyncio\nif True:\n    x = await asyncio.sleep(0, result=3)\nx", json!(3)),
         ("import asyncio\n[await asyncio.sleep(0, result=i) for i in range(3)]", json!([0, 1, 2])),
-        ("async def f():\n    for i in range(3):\n        yield i\n[x async for x in f()]", json!([0, 1, 2])),
+        (
+            "async def f():\n    for i in range(3):\n        yield i\n[x async for x in f()]",
+            json!([0, 1, 2]),
+        ),
     ]);
 }
 
@@ -81,7 +84,10 @@ fn tasks_that_are_left_behind_are_part_of_the_run() {
     let source = "import asyncio\nasync def later():\n    await asyncio.sleep(0.02)\n    print('later')\n\
                   task = asyncio.create_task(later())\n'now'";
     let execution = python.run(source);
-    assert_eq!((execution.return_value, execution.output), (json!("now"), vec!["later".to_owned()]));
+    assert_eq!(
+        (execution.return_value, execution.output),
+        (json!("now"), vec!["later".to_owned()])
+    );
 }
 
 #[test]

@@ -14,7 +14,10 @@ fn an_error_has_the_innermost_line_of_the_program() {
         ("for i in range(3):\n    if i == 2:\n        raise KeyError(i)", 3),
         ("[1 // n\n for n in\n (1, 0)]", 1),
         ("sorted([3, 'a'])", 1),
-        ("class C:\n    def __getattr__(self, name):\n        raise AttributeError(name)\nC().x", 3),
+        (
+            "class C:\n    def __getattr__(self, name):\n        raise AttributeError(name)\nC().x",
+            3,
+        ),
         ("import re\n\nre.compile('(')", 3),
     ] {
         let (kind, message, detail) = python.error(source);
@@ -75,7 +78,8 @@ fn the_traceback_has_the_programs_lines_and_nothing_of_the_interpreter() {
 #[test]
 fn causes_and_contexts_are_told() {
     let Some(python) = python() else { return };
-    let caused = "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ValueError('v') from e";
+    let caused =
+        "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ValueError('v') from e";
     let (_, message, detail) = python.error(caused);
     assert_eq!((message.as_str(), detail.line), ("ValueError: v", Some(4)));
     let stack = detail.stack.expect("a traceback");
@@ -106,7 +110,8 @@ fn notes_of_an_exception_are_told() {
 #[test]
 fn an_error_whose_text_cannot_be_made_is_an_error_all_the_same() {
     let Some(python) = python() else { return };
-    let source = "class Bad(Exception):\n    def __str__(self): raise RuntimeError('no')\nraise Bad";
+    let source =
+        "class Bad(Exception):\n    def __str__(self): raise RuntimeError('no')\nraise Bad";
     let (kind, message, detail) = python.error(source);
     assert_eq!((kind, &*detail.name, detail.line), (ErrorKind::Runtime, "Bad", Some(3)));
     assert!(message.starts_with("Bad"), "{message}");

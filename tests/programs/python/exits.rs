@@ -8,7 +8,14 @@ use super::python;
 #[test]
 fn an_exit_with_zero_is_a_success_without_a_value() {
     let Some(python) = python() else { return };
-    for end in ["import sys; sys.exit()", "import sys; sys.exit(0)", "exit()", "quit()", "raise SystemExit", "raise SystemExit(None)"] {
+    for end in [
+        "import sys; sys.exit()",
+        "import sys; sys.exit(0)",
+        "exit()",
+        "quit()",
+        "raise SystemExit",
+        "raise SystemExit(None)",
+    ] {
         let execution = python.run(&format!("print('a')\n{end}\nprint('b')\n5"));
         assert_eq!(execution.status, Status::Success, "{end}: {execution:?}");
         assert_eq!((execution.return_value, execution.output), (Value::Null, vec!["a".to_owned()]));
@@ -68,7 +75,14 @@ fn an_immediate_exit_ends_the_run_and_keeps_its_output() {
 #[test]
 fn an_exit_with_a_hostile_code_ends_the_run() {
     let Some(python) = python() else { return };
-    for code in ["10 ** 30", "-1", "object()", "[1]", "2.5", "type('S', (), {'__str__': lambda s: 1 / 0})()"] {
+    for code in [
+        "10 ** 30",
+        "-1",
+        "object()",
+        "[1]",
+        "2.5",
+        "type('S', (), {'__str__': lambda s: 1 / 0})()",
+    ] {
         let execution = python.run(&format!("raise SystemExit({code})"));
         assert_eq!(execution.status, Status::Error, "{code}: {execution:?}");
     }

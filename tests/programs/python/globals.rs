@@ -31,7 +31,10 @@ fn json_of_every_kind_arrives_unchanged() {
 fn an_integer_keeps_all_its_digits() {
     let Some(python) = python() else { return };
     let globals = json!({ "n": 1_915_883_588_174_806_058_u64 });
-    assert_eq!(value_with(python, globals, "[n + 0, int(n) + 1]"), json!(["1915883588174806058", "1915883588174806059"]));
+    assert_eq!(
+        value_with(python, globals, "[n + 0, int(n) + 1]"),
+        json!(["1915883588174806058", "1915883588174806059"])
+    );
 }
 
 #[test]
@@ -44,7 +47,10 @@ fn globals_are_seen_in_functions_and_can_be_assigned() {
 #[test]
 fn a_global_shadows_a_builtin_of_this_run_only() {
     let Some(python) = python() else { return };
-    assert_eq!(value_with(python, json!({ "list": [1], "print": "p" }), "[list, print]"), json!([[1], "p"]));
+    assert_eq!(
+        value_with(python, json!({ "list": [1], "print": "p" }), "[list, print]"),
+        json!([[1], "p"])
+    );
     assert_eq!(python.value("[list((1,)), print is not None]"), json!([[1], true]));
 }
 
@@ -58,8 +64,12 @@ fn the_text_of_a_global_is_data_and_no_code() {
 #[test]
 fn large_globals_arrive() {
     let Some(python) = python() else { return };
-    let rows: Vec<Value> = (0..50_000).map(|n| json!({ "n": n, "name": format!("row {n}") })).collect();
-    assert_eq!(value_with(python, json!({ "rows": rows }), "sum(row['n'] for row in rows)"), 1_249_975_000);
+    let rows: Vec<Value> =
+        (0..50_000).map(|n| json!({ "n": n, "name": format!("row {n}") })).collect();
+    assert_eq!(
+        value_with(python, json!({ "rows": rows }), "sum(row['n'] for row in rows)"),
+        1_249_975_000
+    );
 }
 
 #[test]
@@ -72,5 +82,10 @@ fn globals_of_one_run_are_not_in_the_next() {
 #[test]
 fn a_program_has_the_names_of_a_script() {
     let Some(python) = python() else { return };
-    assert_eq!(python.value("[__name__, globals() is locals(), __import__('__main__').__dict__ is globals()]"), json!(["__main__", true, true]));
+    assert_eq!(
+        python.value(
+            "[__name__, globals() is locals(), __import__('__main__').__dict__ is globals()]"
+        ),
+        json!(["__main__", true, true])
+    );
 }

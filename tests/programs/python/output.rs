@@ -5,7 +5,8 @@ use super::python;
 #[test]
 fn both_streams_arrive_in_the_order_of_writing() {
     let Some(python) = python() else { return };
-    let source = "import sys\nfor i in range(100):\n    print(i, file=sys.stdout if i % 3 else sys.stderr)";
+    let source =
+        "import sys\nfor i in range(100):\n    print(i, file=sys.stdout if i % 3 else sys.stderr)";
     let expected: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     assert_eq!(python.output(source), expected);
 }
@@ -24,13 +25,17 @@ fn bytes_are_written_as_they_are() {
     let Some(python) = python() else { return };
     assert_eq!(python.output("import sys\nsys.stdout.buffer.write('é\\n'.encode())\nNone"), ["é"]);
     assert_eq!(python.output("import os\nos.write(1, b'raw\\n')\nNone"), ["raw"]);
-    assert_eq!(python.output("import os\nprint('a')\nos.write(2, b'b\\n')\nprint('c')"), ["a", "b", "c"]);
+    assert_eq!(
+        python.output("import os\nprint('a')\nos.write(2, b'b\\n')\nprint('c')"),
+        ["a", "b", "c"]
+    );
 }
 
 #[test]
 fn text_that_is_not_unicode_can_be_printed() {
     let Some(python) = python() else { return };
-    let output = python.output("print('\\ud800')\nprint('ok')\nimport os\nos.write(1, b'\\xff\\n')\nNone");
+    let output =
+        python.output("print('\\ud800')\nprint('ok')\nimport os\nos.write(1, b'\\xff\\n')\nNone");
     assert_eq!(output.len(), 3, "{output:?}");
     assert_eq!(output[1], "ok");
 }
@@ -62,7 +67,10 @@ fn output_beyond_the_limit_is_cut_and_the_result_says_so() {
 #[test]
 fn standard_input_is_empty() {
     let Some(python) = python() else { return };
-    assert_eq!(python.value("import sys\n[sys.stdin.read(), sys.stdin.readline(), list(sys.stdin)]"), serde_json::json!(["", "", []]));
+    assert_eq!(
+        python.value("import sys\n[sys.stdin.read(), sys.stdin.readline(), list(sys.stdin)]"),
+        serde_json::json!(["", "", []])
+    );
     let message = python.raised("input('name? ')");
     assert!(message.starts_with("EOFError"), "{message}");
 }
@@ -70,7 +78,8 @@ fn standard_input_is_empty() {
 #[test]
 fn streams_can_be_replaced_and_are_whole_in_the_next_run() {
     let Some(python) = python() else { return };
-    let source = "import sys, io\nsys.stdout = io.StringIO()\nprint('hidden')\nsys.stdout.getvalue()";
+    let source =
+        "import sys, io\nsys.stdout = io.StringIO()\nprint('hidden')\nsys.stdout.getvalue()";
     assert_eq!(python.value(source), "hidden\n");
     assert_eq!(python.output("import sys\nsys.stdout.close()\nNone"), [""; 0]);
     assert_eq!(python.output("print('seen')"), ["seen"]);
@@ -79,5 +88,8 @@ fn streams_can_be_replaced_and_are_whole_in_the_next_run() {
 #[test]
 fn what_exit_handlers_print_is_output() {
     let Some(python) = python() else { return };
-    assert_eq!(python.output("import atexit\natexit.register(print, 'bye')\nprint('hi')"), ["hi", "bye"]);
+    assert_eq!(
+        python.output("import atexit\natexit.register(print, 'bye')\nprint('hi')"),
+        ["hi", "bye"]
+    );
 }

@@ -59,7 +59,9 @@ fn source_that_is_unusual_text_is_parsed_or_refused_and_crashes_nothing() {
 #[test]
 fn nesting_beyond_the_parser_ends_the_run_and_no_other() {
     let Some(python) = python() else { return };
-    for source in ["(".repeat(100_000), "[".repeat(300) + &"]".repeat(300), "-".repeat(200_000) + "1"] {
+    for source in
+        ["(".repeat(100_000), "[".repeat(300) + &"]".repeat(300), "-".repeat(200_000) + "1"]
+    {
         let error = python.run(&source).error.expect("an error");
         let ends = [ErrorKind::Syntax, ErrorKind::Memory, ErrorKind::Crash, ErrorKind::Runtime];
         assert!(ends.contains(&error.kind), "{error:?}");

@@ -17,7 +17,8 @@ fn a_thread_that_is_started_and_joined_has_run() {
 #[test]
 fn an_error_in_a_thread_is_output_and_not_the_runs() {
     let Some(python) = python() else { return };
-    let source = "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n'on'";
+    let source =
+        "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n'on'";
     let execution = python.run(source);
     assert_eq!(execution.return_value, "on", "{execution:?}");
     assert!(execution.output.join("\n").contains("ZeroDivisionError"), "{execution:?}");

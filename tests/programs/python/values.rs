@@ -40,7 +40,10 @@ fn integers_beyond_doubles_are_their_digits() {
 fn floats_that_json_has_not_are_null() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("[float('nan'), float('inf'), -float('inf'), 1e308, 5e-324]", json!([null, null, null, 1e308, 5e-324])),
+        (
+            "[float('nan'), float('inf'), -float('inf'), 1e308, 5e-324]",
+            json!([null, null, null, 1e308, 5e-324]),
+        ),
         ("[0.1 + 0.2, 1e21, 1.0]", json!([0.300_000_000_000_000_04, 1e21, 1.0])),
     ]);
 }
@@ -49,7 +52,10 @@ fn floats_that_json_has_not_are_null() {
 fn sequences_are_arrays() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("from collections import deque\n[(1,), [2], range(3), deque([4])]", json!([[1], [2], [0, 1, 2], [4]])),
+        (
+            "from collections import deque\n[(1,), [2], range(3), deque([4])]",
+            json!([[1], [2], [0, 1, 2], [4]]),
+        ),
         ("d = {'a': 1}\n[d.keys(), d.values(), d.items()]", json!([["a"], [1], [["a", 1]]])),
         ("[{3, 1, 2}, frozenset('ba'), set()]", json!([[1, 2, 3], ["a", "b"], []])),
         ("class L(list): pass\nL([1, L([2])])", json!([1, [2]])),
@@ -76,7 +82,10 @@ fn mappings_are_objects_with_the_keys_of_json_dumps() {
             json!({ "1": "a", "1.5": "b", "null": "c", "false": "d", "(1, 2)": "e", "k": "f" }),
         ),
         ("from types import MappingProxyType\nMappingProxyType({'a': 1})", json!({ "a": 1 })),
-        ("from collections import ChainMap\nChainMap({'a': 1}, {'b': 2})", json!({ "b": 2, "a": 1 })),
+        (
+            "from collections import ChainMap\nChainMap({'a': 1}, {'b': 2})",
+            json!({ "b": 2, "a": 1 }),
+        ),
     ]);
 }
 
@@ -112,8 +121,19 @@ fn other_values_have_a_text() {
 fn iterators_are_not_consumed() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("[iter([1]), map(str, [1]), zip([1]), reversed([1])]", json!(["<list_iterator object>", "<map object>", "<zip object>", "<list_reverseiterator object>"])),
-        ("def endless():\n    while True:\n        yield 1\nendless()", json!("<generator object endless>")),
+        (
+            "[iter([1]), map(str, [1]), zip([1]), reversed([1])]",
+            json!([
+                "<list_iterator object>",
+                "<map object>",
+                "<zip object>",
+                "<list_reverseiterator object>"
+            ]),
+        ),
+        (
+            "def endless():\n    while True:\n        yield 1\nendless()",
+            json!("<generator object endless>"),
+        ),
     ]);
 }
 
@@ -130,8 +150,14 @@ fn a_circle_is_named_and_what_is_shared_is_not() {
 fn what_raises_while_it_is_looked_at_does_not_lose_the_value() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("class B:\n    def __repr__(self): raise KeyError('k')\n[1, B()]", json!([1, "[Thrown: KeyError: 'k']"])),
-        ("class B:\n    def __repr__(self): return 7\nB()", json!("[Thrown: TypeError: B.__repr__ returned non-string (type int)]")),
+        (
+            "class B:\n    def __repr__(self): raise KeyError('k')\n[1, B()]",
+            json!([1, "[Thrown: KeyError: 'k']"]),
+        ),
+        (
+            "class B:\n    def __repr__(self): return 7\nB()",
+            json!("[Thrown: TypeError: B.__repr__ returned non-string (type int)]"),
+        ),
     ]);
     let value = python.value("class M(dict):\n    def items(self): raise OSError('disk')\n    def __iter__(self): raise OSError('disk')\n[1, M(a=1)]");
     assert_eq!(value[0], 1, "{value}");
@@ -141,7 +167,10 @@ fn what_raises_while_it_is_looked_at_does_not_lose_the_value() {
 fn text_that_is_not_unicode_becomes_unicode() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("['\\ud800x', 'a\\x00b', '\\u2028', '😀']", json!(["\u{fffd}x", "a\u{0}b", "\u{2028}", "😀"])),
+        (
+            "['\\ud800x', 'a\\x00b', '\\u2028', '😀']",
+            json!(["\u{fffd}x", "a\u{0}b", "\u{2028}", "😀"]),
+        ),
         ("{'\\udfff': 1}", json!({ "\u{fffd}": 1 })),
     ]);
 }
