@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::waiting::within;
 
 /// Names another install directory that has Python.
-pub const DIRECTORY: &str = "MCP_CONDUCTOR_TEST_PYTHON_DIR";
+const DIRECTORY: &str = "MCP_CONDUCTOR_TEST_PYTHON_DIR";
 
 /// How long its zygote may take to load on a loaded machine: alone it takes 10 s.
 const LOADING: Duration = Duration::from_secs(180);
