@@ -41,7 +41,7 @@ fn the_packages_that_come_with_it_are_there() {
 fn they_compute_what_they_compute_elsewhere() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("import hashlib, hmac\n[hashlib.sha256(b'').hexdigest()[:8], hmac.new(b'k', b'm', 'sha256').hexdigest()[:8], hashlib.md5(b'a').hexdigest()[:8]]", json!(["e3b0c442", "a3a1b5a8", "0cc175b9"])),
+        ("import hashlib, hmac\n[hashlib.sha256(b'').hexdigest()[:8], hmac.new(b'k', b'm', 'sha256').hexdigest()[:8], hashlib.md5(b'a').hexdigest()[:8]]", json!(["e3b0c442", "b60090e3", "0cc175b9"])),
         ("import numpy as np\nnp.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 8.0])", json!([1.0, 2.0])),
         ("import pandas as pd\npd.DataFrame({'k': ['a', 'b', 'a'], 'n': [1, 2, 3]}).groupby('k')['n'].sum()", json!({ "a": 4, "b": 2 })),
         ("import sympy\nx = sympy.Symbol('x')\n[str(sympy.expand((x + 1) ** 2)), str(sympy.diff(x ** 3, x))]", json!(["x**2 + 2*x + 1", "3*x**2"])),

@@ -156,7 +156,7 @@ fn what_raises_while_it_is_looked_at_does_not_lose_the_value() {
         ),
         (
             "class B:\n    def __repr__(self): return 7\nB()",
-            json!("[Thrown: TypeError: B.__repr__ returned non-string (type int)]"),
+            json!("[Thrown: TypeError: B.__repr__() must return a str, not int]"),
         ),
     ]);
     let value = python.value("class M(dict):\n    def items(self): raise OSError('disk')\n    def __iter__(self): raise OSError('disk')\n[1, M(a=1)]");
