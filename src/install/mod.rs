@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 
-pub use components::{Component, ComponentSource};
+pub use components::{ComponentSource, ComponentSummary};
 pub use error::InstallError;
 pub use packages::InstallOptions;
 pub use summary::{FurtherPackage, Installation, PackageSummary, Remark};
@@ -38,7 +38,7 @@ pub fn install_packages(
 }
 
 /// Installs a component, such as a language: a file of a pinned hash, unpacked. Answers
-/// where it is.
+/// what and where it is.
 ///
 /// # Errors
 /// [`InstallError`] if it is not installed.
@@ -46,8 +46,13 @@ pub fn install_component(
     config: Config,
     name: String,
     source: ComponentSource,
-) -> impl Future<Output = Result<PathBuf, InstallError>> + Send {
+) -> impl Future<Output = Result<ComponentSummary, InstallError>> + Send {
     async move { components::install(&config, components::KNOWN, &name, source).await }.boxed()
+}
+
+/// Python in one line: which version of it is installed and where, or how to install it.
+pub fn python_described(config: &Config) -> String {
+    crate::packages::python::described(config.install_dir())
 }
 
 /// What is installed below a directory, as it was said when it was.

@@ -1,0 +1,193 @@
+//! The interpreter's own files: its library, what matplotlib needs beside it, and installed
+//! wheels. Mapped into the zygote, read-only, and shared with every worker.
+
+mod sys;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Where all of it is for a program. Nothing else is there.
+pub(super) const ROOT: &str = "/usr/local/lib";
+
+/// The library, which Python imports from as it is.
+const LIBRARY: &str = "/usr/local/lib/python315.zip";
+
+/// The library in the component's directory.
+const LIBRARY_FILE: &str = "python-stdlib.zip";
+
+/// matplotlib looks for its data beside its modules, so below the library's name. Nothing
+/// between the two may be a directory: `zipimport` takes the first name that exists.
+const DATA: &str = "/usr/local/lib/python315.zip/matplotlib/mpl-data";
+
+/// The data in the component's directory.
+const DATA_DIRECTORY: &str = "mpl-data";
+
+/// Where wheels are for a program.
+const PACKAGES: &str = "/usr/local/lib/conductor-packages";
+
+/// Files of all parts: matplotlib has 204, and allowed packages are some dozens.
+const MAX_FILES: usize = 4096;
+
+/// Levels of directories: matplotlib has three.
+const MAX_DEPTH: usize = 8;
+
+/// Bytes from which a file is mapped. Each mapping costs every fork, and the 129 files of
+/// matplotlib that are smaller have 0.6 MiB together.
+const MAPPED_FROM: u64 = 16 << 10;
+
+/// Why the interpreter's files cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum ImageError {
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{} is neither a file nor a directory", path.display())]
+    Special { path: PathBuf },
+    #[error("the name of {} is not UTF-8", path.display())]
+    Name { path: PathBuf },
+    #[error("{} has more files than the {MAX_FILES} that are possible", path.display())]
+    TooMany { path: PathBuf },
+    #[error("{} has directories more than {MAX_DEPTH} levels deep", path.display())]
+    TooDeep { path: PathBuf },
+}
+
+/// What has a path in the image.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Node {
+    File(&'static [u8]),
+    Directory,
+}
+
+/// The tree, by absolute paths without a slash at their end.
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Image {
+    /// Maps the files of a component, and the wheels of a directory of packages. No
+    /// descriptor stays open.
+    ///
+    /// # Errors
+    /// A file is missing or unusual.
+    pub(super) fn open(component: &Path, packages: Option<&Path>) -> Result<Self, ImageError> {
+        let mut image = Self::default();
+        image.nodes.insert(ROOT.to_owned(), Node::Directory);
+        image.add(LIBRARY.to_owned(), &component.join(LIBRARY_FILE), 0)?;
+        image.add(DATA.to_owned(), &component.join(DATA_DIRECTORY), 0)?;
+        if let Some(packages) = packages {
+            image.add_packages(packages)?;
+        }
+        Ok(image)
+    }
+
+    /// With these files below [`ROOT`], and the directories that they lie in.
+    #[cfg(test)]
+    pub(super) fn of(files: &[(&str, &'static [u8])]) -> Self {
+        let mut image = Self::default();
+        image.nodes.insert(ROOT.to_owned(), Node::Directory);
+        for (name, bytes) in files {
+            let path = format!("{ROOT}/{name}");
+            let (directory, _) = path.rsplit_once('/').unwrap_or_default();
+            image.nodes.insert(directory.to_owned(), Node::Directory);
+            image.nodes.insert(path, Node::File(bytes));
+        }
+        image
+    }
+
+    /// The wheels, as paths for `sys.path`.
+    pub(super) fn packages(&self) -> impl Iterator<Item = &str> {
+        self.entries(PACKAGES).map(|(_, path, _)| path)
+    }
+
+    /// What has a path.
+    pub(super) fn get(&self, path: &str) -> Option<Node> {
+        self.nodes.get(path).copied()
+    }
+
+    /// Whether nobody but the image has something at a path: there or not.
+    pub(super) fn owns(path: &str) -> bool {
+        path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// What is in a directory: name, path, and what it is.
+    pub(super) fn entries<'a>(
+        &'a self,
+        directory: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str, Node)> {
+        let behind = self.nodes.range::<str, _>((Bound::Included(directory), Bound::Unbounded));
+        let below = behind.map_while(move |(path, node)| {
+            let rest = path.strip_prefix(directory)?;
+            Some((rest, path.as_str(), *node))
+        });
+        below.filter_map(|(rest, path, node)| {
+            let name = rest.strip_prefix('/')?;
+            (!name.contains('/')).then_some((name, path, node))
+        })
+    }
+
+    fn add_packages(&mut self, directory: &Path) -> Result<(), ImageError> {
+        self.insert(PACKAGES.to_owned(), Node::Directory, directory)?;
+        for path in listed(directory)? {
+            if path.extension().is_some_and(|extension| extension == "zip") {
+                self.add(below(PACKAGES, &path)?, &path, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: String, path: &Path, depth: usize) -> Result<(), ImageError> {
+        let unreadable = |error| ImageError::Unreadable { path: path.to_owned(), error };
+        let kind = fs::symlink_metadata(path).map_err(unreadable)?;
+        if kind.is_file() {
+            let bytes = contents(path).map_err(unreadable)?;
+            return self.insert(name, Node::File(bytes), path);
+        }
+        if !kind.is_dir() {
+            return Err(ImageError::Special { path: path.to_owned() });
+        }
+        if depth == MAX_DEPTH {
+            return Err(ImageError::TooDeep { path: path.to_owned() });
+        }
+        for inner in listed(path)? {
+            self.add(below(&name, &inner)?, &inner, depth + 1)?;
+        }
+        self.insert(name, Node::Directory, path)
+    }
+
+    fn insert(&mut self, name: String, node: Node, path: &Path) -> Result<(), ImageError> {
+        if self.nodes.len() == MAX_FILES {
+            return Err(ImageError::TooMany { path: path.to_owned() });
+        }
+        self.nodes.insert(name, node);
+        Ok(())
+    }
+}
+
+/// The path of a file below a directory of the image.
+fn below(directory: &str, path: &Path) -> Result<String, ImageError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| ImageError::Name { path: path.to_owned() })?;
+    Ok(format!("{directory}/{name}"))
+}
+
+fn listed(directory: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let list = || -> io::Result<Vec<_>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    list().map_err(|error| ImageError::Unreadable { path: directory.to_owned(), error })
+}
+
+fn contents(path: &Path) -> io::Result<&'static [u8]> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() >= MAPPED_FROM {
+        return sys::map_for_ever(&file);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes.leak())
+}
