@@ -6,6 +6,7 @@ mod expectations;
 mod pictures;
 mod results;
 mod tool;
+mod zygote;
 
 use std::fs;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
