@@ -29,10 +29,12 @@ pub const PRELUDE: &str = include_str!("prelude.py");
 /// How long a program takes is the machine's.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-static SHARED: LazyLock<Option<Host>> = LazyLock::new(|| host("python-permissions"));
+/// Leaked, for a guard that it could have is no other thread's.
+static SHARED: LazyLock<Option<&Host>> =
+    LazyLock::new(|| host("python-permissions").map(|host| &*Box::leak(Box::new(host))));
 
 /// A server with directories of this name; None where Python is not installed.
-pub fn host(name: &str) -> Option<Host> {
+pub(crate) fn host(name: &str) -> Option<Host> {
     let store = install_directory()?;
     let files = Fixture::kept(name);
     let environment = environment(&files.text("ENV-CANARY-@MARK@"));
@@ -74,7 +76,7 @@ struct Python(&'static Host, #[expect(dead_code, reason = "held")] RwLockReadGua
 #[track_caller]
 fn python() -> Option<Python> {
     let turn = turn();
-    let host = SHARED.as_ref();
+    let host = *SHARED;
     if host.is_none() {
         assert_eq!(install_directory(), None);
     }

@@ -46,7 +46,7 @@ static SHARED: LazyLock<Option<Shared>> = LazyLock::new(|| {
         let execution = run_on(&runtime, ExecuteRequest::python("1 + 1"));
         if execution.return_value == 2 { Ok(()) } else { Err(format!("{execution:?}")) }
     });
-    Some(Shared { runtime, workspace: files.path("workspace") })
+    Some(Shared { runtime, files })
 });
 
 /// Several times what any program here takes by itself on a loaded machine.
@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Shared {
     runtime: Runtime,
-    workspace: PathBuf,
+    files: Directory,
 }
 
 /// Runs programs in Python.
@@ -135,7 +135,7 @@ impl Python {
     /// A directory of the workspace that is one test's, empty; its path for programs, which
     /// is relative.
     pub fn directory(self, name: &str) -> PathBuf {
-        let path = self.0.workspace.join(name);
+        let path = self.0.files.path("workspace").join(name);
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("a directory");
         path
