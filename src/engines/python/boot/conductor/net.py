@@ -425,6 +425,13 @@ def create_connection(address, timeout=..., source_address=None, *, all_errors=F
     return made
 
 
+def gethostbyname(host: str) -> str:
+    """The address of this program's own host: of others the server knows."""
+    if host in ("localhost", "127.0.0.1", ""):
+        return "127.0.0.1"
+    return _no_lookup()
+
+
 def _no_lookup(*args, **kwargs):
     raise files.refused(
         "Names of hosts are looked up by the server, for requests: use urllib.request, requests or httpx"
@@ -438,7 +445,8 @@ def _no_server(*args, **kwargs):
 def _install_sockets() -> None:
     _sockets.socket = _sockets.SocketType = Socket
     _sockets.getaddrinfo, _sockets.create_connection = getaddrinfo, create_connection
-    for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
+    _sockets.gethostbyname = gethostbyname
+    for name in ("gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
         setattr(_sockets, name, _no_lookup)
     _sockets.gethostname = lambda: "localhost"
     _sockets.getfqdn = lambda name="": name or "localhost"
