@@ -6,9 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Client;
-use url::Url;
 
-use super::origin::{bare, locate};
+use super::origin::{bare, locate, reason};
 use super::progress::Progress;
 use super::{Component, MAX_ARCHIVE, problem};
 use crate::config::Config;
@@ -102,16 +101,4 @@ async fn once(
 
 fn lasting(component: &Component, text: String) -> Failure {
     Failure::Lasting(problem(component.name, text))
-}
-
-/// The innermost reason says most: "connection refused" and not "error sending request".
-fn reason(url: &Url, error: &reqwest::Error) -> String {
-    if let Some(status) = error.status() {
-        return format!("{} answers {status}", bare(url));
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    format!("{}: {innermost}", bare(url))
 }

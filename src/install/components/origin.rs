@@ -84,7 +84,7 @@ pub(super) async fn locate(
 }
 
 async fn read(client: &Client, page: &Url) -> Result<(String, Vec<u8>), String> {
-    let text = |error: reqwest::Error| format!("{}: {}", bare(page), error.without_url());
+    let text = |error: reqwest::Error| reason(page, &error);
     let request = client.get(page.clone()).header(ACCEPT, simple_index::ACCEPT);
     let mut response = request.send().await.and_then(|it| it.error_for_status()).map_err(text)?;
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
@@ -106,6 +106,18 @@ pub(super) fn bare(url: &Url) -> Url {
     let _ = bare.set_password(None);
     bare.set_query(None);
     bare
+}
+
+/// The innermost reason says most: "connection refused" and not "error sending request".
+pub(super) fn reason(url: &Url, error: &reqwest::Error) -> String {
+    if let Some(status) = error.status() {
+        return format!("{} answers {status}", bare(url));
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("{}: {innermost}", bare(url))
 }
 
 #[cfg(test)]

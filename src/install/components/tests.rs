@@ -147,7 +147,8 @@ async fn a_component_is_downloaded_from_its_own_url() {
     let component = component(&format!("http://{}/", listener.local_addr().unwrap()), &archive);
     let (config, known) = (scratch.config(), [component]);
     let installed = install(&config, &known, "sample", ComponentSource::Url);
-    let (_, installed) = tokio::join!(serve(listener, &[("application/gzip", archive)]), installed);
+    let answers = [("application/gzip", archive)];
+    let (_, installed) = tokio::join!(serve(listener, &answers), installed);
     assert!(installed.unwrap().place.join("lib/hello.txt").is_file());
 }
 

@@ -34,7 +34,10 @@ pub(super) fn parse(text: &str) -> Result<Metadata, String> {
             }
             "requires-python" => metadata.requires_python = Some(value.to_owned()),
             "license-expression" => expression = Some(value.to_owned()),
-            "license" if value.len() <= MAX_LICENSE => license = Some(value.to_owned()),
+            // Some have the beginning of its text here.
+            "license" if value.len() <= MAX_LICENSE && !value.contains("Copyright") => {
+                license = Some(value.to_owned());
+            }
             "classifier" => {
                 let name =
                     value.strip_prefix("License :: ").and_then(|it| it.rsplit(" :: ").next());
@@ -53,7 +56,8 @@ pub(super) fn parse(text: &str) -> Result<Metadata, String> {
 
 /// Names and values up to the first empty line, without the lines that continue one.
 fn headers(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let lines = text.lines().take_while(|line| !line.trim_end().is_empty());
+    // One with white space continues a header.
+    let lines = text.lines().take_while(|line| !line.is_empty());
     lines.filter(|line| !line.starts_with([' ', '\t'])).filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         Some((name.trim(), value.trim()))
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn requirements_and_licence_are_read_from_the_headers() {
-        let text = "Metadata-Version: 2.4\nName: a\nLicense: see\n  below\nLicense-Expression: MIT\n\
+        let text = "Metadata-Version: 2.4\nName: a\nLicense: see\n  below\n  \nLicense-Expression: MIT\n\
                     Requires-Python: >=3.9\nRequires-Dist: b (>=1) ; extra == 'x'\n\
                     Requires-Dist: c>=1,<2\n\nRequires-Dist: not-this\n";
         let metadata = parse(text).expect("it is one");
