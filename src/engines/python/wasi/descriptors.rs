@@ -1,7 +1,7 @@
 //! What the guest has open.
 
 use super::errno::{Done, Errno};
-use super::readdir::Entry;
+use super::stat::FileType;
 use crate::engines::python::image::ROOT;
 use crate::protocol::{OpenOptions, Stream};
 
@@ -30,6 +30,14 @@ pub(super) struct Directory {
     pub path: String,
     /// What was in it when its first entry was asked for.
     pub entries: Option<Vec<Entry>>,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub inode: u64,
+    pub file_type: FileType,
 }
 
 /// A file of the image.
@@ -61,6 +69,8 @@ pub(super) struct WorldFile {
     pub at: Option<u64>,
     /// Where the broker is, as far as that is known.
     pub broker_at: Option<u64>,
+    /// Where the last read that was at no offset has ended.
+    pub read_to: Option<u64>,
 }
 
 /// The table.
@@ -91,6 +101,7 @@ impl WorldFile {
             is_append: options.append,
             at: Some(0),
             broker_at: Some(0),
+            read_to: None,
         }
     }
 }

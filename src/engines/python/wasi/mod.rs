@@ -4,6 +4,7 @@
 //!
 //! Every argument is attacker-chosen.
 
+mod ahead;
 mod clock;
 mod descriptors;
 mod errno;
@@ -24,6 +25,7 @@ use std::time::Instant;
 
 pub(super) use import::{Arguments, Import};
 
+use self::ahead::Ahead;
 use self::descriptors::Descriptors;
 use self::errno::{Done, Errno, Fault};
 use self::memory::Memory;
@@ -47,6 +49,7 @@ pub(super) struct Wasi {
     /// Of a file that the call before this one has opened: `open` of Python asks at once,
     /// and the broker has said it.
     just_opened: Option<(u32, Filestat)>,
+    ahead: Ahead,
 }
 
 impl Wasi {
@@ -62,6 +65,7 @@ impl Wasi {
             workspace: String::new(),
             since: Instant::now(),
             just_opened: None,
+            ahead: Ahead::default(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Wasi {
     /// Forgets what it knows of the world: something else has acted on it.
     pub(super) fn forget(&mut self) {
         self.just_opened = None;
+        self.ahead.clear();
     }
 
     /// One call, and the error number for the guest: 0 is success.
@@ -88,6 +93,7 @@ impl Wasi {
         world: &dyn World,
     ) -> Result<u32, End> {
         let just_opened = self.just_opened.take();
+        self.forget_before(import);
         let memory = Memory::new(memory);
         let mut call = Call { wasi: self, memory, arguments, world, just_opened };
         match call.perform(import) {

@@ -4,6 +4,7 @@
 //! that `pread` and `pwrite` move nothing.
 
 use super::Call;
+use super::ahead::Ahead;
 use super::descriptors::{Descriptor, WorldFile};
 use super::errno::{Done, Errno, Fault};
 use super::memory::Iovec;
@@ -33,6 +34,10 @@ impl Progress {
     }
 }
 
+fn length(bytes: &[u8]) -> Done<u32> {
+    Ok(u32::try_from(bytes.len()).map_err(|_| Errno::Io)?)
+}
+
 /// The pieces of all parts, in their order.
 fn pieces(parts: &[Iovec]) -> impl Iterator<Item = Iovec> {
     parts.iter().flat_map(|part| {
@@ -54,9 +59,16 @@ impl Call<'_> {
         if !file.can_read {
             return Err(Errno::Badf.into());
         }
-        let position = self.position(&mut file)?;
-        let mut progress = Progress { at: Some(offset.unwrap_or(position)), done: 0 };
-        let result = self.read_pieces(&mut file, parts, &mut progress);
+        let at = match offset {
+            Some(offset) => offset,
+            None => self.position(&mut file)?,
+        };
+        let mut progress = Progress { at: Some(at), done: 0 };
+        let result = if offset.is_some() {
+            self.read_pieces(&mut file, parts, &mut progress)
+        } else {
+            self.read_on(number, &mut file, parts, &mut progress)
+        };
         self.keep(number, file, offset, &progress);
         progress.result(result)
     }
@@ -68,24 +80,70 @@ impl Call<'_> {
         progress: &mut Progress,
     ) -> Done {
         for piece in pieces(parts) {
-            self.go_to(file, progress.at)?;
-            let call = HandleCall::Read { max: piece.length };
-            let Answer::Bytes(bytes) = self.on(file, call)? else {
-                return Err(Errno::Io.into());
-            };
-            let read = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            if read > piece.length {
-                return Err(Errno::Io.into());
-            }
+            let bytes = self.ask(file, progress.at, piece.length)?;
             self.memory.put(piece.at, &bytes)?;
-            progress.advance(read);
-            file.broker_at = progress.at;
+            progress.advance(length(&bytes)?);
             // Files are short where they end.
-            if read < piece.length {
+            if length(&bytes)? < piece.length {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Reads where the guest is, and ahead if it was there before.
+    fn read_on(
+        &mut self,
+        number: u32,
+        file: &mut WorldFile,
+        parts: &[Iovec],
+        progress: &mut Progress,
+    ) -> Done {
+        for piece in pieces(parts) {
+            let known = self.put_known(number, piece, progress)?;
+            if known > 0 {
+                file.read_to = progress.at;
+            }
+            let left = Iovec { at: piece.at + known, length: piece.length - known };
+            if left.length == 0 {
+                continue;
+            }
+            let at = progress.at.unwrap_or(0);
+            let max = Ahead::ask(left.length, at, file.read_to);
+            let mut bytes = self.ask(file, Some(at), max)?;
+            let more = bytes.split_off(bytes.len().min(left.length as usize));
+            self.memory.put(left.at, &bytes)?;
+            progress.advance(length(&bytes)?);
+            file.read_to = progress.at;
+            self.wasi.ahead.keep(number, progress.at.unwrap_or(0), more);
+            if length(&bytes)? < left.length {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what was read before into a piece, and says how much that was.
+    fn put_known(&mut self, number: u32, piece: Iovec, progress: &mut Progress) -> Done<u32> {
+        let known = self.wasi.ahead.get(number, progress.at.unwrap_or(0));
+        let known = &known[..known.len().min(piece.length as usize)];
+        self.memory.put(piece.at, known)?;
+        let known = length(known)?;
+        progress.advance(known);
+        Ok(known)
+    }
+
+    /// Asks the broker for bytes at a position.
+    fn ask(&self, file: &mut WorldFile, at: Option<u64>, max: u32) -> Done<Vec<u8>> {
+        self.go_to(file, at)?;
+        let Answer::Bytes(bytes) = self.on(file, HandleCall::Read { max })? else {
+            return Err(Errno::Io.into());
+        };
+        if length(&bytes)? > max {
+            return Err(Errno::Io.into());
+        }
+        file.broker_at = at.map(|at| at.saturating_add(bytes.len() as u64));
+        Ok(bytes.into_vec())
     }
 
     /// Writes at an offset, where the guest is, or at the end of a file that is appended to.
@@ -99,6 +157,7 @@ impl Call<'_> {
         if !file.can_write {
             return Err(Errno::Badf.into());
         }
+        self.wasi.ahead.clear();
         let at = if file.appends && offset.is_none() {
             // Where that will be shows afterwards.
             None

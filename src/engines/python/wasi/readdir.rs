@@ -1,7 +1,7 @@
 //! What is in a directory.
 
 use super::Call;
-use super::descriptors::Descriptor;
+use super::descriptors::{Descriptor, Entry};
 use super::errno::{Done, Errno};
 use super::path::{Place, place};
 use super::stat::{FileType, inode_of};
@@ -10,14 +10,6 @@ use crate::protocol::{Answer, DirEntry, FileOperation, Operation};
 
 /// Bytes of a `dirent`, before the name.
 const DIRENT_BYTES: usize = 24;
-
-/// A name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub name: String,
-    pub inode: u64,
-    pub file_type: FileType,
-}
 
 impl Entry {
     /// As `dirent` and the name; `next` is the cookie of what comes behind it.

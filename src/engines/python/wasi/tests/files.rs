@@ -182,3 +182,93 @@ fn the_image_is_read_without_the_world() {
     assert_eq!((guest.memory[BUFFER as usize + 16], guest.u64(BUFFER + 32)), (4, 4));
     assert_eq!(guest.world.take_asked(), [""; 0]);
 }
+
+/// Reads of a file in small pieces to its end, and how often the broker was asked.
+fn read_all(guest: &mut Guest, fd: u64) -> (String, usize) {
+    guest.world.take_asked();
+    let mut text = String::new();
+    loop {
+        let piece = guest.read(fd, 1000);
+        if piece.is_empty() {
+            return (text, guest.world.take_asked().len());
+        }
+        text.push_str(&piece);
+    }
+}
+
+fn numbers() -> String {
+    (0..20_000).map(|number| format!("{number}\n")).collect()
+}
+
+#[test]
+fn a_file_that_is_read_on_and_on_is_read_ahead() {
+    let text = numbers();
+    let mut guest = Guest::new(&[("/ws/a", &text)]);
+    let fd = guest.open("ws/a", 0, READ);
+    let (read, asked) = read_all(&mut guest, fd);
+    assert!(read == text);
+    assert!(asked < 6, "{} bytes, {asked} questions", text.len());
+    assert_eq!(guest.seek(fd, 0, 1), text.len() as u64);
+}
+
+#[test]
+fn what_is_written_meanwhile_is_read() {
+    let text = numbers();
+    let mut guest = Guest::new(&[("/ws/a", &text)]);
+    let (reader, writer) = (guest.open("ws/a", 0, READ), guest.open("ws/a", 0, WRITE));
+    guest.read(reader, 1000);
+    guest.read(reader, 1000);
+    guest.pwrite(writer, "abc", 2000);
+    assert_eq!(guest.read(reader, 3), "abc");
+    guest.read(reader, 1000);
+    guest.world.files.borrow_mut().insert("/ws/a".into(), Some(vec![b'x'; 10_000]));
+    assert_ne!(guest.read(reader, 3), "xxx", "nothing has told the guest");
+    guest.wasi.forget();
+    assert_eq!(guest.read(reader, 3), "xxx", "another operation may have");
+}
+
+#[test]
+fn what_is_read_ahead_is_forgotten_with_every_look_at_the_world() {
+    let text = numbers();
+    let mut guest = Guest::new(&[("/ws/a", &text), ("/ws/b", "")]);
+    let fd = guest.open("ws/a", 0, READ);
+    guest.read(fd, 1000);
+    guest.read(fd, 1000);
+    assert_eq!(guest.stat("ws/b"), Ok(4));
+    guest.world.take_asked();
+    guest.read(fd, 1000);
+    assert_eq!(guest.world.take_asked(), ["seek", "read"]);
+}
+
+#[test]
+fn positions_are_the_guests_however_far_the_broker_is() {
+    let text = numbers();
+    let mut guest = Guest::new(&[("/ws/a", &text)]);
+    let fd = guest.open("ws/a", 0, READ | WRITE);
+    guest.read(fd, 1000);
+    guest.read(fd, 1000);
+    assert_eq!(guest.seek(fd, 0, 1), 2000);
+    assert_eq!(guest.seek(fd, -500, 1), 1500);
+    assert_eq!(guest.read(fd, 1000), text[1500..2500]);
+    assert_eq!(guest.pread(fd, 10, 70_000), text[70_000..70_010]);
+    assert_eq!(guest.read(fd, 10), text[2500..2510]);
+    guest.write(fd, "abc");
+    assert_eq!(guest.read(fd, 10), text[2513..2523]);
+    assert_eq!(
+        guest.world.text("/ws/a")[2505..2515],
+        [&text[2505..2510], "abc", &text[2513..2515]].concat()
+    );
+}
+
+#[test]
+fn a_number_that_is_used_again_has_nothing_of_the_file_before() {
+    let text = numbers();
+    let mut guest = Guest::new(&[("/ws/a", &text), ("/ws/b", &"x".repeat(5000))]);
+    let fd = guest.open("ws/a", 0, READ);
+    guest.read(fd, 1000);
+    guest.read(fd, 1000);
+    guest.succeeds(Import::FdClose, &[fd]);
+    assert_eq!(guest.open("ws/b", 0, READ), fd);
+    guest.seek(fd, 2000, 0);
+    assert_eq!(guest.read(fd, 3), "xxx");
+}
