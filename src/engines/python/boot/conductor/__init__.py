@@ -10,7 +10,7 @@ from importlib.util import find_spec
 WORLD = ("environ", "files", "net", "process", "imports", "tools")
 
 #: What a program sees of running.
-OWN = ("output", "loop", "threads", "images")
+OWN = ("output", "loop", "threads", "pools", "images")
 
 
 def load() -> None:

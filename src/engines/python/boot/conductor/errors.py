@@ -16,6 +16,12 @@ MAX_RELATED = 32
 #: Levels of them. Chains of causes have two or three.
 MAX_DEPTH = 8
 
+#: How a MemoryError begins that is not about memory.
+PARSER_IS_FULL = "Parser stack overflow"
+
+#: Advice for statements that other places allow.
+ADVICE = {"'return' outside function": ". The value of a program is that of its last expression"}
+
 #: What is not the author's: the interpreter's library, this package, generated code.
 _FOREIGN = ("/usr/local/lib/", "<")
 
@@ -27,7 +33,7 @@ def own(file: str) -> bool:
 
 def outcome(error: BaseException, source: str) -> dict:
     """The outcome of a program that raised."""
-    if isinstance(error, MemoryError) and not error.args:  # the parser's own has a text
+    if isinstance(error, MemoryError) and not str(error).startswith(PARSER_IS_FULL):
         return {"exceeded": "memory", "stack": text_of(error)}
     line, column = place(error)
     return {"error": fields(error, kind_of(error), line, column, source)}
@@ -98,13 +104,27 @@ def message(error: BaseException) -> str:
     """str() of an exception; of a syntax error without the place, which stands elsewhere."""
     try:
         if isinstance(error, SyntaxError):
-            return str(error.msg)
-        text = str(error)
+            return str(error.msg) + ADVICE.get(error.msg, "")
         if isinstance(error, BaseExceptionGroup):
-            text += "".join(f"\n- {type(e).__name__}: {message(e)}" for e in error.exceptions[:MAX_RELATED])
-        return text
+            parts = error.exceptions[:MAX_RELATED]
+            return str(error) + "".join(f"\n- {type(part).__name__}: {message(part)}" for part in parts)
+        return with_suggestion(error)
     except Exception as thrown:
         return f"[Thrown: {type(thrown).__name__}]"
+
+
+def with_suggestion(error: BaseException) -> str:
+    """str() of an exception, and the name that Python thinks was meant."""
+    text = str(error)
+    if isinstance(error, (NameError, AttributeError, ImportError)) and not has_bad_advice(error):
+        full = str(traceback.TracebackException.from_exception(error, limit=0))
+        return full if full.startswith(text) else text
+    return text
+
+
+def has_bad_advice(error: BaseException) -> bool:
+    """Python advises to enable site-packages, which nobody can here."""
+    return isinstance(error, ModuleNotFoundError)
 
 
 def kind_of(error: BaseException) -> str:
@@ -173,6 +193,8 @@ def text_of(error: BaseException) -> str:
     """The traceback as Python prints it, of the author's lines only."""
     try:
         summary = traceback.TracebackException.from_exception(error, compact=True)
+        if has_bad_advice(error):
+            summary._str = str(error)
         trim(summary, 0)
         return clip("".join(summary.format()).rstrip("\n"))
     except Exception:

@@ -81,7 +81,10 @@ def show_value(value: object) -> None:
     """Sends what the value of a program is a picture of; figures that are open come anyway."""
     values = value[:MAX_IMAGES] if type(value) in (list, tuple) else [value]
     for one in values:
-        png = None if is_open(one) else png_of(one)
+        try:
+            png = None if is_open(one) else png_of(one)
+        except Exception:  # the object does not want to be looked at: it has a repr() still
+            png = None
         if png is not None:
             send(png)
 

@@ -10,6 +10,7 @@ import heapq
 import inspect
 import sys
 import time
+import types
 
 from . import door, errors, output
 
@@ -280,3 +281,6 @@ def install() -> None:
         module.new_event_loop = lambda: LOOP
         module.get_event_loop = lambda: LOOP
         module.set_event_loop = lambda loop: None
+    nested = types.ModuleType("nest_asyncio", "Loops within loops work here without it.")
+    nested.apply = lambda loop=None: None
+    sys.modules["nest_asyncio"] = nested

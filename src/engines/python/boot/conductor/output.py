@@ -15,15 +15,33 @@ _sleep = time.sleep
 _streams: list[io.TextIOWrapper] = []
 
 
-def _stream(number: int, name: str) -> io.TextIOWrapper:
+class Errors(io.TextIOWrapper):
+    """stderr: written at once, and after what stdout has of an unfinished line."""
+
+    def write(self, text: str, /) -> int:
+        _flush(_streams[0])
+        written = super().write(text)
+        self.flush()
+        return written
+
+
+def _stream(number: int, name: str, kind: type, **how) -> io.TextIOWrapper:
     raw = io.FileIO(number, "w", closefd=False)
     raw.name = name
-    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", newline="\n", line_buffering=True)
+    return kind(io.BufferedWriter(raw), "utf-8", "backslashreplace", newline="\n", **how)
+
+
+def _flush(stream: io.TextIOWrapper) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):  # the program closed it
+        pass
 
 
 def install() -> None:
     """Puts the streams, and an input() that says no, in place."""
-    out, err = _stream(1, "<stdout>"), _stream(2, "<stderr>")
+    out = _stream(1, "<stdout>", io.TextIOWrapper, line_buffering=True)
+    err = _stream(2, "<stderr>", Errors)
     _streams[:] = [out, err]
     sys.stdout = sys.__stdout__ = out
     sys.stderr = sys.__stderr__ = err
@@ -35,10 +53,7 @@ def install() -> None:
 def flush() -> None:
     """Hands over what is there of unfinished lines."""
     for stream in _streams:
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # the program closed it
-            pass
+        _flush(stream)
 
 
 def note(text: str) -> None:

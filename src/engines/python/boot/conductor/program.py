@@ -1,6 +1,7 @@
 """One program, from its source to its outcome."""
 
 import ast
+import asyncio
 import atexit
 import builtins
 import inspect
@@ -32,12 +33,17 @@ def main() -> None:
         names = enter(program)
         result, body = run(program, names, lambda: door.send("started"))
     except BaseException as error:
-        result, body = errors.outcome(error, program["source"]), b""
+        result, body = last_resort(error, program["source"]), b""
     leave()
+    door.send("outcome", body, outcome=result)
+
+
+def last_resort(error: BaseException, source: str) -> dict:
+    """The outcome if what runs programs has failed itself: a program can break all that it uses."""
     try:
-        door.send("outcome", body, outcome=result)
-    except ValueError:  # the header is no JSON: a text of the error is to blame
-        door.send("outcome", outcome={"error": {"kind": "runtime", "name": "Error", "message": "unreadable error"}})
+        return errors.outcome(error, source)
+    except BaseException:
+        return {"error": {"kind": "runtime", "name": "Error", "message": "The program broke what reports its errors"}}
 
 
 def enter(program: dict) -> dict:
@@ -60,7 +66,7 @@ def leave() -> None:
 
 def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
     """The outcome of a program, and the JSON text of its value."""
-    source = program["source"]
+    source = program["source"].removeprefix("\ufeff")
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
     try:
         tree = ast.parse(source, FILE)
@@ -147,9 +153,14 @@ async def execute(code: Code, space: dict):
     value = eval(code.last, space)
     if code.last.co_flags & inspect.CO_COROUTINE:
         value = await value
-    if inspect.isawaitable(value):
-        value = await value
-    return value
+    return await value if is_awaitable(value) else value
+
+
+def is_awaitable(value: object) -> bool:
+    try:
+        return inspect.isawaitable(value)
+    except Exception:  # what an object says of its class may be a program's code
+        return False
 
 
 def evaluate(code: Code, space: dict):
@@ -178,8 +189,6 @@ def stuck(task) -> RuntimeError:
 
 def finish_tasks() -> None:
     """Goes on with tasks that nobody awaited, for a while."""
-    import asyncio
-
     left = asyncio.all_tasks(LOOP)
     if not left:
         return

@@ -20,6 +20,9 @@ def start(thread: threading.Thread) -> None:
         raise RuntimeError("threads can only be started once")
     thread._started.set()
     thread._conductor_over = False
+    thread._ident = ident = threading.get_ident()
+    starter = threading.current_thread()
+    threading._active[ident] = thread
     try:
         thread.run()
     except SystemExit:
@@ -28,6 +31,7 @@ def start(thread: threading.Thread) -> None:
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
     finally:
         thread._conductor_over = True
+        threading._active[ident] = starter
 
 
 def join(thread: threading.Thread, timeout: float | None = None) -> None:

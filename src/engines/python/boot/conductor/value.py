@@ -219,7 +219,7 @@ class Writer:
             self.value(value, depth)
 
     def mapping(self, values, depth: int) -> None:
-        if type(values) is dict and len(values) <= BLOCK and set(map(type, values)) == {str}:
+        if type(values) is dict and len(values) <= BLOCK and all(type(k) is str and k.isascii() for k in values):
             text = plain_text(values)
             if text is not None:
                 self.text(text)

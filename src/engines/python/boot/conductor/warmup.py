@@ -1,8 +1,10 @@
 """What the zygote has seen before the first fork: imports, and a fixed corpus of usual programs."""
 
 import gc
+import itertools
 import linecache
 import sys
+import threading
 import types
 from importlib import import_module
 from importlib.util import find_spec
@@ -55,5 +57,6 @@ def forget() -> None:
     for module in list(sys.modules.values()):
         if isinstance(module, types.ModuleType):
             module.__dict__.pop("__warningregistry__", None)
+    threading._counter = itertools.count(1).__next__
     gc.collect()
     gc.freeze()
