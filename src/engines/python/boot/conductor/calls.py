@@ -31,9 +31,6 @@ _KEEPING = frozenset(("append", "add", "extend", "insert", "appendleft"))
 _trees: dict[str, ast.Module] = {}
 _plans: dict[str, frozenset[tuple[int, int]]] = {}
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-
 def _last_name(function: ast.expr) -> str | None:
     if isinstance(function, ast.Attribute):
         return function.attr
@@ -49,9 +46,21 @@ def _awaits_arguments(function: ast.expr) -> bool:
 class _Scope:
     """The names of one function, or of the module."""
 
-    def __init__(self) -> None:
-        self.kept: dict[str, list[ast.expr]] = {}
+    def __init__(self, parameters: list[str] = ()) -> None:
+        self.parameters = list(parameters)
+        self.kept: dict[str, list[ast.expr]] = {name: [] for name in parameters}
+        self.filled: dict[str, list[ast.expr]] = {}
         self.awaited: set[str] = set()
+
+    def values(self, name: str) -> list[ast.expr]:
+        return self.kept.get(name, []) + self.filled.get(name, [])
+
+    def hand_over(self, outer: "_Scope") -> None:
+        """Names that are not its own are those of the scope around it."""
+        outer.awaited |= self.awaited - self.kept.keys()
+        for name, values in self.filled.items():
+            if name not in self.kept:
+                outer.filled.setdefault(name, []).extend(values)
 
 
 class _Plan(ast.NodeVisitor):
@@ -60,8 +69,11 @@ class _Plan(ast.NodeVisitor):
     def __init__(self) -> None:
         self.found: set[tuple[int, int]] = set()
         self.scopes = [_Scope()]
+        # By the names of functions: what they return, which parameters they await.
         self.returned: dict[str, list[ast.expr]] = {}
+        self.awaiting: dict[str, list[int]] = {}
         self.called: set[str] = set()
+        self.calls: list[ast.Call] = []
 
     # ---- What is awaited
 
@@ -80,6 +92,8 @@ class _Plan(ast.NodeVisitor):
             case ast.Name(id=name):
                 self.scopes[-1].awaited.add(name)
                 self.called.add(name)  # as the function that map() is given
+            case ast.Attribute(attr=name):
+                self.scopes[0].awaited.add(f".{name}")
             case ast.Lambda(body=value):
                 self.awaits(value)
             case ast.Starred(value=value) | ast.NamedExpr(value=value) | ast.Subscript(value=value):
@@ -106,24 +120,36 @@ class _Plan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = _last_name(node.func)
+        self.calls.append(node)
         if _awaits_arguments(node.func):
             self.found.add((node.end_lineno, node.end_col_offset))
             for argument in node.args:
                 self.awaits(argument)
-        if name in _KEEPING and isinstance(node.func, ast.Attribute):
-            target = node.func.value
-            if isinstance(target, ast.Name):
-                self._keep(target, *node.args)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _KEEPING:
+            self._fill(node.func.value, *node.args)
         self.generic_visit(node)
 
     # ---- Names that values are kept under
 
     def _keep(self, target: ast.AST, *values: ast.expr) -> None:
-        if isinstance(target, ast.Subscript):
-            target = target.value
-        if isinstance(target, ast.Name):
-            self.scopes[-1].kept.setdefault(target.id, []).extend(values)
+        match target:
+            case ast.Name(id=name):
+                self.scopes[-1].kept.setdefault(name, []).extend(values)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                for one in targets:
+                    self._keep(one, *values)
+            case _:
+                self._fill(target, *values)
+
+    def _fill(self, target: ast.AST, *values: ast.expr) -> None:
+        """Something is put into a collection or an object."""
+        match target:
+            case ast.Subscript(value=inner) | ast.Starred(value=inner):
+                self._fill(inner, *values)
+            case ast.Name(id=name):
+                self.scopes[-1].filled.setdefault(name, []).extend(values)
+            case ast.Attribute(attr=name):
+                self.scopes[0].filled.setdefault(f".{name}", []).extend(values)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         for target in node.targets:
@@ -136,7 +162,7 @@ class _Plan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        self._keep(node.target, node.value)
+        self._fill(node.target, node.value)
         self.generic_visit(node)
 
     def visit_For(self, node: ast.For | ast.AsyncFor | ast.comprehension) -> None:
@@ -155,23 +181,23 @@ class _Plan(ast.NodeVisitor):
 
     # ---- Functions
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._function(node, node.name)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self.generic_visit(node)
-
-    def _function(self, node: _Function, name: str) -> None:
-        self.scopes.append(_Scope())
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        arguments = node.args.posonlyargs + node.args.args
+        parameters = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+        scope = _Scope(parameters)
+        self.scopes.append(scope)
         self.generic_visit(node)
         self._settle()
         self.scopes.pop()
+        scope.hand_over(self.scopes[-1])
+        awaited = [at for at, name in enumerate(parameters) if name in scope.awaited]
+        self.awaiting.setdefault(node.name, []).extend(awaited)
         if isinstance(node, ast.FunctionDef):
             # What it returns is awaited where the call of it is.
             values = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
-            self.returned.setdefault(name, []).extend(v for v in values if v is not None)
+            self.returned.setdefault(node.name, []).extend(v for v in values if v is not None)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def _settle(self) -> None:
         """Follows awaited names to what is kept under them."""
@@ -179,17 +205,21 @@ class _Plan(ast.NodeVisitor):
         while scope.awaited - done:
             name = min(scope.awaited - done)
             done.add(name)
-            for value in scope.kept.get(name, ()):
+            for value in scope.values(name):
                 self.awaits(value)
 
     def finish(self) -> frozenset[tuple[int, int]]:
-        self._settle()
+        for call in self.calls:
+            for at in self.awaiting.get(_last_name(call.func), ()):
+                if at < len(call.args):
+                    self.awaits(call.args[at])
         done: set[str] = set()
         while self.called - done:
-            name = (self.called - done).pop()
+            name = min(self.called - done)
             done.add(name)
             for value in self.returned.get(name, ()):
                 self.awaits(value)
+        self._settle()
         return frozenset(self.found)
 
 
@@ -219,6 +249,7 @@ def _planned(file: str) -> frozenset[tuple[int, int]]:
 
 _GET_AWAITABLE = opcode.opmap["GET_AWAITABLE"]
 _RETURN_VALUE = opcode.opmap["RETURN_VALUE"]
+#: Words of cache after an instruction, by its name.
 _CACHES = opcode._inline_cache_entries
 
 

@@ -59,6 +59,8 @@ def refused(message: str, path: object = None) -> PermissionError:
 
 def _sentence() -> str | None:
     """What the broker said of the last file operation that it refused."""
+    if not NAMES:
+        return None  # no program is there, and nobody to ask
     try:
         told = door.send("refusal", line=door.line())
     except door.Failure:
@@ -250,8 +252,8 @@ def install() -> None:
 
 
 def workspace() -> str:
-    """The directory of the run."""
-    return NAMES["WORKSPACE_DIR"]
+    """The directory of the run; nothing before there is one."""
+    return NAMES.get("WORKSPACE_DIR", "")
 
 
 def enter(program: dict) -> None:

@@ -109,6 +109,8 @@ def _descriptor(value) -> int:
 
 
 def _spawn(words: list[str], cwd, env, kinds: list[str]) -> dict:
+    if not files.workspace():  # no program is there
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     clear, pairs = _environment(env)
     directory = os.path.abspath(os.fsdecode(cwd)) if cwd is not None else None
     if directory is None and os.getcwd() != files.workspace():
@@ -132,7 +134,7 @@ class Output(io.RawIOBase):
     """What a command prints."""
 
     def __init__(self, handle: int) -> None:
-        self.handle, self.is_read = handle, False
+        self.handle, self.is_at_end = handle, False
 
     def readable(self) -> bool:
         return True
@@ -141,8 +143,9 @@ class Output(io.RawIOBase):
         raise io.UnsupportedOperation("a pipe of a command has no descriptor here")
 
     def readinto(self, buffer) -> int:
+        if self.is_at_end:
+            return 0
         operation = _read(self.handle, min(len(buffer), PIECE))
-        self.is_read = True
         try:
             data = door.call(operation)[1]
         except door.Failure as failure:
@@ -328,12 +331,19 @@ class Popen:
         if handle is None or stream is not None and stream.closed:
             return
         into = text[1] if self._wanted[2] == subprocess.STDOUT else text[number]
-        if stream is not None and _raw(stream).is_read:
-            into.append(stream.buffer.read() if self.text_mode else stream.read())
-        else:
-            await _drain(handle, into)
+        if stream is not None:
+            into.append(self._read_ahead(stream))
+        await _drain(handle, into)
         self._handles[number] = None
         _close(handle)
+
+    def _read_ahead(self, stream) -> bytes:
+        """What a stream has read of its pipe and the program has not taken."""
+        raw = _raw(stream)
+        raw.is_at_end = True
+        data = stream.read()
+        raw.is_at_end = False
+        return data.encode(self.encoding or "utf-8") if isinstance(data, str) else data
 
     async def _ended(self) -> None:
         if self.returncode is None:

@@ -122,17 +122,10 @@ def _perform(frame: types.FrameType, operation: dict, convert):
     what a pool waits for."""
     operation = {"tool": operation}
     if _pool and (frame is _pool[-1] or frame.f_back is _pool[-1] and calls.is_last_act(frame)):
-        return loop.pending(operation, then=_of_pool(convert))
+        return loop.pending(operation, then=convert, failed=_failed)
     if calls.is_awaited(frame):
         return ToolTask(_pending(operation, convert))
     return _convert_or_raise(operation, convert)
-
-
-def _of_pool(convert):
-    def then(answer, data):
-        return convert(answer, data)
-
-    return then
 
 
 def in_pool(function, args: tuple, kwargs: dict):
