@@ -37,6 +37,7 @@ const MODULES: &[(&str, &str)] = modules![
     "loop",
     "net",
     "output",
+    "pools",
     "process",
     "program",
     "threads",
