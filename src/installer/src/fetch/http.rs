@@ -13,6 +13,9 @@ use url::Url;
 
 use super::limits::{CONNECT, IDLE, MAX_REDIRECTS, REQUEST, RETRIES, RETRY_AFTER};
 
+/// Documents of npm's registries, and pages of Python's, if there is a choice.
+const TYPES: &str = "application/json, application/vnd.pypi.simple.v1+json, */*;q=0.1";
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(super) enum HttpError {
@@ -151,7 +154,7 @@ impl Http {
 
 fn headers(get: &Get) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
+    headers.insert(ACCEPT, HeaderValue::from_static(TYPES));
     if let Some(auth) = &get.auth {
         let mut value = HeaderValue::from_str(auth)
             .map_err(|_| HttpError::Client("a token of .npmrc has control characters".into()))?;

@@ -1,0 +1,55 @@
+"""What a Python program of MCP Conductor sees of running.
+
+The engine calls `load` and `warm` in the zygote, `fresh` and `main` in each worker.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+#: What reaches the world, in the order in which it is patched and entered.
+WORLD = ("environ", "files", "net", "process", "imports", "tools")
+
+#: What a program sees of running.
+OWN = ("output", "loop", "threads", "pools", "images")
+
+
+def load() -> None:
+    """Patches what works differently here, and imports what programs usually need.
+
+    The world comes first: what libraries take from it when they are imported is patched then.
+    """
+    from . import warmup
+
+    for module in world():
+        module.install()
+    warmup.preload()
+    for name in OWN:
+        import_module(f"conductor.{name}").install()
+    import_module("conductor.program")
+
+
+def world() -> list:
+    """The modules that reach the world, in order."""
+    found = (f"conductor.{name}" for name in WORLD)
+    return [import_module(name) for name in found if find_spec(name)]
+
+
+def warm() -> None:
+    """Runs the usual programs once, so that what they touch is there before the first fork."""
+    from . import warmup
+
+    warmup.run()
+
+
+def fresh() -> None:
+    """Makes new what must differ between two workers of one zygote."""
+    from . import freshness
+
+    freshness.renew()
+
+
+def main() -> None:
+    """Runs the program of this worker and sends its outcome."""
+    from . import program
+
+    program.main()

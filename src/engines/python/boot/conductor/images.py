@@ -1,0 +1,158 @@
+"""Pictures: matplotlib's figures, and objects that have a PNG of themselves, become image blocks in order."""
+
+import builtins
+import importlib.util
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from . import door, output
+
+#: Pictures of one run. A model looks at few.
+MAX_IMAGES = 20
+
+#: Bytes of all pictures of one run: base64 of them stays below usual limits of a message, 16 MiB.
+MAX_BYTES = 8 << 20
+
+#: Why a picture was left out.
+_TOO_MANY = f"a picture was left out: {MAX_IMAGES} are the most"
+_TOO_LARGE = f"a picture was left out: all together have at most {MAX_BYTES >> 20} MiB. Use a smaller figsize or dpi"
+
+
+class Sent:
+    """What was sent of the run's pictures."""
+
+    count = 0
+    size = 0
+    left_out = 0
+
+
+def send(png: bytes) -> None:
+    """Sends a picture if there is room for it."""
+    if Sent.count >= MAX_IMAGES or Sent.size + len(png) > MAX_BYTES:
+        Sent.left_out += 1
+        output.note(_TOO_MANY if Sent.count >= MAX_IMAGES else _TOO_LARGE)
+        return
+    Sent.count += 1
+    Sent.size += len(png)
+    output.flush()
+    door.send("image", png, mimeType="image/png")
+
+
+def png_of(value: object) -> bytes | None:
+    """The PNG of an object that has one."""
+    if is_figure(value):
+        return draw(value)
+    own = getattr(type(value), "_repr_png_", None)
+    png = own(value) if own is not None else None
+    if isinstance(png, tuple):  # with metadata
+        png = png[0]
+    return bytes(png) if isinstance(png, (bytes, bytearray)) else None
+
+
+def is_figure(value: object) -> bool:
+    figure = sys.modules.get("matplotlib.figure")
+    return figure is not None and isinstance(value, figure.Figure)
+
+
+def draw(figure) -> bytes:
+    """A figure as it is saved, in PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def show_open() -> None:
+    """Sends the open figures, and closes them."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    for number in pyplot.get_fignums() if pyplot else ():
+        figure = pyplot.figure(number)
+        try:
+            if Sent.left_out == 0 or Sent.count < MAX_IMAGES:
+                send(draw(figure))
+        finally:
+            pyplot.close(figure)
+
+
+def show_value(value: object) -> None:
+    """Sends what the value of a program is a picture of; figures that are open come anyway."""
+    values = value[:MAX_IMAGES] if type(value) in (list, tuple) else [value]
+    for one in values:
+        try:
+            png = None if is_open(one) else png_of(one)
+        except Exception:  # the object does not want to be looked at: it has a repr() still
+            png = None
+        if png is not None:
+            send(png)
+
+
+def is_open(value: object) -> bool:
+    """Whether pyplot has this figure, or has shown it."""
+    if not is_figure(value):
+        return False
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    number = getattr(value, "number", None)
+    return pyplot is not None and number is not None
+
+
+def display(*values: object) -> None:
+    """The builtin display(): pictures as pictures, tables as tables, everything else by repr()."""
+    for value in values:
+        png = png_of(value)
+        if png is not None:
+            send(png)
+            if is_figure(value) and is_open(value):
+                sys.modules["matplotlib.pyplot"].close(value)
+        elif hasattr(type(value), "to_string"):
+            print(value.to_string())
+        else:
+            print(value if isinstance(value, str) else repr(value))
+
+
+def show(*args, **kwargs) -> None:
+    """Replaces pyplot.show."""
+    show_open()
+
+
+def show_figure(figure, warn: bool = True) -> None:
+    """Replaces Figure.show."""
+    display(figure)
+
+
+def show_image(image, title: str | None = None) -> None:
+    """Replaces Image.show of pillow."""
+    display(image)
+
+
+def preload() -> None:
+    """Imports matplotlib without the directories of a user, which it would make for its caches."""
+    data = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
+    environment, os.environ = os.environ, {"MPLBACKEND": "Agg", "MATPLOTLIBRC": str(data)}
+    command, subprocess.check_output = subprocess.check_output, no_command
+    logging.disable()
+    try:
+        import matplotlib
+
+        matplotlib.get_cachedir = matplotlib.get_configdir = lambda: "/usr/local/lib/matplotlib"
+        import matplotlib.pyplot
+    finally:
+        logging.disable(logging.NOTSET)
+        os.environ, subprocess.check_output = environment, command
+
+
+def no_command(*args, **kwargs):
+    """Replaces subprocess.check_output while fonts of the machine are looked for."""
+    raise FileNotFoundError(args)
+
+
+def install() -> None:
+    """Patches what would open a window."""
+    builtins.display = display
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].show = show
+        sys.modules["matplotlib.figure"].Figure.show = show_figure
+    if "PIL.Image" in sys.modules:
+        sys.modules["PIL.Image"].Image.show = show_image

@@ -1,0 +1,225 @@
+"""One program, from its source to its outcome."""
+
+import ast
+import asyncio
+import atexit
+import builtins
+import inspect
+import json
+import linecache
+import sys
+import time
+import types
+
+from . import door, errors, freshness, images, output, world
+from .door import FILE
+from .loop import LOOP, NeverSettles
+from .value import Exceeded, to_json
+
+#: Seconds that tasks which nobody awaited may go on after the last statement.
+GRACE = 5
+
+#: What may be wrong with a source.
+_UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+
+_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+def main() -> None:
+    """Runs this worker's program and sends its outcome, whatever happens."""
+    freshness.renew()
+    program = door.send("program")
+    try:
+        names = enter(program)
+        result, body = run(program, names, lambda: door.send("started"))
+    except BaseException as error:
+        result, body = last_resort(error, program["source"]), b""
+    leave()
+    door.send("outcome", body, outcome=result)
+
+
+def last_resort(error: BaseException, source: str) -> dict:
+    """The outcome if what runs programs has failed itself: a program can break all that it uses."""
+    try:
+        return errors.outcome(error, source)
+    except BaseException:
+        return {"error": {"kind": "runtime", "name": "Error", "message": "The program broke what reports its errors"}}
+
+
+def enter(program: dict) -> dict:
+    """Enters the world; the names that it gives to the program."""
+    names: dict = {}
+    for module in world():
+        module.enter(program)
+        names.update(getattr(module, "NAMES", {}))
+    return names
+
+
+def leave() -> None:
+    """What an interpreter does at its end: atexit, and the rest of the output."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        errors.show(error)
+    output.flush()
+
+
+def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
+    """The outcome of a program, and the JSON text of its value."""
+    source = program["source"].removeprefix("\ufeff")
+    linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
+    try:
+        tree = ast.parse(source, FILE)
+        code = Code(source, tree)
+    except _UNREADABLE as error:
+        return errors.syntax(error, source), b""
+    started()
+    space = namespace(program, names)
+    try:
+        value = evaluate(code, space)
+        if value is None:
+            hint_at_main(tree)
+        images.show_value(value)
+        images.show_open()
+        body, notes = to_json(value, program["maxValue"], program["maxDepth"])
+    except SystemExit as error:
+        return {"exit": exit_code(error)}, b""
+    except Exceeded as error:
+        return {"exceeded": error.limit}, b""
+    except BaseException as error:
+        return failed(error, source, space)
+    for note in notes:
+        output.note(note)
+    return {"value": None}, body
+
+
+def failed(error: BaseException, source: str, space: dict) -> tuple[dict, bytes]:
+    """The outcome of an error; what the program had drawn until then is shown."""
+    if isinstance(error, MemoryError):
+        space.clear()
+    result = errors.outcome(error, source)
+    try:
+        images.show_open()
+    except Exception:  # the first error is the one to report
+        pass
+    return result, b""
+
+
+class Code:
+    """A program's statements, and the expression that ends it."""
+
+    def __init__(self, source: str, tree: ast.Module):
+        tools = sys.modules.get("conductor.tools")
+        if tools is not None:
+            tools.plan(tree)
+        last = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_silent(source, tree.body[-1]):
+            last = ast.Expression(tree.body[-1].value)
+        body = tree.body[:-1] if last else tree.body
+        statements = ast.Module(body, tree.type_ignores)
+        self.statements = compile(statements, FILE, "exec", _FLAGS, dont_inherit=True)
+        inherited = self.statements.co_flags & ALL_FUTURES | _FLAGS
+        self.last = compile(last, FILE, "eval", inherited, dont_inherit=True) if last else None
+
+
+#: `from __future__` of the statements holds for the last expression too.
+ALL_FUTURES = sum({getattr(__import__("__future__"), name).compiler_flag for name in __import__("__future__").all_feature_names})
+
+
+def is_silent(source: str, last: ast.Expr) -> bool:
+    """Whether a semicolon follows the last expression, which then has no value."""
+    line = source.splitlines()[last.end_lineno - 1].encode()
+    return line[last.end_col_offset :].lstrip().startswith(b";")
+
+
+def namespace(program: dict, names: dict) -> dict:
+    """A new __main__ with the names of the world and the caller's globals."""
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    sys.argv = ["program.py"]
+    space = module.__dict__
+    space.update(__builtins__=builtins, __file__=f"{program['workspace']}/program.py", **names)
+    space.update(json.loads(program["globals"]))
+    return space
+
+
+async def execute(code: Code, space: dict):
+    """The task that a program is."""
+    begun = eval(code.statements, space)
+    if code.statements.co_flags & inspect.CO_COROUTINE:
+        await begun
+    if code.last is None:
+        return None
+    value = eval(code.last, space)
+    if code.last.co_flags & inspect.CO_COROUTINE:
+        value = await value
+    return await value if is_awaitable(value) else value
+
+
+def is_awaitable(value: object) -> bool:
+    try:
+        return inspect.isawaitable(value)
+    except Exception:  # what an object says of its class may be a program's code
+        return False
+
+
+def evaluate(code: Code, space: dict):
+    """The program's value, after the tasks that it left behind."""
+    task = LOOP.create_task(execute(code, space), name="program")
+    try:
+        LOOP.run_until(task.done)
+    except NeverSettles:
+        raise stuck(task) from None
+    value = task.result()
+    finish_tasks()
+    return value
+
+
+def stuck(task) -> RuntimeError:
+    """The error of a program that waits for ever, at the line where it waits."""
+    error = RuntimeError("Top-level await never resolved: nothing is left that could settle it")
+    inner = task.get_coro()
+    while inner is not None:
+        frame = getattr(inner, "cr_frame", None)
+        if frame is not None and frame.f_code.co_filename == FILE:
+            error.__traceback__ = types.TracebackType(error.__traceback__, frame, frame.f_lasti, frame.f_lineno)
+        inner = getattr(inner, "cr_await", None)
+    return error
+
+
+def finish_tasks() -> None:
+    """Goes on with tasks that nobody awaited, for a while."""
+    left = asyncio.all_tasks(LOOP)
+    if not left:
+        return
+    end = time.monotonic() + GRACE
+    alarm = LOOP.call_at(end, lambda: None)
+    try:
+        LOOP.run_until(lambda: all(task.done() for task in left) or time.monotonic() >= end)
+    except NeverSettles:
+        pass
+    alarm.cancel()
+    waiting = [task for task in left if not task.done()]
+    if waiting:
+        output.note(f"{len(waiting)} of the program's tasks were not awaited and did not end. Await them, or cancel them")
+
+
+def exit_code(error: SystemExit) -> int:
+    """The code of a SystemExit, whose text goes to stderr."""
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return max(-(2**31), min(int(code), 2**31 - 1))
+    print(code, file=sys.stderr)
+    return 1
+
+
+def hint_at_main(tree: ast.Module) -> None:
+    """Says so if a program only defines main(), as scripts do whose last line was forgotten."""
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) and last.name == "main":
+        used = any(isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(tree))
+        if not used:
+            call = "await main()" if isinstance(last, ast.AsyncFunctionDef) else "main()"
+            output.note(f"main() is defined and never called: end the program with {call}")

@@ -1,0 +1,62 @@
+"""What the zygote has seen before the first fork: imports, and a fixed corpus of usual programs."""
+
+import gc
+import itertools
+import linecache
+import sys
+import threading
+import types
+from importlib import import_module
+from importlib.util import find_spec
+
+from . import images, output
+from .door import FILE
+
+#: Imported in the zygote: what programs usually import, by what it costs them not to have it.
+MODULES = """
+    abc argparse array ast asyncio base64 binascii bisect calendar cmath collections collections.abc
+    concurrent.futures configparser contextlib copy csv dataclasses datetime decimal difflib email.message
+    enum fnmatch fractions functools getpass glob gzip hashlib heapq hmac html html.parser http.client
+    importlib.util inspect io ipaddress itertools json linecache locale logging math mimetypes numbers
+    operator os pathlib pickle platform pprint queue random re secrets shlex shutil signal sqlite3
+    statistics string struct subprocess tempfile textwrap threading time timeit tomllib traceback types
+    typing unicodedata urllib.error urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree
+    zipfile zlib zoneinfo _pylong _strptime numpy numpy.random pandas
+    PIL.Image PIL.PngImagePlugin bs4 dateutil.parser jinja2 lxml.etree openpyxl tabulate yaml
+""".split()
+
+
+def preload() -> None:
+    """Imports them; what this interpreter does not have is not missed."""
+    for name in MODULES:
+        try:
+            import_module(name)
+        except ImportError:
+            pass
+    if find_spec("matplotlib"):
+        images.preload()
+
+
+def run() -> None:
+    """Runs the corpus through the path of every program, and leaves nothing of it."""
+    from . import program
+    from .corpus import PROGRAMS
+
+    main, argv = sys.modules["__main__"], sys.argv
+    frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
+    for source in PROGRAMS:
+        program.run({**frame, "source": source}, {}, lambda: None)
+    sys.modules["__main__"], sys.argv = main, argv
+    forget()
+
+
+def forget() -> None:
+    """Removes the traces of the corpus, and keeps the collector from what is there for good."""
+    output.flush()
+    linecache.cache.pop(FILE, None)
+    for module in list(sys.modules.values()):
+        if isinstance(module, types.ModuleType):
+            module.__dict__.pop("__warningregistry__", None)
+    threading._counter = itertools.count(1).__next__
+    gc.collect()
+    gc.freeze()
