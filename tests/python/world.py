@@ -8,7 +8,7 @@ import fake
 
 fake.install()
 
-from conductor import calls, files, imports, net, tools  # noqa: E402
+from conductor import calls, files, imports, net, sockets, tools  # noqa: E402
 
 calls.is_awaited = lambda frame: False  # instructions are those of the engine's Python
 
@@ -96,7 +96,7 @@ class Imports(unittest.TestCase):
 
 class Requests(unittest.TestCase):
     def fed(self, *pieces):
-        request = net.Request()
+        request = sockets.Request()
         return request, [request.feed(piece) for piece in pieces]
 
     def test_a_request_is_complete_with_its_body(self):
