@@ -375,6 +375,7 @@ fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told
         failed: failed.collect(),
         notes,
         inputs: String::new(),
+        pypi: None,
     }
 }
 

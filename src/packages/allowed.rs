@@ -241,6 +241,18 @@ impl AllowedPackages {
         format!("{VARIABLE} decides: {}", self.listed())
     }
 
+    /// The same of PyPI.
+    pub(crate) fn instead_of_pypi(&self, specifier: &PypiSpecifier) -> String {
+        if !self.1.is_empty() {
+            return format!("{VARIABLE} decides: {}", self.listed_of_pypi());
+        }
+        let package = specifier.package();
+        format!(
+            "No packages of PyPI are allowed here. An administrator allows one with \
+             {VARIABLE}={package} and runs `mcp-conductor install`"
+        )
+    }
+
     /// Packages that may have been meant: of the same name, or nearly so.
     pub(crate) fn near(&self, specifier: &PackageSpecifier) -> Vec<String> {
         let same = self.0.iter().filter(|entry| entry.name() == specifier.name());

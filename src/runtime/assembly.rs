@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::StartError;
-use super::engines::python_files;
 use super::queue::{Queue, Share};
 use super::shared::Common;
 use crate::audit::Audit;

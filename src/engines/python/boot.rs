@@ -25,10 +25,12 @@ macro_rules! modules {
 
 const MODULES: &[(&str, &str)] = modules![
     "calls",
+    "children",
     "corpus",
     "door",
     "environ",
     "errors",
+    "fetch",
     "files",
     "frames",
     "freshness",
@@ -37,8 +39,11 @@ const MODULES: &[(&str, &str)] = modules![
     "loop",
     "net",
     "output",
+    "pipes",
+    "pools",
     "process",
     "program",
+    "sockets",
     "threads",
     "tls",
     "tools",
@@ -55,7 +60,11 @@ pub(super) fn load(interpreter: &mut Interpreter) -> Result<(), LoadError> {
         MODULES.iter().map(|(name, source)| ((*name).to_owned(), (*source).into())).collect();
     // JSON's strings are Python's, and so are its objects of them.
     let sources = serde_json::to_string(&sources)?;
-    turn(interpreter, &format!("SOURCES = {sources}\n{INSTALL}"))?;
+    let path = serde_json::to_string(&interpreter.host().guest.borrow().search_path())?;
+    turn(
+        interpreter,
+        &format!("import sys\nsys.path[:] = {path}\nSOURCES = {sources}\n{INSTALL}"),
+    )?;
     turn(interpreter, LOAD)
 }
 
