@@ -32,7 +32,6 @@ use self::errno::{Done, Errno, Fault};
 use self::memory::Memory;
 use self::stat::Filestat;
 use super::image::Image;
-
 use super::world::{End, World};
 
 /// The interpreter's own arguments.
