@@ -12,8 +12,11 @@ use crate::worker::EXIT_MEMORY;
 /// recompilation a hot loop would stay in Maglev code after on-stack
 /// replacement, 3.4 times slower on a matrix product; --no-maglev-osr undoes
 /// that. The seed of Math.random is set in each worker, which a frozen flag
-/// would not allow.
-const V8_FLAGS: &str = "--single-threaded --no-maglev-osr --no-freeze-flags-after-init";
+/// would not allow. What the zygote compiled is kept, and with the positions that
+/// an error's stack has: V8 finds them out by parsing the whole function again,
+/// in each worker (lodash: half of its import, typescript: nine tenths).
+const V8_FLAGS: &str = "--single-threaded --no-maglev-osr --no-freeze-flags-after-init \
+                        --no-flush-bytecode --no-enable-lazy-source-positions";
 
 /// What the heap may grow beyond its limit so that a terminated program can
 /// unwind.
@@ -32,6 +35,12 @@ pub(crate) fn initialize(flags: &str) {
         let platform = v8::new_single_threaded_default_platform(false).make_shared();
         JsRuntime::init_platform(Some(platform));
     });
+}
+
+/// Sets whether V8 compiles functions with the script that they are in, or each when it is
+/// called first.
+pub(crate) fn compile_all_functions(all: bool) {
+    v8::V8::set_flags_from_string(if all { "--no-lazy" } else { "--lazy" });
 }
 
 /// Lets V8 leave it to the processor to find accesses beyond the memory of WebAssembly: a page

@@ -107,7 +107,7 @@ pub(super) fn unpack_zip(
     let mut archive = ZipArchive::new(archive).map_err(|error| error.to_string())?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|error| error.to_string())?;
-        let name = entry.name().map_err(|error| error.to_string())?.into_owned();
+        let name = entry.name().to_owned();
         let Some(path) = kept(&name) else { continue };
         if entry.is_dir() {
             target.make(&path)?;

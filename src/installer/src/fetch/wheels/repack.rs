@@ -35,7 +35,7 @@ pub(super) fn metadata(wheel: &[u8]) -> Result<String, String> {
     let mut archive = opened(wheel)?;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| error.to_string())?;
-        let name = entry.name().map_err(|error| error.to_string())?;
+        let name = entry.name();
         let is_it = name.split_once('/').is_some_and(|(directory, file)| {
             directory.ends_with(".dist-info") && file == "METADATA"
         });
@@ -63,7 +63,7 @@ pub(super) fn repack(wheel: &[u8], place: &Path) -> Result<Repacked, String> {
     let (mut seen, mut modules, mut left) = (BTreeSet::new(), BTreeSet::new(), MAX_UNPACKED);
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|error| error.to_string())?;
-        let name = entry.name().map_err(|error| error.to_string())?.into_owned();
+        let name = entry.name().to_owned();
         if entry.is_dir() {
             continue;
         }

@@ -82,7 +82,7 @@ impl Source {
             return Ok((bytes, true));
         }
         let url = self.authorized(&candidate.file.url);
-        let bytes = self.get(&self.archives, url, MAX_PACKED, name).await?;
+        let bytes = self.get(&self.archives, url, MAX_PACKED, true, name).await?;
         if !is_right(&bytes) {
             let found = hex(&Sha256::digest(&bytes));
             return Err(format!(
@@ -101,12 +101,20 @@ impl Source {
             let cached = Cache::read(&file, limit);
             return cached.ok_or_else(|| absent(name));
         }
-        let bytes = self.get(&self.documents, self.authorized(url), limit, name).await?;
+        let url = self.authorized(url);
+        let bytes = self.get(&self.documents, url, limit, false, name).await?;
         self.cache.write(&file, &bytes)?;
         Ok(bytes)
     }
 
-    async fn get(&self, http: &Http, url: Url, limit: u64, name: &str) -> Result<Vec<u8>, String> {
+    async fn get(
+        &self,
+        http: &Http,
+        url: Url,
+        limit: u64,
+        is_verified: bool,
+        name: &str,
+    ) -> Result<Vec<u8>, String> {
         if self.offline {
             return Err(absent(name));
         }
@@ -114,7 +122,7 @@ impl Source {
             return Err(format!("{name}: {} is not an http or https URL", bare(&url)));
         }
         let shown = bare(&url);
-        let get = Get { auth: basic(&url), url: shown.clone(), etag: None, limit };
+        let get = Get { auth: basic(&url), url: shown.clone(), etag: None, limit, is_verified };
         match http.get(&get).await.map_err(|error| format!("{name}: {error}"))? {
             Answer::Body { bytes, .. } => Ok(bytes),
             Answer::NotFound => Err(format!("{name} is not in {shown}")),
