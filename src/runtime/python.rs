@@ -63,8 +63,7 @@ pub(super) fn say(config: &Config) {
 
 /// The packages of PyPI that programs may import, as the administrator wrote them.
 pub(super) fn allowed(config: &Config) -> Vec<String> {
-    let all = config.allowed_packages().texts().into_iter();
-    all.filter(|text| text.starts_with(PYPI)).collect()
+    config.allowed_packages().pypi().iter().map(ToString::to_string).collect()
 }
 
 /// Tools by the names that programs in Python call them by: `mcp__server__tool`.

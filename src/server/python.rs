@@ -5,7 +5,7 @@ use rmcp::model::Tool;
 use super::arguments::ExecutePython;
 use super::tool::{described, runs_programs};
 use crate::config::Config;
-use crate::packages::allowed::AllowedPackages;
+use crate::packages::allowed::{AllowedPackages, PypiSpecifier};
 
 pub(super) const EXECUTE_PYTHON: &str = "execute_python";
 
@@ -50,11 +50,8 @@ pub(super) fn execute_python(
 
 /// The packages of PyPI that are allowed, as far as there is room to name them.
 fn further(packages: &AllowedPackages, room: usize) -> String {
-    let texts = packages.texts();
-    let names = texts.iter().filter_map(|text| text.strip_prefix("pypi:"));
-    let names = names.map(|name| name.split('@').next().unwrap_or(name));
     let mut text = String::new();
-    for name in names {
+    for name in packages.pypi().iter().map(PypiSpecifier::name) {
         if text.len() + name.len() + 2 > room {
             break;
         }
