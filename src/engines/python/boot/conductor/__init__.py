@@ -18,8 +18,9 @@ def load() -> None:
 
     The world comes first: what libraries take from it when they are imported is patched then.
     """
-    from . import warmup
+    from . import warmup, wheels
 
+    wheels.hold()
     for module in world():
         module.install()
     warmup.preload()
@@ -36,9 +37,10 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import warmup
+    from . import warmup, wheels
 
     warmup.run()
+    wheels.release()
 
 
 def fresh() -> None:
