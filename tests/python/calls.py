@@ -1,18 +1,12 @@
 """Which calls of a program begin tasks. Run by hand: python3 tests/python/calls.py"""
 
 import ast
-import pathlib
 import re
-import sys
-import types
 import unittest
 
-BOOT = pathlib.Path(__file__).parents[2] / "src/engines/python/boot/conductor"
-package = types.ModuleType("conductor")
-package.__path__ = [str(BOOT)]
-sys.modules["conductor"] = package
-door = sys.modules["conductor.door"] = package.door = types.ModuleType("conductor.door")
-door.FILE = "<program>"
+import fake
+
+fake.install()
 
 from conductor import calls  # noqa: E402
 

@@ -4,7 +4,6 @@ The engine calls `load` and `warm` in the zygote, `fresh` and `main` in each wor
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 
 #: What reaches the world, in the order in which it is patched and entered.
 WORLD = ("environ", "files", "net", "process", "imports", "tools")
@@ -16,11 +15,13 @@ OWN = ("output", "loop", "threads", "pools", "images")
 def load() -> None:
     """Patches what works differently here, and imports what programs usually need.
 
-    The world comes first: what libraries take from it when they are imported is patched then.
+    The world comes first, and of it the module `ssl`: what libraries take from it when they are
+    imported is patched then.
     """
-    from . import warmup, wheels
+    from . import tls, warmup, wheels
 
     wheels.hold()
+    tls.install()
     for module in world():
         module.install()
     warmup.preload()
@@ -31,8 +32,7 @@ def load() -> None:
 
 def world() -> list:
     """The modules that reach the world, in order."""
-    found = (f"conductor.{name}" for name in WORLD)
-    return [import_module(name) for name in found if find_spec(name)]
+    return [import_module(f"conductor.{name}") for name in WORLD]
 
 
 def warm() -> None:

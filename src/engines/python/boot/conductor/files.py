@@ -140,6 +140,8 @@ def _explain_sqlite3() -> None:
     connect = sqlite3.connect
 
     def explaining(database, *args, **kwargs):
+        if database == ":memory:":
+            return connect(database, *args, **kwargs)
         _sentence()  # of something that happened before
         try:
             return connect(database, *args, **kwargs)

@@ -32,6 +32,7 @@ _PACKAGES = {
 
 #: Modules that are not here whatever is installed, and what to use instead.
 _NEVER = {
+    "aiohttp": "it needs native code: use httpx",
     "curses": "there is no terminal",
     "fcntl": "there are no descriptors of the system",
     "js": "no JavaScript runs beside a program",
@@ -72,6 +73,14 @@ def _named(module: str) -> str:
     return _normal(_PACKAGES.get(module, module))
 
 
+def _imported_as(package: str) -> str | None:
+    """The module of a package that has another name."""
+    installed = (_packages or {}).get("installed") or {}
+    known = {_own_name(owner): module for module, owner in installed.items()}
+    known |= {other: module for module, other in _PACKAGES.items()}
+    return known.get(package)
+
+
 def hint(module: str) -> str:
     """What a missing module needs, as a sentence; nothing before a program is there."""
     if _packages is None:
@@ -80,6 +89,9 @@ def hint(module: str) -> str:
     if module in _NEVER:
         return f"It is not available here: {_NEVER[module]}"
     package = _named(module)
+    other = _imported_as(package)
+    if other not in (None, module) and _is_there(other):
+        return f"The package {package} is imported as {other}"
     allowed = {_own_name(entry): entry for entry in _packages.get("allowed") or ()}
     if package in allowed:
         return (

@@ -11,7 +11,7 @@ import sys
 import time
 import types
 
-from . import door, errors, freshness, images, output, world
+from . import door, errors, freshness, images, output, tools, world
 from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
@@ -109,9 +109,7 @@ class Code:
     """A program's statements, and the expression that ends it."""
 
     def __init__(self, source: str, tree: ast.Module):
-        tools = sys.modules.get("conductor.tools")
-        if tools is not None:
-            tools.plan(tree)
+        tools.plan(tree)
         last = None
         if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_silent(source, tree.body[-1]):
             last = ast.Expression(tree.body[-1].value)

@@ -68,8 +68,9 @@ def submit(function, args: tuple, kwargs: dict) -> concurrent.futures.Future:
 
 def in_pool(function, args: tuple, kwargs: dict):
     """The call by the module of tools, which knows what may go on beside the program."""
-    tools = sys.modules.get("conductor.tools")
-    return tools.in_pool(function, args, kwargs) if tools else function(*args, **kwargs)
+    from . import tools
+
+    return tools.in_pool(function, args, kwargs)
 
 
 def submit_to(pool, function, /, *args, **kwargs) -> concurrent.futures.Future:

@@ -46,6 +46,7 @@ FRAMES_PER_LEVEL, FRAMES_OF_A_REPR = 8, 1000
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+_USUAL = frozenset((dict, list, tuple))
 _LISTS = (list, tuple, range, collections.deque)
 _VIEWS = (collections.abc.KeysView, collections.abc.ValuesView, collections.abc.ItemsView)
 _TIMES = (datetime.datetime, datetime.date, datetime.time)
@@ -124,7 +125,10 @@ class Writer:
     def attempt(self, value: object, depth: int) -> None:
         parts, left = len(self.parts), self.left
         try:
-            self.other(value, depth)
+            if type(value) in _USUAL:
+                self.container(value, depth)
+            else:
+                self.other(value, depth)
         except MemoryError:
             raise
         except Exception as error:
@@ -182,6 +186,8 @@ class Writer:
 
     def writer_of(self, value: object):
         """The method that writes what a value contains, if it contains something."""
+        if type(value) in _USUAL:
+            return self.mapping if type(value) is dict else self.array
         if isinstance(value, BaseException):
             return self.exception
         if isinstance(value, tuple) and hasattr(type(value), "_fields"):
@@ -198,8 +204,8 @@ class Writer:
         return library(value) if callable(library) else None
 
     def array(self, values, depth: int) -> None:
-        values = values if type(values) in (list, tuple) else list(values)
         self.expect(2 * len(values))
+        values = values if type(values) in (list, tuple) else list(values)
         self.text("[")
         for begin in range(0, len(values), BLOCK):
             if begin:
@@ -338,21 +344,20 @@ def unique(names: list[str]) -> list[str]:
 
 def plain_text(values) -> str | None:
     """The JSON text of a container, if all in it are plain."""
-    kinds = set(map(type, values.values() if type(values) is dict else values))
-    if not kinds <= _PLAIN:
-        return None
-    if int in kinds and not all(-MAX_SAFE <= v <= MAX_SAFE for v in values_of(values) if type(v) is int):
-        return None
-    if str in kinds and any(len(v) > BLOCK or not v.isascii() for v in values_of(values) if type(v) is str):
-        return None
+    for value in values.values() if type(values) is dict else values:
+        kind = type(value)
+        if kind is str:
+            if len(value) > BLOCK or not value.isascii():
+                return None
+        elif kind is int:
+            if not -MAX_SAFE <= value <= MAX_SAFE:
+                return None
+        elif kind not in _PLAIN:
+            return None
     try:
-        return _encode(values if type(values) is dict else list(values))
+        return _encode(values)
     except ValueError:  # NaN or an infinity
         return None
-
-
-def values_of(values):
-    return values.values() if type(values) is dict else values
 
 
 def is_missing(value: object) -> bool:
