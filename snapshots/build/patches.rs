@@ -128,6 +128,12 @@ const NODE: &[(&str, &str, &str)] = &[
         "if ((m & fileMode) === m) {",
         "if ((m & fileMode) === m && NodeDeno.mayAccess(path, m)) {",
     ),
+    // The third argument of a text is the position, as in Node.
+    (
+        "deno_node/fs.ts",
+        "  return innerWriteSync(fd, buffer, 0, buffer.length, position);",
+        "  return innerWriteSync(fd, buffer, 0, buffer.length, offset);",
+    ),
     // A listing is an answer, nothing that is open (js/node/ops/fs.js).
     ("deno_node/_fs/_fs_readdir.ts", "    core.close(rid);\n", ""),
     // The script is started in the zygote, which has another number.

@@ -87,9 +87,15 @@ impl Audit {
         tracing::warn!(target: TARGET, "{line}");
     }
 
-    /// A program is about to run.
-    pub(crate) fn execution(&self, execution: u64, source: &str, grants: &str) -> ExecutionRecord {
-        ExecutionRecord::new(self.clone(), execution, source, grants)
+    /// A program in this language is about to run.
+    pub(crate) fn execution(
+        &self,
+        execution: u64,
+        language: &'static str,
+        source: &str,
+        grants: &str,
+    ) -> ExecutionRecord {
+        ExecutionRecord::new(self.clone(), execution, language, source, grants)
     }
 
     /// An access was denied.
@@ -217,7 +223,7 @@ mod tests {
         let scratch = Scratch::new("code");
         let path = scratch.path("audit.log");
         let audit = Audit::open(Some(&path)).unwrap();
-        let mut record = audit.execution(9, "const canary = 1", "--allow-read=/w");
+        let mut record = audit.execution(9, "typescript", "const canary = 1", "--allow-read=/w");
         record.ended("value", Duration::from_micros(1_500), 2);
         record.used(Duration::from_millis(1), 4096);
         drop((audit, record));
@@ -243,7 +249,7 @@ mod tests {
         let scratch = Scratch::new("cancelled");
         let path = scratch.path("audit.log");
         let audit = Audit::open(Some(&path)).unwrap();
-        let record = audit.execution(1, "1", "none");
+        let record = audit.execution(1, "typescript", "1", "none");
         drop(audit);
         drop(record);
         let lines = lines(&path);

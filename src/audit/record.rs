@@ -40,6 +40,7 @@ pub(crate) struct Refusal<'a> {
 pub(crate) struct ExecutionRecord {
     audit: Audit,
     execution: u64,
+    language: &'static str,
     code_sha256: String,
     code_bytes: usize,
     grants: String,
@@ -60,10 +61,17 @@ struct End {
 }
 
 impl ExecutionRecord {
-    pub(super) fn new(audit: Audit, execution: u64, source: &str, grants: &str) -> Self {
+    pub(super) fn new(
+        audit: Audit,
+        execution: u64,
+        language: &'static str,
+        source: &str,
+        grants: &str,
+    ) -> Self {
         Self {
             audit,
             execution,
+            language,
             code_sha256: format!("{:x}", Sha256::digest(source)),
             code_bytes: source.len(),
             grants: grants.to_owned(),
@@ -102,6 +110,7 @@ impl ExecutionRecord {
             timestamp: timestamp(end.map_or_else(SystemTime::now, |end| end.at)),
             kind: "execution",
             execution: self.execution,
+            language: self.language,
             code_sha256: &self.code_sha256,
             code_bytes: self.code_bytes,
             grants: &self.grants,
@@ -130,6 +139,7 @@ struct ExecutionLine<'a> {
     timestamp: String,
     kind: &'static str,
     execution: u64,
+    language: &'static str,
     code_sha256: &'a str,
     code_bytes: usize,
     grants: &'a str,
@@ -234,7 +244,7 @@ fn line(value: &impl Serialize) -> String {
 
 /// Whether this is a package's name and version, with no URL in it.
 fn is_package(target: &str) -> bool {
-    (target.starts_with("npm:") || target.starts_with("jsr:")) && !target.contains("://")
+    ["npm:", "jsr:", "pypi:"].iter().any(|kind| target.starts_with(kind)) && !target.contains("://")
 }
 
 /// What a URL holds beside host and port can be a secret. The parts in the order

@@ -36,6 +36,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
+    print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
@@ -70,6 +71,12 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
         if let Some(known) = known {
             row("age", age(known.installed_at));
             row("licences", licenses(&known));
+            if let Some(pypi) = &known.pypi {
+                let own = pypi.packages.iter();
+                let own = own.map(|package| format!("{} {}", package.specifier, package.version));
+                row("of PyPI", list(&own.collect::<Vec<_>>()));
+                row("licences of PyPI", licenses(pypi));
+            }
         }
         for (specifier, reason) in &status.failed {
             row("not available", format!("{specifier}: {reason}"));

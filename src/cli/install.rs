@@ -9,7 +9,6 @@ use mcp_conductor::{
     ComponentSource, Config, InstallError, InstallOptions, Installation, install_component,
     install_packages,
 };
-use serde_json::json;
 
 use super::{print, unusable};
 
@@ -26,7 +25,7 @@ const DAY: u64 = 24 * HOUR;
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArguments {
-    /// What to install: packages, or the name of a component.
+    /// What to install: packages, or the name of a component, which is python.
     #[arg(default_value = PACKAGES)]
     what: String,
     /// Fail if the lock file would change.
@@ -41,7 +40,7 @@ pub(super) struct InstallArguments {
     /// The directory to install in; instead of MCP_CONDUCTOR_INSTALL_DIR.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Take a component from this file instead of its URL; its hash must be right.
+    /// Take a component from this file instead of its registry; its hash must be right.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// The age that a version must have, such as 3d, 12h, 90m or 0; instead of
@@ -118,14 +117,26 @@ fn report(installation: &Installation, json: bool) -> ExitCode {
 }
 
 async fn component(config: Config, arguments: &InstallArguments) -> ExitCode {
-    let source = arguments.from.clone().map_or(ComponentSource::Url, ComponentSource::File);
+    if arguments.frozen || arguments.update || arguments.min_age.is_some() {
+        return unusable(
+            "--frozen, --update and --min-age are for packages: a component is pinned",
+        );
+    }
+    let source = match &arguments.from {
+        Some(file) => ComponentSource::File(file.clone()),
+        None if arguments.offline => {
+            return unusable("a component is downloaded: offline, name its file with --from FILE");
+        }
+        None => ComponentSource::Url,
+    };
     match install_component(config, arguments.what.clone(), source).await {
-        Ok(place) if arguments.json => {
-            print(&format!("{}\n", json!({"component": arguments.what, "place": place})));
+        Ok(installed) if arguments.json => {
+            let text = serde_json::to_string_pretty(&installed);
+            print(&format!("{}\n", text.expect("strings and numbers serialize")));
             ExitCode::SUCCESS
         }
-        Ok(place) => {
-            print(&format!("Installed {} in {}\n", arguments.what, place.display()));
+        Ok(installed) => {
+            print(&installed.to_string());
             ExitCode::SUCCESS
         }
         Err(error) => failed(&error),

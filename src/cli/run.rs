@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mcp_conductor::{
     Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status, UnfinishedWork, mended,
-    with_all_digits,
+    Image, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status,
+    UnfinishedWork, mended, with_all_digits,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -18,8 +18,11 @@ use super::{flush_log, unusable};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
-    /// The program; - reads it from standard input.
+    /// The program; - reads it from standard input. FILE.py is in Python, any other in TypeScript.
     file: PathBuf,
+    /// The program's language, whatever the file's name is.
+    #[arg(long, value_enum)]
+    language: Option<ProgramLanguage>,
     /// A JSON file with an object whose members become globals.
     #[arg(long, value_name = "FILE")]
     globals: Option<PathBuf>,
@@ -29,6 +32,24 @@ pub(super) struct RunArguments {
     /// Print the whole result as JSON instead of the value.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProgramLanguage {
+    #[value(name = "typescript")]
+    TypeScript,
+    Python,
+}
+
+impl RunArguments {
+    fn language(&self) -> Language {
+        match self.language {
+            Some(ProgramLanguage::TypeScript) => Language::TypeScript,
+            Some(ProgramLanguage::Python) => Language::Python,
+            None if self.file.extension().is_some_and(|it| it == "py") => Language::Python,
+            None => Language::TypeScript,
+        }
+    }
 }
 
 pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
@@ -106,7 +127,8 @@ pub(super) async fn stopped() -> ExitCode {
 }
 
 fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
-    let mut request = ExecuteRequest::new(read(&arguments.file, MAX_SOURCE_BYTES)?);
+    let source = read(&arguments.file, MAX_SOURCE_BYTES)?;
+    let mut request = ExecuteRequest::new(source).with_language(arguments.language());
     if let Some(path) = &arguments.globals {
         let text = read(path, MAX_GLOBALS_BYTES)?;
         let text = mended(&text);
@@ -164,6 +186,12 @@ fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
     for work in &execution.unfinished {
         print_error(&describe_unfinished(work));
     }
+    for image in &execution.images {
+        print_error(&describe_image(image));
+    }
+    for note in &execution.notes {
+        print_error(&format!("note: {note}"));
+    }
     match &execution.error {
         Some(error) => print_error(&describe(error)),
         None => print(&execution.return_value),
@@ -175,6 +203,10 @@ fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
 fn print<T: serde::Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("JSON values serialize");
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn describe_image(image: &Image) -> String {
+    format!("picture: {}, {} bytes (--json has it in base64)", image.mime_type, image.bytes.len())
 }
 
 fn describe_unfinished(work: &UnfinishedWork) -> String {

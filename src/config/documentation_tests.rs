@@ -191,6 +191,7 @@ fn the_defaults_are_these() {
         "audit_log",
         "mcp_config",
         "packages.npmrc",
+        "packages.pypi_index",
         "public_url",
         "tokens",
         "oauth_issuer",

@@ -48,6 +48,7 @@ pub use precedence::Sources;
 pub(crate) use principals::Principal;
 use principals::Principals;
 pub use variables::output::FLOOD_FACTOR;
+pub use variables::workers::PythonLoad;
 
 pub use crate::protocol::Isolate;
 

@@ -1,6 +1,7 @@
 //! What runs programs in a worker, one room for each kind. The shell around an engine is
 //! `worker`, which knows the trait only; the table of them all is here.
 
+mod python;
 mod typescript;
 mod v8;
 
@@ -12,5 +13,6 @@ pub(crate) fn engine(kind: Kind) -> Box<dyn Engine> {
     match kind {
         Kind::TypeScript => Box::new(typescript::TypeScript::plain()),
         Kind::Packages => Box::new(typescript::TypeScript::with_packages()),
+        Kind::Python => Box::new(python::Python::default()),
     }
 }

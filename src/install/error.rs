@@ -12,7 +12,7 @@ pub enum InstallError {
     /// The allow-list is empty.
     #[error(
         "no packages are allowed, so there is nothing to install; name them, for example \
-         MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path"
+         MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path,pypi:humanize@^4"
     )]
     NothingAllowed,
     /// No directory to install in.
@@ -46,6 +46,12 @@ pub enum InstallError {
     /// Packages were not fetched.
     #[error("{0}")]
     Fetch(String),
+    /// Packages of PyPI are allowed, and there is no Python that could import them.
+    #[error(
+        "pypi: packages are for Python, which is not installed: run `mcp-conductor install python` \
+         first"
+    )]
+    NoPython,
     /// Packages were not bundled.
     #[error("the packages cannot be bundled: {0}")]
     Bundle(String),

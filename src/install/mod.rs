@@ -7,6 +7,7 @@ mod error;
 mod packages;
 mod probe;
 mod program;
+mod pypi;
 mod store;
 mod summary;
 mod wrapper;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 
-pub use components::{Component, ComponentSource};
+pub use components::{ComponentSource, ComponentSummary};
 pub use error::InstallError;
 pub use packages::InstallOptions;
 pub use summary::{FurtherPackage, Installation, PackageSummary, Remark};
@@ -34,11 +35,20 @@ pub fn install_packages(
     config: Config,
     options: InstallOptions,
 ) -> impl Future<Output = Result<Installation, InstallError>> + Send {
-    async move { packages::install(&config, &options).await }.boxed()
+    async move {
+        let allowed = config.allowed_packages();
+        let installed = match (allowed.is_empty(), allowed.pypi().is_empty()) {
+            (true, false) => Installation::default(),
+            (false, _) | (true, true) => packages::install(&config, &options).await?,
+        };
+        let pypi = pypi::install(&config, &options).await?;
+        Ok(Installation { pypi: pypi.map(Box::new), ..installed })
+    }
+    .boxed()
 }
 
 /// Installs a component, such as a language: a file of a pinned hash, unpacked. Answers
-/// where it is.
+/// what and where it is.
 ///
 /// # Errors
 /// [`InstallError`] if it is not installed.
@@ -46,15 +56,27 @@ pub fn install_component(
     config: Config,
     name: String,
     source: ComponentSource,
-) -> impl Future<Output = Result<PathBuf, InstallError>> + Send {
+) -> impl Future<Output = Result<ComponentSummary, InstallError>> + Send {
     async move { components::install(&config, components::KNOWN, &name, source).await }.boxed()
+}
+
+/// Python in one line: which version of it is installed and where, or how to install it.
+pub fn python_described(config: &Config) -> String {
+    crate::packages::python::described(config.install_dir())
 }
 
 /// What is installed below a directory, as it was said when it was.
 pub fn installation(install_dir: &Path) -> Option<Installation> {
     let packages = crate::packages::installed::packages_directory(install_dir);
-    let generation = crate::packages::installed::current_generation(&packages).ok()?;
-    Installation::of(&generation)
+    let current = |directory: &Path| {
+        let generation = crate::packages::installed::current_generation(directory).ok()?;
+        Installation::of(&generation)
+    };
+    let pypi = current(&crate::packages::python::pypi_directory(install_dir)).map(Box::new);
+    match current(&packages) {
+        Some(installed) => Some(Installation { pypi, ..installed }),
+        None => pypi.map(|pypi| Installation { pypi: Some(pypi), ..Installation::default() }),
+    }
 }
 
 /// Where the program is that fetches and bundles packages.

@@ -89,11 +89,16 @@ pub(super) async fn install(
     }
 }
 
+/// The allowed packages of npm and JSR.
+fn texts(config: &Config) -> Vec<String> {
+    config.allowed_packages().iter().map(ToString::to_string).collect()
+}
+
 /// A digest of all that decides what is installed.
 fn inputs(config: &Config, store: &Store, built_by: &str) -> String {
     let mut digest = Sha256::new();
     let versions = [FORMAT.to_string(), HOW.to_string(), built_by.to_owned()];
-    for text in versions.into_iter().chain(config.allowed_packages().texts()) {
+    for text in versions.into_iter().chain(texts(config)) {
         digest.update(text);
         digest.update([0]);
     }
@@ -146,7 +151,7 @@ fn request(
 ) -> FetchRequest {
     let min_age = options.min_age.unwrap_or(config.packages_min_age());
     FetchRequest {
-        packages: config.allowed_packages().texts(),
+        packages: texts(config),
         store: store.directory.clone(),
         generation: staging.directory.clone(),
         npmrc: config.npmrc().map(Path::to_owned),
@@ -370,6 +375,7 @@ fn summary(staging: &Staging, fetched: &Fetched, manifest: &Manifest, told: Told
         failed: failed.collect(),
         notes,
         inputs: String::new(),
+        pypi: None,
     }
 }
 

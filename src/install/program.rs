@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use super::error::{At, InstallError};
 use crate::packages::child::{Failure, Notes, ask};
-use crate::packages::exchange::{FetchRequest, Fetched};
+use crate::packages::exchange::{FetchRequest, Fetched, Wheels, WheelsRequest};
 use crate::packages::installer::{NAME, places};
 use crate::private_file::check_writers;
 
@@ -44,8 +46,21 @@ impl Installer {
     /// Resolves, downloads, verifies and unpacks. It has this process's environment, where
     /// npm's registry, proxies and tokens are.
     pub(super) async fn fetch(&self, request: &FetchRequest) -> Result<Fetched, InstallError> {
+        self.ask("fetch", request).await
+    }
+
+    /// The same for packages of PyPI.
+    pub(super) async fn wheels(&self, request: &WheelsRequest) -> Result<Wheels, InstallError> {
+        self.ask("wheels", request).await
+    }
+
+    async fn ask<Request: Serialize, Answer: DeserializeOwned>(
+        &self,
+        subcommand: &str,
+        request: &Request,
+    ) -> Result<Answer, InstallError> {
         let mut command = Command::new(&self.0);
-        command.arg("fetch");
+        command.arg(subcommand);
         let request = serde_json::to_vec(request).expect("a request serializes");
         let answer = ask(&mut command, request, Notes::Shown).await;
         let answer = answer.map_err(|failure| match failure {

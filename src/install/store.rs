@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::error::{At, InstallError};
 use crate::packages::installed::{CURRENT, GENERATIONS, current_generation, packages_directory};
+use crate::packages::python::pypi_directory;
 use crate::text::clip::visible;
 
 /// Bytes of the lock's text that are shown.
@@ -24,13 +25,15 @@ const DIRECTORY_MODE: u32 = 0o755;
 /// Where the bundler writes.
 const OUTPUT: &str = "output";
 
-/// The lock file of the version that was installed before, while another is looked for.
-const OLD_LOCK: &str = "deno.lock.old";
+/// The lock files of packages of npm and JSR, and of PyPI.
+const NPM_LOCK: &str = "deno.lock";
+const PYPI_LOCK: &str = "pypi.lock";
 
 /// A store that only this process changes.
 pub(super) struct Store {
-    /// `INSTALL_DIR/packages`, without links.
+    /// `INSTALL_DIR/packages` or `INSTALL_DIR/packages/pypi`, without links.
     pub directory: PathBuf,
+    lock_name: &'static str,
     _lock: Flock<File>,
 }
 
@@ -74,20 +77,38 @@ pub(super) fn lock(install_dir: &Path) -> Result<Flock<File>, InstallError> {
 impl Store {
     /// Makes what is missing, takes the lock, and removes what killed installations have left.
     pub(super) fn open(install_dir: &Path) -> Result<Self, InstallError> {
+        Self::open_at(install_dir, packages_directory, NPM_LOCK)
+    }
+
+    /// The same for packages of PyPI, which have generations of their own.
+    pub(super) fn open_pypi(install_dir: &Path) -> Result<Self, InstallError> {
+        Self::open_at(install_dir, pypi_directory, PYPI_LOCK)
+    }
+
+    fn open_at(
+        install_dir: &Path,
+        directory: fn(&Path) -> PathBuf,
+        lock_name: &'static str,
+    ) -> Result<Self, InstallError> {
         make(install_dir)?;
         let install_dir = install_dir.canonicalize().at(install_dir)?;
         let lock = lock(&install_dir)?;
-        let directory = packages_directory(&install_dir);
+        let directory = directory(&install_dir);
         make(&directory.join(GENERATIONS))?;
         make(&directory.join("cache"))?;
-        let store = Self { directory, _lock: lock };
+        let store = Self { directory, lock_name, _lock: lock };
         store.restore_lock_file()?;
         store.remove_leftovers()?;
         Ok(store)
     }
 
     pub(super) fn lock_file(&self) -> PathBuf {
-        self.directory.join("deno.lock")
+        self.directory.join(self.lock_name)
+    }
+
+    /// The lock file of the version that was installed before, while another is looked for.
+    fn old_lock_file(&self) -> PathBuf {
+        self.directory.join(format!("{}.old", self.lock_name))
     }
 
     fn generations(&self) -> PathBuf {
@@ -147,7 +168,7 @@ impl Store {
         symlink(format!("{GENERATIONS}/{}", staging.number), &new).at(&new)?;
         fs::rename(&new, &link).at(&link)?;
         sync(&self.directory)?;
-        let old = self.directory.join(OLD_LOCK);
+        let old = self.old_lock_file();
         if old.exists() { fs::remove_file(&old).at(old) } else { Ok(()) }
     }
 
@@ -182,14 +203,14 @@ impl Store {
     pub(super) fn put_lock_file_aside(&self) -> Result<(), InstallError> {
         let path = self.lock_file();
         match path.exists() {
-            true => fs::rename(&path, self.directory.join(OLD_LOCK)).at(path),
+            true => fs::rename(&path, self.old_lock_file()).at(path),
             false => Ok(()),
         }
     }
 
     /// Takes the lock file back that an installation without success has put aside.
     pub(super) fn restore_lock_file(&self) -> Result<(), InstallError> {
-        let old = self.directory.join(OLD_LOCK);
+        let old = self.old_lock_file();
         if old.exists() { fs::rename(&old, self.lock_file()).at(old) } else { Ok(()) }
     }
 }

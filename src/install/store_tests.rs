@@ -54,7 +54,7 @@ fn what_a_killed_installation_has_left_is_removed_by_the_next() {
     fs::create_dir_all(staging.directory.join("node_modules/.store")).unwrap();
     make(&staging.output).unwrap();
     symlink("generations/7", store.directory.join("current.new")).unwrap();
-    fs::write(store.directory.join(OLD_LOCK), "old").unwrap();
+    fs::write(store.old_lock_file(), "old").unwrap();
     drop(store);
     let store = Store::open(&scratch.0).unwrap();
     assert_eq!(names(&store), ["1"]);

@@ -41,6 +41,9 @@ pub struct Installation {
     pub failed: Vec<Remark>,
     /// What could not be imported without grants, and other things to know.
     pub notes: Vec<Remark>,
+    /// What is installed of PyPI, in a generation of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pypi: Option<Box<Installation>>,
     /// A digest of all that decides what it is.
     pub(super) inputs: String,
 }
@@ -94,6 +97,7 @@ impl Installation {
     /// Whether there is a module that programs can import.
     pub fn is_usable(&self) -> bool {
         self.packages.iter().any(|package| package.modules > 0)
+            || self.pypi.as_ref().is_some_and(|pypi| pypi.is_usable())
     }
 
     /// What was installed in a generation. Nothing, if that cannot be told.
@@ -108,6 +112,11 @@ impl Installation {
     pub(super) fn write(&self) -> Result<(), InstallError> {
         let text = serde_json::to_vec(self).expect("strings and numbers serialize");
         write(&self.generation.join(FILE), &text)
+    }
+
+    /// Whether it is of PyPI only.
+    fn is_empty(&self) -> bool {
+        self.generation.as_os_str().is_empty()
     }
 
     /// Packages by licence, those with most of them first.
@@ -139,6 +148,15 @@ fn size(bytes: u64) -> String {
 impl Display for Installation {
     /// A table for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !(self.is_empty() && self.pypi.is_some()) {
+            self.write_own(f)?;
+        }
+        self.pypi.as_ref().map_or(Ok(()), |pypi| pypi.write_own(f))
+    }
+}
+
+impl Installation {
+    fn write_own(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (own, further) = (self.packages.len(), self.further.len());
         let place = self.generation.display();
         let done = if self.changed { "Installed" } else { "Nothing has changed:" };

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub(crate) use super::pypi::{PypiError, PypiSpecifier};
+use super::simple_index::normalized;
 pub(crate) use super::specifier::{PackageKind, PackageSpecifier, SpecifierError};
 use crate::text::near::near_names;
 
@@ -23,6 +25,8 @@ const MAX_SHOWN: usize = 10;
 pub(crate) enum AllowedError {
     #[error(transparent)]
     Specifier(#[from] SpecifierError),
+    #[error(transparent)]
+    Pypi(#[from] PypiError),
     #[error("{0} has a subpath: a package is allowed as a whole, write {1}")]
     Subpath(String, String),
     #[error("{0} and {1} are the same package, keep one")]
@@ -37,18 +41,19 @@ pub(crate) enum AllowedError {
     Ambiguous(String, String, String),
 }
 
-/// Packages by kind and exact name, in the administrator's order.
+/// Packages by kind and exact name, in the administrator's order: those of npm and JSR, which
+/// programs in TypeScript import, and those of PyPI, which programs in Python import.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct AllowedPackages(Arc<[PackageSpecifier]>);
+pub(crate) struct AllowedPackages(Arc<[PackageSpecifier]>, Arc<[PypiSpecifier]>);
 
 impl fmt::Debug for AllowedPackages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish()
+        f.debug_list().entries(self.texts()).finish()
     }
 }
 
 impl AllowedPackages {
-    /// Reads a list such as `npm:axios@^1`, `jsr:@std/path`.
+    /// Reads a list such as `npm:axios@^1`, `jsr:@std/path`, `pypi:humanize@^4`.
     ///
     /// # Errors
     /// The first one that cannot be used.
@@ -57,8 +62,17 @@ impl AllowedPackages {
             return Err(AllowedError::TooMany(texts.len()));
         }
         let mut packages: Vec<PackageSpecifier> = Vec::new();
-        for text in texts {
-            let package = PackageSpecifier::parse(text.as_ref().trim())?;
+        let mut pypi: Vec<PypiSpecifier> = Vec::new();
+        for text in texts.iter().map(|text| text.as_ref().trim()) {
+            if PypiSpecifier::is_one(text) {
+                let package = PypiSpecifier::parse(text)?;
+                if let Some(other) = pypi.iter().find(|other| other.name() == package.name()) {
+                    return Err(AllowedError::Twice(other.to_string(), package.to_string()));
+                }
+                pypi.push(package);
+                continue;
+            }
+            let package = PackageSpecifier::parse(text)?;
             if package.subpath().is_some() {
                 return Err(AllowedError::Subpath(package.to_string(), package.package()));
             }
@@ -67,10 +81,16 @@ impl AllowedPackages {
             }
             packages.push(package);
         }
-        Ok(Self(packages.into()))
+        Ok(Self(packages.into(), pypi.into()))
     }
 
-    /// Whether no package is allowed.
+    /// The packages of PyPI, each with the administrator's range. No other function but
+    /// [`Self::texts`] has them.
+    pub(crate) fn pypi(&self) -> &[PypiSpecifier] {
+        &self.1
+    }
+
+    /// Whether no package of npm and JSR is allowed.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -84,9 +104,10 @@ impl AllowedPackages {
         self.0.iter()
     }
 
-    /// As the administrator wrote them.
+    /// As the administrator wrote them, those of PyPI last.
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
+        let pypi = self.1.iter().map(ToString::to_string);
+        self.0.iter().map(ToString::to_string).chain(pypi).collect()
     }
 
     /// The entry of the package that a specifier names, by kind and exact name. Its range
@@ -100,15 +121,55 @@ impl AllowedPackages {
     /// # Errors
     /// The server does not allow one.
     pub(crate) fn subset<Text: AsRef<str>>(&self, texts: &[Text]) -> Result<Self, AllowedError> {
-        let packages: Result<Vec<_>, _> =
-            texts.iter().map(|text| self.named(text.as_ref().trim())).collect();
-        let packages = packages?;
+        let (mut packages, mut pypi) = (Vec::new(), Vec::new());
+        for text in texts.iter().map(|text| text.as_ref().trim()) {
+            match self.named_of_pypi(text)? {
+                Some(package) => pypi.push(package),
+                None => packages.push(self.named(text)?),
+            }
+        }
         for (at, package) in packages.iter().enumerate() {
             if packages[..at].iter().any(|other| other.is_of(package)) {
                 return Err(AllowedError::Twice(package.package(), package.package()));
             }
         }
-        Ok(Self(packages.into()))
+        for (at, package) in pypi.iter().enumerate() {
+            if pypi[..at].contains(package) {
+                return Err(AllowedError::Twice(package.package(), package.package()));
+            }
+        }
+        Ok(Self(packages.into(), pypi.into()))
+    }
+
+    /// The package of PyPI that a text names: `pypi:humanize`, as the server has it, or the name
+    /// alone, if no package of npm or JSR has that.
+    fn named_of_pypi(&self, text: &str) -> Result<Option<PypiSpecifier>, AllowedError> {
+        let entry = |name: &str| self.1.iter().find(|entry| entry.name() == name);
+        if !PypiSpecifier::is_one(text) {
+            let is_another =
+                PackageKind::of(text).is_some() || self.0.iter().any(|entry| entry.name() == text);
+            let entry = entry(&normalized(text)).filter(|_| !is_another);
+            return Ok(entry.cloned());
+        }
+        let asked = PypiSpecifier::parse(text)?;
+        match entry(asked.name()) {
+            None => Err(AllowedError::NotTheServers(asked.package(), self.listed_of_pypi())),
+            Some(entry) if asked.to_string() != asked.package() && asked != *entry => {
+                Err(AllowedError::OtherRange(asked.to_string(), entry.to_string()))
+            }
+            Some(entry) => Ok(Some(entry.clone())),
+        }
+    }
+
+    /// The first packages of PyPI, and how many there are besides.
+    pub(crate) fn listed_of_pypi(&self) -> String {
+        if self.1.is_empty() {
+            return "no packages of PyPI are allowed".to_owned();
+        }
+        let first: Vec<String> = self.1.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let rest = self.1.len().saturating_sub(MAX_SHOWN);
+        let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        format!("allowed are {}{more}", first.join(", "))
     }
 
     fn named(&self, text: &str) -> Result<PackageSpecifier, AllowedError> {
@@ -178,6 +239,18 @@ impl AllowedPackages {
             return format!("No packages are allowed here. {}", how_to_allow(specifier));
         }
         format!("{VARIABLE} decides: {}", self.listed())
+    }
+
+    /// The same of PyPI.
+    pub(crate) fn instead_of_pypi(&self, specifier: &PypiSpecifier) -> String {
+        if !self.1.is_empty() {
+            return format!("{VARIABLE} decides: {}", self.listed_of_pypi());
+        }
+        let package = specifier.package();
+        format!(
+            "No packages of PyPI are allowed here. An administrator allows one with \
+             {VARIABLE}={package} and runs `mcp-conductor install`"
+        )
     }
 
     /// Packages that may have been meant: of the same name, or nearly so.
@@ -285,6 +358,42 @@ mod tests {
             assert_eq!(allowed().subset(&[text]).unwrap_err().to_string(), expected);
         }
         assert!(allowed().subset(&["zod", "npm:zod"]).is_err());
+    }
+
+    #[test]
+    fn packages_of_pypi_are_kept_apart_from_those_that_typescript_imports() {
+        let texts = ["npm:zod@^3", "pypi:Humanize@^4", "pypi:tabulate"];
+        let allowed = AllowedPackages::parse(&texts).unwrap();
+        assert_eq!((allowed.len(), allowed.pypi().len()), (1, 2));
+        assert_eq!(allowed.texts(), ["npm:zod@^3", "pypi:humanize@^4", "pypi:tabulate"]);
+        let pypi = AllowedPackages::parse(&["pypi:tabulate"]).unwrap();
+        assert!(
+            pypi.is_empty() && pypi.refusal(&specifier("npm:tabulate")).contains("no packages")
+        );
+        let twice = AllowedPackages::parse(&["pypi:a_b@1", "pypi:a-b@2"]).unwrap_err().to_string();
+        assert_eq!(twice, "pypi:a-b@1 and pypi:a-b@2 are the same package, keep one");
+    }
+
+    #[test]
+    fn a_subset_has_packages_of_pypi_by_name_or_specifier() {
+        let allowed = AllowedPackages::parse(&["npm:zod@^3", "pypi:humanize@^4"]).unwrap();
+        for text in ["humanize", "Humanize", "pypi:humanize", "pypi:humanize@^4"] {
+            assert_eq!(allowed.subset(&[text]).unwrap().texts(), ["pypi:humanize@^4"], "{text}");
+        }
+        assert_eq!(allowed.subset(&["zod"]).unwrap().texts(), ["npm:zod@^3"]);
+        for (text, expected) in [
+            (
+                "pypi:zod",
+                "pypi:zod is not a package that the server allows: allowed are pypi:humanize@^4",
+            ),
+            (
+                "pypi:humanize@^3",
+                "pypi:humanize@^3 is pypi:humanize@^4 for the whole server, write that",
+            ),
+        ] {
+            assert_eq!(allowed.subset(&[text]).unwrap_err().to_string(), expected);
+        }
+        assert!(allowed.subset(&["humanize", "pypi:humanize"]).is_err());
     }
 
     #[test]

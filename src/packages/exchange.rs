@@ -55,6 +55,58 @@ pub struct FetchedPackage {
     pub has_scripts: bool,
 }
 
+/// Asks for wheels of packages of Python to be resolved, downloaded, verified and repacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WheelsRequest {
+    /// What the administrator allows, such as `pypi:humanize@^4`.
+    pub packages: Vec<String>,
+    /// The URL of the package index, with a name and password if it needs them.
+    pub index: String,
+    /// The version of Python that they are for.
+    pub python: String,
+    /// What Python itself has, by name and version.
+    pub included: Vec<(String, String)>,
+    /// The directory of lock file and cache: `INSTALL_DIR/packages/pypi`.
+    pub store: PathBuf,
+    /// The new generation's directory, which exists and is empty.
+    pub generation: PathBuf,
+    /// Fails if the lock file would change.
+    pub frozen: bool,
+    /// Uses what is in the cache, and no network.
+    pub offline: bool,
+    /// Versions that were uploaded less than this many seconds ago are not taken.
+    pub min_age_seconds: u64,
+}
+
+/// Which wheels there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wheels {
+    /// The allowed ones in the administrator's order, then what they need by name.
+    pub packages: Vec<WheelPackage>,
+    /// Allowed ones that Python itself has: as they are written, and the version.
+    pub included: Vec<(String, String)>,
+}
+
+/// A wheel in the generation, as a zip without compression.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WheelPackage {
+    /// As the administrator wrote it, for one that is allowed.
+    pub requested: Option<String>,
+    pub name: String,
+    pub version: String,
+    pub license: Option<String>,
+    /// Its file in the generation.
+    pub file: String,
+    pub sha256: String,
+    pub bytes: u64,
+    pub modules: Vec<String>,
+    /// Whether Python itself has another version of it.
+    pub overrides: bool,
+}
+
 /// Asks for the modules that programs import to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

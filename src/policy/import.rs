@@ -9,7 +9,9 @@ use std::path::Path;
 use url::Url;
 
 use super::{AllowedPath, Denied, MAX_PATH_BYTES, PathRefusal, Permission, Policy};
-use crate::packages::allowed::{AllowedPackages, PackageKind, PackageSpecifier, SpecifierError};
+use crate::packages::allowed::{
+    AllowedPackages, PackageKind, PackageSpecifier, PypiSpecifier, SpecifierError,
+};
 use crate::protocol::ModuleScheme;
 use crate::text::clip;
 
@@ -95,6 +97,10 @@ impl Policy {
         if specifier.starts_with("file:") {
             return self.file(specifier).map(AllowedModule::File);
         }
+        if PypiSpecifier::is_one(specifier) {
+            let problem = "packages of PyPI are for programs in Python, of execute_python";
+            return Err(never(specifier, problem));
+        }
         match in_lower_case(specifier) {
             Some(scheme) => Err(never(specifier, &format!("{scheme}: is written in lower case"))),
             None => Err(never(specifier, "the server has no such module")),
@@ -131,7 +137,8 @@ impl Policy {
     /// Which are not, and what is allowed.
     pub(crate) fn dependencies(&self, texts: &[String]) -> Result<(), String> {
         let mut not_allowed = Vec::new();
-        for text in texts {
+        self.pypi_dependencies(texts)?;
+        for text in texts.iter().filter(|text| !PypiSpecifier::is_one(text)) {
             let asked = PackageSpecifier::parse(text).map_err(|error| no_format(text, &error))?;
             if self.packages.entry(&asked).is_none() {
                 not_allowed.push(asked);
@@ -152,6 +159,23 @@ impl Policy {
         let end = if meant.is_empty() { "." } else { "" };
         let instead = self.packages.instead_of(first);
         Err(format!("Not in allowlist: {}{meant}{end} {instead}", shown.join(", ")))
+    }
+
+    /// The same for packages of PyPI, by their names.
+    fn pypi_dependencies(&self, texts: &[String]) -> Result<(), String> {
+        let mut not_allowed = Vec::new();
+        for text in texts.iter().filter(|text| PypiSpecifier::is_one(text)) {
+            let asked = PypiSpecifier::parse(text).map_err(|error| {
+                format!("Invalid format: {}: {error}", clip::visible(text, MAX_TEXT))
+            })?;
+            if self.packages.pypi().iter().all(|entry| entry.name() != asked.name()) {
+                not_allowed.push(asked);
+            }
+        }
+        let Some(first) = not_allowed.first() else { return Ok(()) };
+        let shown: Vec<_> = not_allowed.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+        let instead = self.packages.instead_of_pypi(first);
+        Err(format!("Not in allowlist: {}. {instead}", shown.join(", ")))
     }
 
     /// Decides about a file as its URL has it.
@@ -342,6 +366,23 @@ mod tests {
         ] {
             denied(&policy, specifier);
         }
+    }
+
+    #[test]
+    fn packages_of_pypi_are_allowed_by_name_and_are_no_modules() {
+        let policy = policy(&["npm:zod", "pypi:humanize@^4"]);
+        let dependencies = |texts: &[&str]| {
+            policy.dependencies(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(dependencies(&["pypi:Humanize", "npm:zod"]), Ok(()));
+        assert_eq!(
+            dependencies(&["pypi:zod", "pypi:humanize"]).unwrap_err(),
+            "Not in allowlist: pypi:zod. MCP_CONDUCTOR_ALLOWED_PACKAGES decides: allowed are \
+             pypi:humanize@^4"
+        );
+        assert!(dependencies(&["pypi:../x"]).unwrap_err().starts_with("Invalid format: pypi:../x"));
+        assert!(dependencies(&["npm:humanize"]).is_err());
+        assert!(policy.import("pypi:humanize").is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::PoolError;
 use super::worker::Worker;
 use super::zygote::{End, Zygote};
+use crate::packages::python::PythonFiles;
 use crate::protocol::{Generation, Kind, ZygoteSetup};
 use crate::sandbox::SandboxStatus;
 
@@ -199,7 +200,12 @@ impl Lane {
         state.wanted.notify_one();
         // What was installed while the server runs is compiled before it is asked for,
         // also where there was nothing to load at the start.
-        if has_some && state.config.standby > 0 {
+        let is_wanted = match self.kind() {
+            Kind::TypeScript | Kind::Packages => has_some,
+            // It is loaded for its own sake, or not yet.
+            Kind::Python => false,
+        };
+        if is_wanted && state.config.standby > 0 {
             drop(self.load_meanwhile());
         }
     }
@@ -322,7 +328,11 @@ impl State {
 
     async fn start(self: &Arc<Self>) -> Result<Arc<Zygote>, String> {
         let packages = self.packages.lock().clone();
-        let setup = ZygoteSetup { packages, ..self.config.setup.clone() };
+        let python = self.config.setup.python.as_ref().map(|files| PythonFiles {
+            packages: packages.as_ref().map(|generation| generation.directory.clone()),
+            ..files.clone()
+        });
+        let setup = ZygoteSetup { packages, python, ..self.config.setup.clone() };
         let state = Arc::downgrade(self);
         let ended = move |end: End| {
             if let Some(state) = state.upgrade() {
@@ -459,7 +469,7 @@ impl State {
         let all = self.config.standby;
         match self.config.setup.kind {
             Kind::Packages if self.has_packages(None) => all.min(1),
-            Kind::TypeScript | Kind::Packages => all,
+            Kind::TypeScript | Kind::Packages | Kind::Python => all,
         }
     }
 

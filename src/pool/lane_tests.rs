@@ -16,6 +16,7 @@ fn broken(load: Load, is_required: bool) -> LaneConfig {
             time_zone: "UTC".into(),
             without: Vec::new(),
             packages: None,
+            python: None,
         },
         load,
         is_required,

@@ -83,6 +83,11 @@ impl Pool {
         self.0.iter().filter(|lane| lane.config().is_required).all(Lane::has_zygote)
     }
 
+    /// The kinds that have a lane.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.0.iter().map(Lane::kind)
+    }
+
     /// Standby workers of all kinds.
     pub(crate) fn standing_by(&self) -> usize {
         self.0.iter().map(Lane::standing_by).sum()

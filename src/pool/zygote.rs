@@ -19,11 +19,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::process;
 use super::threads::Threads;
 use crate::protocol::control::{receive_control, send_control, worker_pair};
-use crate::protocol::{ExitReport, Generation, Hello, ZygoteMessage, ZygoteRequest, ZygoteSetup};
+use crate::protocol::{
+    ExitReport, Generation, Hello, Kind, ZygoteMessage, ZygoteRequest, ZygoteSetup,
+};
 use crate::sandbox::sys;
 
 /// A zygote says hello after about 40 ms; a loaded machine may take much longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Python imports its packages first: 4 s of CPU time, of which a loaded machine makes 40.
+const PYTHON_HELLO_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A fork takes about a millisecond.
 const FORK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,7 +92,8 @@ impl Zygote {
         set_nonblocking(&process.control).map_err(|error| error.to_string())?;
         let control = sys::watch_readable(process.control).map_err(|error| error.to_string())?;
         let mut listener = None;
-        let hello = match timeout(HELLO_TIMEOUT, receive(&control)).await {
+        let patience = hello_timeout(setup.kind);
+        let hello = match timeout(patience, receive(&control)).await {
             Ok(Ok(Some((ZygoteMessage::Hello(hello), descriptor)))) => {
                 listener = descriptor;
                 *hello
@@ -99,7 +105,7 @@ impl Zygote {
                  main?",
                 executable.display()
             )),
-            Err(_) => Err(format!("it was not ready after {} s", HELLO_TIMEOUT.as_secs())),
+            Err(_) => Err(format!("it was not ready after {} s", patience.as_secs())),
         };
         let hello = hello?;
         let dropped = CancellationToken::new();
@@ -219,6 +225,14 @@ impl Expected {
     fn end(&self) {
         self.dead.store(true, Ordering::Release);
         self.lock().clear();
+    }
+}
+
+/// How long a zygote of a kind may take until it can fork.
+fn hello_timeout(kind: Kind) -> Duration {
+    match kind {
+        Kind::TypeScript | Kind::Packages => HELLO_TIMEOUT,
+        Kind::Python => PYTHON_HELLO_TIMEOUT,
     }
 }
 

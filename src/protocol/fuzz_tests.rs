@@ -139,6 +139,9 @@ fn message() -> impl Strategy<Value = WorkerMessage> {
             .prop_map(|(id, line, column)| WorkerMessage::RefusedAt { id, line, column }),
         1 => text().prop_map(|value| WorkerMessage::Outcome(Box::new(Outcome::Value(value)))),
         1 => text().prop_map(WorkerMessage::Value),
+        1 => text().prop_map(WorkerMessage::Note),
+        1 => (text(), bytes())
+            .prop_map(|(mime_type, bytes)| WorkerMessage::Image { mime_type, bytes }),
         1 => vec((text(), option::of(any::<u32>())), 0..5).prop_map(|list| {
             let one = |(what, line)| Unfinished { what, line, ..Unfinished::default() };
             let list = list.into_iter().map(one).collect();
@@ -169,7 +172,8 @@ fn memory(message: &WorkerMessage) -> usize {
     match message {
         WorkerMessage::Output { bytes, .. } => bytes.capacity(),
         WorkerMessage::Request { operation, .. } => memory_of_operation(operation),
-        WorkerMessage::Value(json) => json.capacity(),
+        WorkerMessage::Value(text) | WorkerMessage::Note(text) => text.capacity(),
+        WorkerMessage::Image { mime_type, bytes } => mime_type.capacity() + bytes.capacity(),
         WorkerMessage::Outcome(outcome) => match &**outcome {
             Outcome::Left(list) => {
                 let texts = list.iter().map(|one| one.what.capacity()).sum::<usize>();

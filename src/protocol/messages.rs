@@ -16,6 +16,20 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 /// Bytes of one request: the arguments of a command, 1 MiB, are the longest.
 pub(crate) const MAX_REQUEST: usize = (1 << 20) + (128 << 10);
 
+/// Pictures of one run: a model looks at no more at once.
+pub(crate) const MAX_IMAGES: usize = 20;
+
+/// Bytes of one picture, so that it goes into a frame of any worker ([`MAX_REQUEST`]). A plot of
+/// matplotlib has 20 to 200 KiB as PNG, and clients refuse tool results beyond some MiB.
+pub(crate) const MAX_IMAGE: usize = 1 << 20;
+
+/// Bytes of all pictures of one run: eight of the largest.
+pub(crate) const MAX_IMAGES_BYTES: usize = 8 << 20;
+
+/// Notes on the result of one run, and bytes of each: two lines. More tell a reader nothing new.
+pub(crate) const MAX_RESULT_NOTES: usize = 20;
+pub(crate) const MAX_RESULT_NOTE: usize = 500;
+
 /// From the server to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ServerMessage {
@@ -34,11 +48,11 @@ pub(crate) enum ServerMessage {
 /// outside are not here.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Program {
-    /// TypeScript source.
+    /// In the language of the worker's engine.
     pub source: String,
     /// A JSON object whose members become globals.
     pub globals: String,
-    /// What `Deno.cwd()` answers.
+    /// The working directory at its start.
     pub workspace: String,
     /// Whether MCP servers are configured.
     pub has_servers: bool,
@@ -53,6 +67,9 @@ pub(crate) struct Program {
     /// Why there are no packages and no `node:` built-ins, where a program that seems to need
     /// them has a worker without.
     pub without_packages: Option<String>,
+    /// Of a program in Python: the packages of PyPI that are allowed, which the error of an import
+    /// may name.
+    pub allowed_packages: Vec<String>,
 }
 
 /// From a worker to the server.
@@ -70,6 +87,11 @@ pub(crate) enum WorkerMessage {
     Request { id: u32, operation: Operation },
     /// The program no longer waits for the answer to this request.
     Cancel { id: u32 },
+    /// A picture that the program made, in order: PNG, JPEG, GIF or WebP, of at most [`MAX_IMAGE`]
+    /// bytes.
+    Image { mime_type: String, bytes: ByteBuf },
+    /// What a reader of the result must know, such as what was left out of the value.
+    Note(String),
     /// The position of the program when its request with this id was denied.
     RefusedAt { id: u32, line: u32, column: u32 },
     /// The program's value, as JSON text, if it has left work behind. That work continues until it

@@ -17,9 +17,10 @@ mod zygote;
 
 pub(crate) use frame::{FrameError, FrameReader, decode, encode, frame_body};
 pub(crate) use messages::{
-    Limit, MAX_IN_FLIGHT, MAX_RELATED, MAX_RELATED_DEPTH, MAX_REQUEST, MAX_UNFINISHED,
-    MAX_UNFINISHED_TEXT, Outcome, Program, ProgramError, ProgramErrorKind, RelatedError,
-    ServerMessage, Stream, Unfinished, WorkerMessage,
+    Limit, MAX_IMAGE, MAX_IMAGES, MAX_IMAGES_BYTES, MAX_IN_FLIGHT, MAX_RELATED, MAX_RELATED_DEPTH,
+    MAX_REQUEST, MAX_RESULT_NOTE, MAX_RESULT_NOTES, MAX_UNFINISHED, MAX_UNFINISHED_TEXT, Outcome,
+    Program, ProgramError, ProgramErrorKind, RelatedError, ServerMessage, Stream, Unfinished,
+    WorkerMessage,
 };
 pub(crate) use operation::*;
 pub(crate) use specifier::{MAX_SPECIFIER_BYTES, ModuleScheme};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::packages::python::PythonFiles;
 use crate::sandbox::SandboxStatus;
 
 /// The engine that a zygote has loaded, which its workers run programs with. The pool has
@@ -14,17 +15,20 @@ pub(crate) enum Kind {
     TypeScript,
     /// TypeScript with the `node:` built-ins and the installed packages.
     Packages,
+    /// CPython, compiled to WebAssembly.
+    Python,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 2] = [Self::TypeScript, Self::Packages];
+    pub(crate) const ALL: [Self; 3] = [Self::TypeScript, Self::Packages, Self::Python];
 
     /// The name in status and messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::TypeScript => "typescript",
             Self::Packages => "packages",
+            Self::Python => "python",
         }
     }
 }
@@ -65,6 +69,8 @@ pub(crate) struct ZygoteSetup {
     /// The generation of installed packages that the zygote maps, for [`Kind::Packages`]. None
     /// where nothing is installed.
     pub packages: Option<Generation>,
+    /// Where Python is, for [`Kind::Python`].
+    pub python: Option<PythonFiles>,
 }
 
 /// From the server to the zygote, after the setup.
@@ -116,6 +122,11 @@ pub(crate) struct ExitReport {
 }
 
 impl ExitReport {
+    /// With the memory beyond so many bytes.
+    pub(crate) fn beyond(self, base_rss: u64) -> Self {
+        Self { max_rss: self.max_rss.saturating_sub(base_rss), ..self }
+    }
+
     /// User and system CPU time.
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_micros(self.cpu_micros)

@@ -257,7 +257,9 @@ fn policy(
     let registries = config.registries_file(home.as_deref());
     let protected: Vec<_> = own.chain(tokens).chain(lists).chain(registries).collect();
     if let Some(place) = config.install_dir() {
-        check_install_dir(place, workspace, !config.allowed_packages().is_empty())?;
+        let has_code = !config.allowed_packages().texts().is_empty()
+            || crate::packages::python::components_directory(place).is_dir();
+        check_install_dir(place, workspace, has_code)?;
     }
     // Who puts a file there has the tokens of registries with the next installation.
     let installers = if config.has_packages() { candidates() } else { Vec::new() };
@@ -284,7 +286,7 @@ fn policy(
 }
 
 /// What is installed is code of every program that imports it.
-fn check_install_dir(place: &Path, workspace: &Path, has_packages: bool) -> Result<(), StartError> {
+fn check_install_dir(place: &Path, workspace: &Path, has_code: bool) -> Result<(), StartError> {
     let problem = |text: String| error(INSTALL_DIR, text, "/var/lib/mcp-conductor/installed");
     let place = normalize(place);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -295,7 +297,7 @@ fn check_install_dir(place: &Path, workspace: &Path, has_packages: bool) -> Resu
             place.display()
         )));
     }
-    if !has_packages || matches!(place.try_exists(), Ok(false)) {
+    if !has_code || matches!(place.try_exists(), Ok(false)) {
         return Ok(());
     }
     for warning in check_writers(&place).map_err(problem)? {

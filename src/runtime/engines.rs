@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use futures::future::join_all;
 
 use super::StartError;
-use crate::config::Config;
+use crate::config::{Config, PythonLoad};
 use crate::hook::hook_was_called;
+use crate::packages::python::{self, PythonFiles};
 use crate::pool::{Availability, LaneConfig, Load, Pool};
-use crate::protocol::{Generation, Kind, MAX_REQUEST, ZygoteSetup};
+use crate::protocol::{Generation, Isolate, Kind, MAX_REQUEST, ZygoteSetup};
 
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
@@ -31,7 +32,7 @@ pub struct EngineStatus {
 
 /// All engines, after trying to load what is not loaded yet.
 pub(super) async fn statuses(pool: &Pool) -> Vec<EngineStatus> {
-    join_all(Kind::ALL.map(|kind| status(pool, kind))).await
+    join_all(pool.kinds().map(|kind| status(pool, kind))).await
 }
 
 async fn status(pool: &Pool, kind: Kind) -> EngineStatus {
@@ -47,16 +48,22 @@ pub(super) fn lanes(
     config: &Config,
     packages: Option<&Generation>,
 ) -> Result<Vec<LaneConfig>, StartError> {
-    Kind::ALL.into_iter().map(|kind| lane(config, kind, packages)).collect()
+    let python = python_files(config);
+    let has_lane = |kind: &Kind| *kind != Kind::Python || python.is_some();
+    let lane = |kind| lane(config, kind, packages, python.as_ref());
+    Kind::ALL.into_iter().filter(has_lane).map(lane).collect()
 }
 
 fn lane(
     config: &Config,
     kind: Kind,
     packages: Option<&Generation>,
+    python: Option<&PythonFiles>,
 ) -> Result<LaneConfig, StartError> {
+    let of_python = python.and_then(python_packages);
     let (load, is_required, packages) = match kind {
         Kind::TypeScript => (Load::AtStart, true, None),
+        Kind::Python => (python_load(config), false, of_python.as_ref()),
         // Without packages it has the built-ins only, which few programs need. Where no
         // workers stand by, as in `mcp-conductor run`, it would be loaded for nobody.
         Kind::Packages if packages.is_none() || config.standby() == 0 => {
@@ -71,18 +78,46 @@ fn lane(
         executable: zygote_executable(config)?,
         setup: ZygoteSetup {
             kind,
-            isolate: config.isolate(),
+            isolate: match kind {
+                Kind::TypeScript | Kind::Packages => config.isolate(),
+                // It takes seconds to make one.
+                Kind::Python => Isolate::Warm,
+            },
             max_memory: config.max_memory(),
             max_cpu_seconds,
             time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
             without: config.without().to_vec(),
             packages: packages.cloned(),
+            python: python.filter(|_| kind == Kind::Python).cloned(),
         },
         load,
         is_required,
         standby: config.standby(),
         max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
     })
+}
+
+/// Python, if it is installed and not off.
+pub(super) fn python_files(config: &Config) -> Option<PythonFiles> {
+    match config.python() {
+        PythonLoad::Off => None,
+        PythonLoad::Lazy | PythonLoad::Start => config.install_dir().and_then(python::installed),
+    }
+}
+
+/// The packages of PyPI that workers of Python have.
+pub(super) fn python_packages(files: &PythonFiles) -> Option<Generation> {
+    let directory = files.packages.clone()?;
+    Some(Generation { directory, preload: Vec::new() })
+}
+
+/// When Python is loaded. Where no workers stand by, as in `mcp-conductor run`, it would be
+/// loaded for nobody.
+fn python_load(config: &Config) -> Load {
+    match config.python() {
+        PythonLoad::Start if config.standby() > 0 => Load::AtStart,
+        PythonLoad::Start | PythonLoad::Lazy | PythonLoad::Off => Load::WhenNeeded,
+    }
 }
 
 pub(super) fn zygote_executable(config: &Config) -> Result<PathBuf, StartError> {

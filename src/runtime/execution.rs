@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::images::Image;
 use crate::memory::Charge;
 
 /// How a program ended.
@@ -37,6 +38,10 @@ pub struct Execution {
     pub truncated: Option<Truncated>,
     /// Tool calls to other servers, in the order of each tool's first call.
     pub tool_calls: Vec<ToolCallSummary>,
+    /// The pictures that it made, such as plots, in order.
+    pub images: Vec<Image>,
+    /// What was left out of the value or of the pictures, in words.
+    pub notes: Vec<String>,
     /// Its charge to the server's memory.
     pub(crate) held: Held,
 }
@@ -68,7 +73,7 @@ impl PartialEq for Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolCallSummary {
-    /// `server/tool`.
+    /// `server/tool`; of a program in Python `mcp__server__tool`, as it calls it.
     pub tool: String,
     /// How many there were.
     pub calls: u32,

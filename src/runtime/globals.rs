@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::Language;
 use crate::text::clip::head;
 use crate::text::identifiers::{is_reserved, is_spelt};
 
@@ -16,12 +17,46 @@ const MAX_NAME: usize = 200;
 /// properties of the global object (ECMA-262 section 19.1).
 const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
 
+/// Keywords of Python (The Python Language Reference, section 2.3.1), which name no variable.
+const PYTHON_KEYWORDS: [&str; 35] = [
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
+
 /// The text of a JSON object.
 #[derive(Debug, Clone)]
 pub(crate) struct GlobalsText {
     text: String,
-    /// The first name that no global can have.
-    wrong: Option<String>,
+    wrong: Wrong,
+}
+
+/// The first name that no global of a program in TypeScript can have, and the first that none of
+/// one in Python can.
+#[derive(Debug, Clone, Default)]
+struct Wrong {
+    typescript: Option<String>,
+    python: Option<String>,
+}
+
+impl Wrong {
+    fn of(&self, language: Language) -> Option<&String> {
+        match language {
+            Language::TypeScript => self.typescript.as_ref(),
+            Language::Python => self.python.as_ref(),
+        }
+    }
+
+    fn look_at(&mut self, name: &str) {
+        let first =
+            [(Language::TypeScript, &mut self.typescript), (Language::Python, &mut self.python)];
+        for (language, first) in first {
+            if first.is_none() && !is_definable(name, language) {
+                *first = Some(head(name, MAX_NAME).to_owned());
+            }
+        }
+    }
 }
 
 impl GlobalsText {
@@ -34,9 +69,9 @@ impl GlobalsText {
         Ok(Self { text, wrong })
     }
 
-    /// A name that no global can have.
-    pub(super) fn wrong_name(&self) -> Option<&String> {
-        self.wrong.as_ref()
+    /// A name that no global of a program in this language can have.
+    pub(super) fn wrong_name(&self, language: Language) -> Option<&String> {
+        self.wrong.of(language)
     }
 
     /// One object of the members of both: of those that have a name twice, JSON.parse
@@ -58,17 +93,34 @@ impl GlobalsText {
     }
 }
 
+/// Whether a global of a program can have a name.
+pub(super) fn is_definable(name: &str, language: Language) -> bool {
+    match language {
+        Language::TypeScript => is_definable_in_javascript(name),
+        Language::Python => is_definable_in_python(name),
+    }
+}
+
 /// Whether a name is an identifier (UAX 31, with `$` and `_`, as in ECMA-262)
 /// that a property of the global object can have and code can use.
-pub(super) fn is_definable(name: &str) -> bool {
+fn is_definable_in_javascript(name: &str) -> bool {
     let starts = |c: char| c == '$' || c == '_' || c.is_alphabetic();
     let continues = |c: char| starts(c) || c.is_numeric() || matches!(c, '\u{200c}' | '\u{200d}');
     is_spelt(name, starts, continues) && !FIXED_NAMES.contains(&name) && !is_reserved(name)
 }
 
+/// Whether a name is an identifier (UAX 31, with `_`) that is no keyword, and none of Python's own
+/// names such as `__builtins__`.
+fn is_definable_in_python(name: &str) -> bool {
+    let starts = |c: char| c == '_' || c.is_alphabetic();
+    let continues = |c: char| starts(c) || c.is_numeric();
+    let is_pythons = name.starts_with("__") && name.ends_with("__");
+    is_spelt(name, starts, continues) && !PYTHON_KEYWORDS.contains(&name) && !is_pythons
+}
+
 /// What is looked for in the names of an object.
 struct Names {
-    wrong: Option<String>,
+    wrong: Wrong,
 }
 
 impl<'de> Deserialize<'de> for Names {
@@ -87,11 +139,9 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Names, A::Error> {
-        let mut wrong = None;
+        let mut wrong = Wrong::default();
         while let Some(name) = members.next_key::<String>()? {
-            if wrong.is_none() && !is_definable(&name) {
-                wrong = Some(head(&name, MAX_NAME).to_owned());
-            }
+            wrong.look_at(&name);
             members.next_value::<IgnoredAny>()?;
         }
         Ok(Names { wrong })
@@ -127,8 +177,27 @@ mod tests {
 
     #[test]
     fn a_name_that_no_global_can_have_is_found() {
-        let wrong = |text: &str| GlobalsText::parse(text.to_owned()).unwrap().wrong;
-        assert_eq!(wrong("{\"a\": 1, \"b-c\": {}, \"if\": 2}"), Some("b-c".to_owned()));
-        assert_eq!(wrong("{\"a\": {\"b-c\": 1}}"), None);
+        let wrong = |text: &str, language| {
+            let text = GlobalsText::parse(text.to_owned()).unwrap();
+            text.wrong_name(language).cloned()
+        };
+        for language in [Language::TypeScript, Language::Python] {
+            let text = "{\"a\": 1, \"b-c\": {}, \"if\": 2}";
+            assert_eq!(wrong(text, language), Some("b-c".to_owned()));
+            assert_eq!(wrong("{\"a\": {\"b-c\": 1}}", language), None);
+        }
+        let text = "{\"$a\": 1, \"var\": 2, \"lambda\": 3}";
+        assert_eq!(wrong(text, Language::TypeScript), Some("var".to_owned()));
+        assert_eq!(wrong(text, Language::Python), Some("$a".to_owned()));
+    }
+
+    #[test]
+    fn a_variable_of_python_has_a_name_of_python() {
+        for name in ["x", "_1", "größe", "日本", "list", "var", "undefined", "__x", "_"] {
+            assert!(is_definable(name, Language::Python), "{name}");
+        }
+        for name in ["", "1x", "$a", "a-b", "a b", "None", "async", "__builtins__", "x\0"] {
+            assert!(!is_definable(name, Language::Python), "{name}");
+        }
     }
 }

@@ -5,9 +5,12 @@ mod assembly;
 mod engines;
 mod execution;
 mod globals;
+mod images;
+mod language;
 mod outcome;
 mod output;
 mod packages;
+mod python;
 mod queue;
 mod related;
 mod request;
@@ -34,6 +37,8 @@ pub use execution::{
     UnfinishedWork,
 };
 pub(crate) use globals::GlobalsText;
+pub use images::Image;
+pub use language::Language;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use packages::PackagesStatus;
 pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
@@ -51,6 +56,7 @@ use crate::sandbox::SandboxStatus;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
 use output::Printed;
+use python::Included;
 pub(crate) use queue::Executions;
 use queue::{Queue, Share, Slot};
 use routing::{Routed, route};
@@ -126,7 +132,7 @@ pub struct ServerStatus {
 // What the public functions return is boxed here: rustc compiles a future where it is
 // polled first, which for all that is in these would be in each program anew.
 
-/// Runs TypeScript programs, each in a sandboxed process of its own. Cheap to
+/// Runs programs in TypeScript and Python, each in a sandboxed process of its own. Cheap to
 /// clone; all clones share one pool.
 ///
 /// ```no_run
@@ -173,6 +179,10 @@ impl Runtime {
         let installed = assembly::installed(&config);
         let runtime = Self::with_installed(config, installed).await?;
         packages::install(&runtime.0.config, &runtime.0.shared);
+        // Not of a command that runs one program.
+        if runtime.0.config.standby() > 0 {
+            python::say(&runtime.0.config);
+        }
         Ok(runtime)
     }
 
@@ -197,7 +207,8 @@ impl Runtime {
         }
         let queue = Queue::new(&config);
         let share = queue.whole();
-        let shared = Arc::new(Shared::new(pool, queue, common));
+        let included = Included::of(&config);
+        let shared = Arc::new(Shared::new(pool, queue, common, included));
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
 
@@ -290,11 +301,17 @@ impl Runtime {
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
-        observed.queues(number);
+        observed.queues(number, request.language.name());
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
-        let mut record = services.audit.execution(number, &request.source, &grants);
-        if let Err(problem) = services.policy.dependencies(&request.dependencies) {
+        let language = request.language;
+        let mut record =
+            services.audit.execution(number, language.name(), &request.source, &grants);
+        let dependencies = match language {
+            Language::TypeScript => request.dependencies.clone(),
+            Language::Python => inner.shared.included.further(&request.dependencies),
+        };
+        if let Err(problem) = services.policy.dependencies(&dependencies) {
             services.audit.refused_dependencies(number, &problem);
             let execution = outcome::without_dependency(problem);
             record.did_not_run(execution.outcome_name());
@@ -302,11 +319,13 @@ impl Runtime {
             return Ok(execution);
         }
         // An engine that has to be loaded first takes no slot meanwhile.
-        let routed = route(&inner.shared.pool, &inner.shared.loading, &request.source).await;
-        let Some(Routed { kind, without_packages }) = routed else {
-            let error = ExecuteError::Busy(LOADING_BUSY.to_owned());
-            record.did_not_run(error.outcome());
-            return Err(error);
+        let routed = self.route(language, &request.source).await;
+        let Routed { kind, without_packages } = match routed {
+            Ok(routed) => routed,
+            Err(error) => {
+                record.did_not_run(error.outcome());
+                return Err(error);
+            }
         };
         let mut slot = match inner.shared.queue.enter(&inner.share).await {
             Ok(slot) => slot,
@@ -321,7 +340,7 @@ impl Runtime {
         let frame = encode(&request.message(&inner.config, has_servers, without_packages));
         let frame = Bytes::from(frame);
         let mut attempts = 0;
-        let (execution, usage, refusals, process) = loop {
+        let (mut execution, usage, refusals, process) = loop {
             // Where nobody has a name every run is alike.
             let way = inner.principal.as_ref().map(|_| slot.way());
             let worker = match inner.acquire(kind, &frame, slot).await {
@@ -331,7 +350,7 @@ impl Runtime {
                     return Err(error);
                 }
             };
-            let packages = packages::of_worker(&worker, &inner.shared.common.installed);
+            let packages = packages::of_worker(kind, &worker, &inner.shared.common.installed);
             if packages.is_err() && attempts < packages::ATTEMPTS_OF_WORKER {
                 (_, slot) = worker.ended(Duration::ZERO).await;
                 attempts += 1;
@@ -361,6 +380,9 @@ impl Runtime {
             }
         };
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
+        if language == Language::Python {
+            python::name_in_full(&mut execution.tool_calls);
+        }
         let (outcome, duration) = (execution.outcome_name(), execution.execution_time);
         record.ended(outcome, duration, refusals);
         observed.ended(&End { outcome, duration, refusals });
@@ -370,6 +392,25 @@ impl Runtime {
             None => drop(used),
         }
         Ok(execution)
+    }
+
+    async fn route(&self, language: Language, source: &str) -> Result<Routed, ExecuteError> {
+        let shared = &self.0.shared;
+        if language == Language::Python
+            && let Some(problem) = python::absence(&shared.pool, &self.0.config)
+        {
+            return Err(ExecuteError::Unavailable(problem));
+        }
+        route(&shared.pool, &shared.loading, language, source).await
+    }
+
+    /// Whether there are programs in a language: in Python, only where it is installed, not off,
+    /// and no attempt to load it has failed last.
+    pub fn runs(&self, language: Language) -> bool {
+        match language {
+            Language::TypeScript => true,
+            Language::Python => python::is_available(&self.0.shared.pool),
+        }
     }
 
     /// Which layers of the sandbox are enforced on this machine.
@@ -583,10 +624,6 @@ impl PrincipalState {
 /// Workers that may die under one call before it is given up: more than stand by
 /// on a small machine, all of which one kill may hit.
 const MAX_ATTEMPTS: usize = 32;
-
-/// As many programs as may run and wait already wait for an engine.
-const LOADING_BUSY: &str = "Busy: packages and node: built-ins are being loaded, and many \
-                            programs wait for them already. Try again later";
 
 /// A worker reads its program as fast as the socket gives it: 9 MiB in some
 /// milliseconds. One that was stopped from outside does not read at all.

@@ -9,6 +9,7 @@ use super::execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status, ToolCallSummary, Truncated,
     UnfinishedWork,
 };
+use super::images::Kept;
 use super::output::{Collector, Cut};
 use crate::config::environment::{
     MAX_CPU_TIME, MAX_MEMORY, MAX_OUTPUT, MAX_RETURN_DEPTH, MAX_RETURN_SIZE, MAX_TIMEOUT,
@@ -20,7 +21,7 @@ use crate::protocol::{
     ProgramErrorKind, Unfinished,
 };
 use crate::text::clip::truncate;
-use crate::worker::{EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
+use crate::worker::{EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
 
 /// The limits of one run, for its errors.
 pub(super) struct Limits {
@@ -135,6 +136,7 @@ pub(super) fn execution(
     ended: Ended,
     limits: &Limits,
     collector: Collector,
+    images: Kept,
     value: Charge,
     execution_time: Duration,
     tool_calls: Vec<ToolCallSummary>,
@@ -144,7 +146,8 @@ pub(super) fn execution(
     let (return_value, error) = value_and_error(ended.cause, ended.reached, ended.report, limits);
     let status = if error.is_none() { Status::Success } else { Status::Error };
     let (output, printed) = collector.finish();
-    let held = Held::new([value, printed]);
+    let Kept { images, notes, charge } = images;
+    let held = Held::new([value, printed, charge]);
     Execution {
         status,
         output,
@@ -154,6 +157,8 @@ pub(super) fn execution(
         unfinished,
         truncated,
         tool_calls,
+        images,
+        notes,
         held,
     }
 }
@@ -169,6 +174,8 @@ pub(super) fn without_dependency(problem: String) -> Execution {
         unfinished: Vec::new(),
         truncated: None,
         tool_calls: Vec::new(),
+        images: Vec::new(),
+        notes: Vec::new(),
         held: Held::default(),
     }
 }
@@ -410,6 +417,7 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
                 .to_owned(),
         ),
         (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
+        (Some(EXIT_INTERPRETER), _) => crash(interpreter_lost()),
         (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
         (Some(EXIT_THROWN), _) => simple(ErrorKind::Runtime, "Error", thrown()),
         (Some(EXIT_PANIC), _) => {
@@ -420,6 +428,13 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
     }
 }
 
+/// Of a trap of WebAssembly no more is known than that it was one.
+fn interpreter_lost() -> String {
+    "The Python interpreter cannot go on: structures nested many thousands of levels deep, or \
+     sys.setrecursionlimit beyond what its stack holds, end it"
+        .to_owned()
+}
+
 /// Nothing can be told of an error that ended the worker.
 fn thrown() -> String {
     "An imported module threw an Error whose message is not a string, or cannot be read, which \
@@ -427,10 +442,10 @@ fn thrown() -> String {
         .to_owned()
 }
 
-/// The worker had used so much that a failed allocation explains its end: a
-/// growing array asks for twice of what it has.
+/// The worker had used so much, beyond what its zygote gave it, that a failed allocation explains
+/// its end: a growing array asks for twice of what it has, and has that until it is copied.
 fn nearly_full(report: &ExitReport, limits: &Limits) -> bool {
-    report.max_rss > limits.memory / 2
+    report.max_rss > limits.memory / 4
 }
 
 fn crash(message: String) -> ExecutionError {

@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::zygote_executable;
+use super::engines::{python_files, python_packages, zygote_executable};
 use super::shared::Shared;
 use crate::config::Config;
 use crate::config::environment::{
-    ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC,
+    ALLOWED_PACKAGES, INSTALL_DIR, PACKAGES_AUTO, PACKAGES_MIN_AGE, PACKAGES_NPMRC, PYPI_INDEX,
 };
 use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
-use crate::packages::{Installed, Snapshot, State};
+use crate::packages::{Installed, Snapshot, State, python};
 use crate::pool::Worker;
 use crate::protocol::{Generation, Kind};
 
@@ -80,9 +80,15 @@ pub(super) struct Outdated;
 
 /// The packages that a worker has, if any.
 pub(super) fn of_worker(
+    kind: Kind,
     worker: &Worker,
     installed: &Installed,
 ) -> Result<Option<Arc<Snapshot>>, Outdated> {
+    match kind {
+        Kind::TypeScript | Kind::Packages => {}
+        // They are not of these kinds, and its worker knows them.
+        Kind::Python => return Ok(None),
+    }
     let Some(own) = worker.packages() else { return Ok(None) };
     let current = installed.current();
     if current.directory() == Some(&own.directory) { Ok(Some(current)) } else { Err(Outdated) }
@@ -121,7 +127,21 @@ pub(super) async fn reload(config: &Config, shared: &Arc<Shared>) {
 fn missing(config: &Config, snapshot: &Snapshot) -> Vec<String> {
     let is_there =
         |text: &String| snapshot.manifest.packages.iter().any(|one| one.requested == *text);
-    config.allowed_packages().texts().into_iter().filter(|text| !is_there(text)).collect()
+    let allowed = config.allowed_packages();
+    let npm = allowed.iter().map(ToString::to_string).filter(|text| !is_there(text));
+    npm.chain(missing_of_pypi(config)).collect()
+}
+
+/// Packages of PyPI that are not installed as the settings have them. Without Python there is
+/// nothing that could import them.
+fn missing_of_pypi(config: &Config) -> Vec<String> {
+    let allowed = config.allowed_packages().pypi();
+    let directory = config.install_dir().filter(|_| !allowed.is_empty());
+    let Some(files) = directory.and_then(python::installed) else { return Vec::new() };
+    let manifest = files.packages.as_deref().and_then(python::PypiManifest::read);
+    let manifest = manifest.unwrap_or_default();
+    let texts = allowed.iter().map(ToString::to_string);
+    texts.filter(|text| !manifest.has(text)).collect()
 }
 
 /// Installs what is missing, in the background and once, if the settings ask for it.
@@ -183,6 +203,8 @@ async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> 
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
+        let python = python_files(config).as_ref().and_then(python_packages);
+        shared.pool.set_packages(Kind::Python, python);
     }
     is_other.unwrap_or_default()
 }
@@ -213,6 +235,9 @@ fn command(config: &Config) -> Result<Command, String> {
     command.env(ALLOWED_PACKAGES, config.allowed_packages().texts().join(","));
     command.env(PACKAGES_MIN_AGE, config.packages_min_age().as_millis().to_string());
     command.env(PACKAGES_AUTO, "0");
+    if let Some(index) = config.pypi_index() {
+        command.env(PYPI_INDEX, index);
+    }
     let paths = [(INSTALL_DIR, config.install_dir()), (PACKAGES_NPMRC, config.npmrc())];
     for (name, path) in paths {
         if let Some(path) = path {

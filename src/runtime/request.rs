@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::globals::{GlobalsText, is_definable};
+use super::{Language, python};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
@@ -39,6 +40,7 @@ pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ExecuteRequest {
+    language: Language,
     source: String,
     timeout: Option<Duration>,
     globals: Map<String, Value>,
@@ -79,6 +81,12 @@ pub enum InvalidRequest {
     /// A global's name is not an identifier, or cannot be defined.
     #[error("\"{0}\" cannot be the name of a global: a JavaScript identifier is needed")]
     GlobalName(String),
+    /// The name of a global of a program in Python is not an identifier, or cannot be defined.
+    #[error(
+        "\"{0}\" cannot be the name of a global: a Python identifier is needed, without two \
+         underscores on both sides"
+    )]
+    PythonGlobalName(String),
     /// The patterns of tools are too many or too long.
     #[error("allowedTools: {0}")]
     AllowedTools(String),
@@ -91,6 +99,7 @@ impl ExecuteRequest {
     /// A request for a program in TypeScript.
     pub fn new(source: impl Into<String>) -> Self {
         Self {
+            language: Language::TypeScript,
             source: source.into(),
             timeout: None,
             globals: Map::new(),
@@ -100,6 +109,18 @@ impl ExecuteRequest {
             caller: None,
             trace_parent: None,
         }
+    }
+
+    /// A request for a program in Python.
+    pub fn python(source: impl Into<String>) -> Self {
+        Self::new(source).with_language(Language::Python)
+    }
+
+    /// Sets the program's language; without it TypeScript.
+    #[must_use]
+    pub fn with_language(mut self, language: Language) -> Self {
+        self.language = language;
+        self
     }
 
     /// Sets the wall time; without it the configuration's default applies.
@@ -171,6 +192,11 @@ impl ExecuteRequest {
         self.trace_parent
     }
 
+    /// The program's language.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
     /// The program.
     pub fn source(&self) -> &str {
         &self.source
@@ -195,10 +221,14 @@ impl ExecuteRequest {
         if self.dependencies.len() > MAX_DEPENDENCIES {
             return Err(InvalidRequest::Dependencies(self.dependencies.len()));
         }
-        let wrong = self.globals.keys().find(|name| !is_definable(name));
-        let in_text = || self.globals_text.as_ref().and_then(GlobalsText::wrong_name);
-        if let Some(name) = wrong.or_else(in_text) {
-            return Err(InvalidRequest::GlobalName(name.clone()));
+        let language = self.language;
+        let wrong = self.globals.keys().find(|name| !is_definable(name, language));
+        let in_text = || self.globals_text.as_ref().and_then(|text| text.wrong_name(language));
+        if let Some(name) = wrong.or_else(in_text).cloned() {
+            return Err(match language {
+                Language::TypeScript => InvalidRequest::GlobalName(name),
+                Language::Python => InvalidRequest::PythonGlobalName(name),
+            });
         }
         let mut globals = given.clone();
         globals.extend(self.globals);
@@ -211,15 +241,20 @@ impl ExecuteRequest {
         }
         let tools = RunTools::parse(self.allowed_tools).map_err(InvalidRequest::AllowedTools)?;
         let caller = self.caller.map(|CallerOf(caller)| caller);
-        let rounded = Rounded::in_source(&self.source);
+        let rounded = match language {
+            Language::TypeScript => Rounded::in_source(&self.source),
+            // Its integers have any length.
+            Language::Python => Rounded::default(),
+        };
         let (source, dependencies) = (self.source, self.dependencies);
-        let request = ValidRequest { source, globals, timeout, dependencies };
+        let request = ValidRequest { language, source, globals, timeout, dependencies };
         Ok((request, ToolScope { tools, caller, rounded }))
     }
 }
 
 /// A request that was checked.
 pub(super) struct ValidRequest {
+    pub language: Language,
     pub source: String,
     globals: String,
     pub timeout: Duration,
@@ -227,6 +262,15 @@ pub(super) struct ValidRequest {
 }
 
 impl ValidRequest {
+    /// The packages that its program may import, if that is told of them.
+    fn allowed_packages(&self, config: &Config) -> Vec<String> {
+        match self.language {
+            // Its worker asks about each import.
+            Language::TypeScript => Vec::new(),
+            Language::Python => python::allowed(config),
+        }
+    }
+
     /// What its worker is sent. Where it has no packages, `without_packages` says why.
     pub(super) fn message(
         self,
@@ -234,6 +278,7 @@ impl ValidRequest {
         has_servers: bool,
         without_packages: Option<String>,
     ) -> ServerMessage {
+        let allowed_packages = self.allowed_packages(config);
         ServerMessage::Run(Box::new(Program {
             source: self.source,
             globals: self.globals,
@@ -244,6 +289,7 @@ impl ValidRequest {
             max_value: config.max_return_size(),
             max_depth: config.max_return_depth(),
             without_packages,
+            allowed_packages,
         }))
     }
 }
@@ -287,6 +333,17 @@ mod tests {
         let with = |count| ExecuteRequest::new("1").with_dependencies(vec!["npm:zod"; count]);
         assert_eq!(invalid(with(1000)), "");
         assert_eq!(invalid(with(1001)), "dependencies: 1001 packages are more than 1000");
+    }
+
+    #[test]
+    fn a_global_of_python_is_named_by_an_identifier_of_python() {
+        let with = |name| invalid(ExecuteRequest::python("1").with_global(name, json!(1)));
+        assert_eq!(with("var"), "");
+        assert_eq!(
+            with("$a"),
+            "\"$a\" cannot be the name of a global: a Python identifier is needed, without two \
+             underscores on both sides"
+        );
     }
 
     #[test]

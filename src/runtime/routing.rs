@@ -1,20 +1,32 @@
-//! Which kind of worker runs a program: one that has packages and `node:` built-ins, or the
-//! plain one, which is faster. Told from the words of its text, which is not parsed. A word in
+//! Which kind of worker runs a program: Python's, or for TypeScript one that has packages and
+//! `node:` built-ins or the plain one, which is faster. Told from the words of its text, which is not parsed. A word in
 //! a comment counts as well: the wrong kind of the two costs a tenth of a millisecond, and
 //! only a program that mentions nothing of it is to be plain for certain.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::{ExecuteError, Language};
+use crate::config::environment::PYTHON;
 use crate::pool::{Availability, Pool, PoolError, Worker};
 use crate::protocol::{Kind, ServerMessage, decode, encode, frame_body};
 
 /// How long a program waits for the engine that it needs: to compile packages beforehand takes
 /// up to 5 s, and as much again on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a program waits for Python, which is loaded in 5 to 10 s, and in several times that
+/// on a busy machine. MCP's SDKs wait 60 s for an answer.
+const PYTHON_PATIENCE: Duration = Duration::from_secs(45);
+
+/// As many programs as may run and wait already wait for an engine.
+const LOADING_BUSY: &str = "Busy: packages and node: built-ins are being loaded, and many \
+                            programs wait for them already. Try again later";
+const PYTHON_LOADING_BUSY: &str = "Busy: Python is being loaded, and many programs wait for it \
+                                   already. Try again in some seconds";
 
 /// Why a program has no packages that did not wait longer.
 const LOADING: &str = "packages and node: built-ins are still being loaded. Run it again in some \
@@ -38,20 +50,40 @@ pub(super) struct Routed {
     pub without_packages: Option<String>,
 }
 
-/// The kind of worker that runs a program: the one that it needs, or the plain one where
-/// that is not available. An import of what is missing then says why. Waits for an engine
-/// that has to be loaded first, in one of the places of `waiting`; none if all are taken.
-pub(super) async fn route(pool: &Pool, waiting: &Semaphore, source: &str) -> Option<Routed> {
-    let routed = |kind, without_packages| Some(Routed { kind, without_packages });
-    let availability = match kind_of(source) {
-        Kind::TypeScript => return routed(Kind::TypeScript, None),
-        Kind::Packages => match pool.availability(Kind::Packages) {
-            Availability::Available => Some(Availability::Available),
-            Availability::NotLoaded | Availability::NotAvailable(_) => {
-                let _place = waiting.try_acquire().ok()?;
-                timeout(PATIENCE, pool.load(Kind::Packages)).await.ok()
-            }
-        },
+/// The kind of worker that runs a program. Waits for an engine that has to be loaded first, in one
+/// of the places of `waiting`.
+///
+/// # Errors
+/// All places are taken, or there is no engine of the language.
+pub(super) async fn route(
+    pool: &Pool,
+    waiting: &Semaphore,
+    language: Language,
+    source: &str,
+) -> Result<Routed, ExecuteError> {
+    match language {
+        Language::TypeScript => route_typescript(pool, waiting, source).await,
+        Language::Python => route_python(pool, waiting).await,
+    }
+}
+
+/// The kind that a program needs, or the plain one where that is not available. An import of what
+/// is missing then says why.
+async fn route_typescript(
+    pool: &Pool,
+    waiting: &Semaphore,
+    source: &str,
+) -> Result<Routed, ExecuteError> {
+    let routed = |kind, without_packages| Ok(Routed { kind, without_packages });
+    if !mentions_packages(source) {
+        return routed(Kind::TypeScript, None);
+    }
+    let availability = match pool.availability(Kind::Packages) {
+        Availability::Available => Some(Availability::Available),
+        Availability::NotLoaded | Availability::NotAvailable(_) => {
+            let _place = place(waiting, LOADING_BUSY)?;
+            timeout(PATIENCE, pool.load(Kind::Packages)).await.ok()
+        }
     };
     match availability {
         Some(Availability::Available | Availability::NotLoaded) => routed(Kind::Packages, None),
@@ -60,6 +92,35 @@ pub(super) async fn route(pool: &Pool, waiting: &Semaphore, source: &str) -> Opt
         }
         None => routed(Kind::TypeScript, Some(LOADING.to_owned())),
     }
+}
+
+async fn route_python(pool: &Pool, waiting: &Semaphore) -> Result<Routed, ExecuteError> {
+    let routed = Ok(Routed { kind: Kind::Python, without_packages: None });
+    if matches!(pool.availability(Kind::Python), Availability::Available) {
+        return routed;
+    }
+    let _place = place(waiting, PYTHON_LOADING_BUSY)?;
+    match timeout(PYTHON_PATIENCE, pool.load(Kind::Python)).await {
+        Ok(Availability::Available | Availability::NotLoaded) => routed,
+        Ok(Availability::NotAvailable(error)) => {
+            let problem = format!("Python is not available on this server: {error}");
+            Err(ExecuteError::Unavailable(problem))
+        }
+        Err(_) => Err(ExecuteError::Unavailable(python_is_late())),
+    }
+}
+
+fn python_is_late() -> String {
+    format!(
+        "Python is still being loaded after {} s, which takes 5 to 10 s on a machine that is free. \
+         Run the program again in some seconds. {PYTHON}=start loads it with the server",
+        PYTHON_PATIENCE.as_secs()
+    )
+}
+
+/// A place to wait in.
+fn place<'a>(waiting: &'a Semaphore, busy: &str) -> Result<SemaphorePermit<'a>, ExecuteError> {
+    waiting.try_acquire().map_err(|_| ExecuteError::Busy(busy.to_owned()))
 }
 
 fn not_available(error: &PoolError) -> String {
@@ -74,6 +135,10 @@ pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError>
         Kind::Packages => {
             let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
             timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
+        }
+        Kind::Python => {
+            let late = |_| PoolError::Worker(python_is_late());
+            timeout(PYTHON_PATIENCE, pool.acquire(kind)).await.map_err(late)?
         }
     }
 }
@@ -90,15 +155,16 @@ pub(super) fn without_packages(frame: &Bytes, error: &PoolError) -> Bytes {
     }
 }
 
-/// The kind that a program needs. One pass over the text, without an allocation.
-pub(super) fn kind_of(source: &str) -> Kind {
+/// Whether a program in TypeScript needs packages or built-ins. One pass over the text, without an
+/// allocation.
+fn mentions_packages(source: &str) -> bool {
     let mut words = Words { text: source.as_bytes(), at: 0 };
     while let Some(word) = words.next() {
         if needs_packages(word, words.ahead()) {
-            return Kind::Packages;
+            return true;
         }
     }
-    Kind::TypeScript
+    false
 }
 
 fn needs_packages(word: &[u8], rest: &[u8]) -> bool {
@@ -284,7 +350,7 @@ mod tests {
             "eval('npm:x')",
             "ä;process",
         ] {
-            assert_eq!(kind_of(source), Kind::Packages, "{source}");
+            assert!(mentions_packages(source), "{source}");
         }
     }
 
@@ -314,7 +380,7 @@ mod tests {
             "BufferSource; Buffers",
             "({ from: 1, import: 2 })",
         ] {
-            assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
+            assert!(!mentions_packages(source), "{source}");
         }
     }
 
@@ -330,6 +396,7 @@ mod tests {
             max_value: 3,
             max_depth: 4,
             without_packages: None,
+            allowed_packages: Vec::new(),
         };
         let frame: Bytes = encode(&ServerMessage::Run(Box::new(program))).into();
         let frame = without_packages(&frame, &PoolError::Worker("no memory".into()));
@@ -350,32 +417,47 @@ mod tests {
     async fn programs_that_wait_for_an_engine_have_a_bounded_number_of_places() {
         let pool = Pool::start(Vec::new()).await.unwrap();
         let (none, one) = (Semaphore::new(0), Semaphore::new(1));
-        assert!(route(&pool, &none, "process.pid").await.is_none(), "no place to wait in");
-        assert!(route(&pool, &none, "1 + 1").await.is_some(), "it waits for nothing");
-        let routed = route(&pool, &one, "process.pid").await.unwrap();
+        let typescript = Language::TypeScript;
+        let busy = route(&pool, &none, typescript, "process.pid").await;
+        assert!(matches!(busy, Err(ExecuteError::Busy(_))), "no place to wait in");
+        assert!(route(&pool, &none, typescript, "1 + 1").await.is_ok(), "it waits for nothing");
+        let routed = route(&pool, &one, typescript, "process.pid").await.unwrap();
         assert_eq!(routed.kind, Kind::TypeScript);
         assert!(routed.without_packages.is_some_and(|why| why.contains("There is no engine")));
         assert_eq!(one.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_program_in_python_does_without_no_engine() {
+        let pool = Pool::start(Vec::new()).await.unwrap();
+        let (none, one) = (Semaphore::new(0), Semaphore::new(1));
+        let busy = route(&pool, &none, Language::Python, "1").await;
+        assert!(matches!(busy, Err(ExecuteError::Busy(_))));
+        let Err(ExecuteError::Unavailable(why)) = route(&pool, &one, Language::Python, "1").await
+        else {
+            panic!("there is no engine for it");
+        };
+        assert!(why.starts_with("Python is not available on this server: "), "{why}");
     }
 
     #[test]
     fn texts_that_end_anywhere_are_read_to_their_end() {
         let whole = "import x from /* a */ 'npm:x' // é\n await import ( `a` ) module . exports";
         for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
-            kind_of(&whole[..end]);
+            mentions_packages(&whole[..end]);
         }
         for source in ["from", "import", "module.", "module. /*", "\u{feff}", "/*", "//"] {
-            assert_eq!(kind_of(source), Kind::TypeScript, "{source}");
+            assert!(!mentions_packages(source), "{source}");
         }
         for source in ["import(", "import /*", "from //"] {
-            assert_eq!(kind_of(source), Kind::Packages, "{source}");
+            assert!(mentions_packages(source), "{source}");
         }
     }
 
     #[test]
     fn a_specifier_behind_a_long_comment_may_be_any() {
         let source = format!("import x from /*{}*/ 'mcp:x'", "a ".repeat(AHEAD));
-        assert_eq!(kind_of(&source), Kind::Packages);
+        assert!(mentions_packages(&source));
     }
 
     /// 1 µs for a KiB, with room for a busy machine.
@@ -386,7 +468,7 @@ mod tests {
         for piece in ["const value = other + 1;\n", &ends_far, "from/**/(", "a b c d e f g h "] {
             let source = piece.repeat(long / piece.len());
             let start = Instant::now();
-            kind_of(&source);
+            mentions_packages(&source);
             assert!(start.elapsed().as_millis() < 500, "{piece}: {:?}", start.elapsed());
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::execution::{Execution, ToolCallSummary};
+use super::images::Images;
 use super::outcome::{self, Cause, Ended, Limits};
 use super::output::{Collector, Printed};
 use super::queue::{Slot, Way};
@@ -62,6 +63,7 @@ pub(super) struct Session {
     /// The value of a program that has left something behind, which has its grace.
     reached: Option<Reached>,
     collector: Collector,
+    images: Images,
     account: Account,
     /// Answers on their way to the worker.
     outbox: Vec<u8>,
@@ -167,6 +169,7 @@ impl Session {
             deadline: started + timeout,
             reached: None,
             collector: Collector::new(config.max_output(), account.clone(), events),
+            images: Images::new(account.clone()),
             account,
             outbox: Vec::new(),
             unsent: Charge::none(),
@@ -221,7 +224,7 @@ impl Session {
                     None => Cause::Died { running: self.running },
                 };
                 let unfinished = if matches!(cause, Cause::Left) { unknown() } else { Vec::new() };
-                ((cause, unfinished), report, None)
+                ((cause, unfinished), report.map(|report| report.beyond(base)), None)
             }
         };
         if let Some(message) = cause.message_mut() {
@@ -240,6 +243,7 @@ impl Session {
             Ended { cause, reached, unfinished, report },
             &self.limits,
             self.collector,
+            self.images.finish(),
             value,
             execution_time,
             tool_calls,
@@ -330,6 +334,13 @@ impl Session {
                 }
             }
             WorkerMessage::Cancel { id } => self.broker.cancel(id),
+            WorkerMessage::Image { .. } | WorkerMessage::Note(_) if !self.running => {
+                return Some(self.violation());
+            }
+            WorkerMessage::Image { mime_type, bytes } => {
+                self.images.add(&mime_type, bytes.into_vec());
+            }
+            WorkerMessage::Note(text) => self.images.note(text),
             WorkerMessage::RefusedAt { id, line, column } => {
                 self.broker.refused_at(id, line, column);
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
+use super::python::Included;
 use super::queue::Queue;
 use super::unreported::Unreported;
 use crate::audit::Audit;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub pool: Pool,
     pub queue: Queue,
     pub common: Common,
+    /// The packages that Python has with it.
+    pub included: Included,
     pub unreported: Arc<Unreported>,
     /// Places for programs that wait until their engine is loaded.
     pub loading: Semaphore,
@@ -49,12 +52,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(pool: Pool, queue: Queue, common: Common) -> Self {
+    pub(super) fn new(pool: Pool, queue: Queue, common: Common, included: Included) -> Self {
         let unreported = Arc::default();
         let installing = OnceLock::new();
         let loading = Semaphore::new(queue.places());
         let executions = AtomicU64::new(1);
-        Self { pool, queue, common, unreported, loading, installing, executions }
+        Self { pool, queue, common, included, unreported, loading, installing, executions }
     }
 
     /// The number of a run, for the logs.

@@ -1,4 +1,4 @@
-//! The arguments of `run_deno_code`.
+//! The arguments of the tools that run programs: `run_deno_code` and `execute_python`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::coercion::{self, Argument, Arguments, Kind};
-use crate::runtime::{ExecuteRequest, GlobalsText};
+use crate::runtime::{ExecuteRequest, GlobalsText, Language};
 
 /// The arguments as clients send them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,6 +34,44 @@ pub(super) struct RunDenoCode {
     dependencies: Option<Vec<String>>,
 }
 
+/// The same of `execute_python`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecutePython {
+    /// The program: Python, at most 1 MiB. The value of its last expression comes back. Top-level await works.
+    code: String,
+    /// Wall time limit in milliseconds. The description names the default and the maximum.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1))]
+    timeout: Option<u64>,
+    /// JSON values that the program has as variables; each key is the variable's name.
+    #[serde(default)]
+    #[schemars(with = "Map<String, Value>")]
+    globals: Option<Value>,
+    /// The only tools of MCP servers that the program may call, such as mcp__github__*. Default: all that are configured.
+    #[serde(default, rename = "allowedTools")]
+    #[schemars(with = "Vec<String>")]
+    allowed_tools: Option<Vec<String>>,
+    /// Packages that the program needs, such as pypi:tabulate. If one is neither included nor allowed, the program does not run.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    dependencies: Option<Vec<String>>,
+}
+
+const TIMEOUT: Argument = Argument {
+    name: "timeout",
+    kind: Kind::Whole,
+    also: &["timeout_ms"],
+    expected: "an integer, milliseconds between 1 and the maximum in the tool's description",
+};
+
+const ALLOWED_TOOLS: Argument = Argument {
+    name: "allowedTools",
+    kind: Kind::Texts,
+    also: &[],
+    expected: "a list of patterns, such as [\"mcp__github__*\"]",
+};
+
 const GLOBALS: Argument = Argument {
     name: "globals",
     kind: Kind::Object,
@@ -49,20 +87,9 @@ impl Arguments for RunDenoCode {
             also: &["code", "program", "script", "source", "typescript"],
             expected: "a string, the program",
         },
-        Argument {
-            name: "timeout",
-            kind: Kind::Whole,
-            also: &["timeout_ms"],
-            expected: "an integer, milliseconds between 1 and the maximum in the tool's \
-                       description",
-        },
+        TIMEOUT,
         GLOBALS,
-        Argument {
-            name: "allowedTools",
-            kind: Kind::Texts,
-            also: &[],
-            expected: "a list of patterns, such as [\"mcp__github__*\"]",
-        },
+        ALLOWED_TOOLS,
         Argument {
             name: "dependencies",
             kind: Kind::Texts,
@@ -72,25 +99,72 @@ impl Arguments for RunDenoCode {
     ];
 }
 
-/// Parses the arguments; the error is a sentence for the model.
-pub(super) fn parse(arguments: Option<JsonObject>) -> Result<ExecuteRequest, String> {
-    let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
-        coercion::read(arguments)?;
-    let mut request = ExecuteRequest::new(deno_code);
-    request = request.with_dependencies(dependencies.unwrap_or_default());
-    if let Some(patterns) = allowed_tools {
-        request = request.with_allowed_tools(patterns);
-    }
-    if let Some(timeout) = timeout {
-        request = request.with_timeout(Duration::from_millis(timeout));
-    }
-    match globals {
-        Some(Value::Object(globals)) => Ok(request.with_globals(globals)),
-        Some(Value::String(text)) => {
-            let globals = GlobalsText::parse(text).map_err(|error| GLOBALS.no_json(&error))?;
-            Ok(request.with_globals_text(globals))
+impl Arguments for ExecutePython {
+    const KNOWN: &'static [Argument] = &[
+        Argument {
+            name: "code",
+            kind: Kind::Text,
+            also: &["python_code", "program", "script", "source", "python"],
+            expected: "a string, the program",
+        },
+        TIMEOUT,
+        GLOBALS,
+        ALLOWED_TOOLS,
+        Argument {
+            name: "dependencies",
+            kind: Kind::Texts,
+            also: &["packages", "requirements"],
+            expected: "a list of packages, such as [\"pypi:tabulate\"]",
+        },
+    ];
+}
+
+/// What both tools have beside the program.
+struct Options {
+    timeout: Option<u64>,
+    globals: Option<Value>,
+    allowed_tools: Option<Vec<String>>,
+    dependencies: Option<Vec<String>>,
+}
+
+impl Options {
+    fn of(self, request: ExecuteRequest) -> Result<ExecuteRequest, String> {
+        let mut request = request.with_dependencies(self.dependencies.unwrap_or_default());
+        if let Some(patterns) = self.allowed_tools {
+            request = request.with_allowed_tools(patterns);
         }
-        _ => Ok(request),
+        if let Some(timeout) = self.timeout {
+            request = request.with_timeout(Duration::from_millis(timeout));
+        }
+        match self.globals {
+            Some(Value::Object(globals)) => Ok(request.with_globals(globals)),
+            Some(Value::String(text)) => {
+                let globals = GlobalsText::parse(text).map_err(|error| GLOBALS.no_json(&error))?;
+                Ok(request.with_globals_text(globals))
+            }
+            _ => Ok(request),
+        }
+    }
+}
+
+/// Parses the arguments of the tool for a language; the error is a sentence for the model.
+pub(super) fn parse(
+    language: Language,
+    arguments: Option<JsonObject>,
+) -> Result<ExecuteRequest, String> {
+    match language {
+        Language::TypeScript => {
+            let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
+                coercion::read(arguments)?;
+            let options = Options { timeout, globals, allowed_tools, dependencies };
+            options.of(ExecuteRequest::new(deno_code))
+        }
+        Language::Python => {
+            let ExecutePython { code, timeout, globals, allowed_tools, dependencies } =
+                coercion::read(arguments)?;
+            let options = Options { timeout, globals, allowed_tools, dependencies };
+            options.of(ExecuteRequest::python(code))
+        }
     }
 }
 
@@ -101,11 +175,11 @@ mod tests {
     use super::*;
 
     fn error(arguments: Value) -> String {
-        parse(arguments.as_object().cloned()).unwrap_err()
+        parse(Language::TypeScript, arguments.as_object().cloned()).unwrap_err()
     }
 
     fn accepted(arguments: Value) -> ExecuteRequest {
-        parse(arguments.as_object().cloned()).unwrap()
+        parse(Language::TypeScript, arguments.as_object().cloned()).unwrap()
     }
 
     #[test]
@@ -114,6 +188,22 @@ mod tests {
         assert_eq!(error(json!({"deno_code": null})), "missing field `deno_code`");
         let text = "deno_code must be a string, the program, not 1";
         assert_eq!(error(json!({"deno_code": 1})), text);
+    }
+
+    #[test]
+    fn the_code_in_python_has_other_names_too() {
+        for name in ["code", "python_code", "pythonCode", "program", "script", "source"] {
+            let given = json!({name: "1 + 1", "timeout": "5"});
+            let request = parse(Language::Python, given.as_object().cloned()).unwrap();
+            assert_eq!(request.source(), "1 + 1", "{name}");
+            assert_eq!(request.language(), Language::Python);
+        }
+        let given = json!({"deno_code": "1"});
+        assert_eq!(
+            parse(Language::Python, given.as_object().cloned()).unwrap_err(),
+            "unknown field `deno_code`, expected one of `code`, `timeout`, `globals`, \
+             `allowedTools`, `dependencies`"
+        );
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Content blocks in a program's value: what a tool returned as an image reaches
 //! the model as one.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rmcp::model::ContentBlock;
 use serde_json::{Map, Value, json};
+
+use crate::runtime::Image;
 
 /// Blocks that are taken out of the depth of one value: clients pass on no more pictures
 /// to a model at once (Anthropic's models take 100). The others stay in the value.
@@ -31,6 +35,17 @@ pub(super) fn take_blocks(value: &mut Value) -> Vec<ContentBlock> {
     taken.limit = taken.blocks.len() + MAX_BELOW;
     taken.below(value);
     taken.blocks
+}
+
+/// The block of a picture that a program made.
+pub(super) fn picture(image: Image) -> ContentBlock {
+    ContentBlock::image(STANDARD.encode(image.bytes), image.mime_type)
+}
+
+/// The text that stands for a block where so many precede it.
+pub(super) fn see_block(before: usize) -> String {
+    // The first block is the result itself.
+    format!("see content block {}", before + 2)
 }
 
 /// The blocks of a tool's result.
@@ -63,8 +78,7 @@ impl Taken {
     /// The text that stands for a block.
     fn take(&mut self, block: ContentBlock) -> String {
         self.blocks.push(block);
-        // The first block is the result itself.
-        format!("see content block {}", self.blocks.len() + 1)
+        see_block(self.blocks.len() - 1)
     }
 
     /// No deeper than values are, which have a limit of their own.
@@ -229,6 +243,14 @@ mod tests {
         }
         assert!(!is_shallow(&value, MAX_LEVELS));
         assert_eq!(taken(value.clone()), (value, 0));
+    }
+
+    #[test]
+    fn a_picture_is_an_image_in_base64() {
+        let image = Image { mime_type: "image/png", bytes: vec![0xff, 0xfe, 0x01] };
+        let block = serde_json::to_value(picture(image)).unwrap();
+        assert_eq!(block["type"], "image");
+        assert_eq!((&block["data"], &block["mimeType"]), (&json!("//4B"), &json!("image/png")));
     }
 
     #[test]

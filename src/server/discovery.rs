@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::coercion::{Argument, Arguments, Kind};
 use crate::catalog::{Found, GoOn, Seen, Tool, module_declaration};
-use crate::runtime::Runtime;
+use crate::runtime::{Language, Runtime};
 use crate::upstream::{Listed, UpstreamError, no_tool};
 
 /// Tools that one search gives back at most.
@@ -254,6 +254,9 @@ pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
         .collect();
     let config = runtime.config();
     let executions = runtime.executions();
+    let languages = [Language::TypeScript, Language::Python].into_iter();
+    let languages = languages.filter(|language| runtime.runs(*language)).map(Language::name);
+    let languages: Vec<_> = languages.collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     json!({
         "healthy": runtime.has_zygote(),
@@ -266,6 +269,7 @@ pub(super) fn health(runtime: &Runtime, uptime: Duration) -> Value {
             "maximum": executions.maximum,
         },
         "standbyWorkers": runtime.standing_by(),
+        "languages": languages,
         "auditLog": config.audit_log().is_some(),
         "servers": servers,
         "configurationProblem": upstreams.problem(),

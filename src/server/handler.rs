@@ -22,13 +22,14 @@ use super::caller::{Client, PeerCaller};
 use super::coercion::{self, Arguments};
 use super::held::{Held, bytes_of};
 use super::packages::Available;
+use super::python::{EXECUTE_PYTHON, execute_python};
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
 use super::{
     arguments, content, discovery, instructions, json, playbooks, progress, prompts, resources,
 };
-use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Runtime};
+use crate::runtime::{ExecuteError, ExecuteRequest, Execution, Language, Runtime};
 use crate::telemetry::TraceParent;
 use crate::text::clip::marked;
 
@@ -141,17 +142,19 @@ impl Handler {
         Some(execution)
     }
 
-    async fn run_deno_code(
+    /// Runs a program in the language of a tool.
+    async fn run_program(
         &self,
+        (tool, language): (&str, Language),
         given: Option<JsonObject>,
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         if self.serving.is_draining() {
             return failed("The server is shutting down");
         }
-        let request = match self.parse(given).await {
+        let request = match self.parse(language, given).await {
             Ok(request) => request,
-            Err(problem) => return invalid_arguments(RUN_DENO_CODE, &problem),
+            Err(problem) => return invalid_arguments(tool, &problem),
         };
         let held = Held::of(&context.extensions);
         match self.run(request, context).await {
@@ -161,28 +164,33 @@ impl Handler {
                 }
                 self.succeeded(execution)
             }
-            Some(Err(ExecuteError::Invalid(error))) => {
-                invalid_arguments(RUN_DENO_CODE, &error.to_string())
-            }
+            Some(Err(ExecuteError::Invalid(error))) => invalid_arguments(tool, &error.to_string()),
             Some(Err(error)) => failed(&error.to_string()),
             None => failed("Cancelled"),
         }
     }
 
     /// Texts that are data are read here; long ones on a thread for that.
-    async fn parse(&self, given: Option<JsonObject>) -> Result<ExecuteRequest, String> {
+    async fn parse(
+        &self,
+        language: Language,
+        given: Option<JsonObject>,
+    ) -> Result<ExecuteRequest, String> {
         match coercion::is_long(given.as_ref()) {
-            true => self.runtime.on_thread(move || arguments::parse(given)).await?,
-            false => arguments::parse(given),
+            true => self.runtime.on_thread(move || arguments::parse(language, given)).await?,
+            false => arguments::parse(language, given),
         }
     }
 
     /// The result as structure and as text: older clients read the text only.
     fn succeeded(&self, mut execution: Execution) -> CallToolResult {
-        let blocks = content::take_blocks(&mut execution.return_value);
+        let mut blocks = content::take_blocks(&mut execution.return_value);
+        let images = std::mem::take(&mut execution.images);
+        let pictures = json::pictures(&images, blocks.len());
+        blocks.extend(images.into_iter().map(content::picture));
         // Until the result is made, which is charged to its session then.
         let _held = execution.held.clone();
-        match json::structured(execution) {
+        match json::structured(execution, pictures) {
             Ok(value) => {
                 let mut result = self.structured(value);
                 result.content.extend(blocks);
@@ -210,7 +218,14 @@ impl Handler {
     ) -> Result<CallToolResult, ErrorData> {
         let runtime = &self.runtime;
         Ok(match name {
-            RUN_DENO_CODE => self.run_deno_code(given, context).await,
+            RUN_DENO_CODE => {
+                let tool = (RUN_DENO_CODE, Language::TypeScript);
+                self.run_program(tool, given, context).await
+            }
+            // Where it is not there, whoever knows its name is told why.
+            EXECUTE_PYTHON => {
+                self.run_program((EXECUTE_PYTHON, Language::Python), given, context).await
+            }
             tools::LIST_MCP_SERVERS => match parsed::<discovery::NoArguments>(name, given) {
                 Ok(_) => self.structured(discovery::list_mcp_servers(runtime).await),
                 Err(result) => result,
@@ -296,9 +311,13 @@ impl Handler {
 
     fn tools(&self) -> Vec<rmcp::model::Tool> {
         let available = Available::of(&self.runtime);
-        let run = run_deno_code(self.runtime.config(), self.runtime.grants(), &available);
+        let (config, grants) = (self.runtime.config(), self.runtime.grants());
+        let run = run_deno_code(config, grants, &available);
+        let python = self.runtime.runs(Language::Python);
+        let python =
+            python.then(|| execute_python(config, grants, self.runtime.allowed_packages()));
         let describe = (!available.is_empty()).then(tools::describe_package);
-        std::iter::once(run).chain(tools::all()).chain(describe).collect()
+        std::iter::once(run).chain(python).chain(tools::all()).chain(describe).collect()
     }
 }
 
@@ -311,9 +330,9 @@ impl ServerHandler for Handler {
             .enable_prompts()
             .enable_resources()
             .build();
-        InitializeResult::new(capabilities)
-            .with_server_info(implementation)
-            .with_instructions(instructions::text(self.runtime.upstreams()))
+        InitializeResult::new(capabilities).with_server_info(implementation).with_instructions(
+            instructions::text(self.runtime.upstreams(), self.runtime.runs(Language::Python)),
+        )
     }
 
     /// A request that rmcp does not know: another method, or one of ours with parameters of

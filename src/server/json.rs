@@ -1,11 +1,14 @@
 //! An execution as JSON: the `structuredContent` of a tool result and the
 //! output of `run --json`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::runtime::{ErrorDetail, Execution, Status, ToolCallSummary, UnfinishedWork};
+use super::content::see_block;
+use crate::runtime::{ErrorDetail, Execution, Image, Status, ToolCallSummary, UnfinishedWork};
 
 /// The result of a program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -34,6 +37,12 @@ pub struct ExecutionJson {
     /// Tool calls to other MCP servers, one entry for each tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallJson>,
+    /// Pictures that the program made, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<ImageJson>,
+    /// What was left out of the value or of the pictures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// Work that was not awaited and did not finish soon after the value was reached: it was
     /// ended. Await it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -80,7 +89,7 @@ struct ErrorDetailJson {
 /// All calls of one tool.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct ToolCallJson {
-    /// The tool, as server/tool.
+    /// The tool, as server/tool; in Python mcp__server__tool.
     tool: String,
     /// How many calls there were.
     calls: u32,
@@ -88,6 +97,22 @@ struct ToolCallJson {
     errors: u32,
     /// Milliseconds that all of them took together.
     ms: u64,
+}
+
+/// A picture.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ImageJson {
+    /// Its type, such as image/png.
+    mime_type: &'static str,
+    /// Where it is in the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    note: Option<String>,
+    /// The file in base64, where it is nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    data: Option<String>,
 }
 
 /// Work that was begun and not awaited.
@@ -117,13 +142,34 @@ struct TruncatedJson {
 }
 
 /// An execution as a JSON tree that takes over its lines and value: a copy of them may be some MiB.
-pub(super) fn structured(mut execution: Execution) -> serde_json::Result<Value> {
+/// Its pictures are in blocks, and told as these.
+pub(super) fn structured(
+    mut execution: Execution,
+    images: Vec<ImageJson>,
+) -> serde_json::Result<Value> {
     let output = std::mem::take(&mut execution.output);
     let return_value = execution.return_value.take();
-    let mut tree = serde_json::to_value(ExecutionJson::from(execution))?;
+    let execution = ExecutionJson { images, ..ExecutionJson::from(execution) };
+    let mut tree = serde_json::to_value(execution)?;
     tree["output"] = output.into_iter().map(Value::String).collect();
     tree["returnValue"] = return_value;
     Ok(tree)
+}
+
+/// Pictures that are in content blocks, of which so many precede theirs.
+pub(super) fn pictures(images: &[Image], before: usize) -> Vec<ImageJson> {
+    let of_block = |(at, image): (usize, &Image)| ImageJson {
+        mime_type: image.mime_type,
+        note: Some(see_block(before + at)),
+        data: None,
+    };
+    images.iter().enumerate().map(of_block).collect()
+}
+
+impl From<Image> for ImageJson {
+    fn from(Image { mime_type, bytes, .. }: Image) -> Self {
+        Self { mime_type, note: None, data: Some(STANDARD.encode(bytes)) }
+    }
 }
 
 impl From<Execution> for ExecutionJson {
@@ -147,6 +193,8 @@ impl From<Execution> for ExecutionJson {
             error_type,
             error_detail,
             tool_calls: execution.tool_calls.into_iter().map(ToolCallJson::from).collect(),
+            images: execution.images.into_iter().map(ImageJson::from).collect(),
+            notes: execution.notes,
             unfinished: execution.unfinished.into_iter().map(UnfinishedJson::from).collect(),
             truncated: execution.truncated.map(|cut| TruncatedJson { output: cut.output }),
         }

@@ -21,6 +21,7 @@ mod packages;
 mod playbooks;
 mod progress;
 mod prompts;
+mod python;
 mod resources;
 mod signals;
 mod stdio;

@@ -6,12 +6,13 @@ use serde_json::Value;
 use super::packages::Available;
 
 /// The topics of `usage_guide`, in reading order.
-pub(super) const TOPICS: [&str; 5] = ["overview", "permissions", "tools", "playbooks", "errors"];
+pub(super) const TOPICS: [&str; 6] =
+    ["overview", "python", "permissions", "tools", "playbooks", "errors"];
 
 /// What a task is to be done with, in the order of its steps.
 const APPROACH: &str = r#"# How to do it
 
-Write one TypeScript program for `run_deno_code` that does the whole task, and return only the answer. Many small calls cost more time and more tokens than one program.
+Write one program that does the whole task, and return only the answer: in TypeScript for `run_deno_code`, or, where `execute_python` is listed, in Python for tables, statistics, plots, spreadsheets and PDF. Many small calls cost more time and more tokens than one program.
 
 1. Look first. `list_playbooks` shows code and knowledge that may already be there. `list_mcp_servers` and `search_tools` show tools of other MCP servers; `get_tools` with `format: "typescript"` gives declarations to write against.
 2. Check what is granted: `PERMISSIONS` holds Deno's flags. By default a program reads and writes the workspace, and nothing else. A denial (`NotCapable`) names the missing flag: do not look for a way around it, tell the user.
@@ -51,7 +52,35 @@ const OVERVIEW: &str = r#"## Overview
 - **Packages**: {PACKAGES}
 - **Not available**: other packages, remote imports, `WebSocket`, listening on ports.
 
+Where `execute_python` is listed, programs in Python run too: topic `python` says when to use which.
+
 Start independent work at once, with `Promise.all` or `Promise.allSettled`, and await it: what is left behind when the value is reached is soon ended, and named in `unfinished`.
+"#;
+
+const PYTHON: &str = r#"## Python
+
+`execute_python` runs a Python program in the same sandbox. If it is not among the tools, Python is not installed here: write TypeScript.
+
+| use | for |
+|---|---|
+| `execute_python` | tables, statistics, linear algebra, machine learning, plots, images, Excel, PDF, XML, symbolic mathematics |
+| `run_deno_code` | calling many tools and joining their results, JSON, text, HTTP, cryptography: it starts faster and takes less memory |
+
+- **Value**: that of the last statement, if it is an expression, as in a notebook; otherwise null. There is no top-level `return`. Top-level `await` works; a coroutine is awaited.
+- **As JSON**: tuples and sets are lists, dataclasses objects, dates ISO texts, bytes base64, NaN null, integers beyond 2^53 their digits. A DataFrame is a list of records, cut with a note; a Series an object; an array a list.
+- **Pictures**: figures of matplotlib that are open at the end or shown, PIL images and `display(x)` come back as images.
+- **Input**: `globals` of the call are variables. `input()` raises `EOFError`.
+- **Inside**: numpy, pandas, scipy, scikit-learn, statsmodels, matplotlib, seaborn, pillow, lxml, beautifulsoup4, pyyaml, openpyxl, xlsxwriter, pypdf, reportlab, sympy, networkx, jinja2, tabulate, and the standard library with sqlite3. `pip install` does not work: further packages are the administrator's choice, and an import error names them.
+- **Files and network**: `open`, `pathlib`, `shutil`, `sqlite3`, `zipfile` on the workspace; `urllib.request` for granted hosts; `subprocess` for granted commands. What is denied raises `PermissionError` with the missing flag.
+- **Tools**: `call_mcp_tool("mcp__github__create_issue", {...})`, or `from mcp.github import create_issue`. They work with and without `await`; in parallel with `asyncio.gather` or a `ThreadPoolExecutor`.
+- **Not available**: threads at the same time (they run one after the other), processes, sockets, ctypes, native wheels.
+
+```python
+import pandas as pd
+
+table = pd.DataFrame(rows)  # globals: {"rows": [...]}
+table.groupby("region")["amount"].agg(["sum", "mean"]).reset_index()
+```
 "#;
 
 const PERMISSIONS: &str = r#"## Permissions
@@ -60,7 +89,7 @@ What a program may do is the administrator's choice. A call cannot get more, and
 
 - `PERMISSIONS` holds the grants as Deno's flags, such as `["--allow-read=/ws", "--allow-write=/ws"]`.
 - By default: read and write the workspace, and nothing else. No network, no environment variables, no commands.
-- What is denied throws `Deno.errors.NotCapable`, in Deno's words: `Requires net access to "example.com:443", run again with the --allow-net flag`.
+- What is denied throws `Deno.errors.NotCapable` (in Python `PermissionError`), in Deno's words: `Requires net access to "example.com:443", run again with the --allow-net flag`.
 - `allow-net` does not open private addresses, unless it names them. A link in a file's path does not lead out of what is granted.
 - Tools of other MCP servers have rules of their own; what is not allowed is not listed. `allowedTools` in a call restricts that run further.
 
@@ -149,7 +178,7 @@ const MAX_PACKAGES: usize = 1000;
 pub(super) fn usage_guide(topic: Option<&str>, packages: &Available) -> String {
     let topic = topic.unwrap_or("overview").trim().to_ascii_lowercase();
     let text = match topic.as_str() {
-        "all" => [OVERVIEW, PERMISSIONS, TOOLS, PLAYBOOKS, ERRORS].join("\n"),
+        "all" => [OVERVIEW, PYTHON, PERMISSIONS, TOOLS, PLAYBOOKS, ERRORS].join("\n"),
         known => section(known).unwrap_or(OVERVIEW).to_owned(),
     };
     let others = format!("Topics of this guide: {}, all.", TOPICS.join(", "));
@@ -168,6 +197,7 @@ pub(super) fn usage_guide(topic: Option<&str>, packages: &Available) -> String {
 fn section(topic: &str) -> Option<&'static str> {
     Some(match topic {
         "overview" | "performance" => OVERVIEW,
+        "python" | "execute_python" | "languages" => PYTHON,
         "permissions" | "security" => PERMISSIONS,
         "tools" | "mcp-proxy" | "mcp" => TOOLS,
         "playbooks" => PLAYBOOKS,
@@ -184,7 +214,7 @@ pub(super) fn all() -> Vec<Prompt> {
     vec![
         Prompt::new(
             EXECUTE_TASK,
-            Some("Solve a task with a program in run_deno_code"),
+            Some("Solve a task with a program"),
             Some(vec![
                 argument("task", "The task", true),
                 argument("requirements", "Requirements for the solution", false),
@@ -196,7 +226,7 @@ pub(super) fn all() -> Vec<Prompt> {
             Some("How to use this server"),
             Some(vec![argument(
                 "topic",
-                "One of overview, permissions, tools, playbooks, errors",
+                "One of overview, python, permissions, tools, playbooks, errors",
                 false,
             )]),
         )
@@ -264,8 +294,8 @@ mod tests {
             assert_eq!(
                 guide,
                 format!(
-                    "# MCP Conductor\n\n{text}\nTopics of this guide: overview, permissions, tools, \
-                     playbooks, errors, all.\n"
+                    "# MCP Conductor\n\n{text}\nTopics of this guide: overview, python, permissions, \
+                     tools, playbooks, errors, all.\n"
                 )
             );
             assert!(of_all.contains(&text));

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::text::clip::marked_with;
 
 use super::arguments::RunDenoCode;
+use super::coercion::Arguments;
 use super::json::ExecutionJson;
 use super::packages::Available;
 
@@ -59,8 +60,14 @@ fn shown_grants(grants: &[String]) -> String {
     marked_with(grants.join(" "), MAX_GRANTS, "… (all: PERMISSIONS)")
 }
 
-fn description(config: &Config, grants: &[String], packages: &Available) -> String {
-    let text = DESCRIPTION
+/// A description with what these settings say, and the packages that its room is left for.
+pub(super) fn described(
+    text: &str,
+    config: &Config,
+    grants: &[String],
+    packages: impl FnOnce(usize) -> String,
+) -> String {
+    let text = text
         .replace("{GRANTS}", &shown_grants(grants))
         .replace("{RETURN}", &(config.max_return_size() >> 10).to_string())
         .replace("{GRACE}", &config.unfinished_grace().as_secs_f64().to_string())
@@ -69,15 +76,29 @@ fn description(config: &Config, grants: &[String], packages: &Available) -> Stri
         .replace("{CPU}", &config.max_cpu_time().as_secs_f64().to_string())
         .replace("{MEMORY}", &(config.max_memory() >> 20).to_string());
     let room = MAX_DESCRIPTION.saturating_sub(text.len());
-    let packages = match packages.named(room) {
+    text.replace("{PACKAGES}", &packages(room))
+}
+
+fn description(config: &Config, grants: &[String], packages: &Available) -> String {
+    described(DESCRIPTION, config, grants, |room| match packages.named(room) {
         Some(named) => format!("Packages: {named}"),
         None => "No packages".to_owned(),
-    };
-    text.replace("{PACKAGES}", &packages)
+    })
 }
 
 /// The tool's definition.
 pub(super) fn run_deno_code(config: &Config, grants: &[String], packages: &Available) -> Tool {
+    let description = description(config, grants, packages);
+    runs_programs::<RunDenoCode>(RUN_DENO_CODE, "Run TypeScript", description, grants)
+}
+
+/// The definition of a tool that runs programs.
+pub(super) fn runs_programs<T: Arguments + JsonSchema>(
+    name: &'static str,
+    title: &'static str,
+    description: String,
+    grants: &[String],
+) -> Tool {
     let grants_any = |flags: &[&str]| {
         grants.iter().any(|grant| flags.iter().any(|flag| grant.starts_with(flag)))
     };
@@ -85,12 +106,11 @@ pub(super) fn run_deno_code(config: &Config, grants: &[String], packages: &Avail
     let reaches_out = grants_any(&["--allow-net", "--allow-run", "--allow-all"]);
     let settings = SchemaSettings::draft2020_12();
     let output = schema::<ExecutionJson>(settings.clone().for_serialize());
-    let description = description(config, grants, packages);
-    Tool::new(RUN_DENO_CODE, description, schema::<RunDenoCode>(settings))
-        .with_title("Run TypeScript")
+    Tool::new(name, description, schema::<T>(settings))
+        .with_title(title)
         .with_raw_output_schema(output)
         .with_annotations(
-            ToolAnnotations::with_title("Run TypeScript")
+            ToolAnnotations::with_title(title)
                 .read_only(!changes)
                 .destructive(changes)
                 .idempotent(false)

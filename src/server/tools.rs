@@ -190,7 +190,7 @@ pub(super) fn all() -> Vec<Tool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arguments::RunDenoCode;
+    use super::super::arguments::{ExecutePython, RunDenoCode};
     use super::*;
 
     fn assert_known<T: Arguments + JsonSchema>() {
@@ -209,6 +209,7 @@ mod tests {
     #[test]
     fn the_arguments_of_every_tool_are_known() {
         assert_known::<RunDenoCode>();
+        assert_known::<ExecutePython>();
         assert_known::<NoArguments>();
         assert_known::<GetTools>();
         assert_known::<SearchTools>();

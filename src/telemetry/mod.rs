@@ -62,9 +62,10 @@ impl Observed {
         Self { metrics: metrics.clone(), span, queued: Instant::now(), ended: false }
     }
 
-    /// It was accepted, and waits for a slot.
-    pub(crate) fn queues(&mut self, execution: u64) {
+    /// It was accepted, and waits for a slot. Its program is in this language.
+    pub(crate) fn queues(&mut self, execution: u64, language: &'static str) {
         self.span.number(execution);
+        self.span.language(language);
         self.queued = Instant::now();
     }
 

@@ -62,6 +62,7 @@ impl ExecutionSpan {
             otel.kind = "server",
             otel.status_description = Empty,
             mcp_conductor.execution = Empty,
+            mcp_conductor.language = Empty,
             mcp_conductor.principal = principal.map(cut),
             mcp_conductor.outcome = Empty,
             mcp_conductor.queue_wait_seconds = Empty,
@@ -82,6 +83,10 @@ impl ExecutionSpan {
 
     pub(super) fn number(&self, execution: u64) {
         self.span.record("mcp_conductor.execution", integer(execution));
+    }
+
+    pub(super) fn language(&self, name: &'static str) {
+        self.span.record("mcp_conductor.language", name);
     }
 
     pub(super) fn queue_waited(&self, time: Duration) {

@@ -20,6 +20,10 @@ pub(crate) const EXIT_THROWN: i32 = 74;
 /// A worker's exit code when it could not seal itself.
 pub(crate) const EXIT_UNSEALED: i32 = 73;
 
+/// A worker's exit code when its interpreter cannot go on: a trap of WebAssembly, or the end
+/// of its stack.
+pub(crate) const EXIT_INTERPRETER: i32 = 75;
+
 static IN_WORKER: AtomicBool = AtomicBool::new(false);
 
 /// From now on this process is a worker.

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -41,6 +42,9 @@ const READ_BYTES: usize = 8 << 10;
 
 /// For an answer that is long; a piece of one has 256 KiB.
 const LONG_READ_BYTES: usize = 256 << 10;
+
+/// poll(2) takes an int of milliseconds.
+const MAX_WAIT: Duration = Duration::from_hours(24);
 
 /// What became of an operation, with the id of its request.
 type Answered = Result<(u32, Result<Answer, Failure>), Lost>;
@@ -235,6 +239,19 @@ impl Connection {
         found.into_iter().map(|(_, work)| work).collect()
     }
 
+    /// Waits until something has come, a signal arrives or the time is over, and delivers
+    /// what has come. For engines that stand still while they wait.
+    pub(crate) fn take_in(&self, until: Option<Instant>) -> Result<(), Lost> {
+        let timeout = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            None => PollTimeout::NONE,
+            Some(left) => PollTimeout::try_from(left.min(MAX_WAIT).as_micros().div_ceil(1000))
+                .unwrap_or(PollTimeout::MAX),
+        };
+        self.wait(PollFlags::POLLIN, timeout)?;
+        self.fill()?;
+        self.deliver()
+    }
+
     /// Delivers answers as they arrive. Returns when the server says stop.
     pub(crate) async fn serve(&self) -> Result<(), Lost> {
         loop {
@@ -255,7 +272,8 @@ impl Connection {
         }
     }
 
-    fn deliver(&self) -> Result<(), Lost> {
+    /// Hands on what was taken in.
+    pub(crate) fn deliver(&self) -> Result<(), Lost> {
         while let Some(message) = self.next_message()? {
             match message {
                 ServerMessage::Run(_) => return Err(Lost),
@@ -345,8 +363,12 @@ impl Connection {
     }
 
     fn wait_for(&self, events: PollFlags) -> Result<(), Lost> {
+        self.wait(events, PollTimeout::NONE)
+    }
+
+    fn wait(&self, events: PollFlags, timeout: PollTimeout) -> Result<(), Lost> {
         let mut descriptors = [PollFd::new(self.socket.get_ref().as_fd(), events)];
-        match poll(&mut descriptors, PollTimeout::NONE) {
+        match poll(&mut descriptors, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(_) => Err(Lost),
         }

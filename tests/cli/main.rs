@@ -7,6 +7,7 @@ mod install;
 mod login;
 mod logs;
 mod packages;
+mod python;
 mod run;
 mod servers_file;
 

@@ -59,6 +59,7 @@ fn each_execution_has_a_line() {
             "timestamp",
             "kind",
             "execution",
+            "language",
             "codeSha256",
             "codeBytes",
             "grants",
@@ -74,6 +75,7 @@ fn each_execution_has_a_line() {
     let hash = Sha256::digest(source.as_bytes());
     let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(first["kind"], "execution");
+    assert_eq!(first["language"], "typescript");
     assert_eq!(first["codeSha256"], json!(hash));
     assert_eq!(first["codeBytes"], source.len());
     let grants = host.files.tokens(&first["grants"]);

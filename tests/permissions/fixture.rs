@@ -23,6 +23,11 @@ pub fn alone() -> RwLockWriteGuard<'static, ()> {
     TURN.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Held by a test whose directories are not its own.
+pub fn turn() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Larger than what a run may read or write, and no block of it exists.
 const SPARSE_BYTES: u64 = 8 << 30;
 
@@ -48,6 +53,16 @@ impl Fixture {
     pub fn in_the_same_turn() -> Self {
         let mark = format!("{}x{}", std::process::id(), number());
         let root = Directory::named(&format!("mcp-conductor-permissions-{mark}"));
+        Self::over(root, mark)
+    }
+
+    /// For what a static keeps, whose users hold a [`turn`] each; see [`Directory::kept`].
+    pub fn kept(name: &str) -> Self {
+        let mark = format!("{}x{}", std::process::id(), number());
+        Self::over(Directory::kept(name), mark)
+    }
+
+    fn over(root: Directory, mark: String) -> Self {
         let outside = root.path("outside");
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("canary.txt"), format!("FS-CANARY-{mark}")).unwrap();

@@ -23,6 +23,7 @@ mod node;
 mod packages;
 mod paths;
 mod profiles;
+mod python;
 mod races;
 mod reach;
 mod servers;

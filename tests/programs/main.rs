@@ -18,6 +18,7 @@ mod modules;
 mod node;
 mod output;
 mod platform;
+mod python;
 mod random;
 mod reachable;
 mod replaced;

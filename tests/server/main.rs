@@ -7,6 +7,7 @@
 //! `cargo build --release --example upstream_fixture`, which `cargo test` does.
 
 mod http;
+mod python;
 mod stdio;
 mod upstream;
 

@@ -31,6 +31,17 @@ impl Directory {
         Self(path)
     }
 
+    /// Below `target/`, for what a static keeps and nobody drops: it stays until the next
+    /// process asks for this name.
+    pub fn kept(name: &str) -> Self {
+        let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(parent).expect("a directory");
+        let path = parent.canonicalize().expect("it is there").join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).expect("a directory");
+        Self(path)
+    }
+
     /// Below `target/`, where the file system is that of the repository.
     pub fn in_target(purpose: &str) -> Self {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), purpose)

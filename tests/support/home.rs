@@ -32,6 +32,13 @@ impl Home {
         home
     }
 
+    /// For a server that a static keeps; see [`Directory::kept`].
+    pub fn kept(name: &str) -> Self {
+        let home = Self(Directory::kept(name));
+        fs::create_dir_all(home.path(WORKSPACE)).unwrap();
+        home
+    }
+
     /// With these servers.
     pub fn with(servers: &Value) -> Self {
         let home = Self::empty();

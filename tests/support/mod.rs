@@ -12,6 +12,7 @@ pub mod http_clients;
 pub mod pipes;
 pub mod ports;
 pub mod processes;
+pub mod python;
 pub mod registry;
 pub mod results;
 pub mod rmcp_clients;

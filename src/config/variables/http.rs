@@ -253,7 +253,7 @@ fn plain(text: &str) -> Result<String, String> {
 /// A URL that identifies something: neither query nor fragment (RFC 8414, section 2;
 /// RFC 9728, section 1.2 advises against a query). It stays as it is written, because
 /// tokens are compared with it.
-fn web_address(text: &str) -> Result<String, String> {
+pub(super) fn web_address(text: &str) -> Result<String, String> {
     let url = Url::parse(&plain(text)?).map_err(|_| "not a URL".to_owned())?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err("not an http or https URL".into());

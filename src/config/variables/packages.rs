@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::Config;
 use super::super::entry::{Applies, Scope, Standard, Variable, entries, group};
 use super::super::form::{Form, Integer, Unit, at};
+use super::http::web_address;
 use crate::packages::allowed::{AllowedError, AllowedPackages};
 
 /// Three days: most malicious versions are found and withdrawn within one or two.
@@ -29,6 +30,7 @@ group! {
         /// In milliseconds.
         min_age: u64;
         npmrc: Option<PathBuf>;
+        pypi_index: Option<String>;
     }
 }
 
@@ -73,6 +75,19 @@ impl Config {
         self.packages.npmrc.as_deref()
     }
 
+    /// The Python package index that an installation asks. Without it, pip's `PIP_INDEX_URL`,
+    /// else PyPI.
+    pub fn pypi_index(&self) -> Option<&str> {
+        self.packages.pypi_index.as_deref()
+    }
+
+    /// Sets [`Self::pypi_index`].
+    #[must_use]
+    pub fn with_pypi_index(mut self, url: impl Into<String>) -> Self {
+        self.packages.pypi_index = Some(url.into());
+        self
+    }
+
     /// The file that an installation reads registries and tokens from, if packages are
     /// installed: whoever writes it decides whose code that is.
     pub(crate) fn registries_file(&self, home: Option<&Path>) -> Option<PathBuf> {
@@ -81,7 +96,7 @@ impl Config {
         self.packages.npmrc.clone().or_else(|| npms.map(|home| home.join(".npmrc")))
     }
 
-    /// Whether the server allows packages, if not to this principal then to another.
+    /// Whether the server allows packages of npm or JSR, if not to this principal then to another.
     pub(crate) fn has_packages(&self) -> bool {
         self.packages.is_narrowed || !self.packages.allowed.is_empty()
     }
@@ -105,9 +120,9 @@ impl Config {
 
 entries! {
     ALLOWED_PACKAGES = "MCP_CONDUCTOR_ALLOWED_PACKAGES" as "packages.allowed" {
-        meaning: "Packages of npm and JSR that programs may import, each with the versions that \
-                  `mcp-conductor install` may take, separated by commas",
-        example: "npm:zod@^3,jsr:@std/path",
+        meaning: "Packages of npm, JSR and PyPI that programs may import, each with the versions \
+                  that `mcp-conductor install` may take, separated by commas",
+        example: "npm:zod@^3,jsr:@std/path,pypi:humanize@^4",
         scope: Scope::Server,
         applies: Applies::AtReload,
         default: Standard::Unset,
@@ -151,5 +166,14 @@ entries! {
         applies: Applies::AtReload,
         default: Standard::Means("`~/.npmrc`, if there is one"),
         form: Form::Path(at!(packages.npmrc)),
+    }
+    PYPI_INDEX = "MCP_CONDUCTOR_PYPI_INDEX" as "packages.pypi_index" {
+        meaning: "The Python package index that `mcp-conductor install` asks, a mirror of PyPI. \
+                  Unset: `PIP_INDEX_URL`, which may have a password, else PyPI",
+        example: "https://mirror.example/simple",
+        scope: Scope::Server,
+        applies: Applies::AtReload,
+        default: Standard::Means("`PIP_INDEX_URL`, else `https://pypi.org/simple`"),
+        form: Form::Text { check: web_address, at: at!(packages.pypi_index) },
     }
 }

@@ -8,6 +8,18 @@ use crate::protocol::Isolate;
 /// Standby workers for each core. One is used while the next is made.
 const STANDBY_PER_CORE: u64 = 2;
 
+/// When Python is loaded: it takes 5 to 10 s, and 280 MB.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum PythonLoad {
+    /// Never: there is no `execute_python`.
+    Off,
+    /// By the first program that needs it.
+    #[default]
+    Lazy,
+    /// With the server.
+    Start,
+}
+
 group! {
     /// How the processes of runs are made.
     Workers as workers {
@@ -16,6 +28,9 @@ group! {
         standby, with_standby: usize;
         /// Where isolates are made.
         isolate, with_isolate: Isolate;
+        /// When Python is loaded, if `mcp-conductor install python` has installed it. When it is
+        /// first needed.
+        python, with_python: PythonLoad;
     } and {
         time_zone: Option<String>;
     }
@@ -66,6 +81,29 @@ entries! {
             set: |config, word| {
                 let fresh = word == "fresh";
                 config.workers.isolate = if fresh { Isolate::Fresh } else { Isolate::Warm };
+            },
+        },
+    }
+    PYTHON = "MCP_CONDUCTOR_PYTHON" {
+        meaning: "When Python is loaded, which `mcp-conductor install python` installs: `lazy`: by \
+                  the first program that needs it; `start`: with the server; `off`: never",
+        example: "start",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Text("lazy"),
+        form: Form::Choice {
+            of: &["off", "lazy", "start"],
+            get: |config| match config.workers.python {
+                PythonLoad::Off => "off",
+                PythonLoad::Lazy => "lazy",
+                PythonLoad::Start => "start",
+            },
+            set: |config, word| {
+                config.workers.python = match word {
+                    "off" => PythonLoad::Off,
+                    "start" => PythonLoad::Start,
+                    _ => PythonLoad::Lazy,
+                };
             },
         },
     }

@@ -71,7 +71,7 @@ impl TypeScript {
 
 impl Engine for TypeScript {
     fn load(&mut self, setup: &ZygoteSetup) -> Result<(), LoadError> {
-        v8::initialize();
+        v8::initialize(self.flavor.v8_flags());
         v8::set_time_zone(&setup.time_zone)
             .map_err(|code| format!("ICU cannot set the time zone: error {code}"))?;
         self.max_memory = setup.max_memory;

@@ -319,6 +319,12 @@ impl Surroundings for Loader {
     fn package(&self, specifier: &str) -> Resolved {
         self.ask_for_package(specifier)
     }
+
+    fn is_named(&self, specifier: &str, referrer: &str) -> bool {
+        let url = ModuleSpecifier::parse(referrer).ok();
+        let file = url.as_ref().and_then(file_of);
+        file.is_some_and(|file| self.packages.borrow().is_named(specifier, file))
+    }
 }
 
 /// The same for `import.meta.resolve`, which names a module and loads none: what a package
@@ -344,6 +350,10 @@ impl Surroundings for Named<'_> {
 
     fn package(&self, specifier: &str) -> Resolved {
         ModuleSpecifier::parse(specifier).map_err(JsErrorBox::from_err)
+    }
+
+    fn is_named(&self, _specifier: &str, _referrer: &str) -> bool {
+        true
     }
 }
 

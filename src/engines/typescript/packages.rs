@@ -11,6 +11,7 @@ use std::path::Path;
 
 use deno_core::{FastString, ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType};
 use deno_error::JsErrorBox;
+use memchr::memmem;
 
 use crate::packages::manifest::{FORMAT, Manifest, PackageMediaType};
 use crate::protocol::{Generation, MediaType};
@@ -63,6 +64,16 @@ impl Packages {
         let bytes = *self.files.get(file)?;
         let is_json = Path::new(file).extension().is_some_and(|extension| extension == "json");
         Some((bytes, if is_json { MediaType::Json } else { MediaType::JavaScript }))
+    }
+
+    /// Whether the text of a module has a specifier in it, between quotes.
+    pub(super) fn is_named(&self, specifier: &str, file: &str) -> bool {
+        let Some(text) = self.files.get(file) else { return false };
+        let quote = |place: usize| text.get(place).filter(|byte| matches!(byte, b'"' | b'\''));
+        memmem::find_iter(text, specifier).any(|start| {
+            let before = start.checked_sub(1).and_then(quote);
+            before.is_some() && before == quote(start + specifier.len())
+        })
     }
 
     /// A module as V8 takes it: ASCII text is not copied, and never freed.
@@ -192,6 +203,18 @@ mod tests {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join(files::BUNDLE)).unwrap();
         directory
+    }
+
+    #[test]
+    fn a_module_names_what_stands_in_it_between_quotes() {
+        let text = b"import './a.mjs'; import(\"./b.mjs\"); // ./c.mjs './d.mjs\"";
+        let packages =
+            Packages { files: [("x.mjs".into(), &text[..])].into(), ..Packages::default() };
+        assert!(packages.is_named("./a.mjs", "x.mjs") && packages.is_named("./b.mjs", "x.mjs"));
+        for other in ["./c.mjs", "./d.mjs", "./e.mjs", "", "a.mjs"] {
+            assert!(!packages.is_named(other, "x.mjs"), "{other}");
+        }
+        assert!(!packages.is_named("./a.mjs", "unknown.mjs"));
     }
 
     #[test]

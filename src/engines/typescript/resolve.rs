@@ -37,6 +37,8 @@ pub(super) trait Surroundings {
     ) -> Result<Option<ModuleSpecifier>, JsErrorBox>;
     /// The module of a package, for a specifier `npm:` or `jsr:`.
     fn package(&self, specifier: &str) -> Resolved;
+    /// Whether the text of a package's module has a specifier in it.
+    fn is_named(&self, specifier: &str, referrer: &str) -> bool;
 }
 
 /// The URL that a specifier means in a module.
@@ -54,7 +56,7 @@ pub(super) fn resolve(specifier: &str, referrer: &str, around: &dyn Surroundings
         return root(specifier);
     }
     if referrer.starts_with("package:") {
-        return in_package(specifier, referrer);
+        return in_package(specifier, referrer, around);
     }
     if let Some((scheme, name)) = of_server(specifier, referrer, around) {
         return server_url(scheme, name);
@@ -80,9 +82,12 @@ fn root(specifier: &str) -> Resolved {
 }
 
 /// An import of a package's module. The bundler left few: its other modules, built-ins, and
-/// what is not installed.
-fn in_package(specifier: &str, referrer: &str) -> Resolved {
-    if specifier.starts_with("./") || specifier.starts_with("../") {
+/// what is not installed. Code that a package makes of a text (`new Function`, templates) has
+/// that package for its referrer: it reaches no module that the package does not name itself,
+/// which may be of a package that this run is not allowed.
+fn in_package(specifier: &str, referrer: &str, around: &dyn Surroundings) -> Resolved {
+    let is_relative = specifier.starts_with("./") || specifier.starts_with("../");
+    if is_relative && around.is_named(specifier, referrer) {
         return parsed(referrer)?.join(specifier).map_err(JsErrorBox::from_err);
     }
     if is_builtin(specifier) {

@@ -54,6 +54,10 @@ impl Surroundings for Fake {
             specifier.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         parsed(&format!("package:///{file}.mjs"))
     }
+
+    fn is_named(&self, specifier: &str, _referrer: &str) -> bool {
+        specifier != "./of-another.mjs"
+    }
 }
 
 #[test]
@@ -146,6 +150,7 @@ fn what_cannot_be_imported_says_why() {
         ("peer", "package:///zod.mjs", "of the package module zod.mjs is not available"),
         ("file:///etc/hosts", "package:///zod.mjs", "of the package module zod.mjs"),
         ("npm:other", "package:///zod.mjs", "of the package module zod.mjs"),
+        ("./of-another.mjs", "package:///zod.mjs", "of the package module zod.mjs"),
         ("/x.mjs", "package:///zod.mjs", "of the package module zod.mjs"),
         ("mcp:", MAIN, "\"mcp:\" is followed by a name"),
         ("file:///etc/hosts", ".", "unsupported scheme"),

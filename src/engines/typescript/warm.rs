@@ -42,6 +42,7 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         max_value: 1000,
         max_depth: 10,
         without_packages: None,
+        allowed_packages: Vec::new(),
     };
     let home = Home::new(&program.workspace);
     let transpiled = transpile_program(&specifier, &program.source, &home, isolate.flavor)

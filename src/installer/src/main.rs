@@ -6,6 +6,11 @@
 #[allow(dead_code)]
 #[path = "../../packages/exchange.rs"]
 mod exchange;
+#[allow(dead_code)]
+#[path = "../../packages/pypi.rs"]
+mod pypi;
+#[path = "../../packages/simple_index.rs"]
+mod simple_index;
 
 mod bundle;
 mod fetch;
@@ -19,7 +24,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const USAGE: &str = "Usage: mcp-conductor-installer fetch|bundle, with a JSON request on stdin. \
+const USAGE: &str = "Usage: mcp-conductor-installer fetch|wheels|bundle, with a JSON request on stdin. \
      It is started by `mcp-conductor install`";
 
 /// A request has the allow-list and a few paths: 1 MiB is some ten thousand packages.
@@ -29,6 +34,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let answered = match (arguments.next().as_deref(), arguments.next()) {
         (Some("fetch"), None) => answer(fetch::run),
+        (Some("wheels"), None) => answer(fetch::wheels::run),
         (Some("bundle"), None) => answer(bundle::run),
         _ => Err(USAGE.to_owned()),
     };

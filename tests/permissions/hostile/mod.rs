@@ -5,6 +5,7 @@ use std::process::Command;
 
 mod grants;
 mod isolation;
+mod python;
 
 /// Set in a process that runs these suites and nothing else.
 pub const APART: &str = "MCP_CONDUCTOR_SUITES_APART";

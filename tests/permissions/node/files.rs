@@ -95,13 +95,14 @@ fn descriptors_are_written_read_changed_and_closed() {
         WORKSPACE,
         r#"
         const fd = fs.openSync("f", "w+");
-        fs.writeSync(fd, "0123456789"); fs.writeSync(fd, Buffer.from("ab"), 0, 2, 2); fs.ftruncateSync(fd, 6);
+        fs.writeSync(fd, "0123456789"); fs.writeSync(fd, Buffer.from("ab"), 0, 2, 2); fs.ftruncateSync(fd, 7);
+        fs.writeSync(fd, "6", 5); fs.writeSync(fd, "7", null);
         fs.fchmodSync(fd, 0o600); fs.fsyncSync(fd);
         const { size, mode } = fs.fstatSync(fd);
         fs.closeSync(fd);
         const closed = await failure(() => fs.fstatSync(fd));
         return [fd > 2, size, mode & 0o777, fs.readFileSync("f", "utf8"), closed.split(":")[0]];"#,
-        r#"[true, 6, 384, "01ab45", "EBADF EBADF"]"#,
+        r#"[true, 11, 384, "01ab466\u0000\u0000\u00007", "EBADF EBADF"]"#,
     );
 }
 

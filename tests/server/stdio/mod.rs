@@ -7,7 +7,7 @@ mod lines;
 mod packages;
 mod progress;
 mod rmcp_client;
-mod schema;
+pub mod schema;
 mod shutdown;
 mod tools;
 mod zygote;

@@ -46,6 +46,11 @@ impl Cache {
         self.root.join("tarballs").join(format!("{}.tgz", integrity.hex()))
     }
 
+    /// Where the wheel with a SHA-256 is.
+    pub(super) fn wheel(&self, sha256: &str) -> PathBuf {
+        self.root.join("tarballs").join(format!("{sha256}.whl"))
+    }
+
     /// Where the answer of a URL is: answers of two registries are two.
     pub(super) fn packument(&self, url: &Url) -> PathBuf {
         let name = hex(&Sha256::digest(url.as_str()));

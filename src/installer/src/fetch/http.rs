@@ -13,6 +13,9 @@ use url::Url;
 
 use super::limits::{CONNECT, IDLE, MAX_REDIRECTS, REQUEST, RETRIES, RETRY_AFTER};
 
+/// Documents of npm's registries, and pages of Python's, if there is a choice.
+const TYPES: &str = "application/json, application/vnd.pypi.simple.v1+json, */*;q=0.1";
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(super) enum HttpError {
@@ -21,8 +24,8 @@ pub(super) enum HttpError {
     #[error("{url} has more than {limit} bytes, which is the limit")]
     TooLarge { url: String, limit: u64 },
     #[error(
-        "{url} redirects to {target}, which is another host: only redirects within a registry \
-         are followed"
+        "{url} redirects to {target}, which is another host: what a registry says is taken from \
+         its own host only, and an archive from one with TLS"
     )]
     OtherHost { url: String, target: String },
     #[error("{url} redirects more than {MAX_REDIRECTS} times, or to no place")]
@@ -58,6 +61,18 @@ pub(super) struct Get {
     /// The tag of what is cached.
     pub etag: Option<String>,
     pub limit: u64,
+    /// Its hash is known before, so that it may come from wherever the registry sends, as
+    /// GitHub's does: over TLS if that is so of the registry, and without what `auth` says.
+    pub is_verified: bool,
+}
+
+impl Get {
+    fn may_lead_to(&self, target: &Url) -> bool {
+        let is_same = target.origin() == self.url.origin();
+        let is_safe = target.scheme() == "https"
+            || (self.url.scheme() == "http" && target.scheme() == "http");
+        is_same || (self.is_verified && is_safe)
+    }
 }
 
 /// An answer that is not an error.
@@ -134,7 +149,7 @@ impl Http {
             let response = self.send(get, &url).await?;
             match redirected(&response, &url)? {
                 None => return answer(response, &url, get.limit).await,
-                Some(target) if target.origin() == get.url.origin() => url = target,
+                Some(target) if get.may_lead_to(&target) => url = target,
                 Some(target) => {
                     return Err(HttpError::OtherHost { url: shown(&url), target: shown(&target) });
                 }
@@ -144,15 +159,15 @@ impl Http {
     }
 
     async fn send(&self, get: &Get, url: &Url) -> Result<Response, HttpError> {
-        let request = self.client.get(url.clone()).headers(headers(get)?);
+        let request = self.client.get(url.clone()).headers(headers(get, url)?);
         request.send().await.map_err(|error| broken(url, error))
     }
 }
 
-fn headers(get: &Get) -> Result<HeaderMap, HttpError> {
+fn headers(get: &Get, url: &Url) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
-    if let Some(auth) = &get.auth {
+    headers.insert(ACCEPT, HeaderValue::from_static(TYPES));
+    if let Some(auth) = get.auth.as_ref().filter(|_| url.origin() == get.url.origin()) {
         let mut value = HeaderValue::from_str(auth)
             .map_err(|_| HttpError::Client("a token of .npmrc has control characters".into()))?;
         value.set_sensitive(true);

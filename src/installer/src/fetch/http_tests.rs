@@ -14,7 +14,13 @@ const PATIENCE: Patience = Patience {
 };
 
 async fn error(url: &str) -> String {
-    let get = Get { url: url.parse().expect("a URL"), auth: None, etag: None, limit: MAX_PACKED };
+    let get = Get {
+        url: url.parse().expect("a URL"),
+        auth: None,
+        etag: None,
+        limit: MAX_PACKED,
+        is_verified: true,
+    };
     let http = Http::for_archives(PATIENCE).expect("a client");
     http.get(&get).await.expect_err("it fails").to_string()
 }
@@ -38,4 +44,24 @@ async fn a_connection_that_nobody_takes_is_an_error_in_time() {
     let port = listener.local_addr().expect("it is bound").port();
     let error = error(&format!("http://127.0.0.1:{port}/a")).await;
     assert!(error.ends_with("it does not answer in time"), "{error}");
+}
+
+#[test]
+fn an_archive_may_be_at_another_host_with_tls_and_a_document_may_not() {
+    let get = |url: &str, is_verified| Get {
+        url: url.parse().expect("a URL"),
+        auth: None,
+        etag: None,
+        limit: MAX_PACKED,
+        is_verified,
+    };
+    let may = |from: &str, is_verified, to: &str| {
+        get(from, is_verified).may_lead_to(&to.parse().expect("a URL"))
+    };
+    assert!(may("https://a/x", true, "https://b/y"));
+    assert!(!may("https://a/x", true, "http://b/y"));
+    assert!(!may("https://a/x", true, "http://a/x"));
+    assert!(may("http://a/x", true, "http://b/y"));
+    assert!(!may("https://a/x", false, "https://b/y"));
+    assert!(may("https://a/x", false, "https://a/y"));
 }

@@ -24,6 +24,7 @@ mod resolve;
 mod sys;
 mod totals;
 mod unpack;
+pub mod wheels;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -39,7 +39,8 @@ impl Registries {
     /// The request for what a registry says of a package.
     pub(super) fn packument(&self, name: &str, etag: Option<String>) -> Result<Get, String> {
         let auth = authorization(self.0.get_registry_config(name))?;
-        Ok(Get { url: self.packument_url(name), auth, etag, limit: MAX_PACKUMENT })
+        let url = self.packument_url(name);
+        Ok(Get { url, auth, etag, limit: MAX_PACKUMENT, is_verified: false })
     }
 
     pub(super) fn packument_url(&self, name: &str) -> Url {
@@ -73,7 +74,7 @@ impl Registries {
             ));
         }
         let auth = config.map(|config| authorization(config)).transpose()?.flatten();
-        Ok(Get { url, auth, etag: None, limit: MAX_PACKED })
+        Ok(Get { url, auth, etag: None, limit: MAX_PACKED, is_verified: true })
     }
 
     fn is_known(&self, url: &Url) -> bool {

@@ -87,14 +87,27 @@ fn redirects_within_a_registry_are_followed() {
 }
 
 #[test]
-fn redirects_to_another_host_are_refused() {
+fn an_archive_may_be_redirected_to_another_host_which_is_told_no_token() {
     let (registry, other) = (Registry::start_blocking(), Registry::start_blocking());
-    let target = format!("{}steal?token=x", other.url());
+    other.require_token("secret").package("a", "1.0.0", &FILES, Options::default());
+    let target = format!("{}a/-/a-1.0.0.tgz", other.url());
     registry.package("a", "1.0.0", &FILES, Options::fault(Fault::Redirect(target)));
     let mut store = Store::of(&registry);
     store.npmrc(&format!("//{}/:_authToken=secret\n", registry.host()));
-    store.fetch(&["npm:a"]).fails_with(&["a@1.0.0", "another host", "/steal"]);
-    assert_eq!(other.asked(), []);
+    store.fetch(&["npm:a"]).fails_with(&["a@1.0.0", &other.host(), "401"]);
+}
+
+#[test]
+fn an_archive_that_was_redirected_to_another_host_is_verified() {
+    let (registry, other) = (Registry::start_blocking(), Registry::start_blocking());
+    other.package("a", "1.0.0", &FILES, Options::default());
+    other.package("b", "1.0.0", &FILES, Options::default());
+    for (name, target) in [("a", "a"), ("b", "a")] {
+        let target = format!("{}{target}/-/{target}-1.0.0.tgz", other.url());
+        registry.package(name, "1.0.0", &FILES, Options::fault(Fault::Redirect(target)));
+    }
+    assert_eq!(Store::of(&registry).fetch(&["npm:a"]).versions(), ["a@1.0.0"]);
+    Store::of(&registry).fetch(&["npm:b"]).fails_with(&["b@1.0.0", "its archive has the hash"]);
 }
 
 #[test]

@@ -1,0 +1,237 @@
+//! `host.call`: what the boot program asks of the worker. All of it is attacker-chosen, as
+//! everything is that a worker says: nothing here is a boundary.
+
+mod frame;
+mod outcome;
+mod pending;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use self::frame::{Reply, Request, operation, parse};
+use self::pending::{Finished, Pending};
+use super::image::Image;
+use super::world::{End, Refusal, RunWorld, World};
+use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
+use crate::worker::{Lost, ScriptPlace};
+
+/// The program's name in what is said of its operations.
+const PROGRAM: &str = "program.py";
+
+/// The longest wait; no run lasts as long.
+const MAX_WAIT: Duration = Duration::from_hours(24 * 365);
+
+/// The door of one run. Closed in the zygote.
+#[derive(Default)]
+pub(super) struct Door(Option<Open>);
+
+struct Open {
+    image: Rc<Image>,
+    world: Rc<RunWorld>,
+    program: Program,
+    pending: Pending,
+    started: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Door {
+    /// For a program.
+    pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
+        Self(Some(Open {
+            image,
+            world,
+            program,
+            pending: Pending::default(),
+            started: false,
+            outcome: None,
+        }))
+    }
+
+    /// Answers a frame by a frame.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub(super) fn call(&mut self, frame: &[u8]) -> Result<Vec<u8>, End> {
+        let Some(open) = &mut self.0 else {
+            return Ok(Reply::error(&failure("There is no program yet")).encode());
+        };
+        let reply = match parse(frame) {
+            Ok((request, body)) => open.answer(request, body)?,
+            Err(failure) => Reply::error(&failure),
+        };
+        Ok(reply.encode())
+    }
+
+    /// How the program ended, if it has said so.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        self.0.as_mut()?.outcome.take()
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure { class: "Error".into(), message: message.into(), code: None, refused: false }
+}
+
+fn place(line: Option<u32>, column: Option<u32>) -> Option<Rc<ScriptPlace>> {
+    line.map(|line| Rc::new((PROGRAM.to_owned(), line, column.unwrap_or(1))))
+}
+
+impl Open {
+    fn answer(&mut self, request: Request, body: &[u8]) -> Result<Reply, End> {
+        match request {
+            Request::Program => Ok(self.program()),
+            Request::Call { operation: json, line, column } => match operation(json, body) {
+                Ok(operation) => self.perform(operation, place(line, column)),
+                Err(failure) => Ok(Reply::error(&failure)),
+            },
+            Request::Start { operation: json, line, column } => match operation(json, body) {
+                Ok(operation) => self.start(operation, place(line, column)),
+                Err(failure) => Ok(Reply::error(&failure)),
+            },
+            Request::Wait { seconds } => self.wait(seconds),
+            Request::Cancel { id } => self.cancel(id),
+            Request::Started => self.started(),
+            Request::Image { mime_type } => self.image(mime_type, body),
+            Request::Note { text } => self.send(&WorkerMessage::Note(text)),
+            Request::Refusal { line, column } => self.refusal(line, column),
+            Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
+        }
+    }
+
+    fn program(&self) -> Reply {
+        let Program { source, globals, workspace, has_servers, max_value, max_depth, .. } =
+            &self.program;
+        let installed: Map<_, _> = self
+            .image
+            .modules()
+            .map(|(module, package)| (module.to_owned(), format!("pypi:{package}").into()))
+            .collect();
+        let packages = json!({
+            "allowed": self.program.allowed_packages,
+            "installed": installed,
+        });
+        Reply::ok(json!({
+            "source": source,
+            "globals": globals,
+            "workspace": workspace,
+            "hasServers": has_servers,
+            "maxValue": max_value,
+            "maxDepth": max_depth,
+            "packages": packages,
+        }))
+    }
+
+    fn send(&self, message: &WorkerMessage) -> Result<Reply, End> {
+        self.world.connection.send(message).map_err(|Lost| self.world.end())?;
+        Ok(Reply::ok(Value::Null))
+    }
+
+    fn perform(&self, operation: Operation, place: Option<Rc<ScriptPlace>>) -> Result<Reply, End> {
+        self.world.check()?;
+        let answered = self.world.connection.call_and_wait(operation, place.clone());
+        let (request, answer) = answered.map_err(|Lost| self.world.end())?;
+        self.tell_place(request, &answer, place.as_deref())?;
+        Ok(Reply::of(answer))
+    }
+
+    /// Tells the server where the program was when it was refused.
+    fn tell_place(
+        &self,
+        id: u32,
+        answer: &Result<Answer, Failure>,
+        place: Option<&ScriptPlace>,
+    ) -> Result<(), End> {
+        if let (Err(Failure { refused: true, .. }), Some(&(_, line, column))) = (answer, place) {
+            self.send(&WorkerMessage::RefusedAt { id, line, column })?;
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        operation: Operation,
+        place: Option<Rc<ScriptPlace>>,
+    ) -> Result<Reply, End> {
+        let connection = self.world.connection.clone();
+        let started = self.pending.start(connection, operation, place);
+        started.map(Reply::ok).map_err(|Lost| self.world.end())
+    }
+
+    /// One that is done, or nothing when the time is over or nothing is to come.
+    fn wait(&mut self, seconds: Option<f64>) -> Result<Reply, End> {
+        let until = seconds.map(|seconds| Instant::now() + wait_of(seconds));
+        loop {
+            self.world.check()?;
+            self.world.connection.deliver().map_err(|Lost| self.world.end())?;
+            if let Some(finished) = self.pending.take().map_err(|Lost| self.world.end())? {
+                return self.finished(finished);
+            }
+            let is_over = match until {
+                Some(until) => until <= Instant::now(),
+                None => self.pending.is_empty(),
+            };
+            if is_over {
+                return Ok(Reply::ok(Value::Null));
+            }
+            self.world.wait(until)?;
+        }
+    }
+
+    fn finished(&self, finished: Finished) -> Result<Reply, End> {
+        let Finished { id, request, answer, place } = finished;
+        self.tell_place(request, &answer, place.as_deref())?;
+        let mut reply = Reply::of(answer);
+        if let Value::Object(header) = &mut reply.header {
+            header.insert("id".to_owned(), id.into());
+        }
+        Ok(Reply { header: json!({ "ok": reply.header }), body: reply.body })
+    }
+
+    fn cancel(&mut self, id: u32) -> Result<Reply, End> {
+        self.pending.cancel(id).map(Reply::ok).map_err(|Lost| self.world.end())
+    }
+
+    fn started(&mut self) -> Result<Reply, End> {
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(Reply::ok(Value::Null));
+        }
+        self.send(&WorkerMessage::Started)
+    }
+
+    /// One picture. A longer one would not fit into a frame.
+    fn image(&self, mime_type: String, body: &[u8]) -> Result<Reply, End> {
+        if body.len() > MAX_IMAGE {
+            let message = format!("The picture has {} bytes, more than {MAX_IMAGE}", body.len());
+            return Ok(Reply::error(&failure(&message)));
+        }
+        self.send(&WorkerMessage::Image { mime_type, bytes: body.to_vec().into() })
+    }
+
+    fn refusal(&self, line: Option<u32>, column: Option<u32>) -> Result<Reply, End> {
+        let Some(Refusal { request, failure }) = self.world.take_refusal() else {
+            return Ok(Reply::ok(Value::Null));
+        };
+        let told = json!({ "class": failure.class, "message": failure.message });
+        self.tell_place(request, &Err(failure), place(line, column).as_deref())?;
+        Ok(Reply::ok(told))
+    }
+
+    /// The first outcome counts.
+    fn ended(&mut self, told: Value, body: &[u8]) -> Reply {
+        match outcome::outcome(told, body, &self.program) {
+            Ok(outcome) => {
+                self.outcome.get_or_insert(outcome);
+                Reply::ok(Value::Null)
+            }
+            Err(failure) => Reply::error(&failure),
+        }
+    }
+}
+
+fn wait_of(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(MAX_WAIT, |wait| wait.min(MAX_WAIT))
+}

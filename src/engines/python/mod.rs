@@ -1,0 +1,16 @@
+//! Python programs: CPython, compiled to WebAssembly, in an isolate of V8.
+
+mod boot;
+mod door;
+mod engine;
+mod guest;
+mod image;
+mod imports;
+mod interpreter;
+mod run;
+mod sys;
+mod warm;
+mod wasi;
+mod world;
+
+pub(super) use engine::Python;

@@ -1,0 +1,125 @@
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::*;
+use crate::fetch::wheels::candidates::Rules;
+use crate::fetch::wheels::lock::Lock;
+use crate::fetch::wheels::{markers, metadata};
+use crate::pypi::PypiSpecifier;
+use crate::simple_index::IndexFile;
+
+fn version(text: &str) -> Version {
+    Version::from_str(text).expect("a version")
+}
+
+/// Packages with versions, each with its requirements.
+fn known(packages: &[(&str, &[(&str, &str)])]) -> Known {
+    let python = version("3.15.0");
+    let mut known = Known::new(markers::environment(&python));
+    let rules = Rules { python, min_age: Duration::ZERO, lock: Lock::default() };
+    for (name, versions) in packages {
+        let file = |text: &str| IndexFile {
+            name: format!("{name}-{text}-py3-none-any.whl"),
+            url: url::Url::parse("http://a.example/x").expect("a URL"),
+            sha256: Some("0".repeat(64)),
+            requires_python: None,
+            uploaded: None,
+            bytes: None,
+            yanked: text.ends_with(".13"),
+            metadata: None,
+        };
+        let files = versions.iter().map(|(text, _)| file(text)).collect();
+        known.add_project((*name).to_owned(), rules.candidates(name, files));
+        for (text, needs) in *versions {
+            let needs = needs.split('|').filter(|need| !need.is_empty());
+            let text_of: String = needs.map(|need| format!("Requires-Dist: {need}\n")).collect();
+            let metadata = metadata::parse(&text_of).expect("it is one");
+            known.add_metadata((*name).to_owned(), version(text), metadata);
+        }
+    }
+    known
+}
+
+fn solved(known: &Known, allowed: &[&str], included: &[(&str, &str)]) -> Result<String, String> {
+    let wanted: Vec<Wanted> = allowed
+        .iter()
+        .map(|text| {
+            let package = PypiSpecifier::parse(text).expect("a package");
+            Wanted {
+                name: package.name().to_owned(),
+                extras: Vec::new(),
+                versions: package.versions().clone(),
+                by: package.to_string(),
+            }
+        })
+        .collect();
+    let included = included.iter().map(|(name, text)| ((*name).to_owned(), version(text)));
+    match solve(known, &wanted, &included.collect())? {
+        Step::Solved(solution) => {
+            let texts = solution.iter().map(|(name, (version, _))| format!("{name} {version}"));
+            Ok(texts.collect::<Vec<_>>().join(", "))
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn the_highest_versions_that_satisfy_all_are_chosen() {
+    let known = known(&[
+        ("a", &[("1.0", "c<2"), ("2.0", "c>=1")]),
+        ("b", &[("1.0", "c<2")]),
+        ("c", &[("1.5", ""), ("2.0", "")]),
+    ]);
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 2.0, c 2.0"));
+    assert_eq!(solved(&known, &["pypi:a", "pypi:b"], &[]).as_deref(), Ok("a 2.0, b 1.0, c 1.5"));
+    assert_eq!(solved(&known, &["pypi:a@^1"], &[]).as_deref(), Ok("a 1.0, c 1.5"));
+}
+
+#[test]
+fn a_version_whose_needs_cannot_be_met_gives_way_to_an_older_one() {
+    let known = known(&[("a", &[("1.0", ""), ("2.0", "c>=9")]), ("c", &[("1.0", "")])]);
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 1.0"));
+    let error = solved(&known, &["pypi:a@^2"], &[]).expect_err("there is none");
+    assert!(error.starts_with("a 2.0 needs c>=9, and there is no such wheel"), "{error}");
+}
+
+#[test]
+fn markers_and_extras_are_those_of_python_here() {
+    let known = known(&[
+        ("a", &[("1", "w ; sys_platform == 'win32'|b[x]>=1|o ; python_version < '3.8'")]),
+        ("b", &[("1", "c ; extra == 'x'|d ; extra == 'y'")]),
+        ("c", &[("1", "")]),
+    ]);
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 1, b 1, c 1"));
+    // The extra is asked for after the package was chosen.
+    assert_eq!(solved(&known, &["pypi:b", "pypi:a"], &[]).as_deref(), Ok("a 1, b 1, c 1"));
+}
+
+#[test]
+fn what_python_itself_has_counts_as_installed() {
+    let known = known(&[("a", &[("1", "numpy>=2"), ("2", "numpy<2")])]);
+    let included = [("numpy", "2.5.2")];
+    assert_eq!(solved(&known, &["pypi:a"], &included).as_deref(), Ok("a 1"));
+    let error = solved(&known, &["pypi:a@2"], &included).expect_err("it is another");
+    assert!(error.contains("a 2 needs numpy<2, and Python itself has 2.5.2"), "{error}");
+}
+
+#[test]
+fn yanked_versions_and_those_before_a_release_are_taken_if_they_are_named() {
+    let known = known(&[("a", &[("1.0", ""), ("1.13", ""), ("2.0rc1", "")])]);
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 1.0"));
+    assert_eq!(solved(&known, &["pypi:a@==1.13"], &[]).as_deref(), Ok("a 1.13"));
+    assert_eq!(solved(&known, &["pypi:a@>=2.0rc1"], &[]).as_deref(), Ok("a 2.0rc1"));
+}
+
+#[test]
+fn packages_that_need_each_other_are_a_solution_and_urls_are_not() {
+    let known = known(&[
+        ("a", &[("1", "b")]),
+        ("b", &[("1", "a")]),
+        ("u", &[("1", "x @ https://a.example/x.whl")]),
+    ]);
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 1, b 1"));
+    let error = solved(&known, &["pypi:u"], &[]).expect_err("a URL");
+    assert!(error.contains("needs x from a URL"), "{error}");
+}
