@@ -15,12 +15,18 @@ from . import door, output
 #: Pictures of one run. A model looks at few.
 MAX_IMAGES = 20
 
+#: Bytes of one picture: the message that carries it has little more.
+MAX_IMAGE = 1 << 20
+
+#: What is tried with a larger one: a palette, and parts of its width.
+COLOURS, SCALES = 256, (1, 2, 4)
+
 #: Bytes of all pictures of one run: base64 of them stays below usual limits of a message, 16 MiB.
 MAX_BYTES = 8 << 20
 
 #: Why a picture was left out.
 _TOO_MANY = f"pictures after the first {MAX_IMAGES} are left out"
-_TOO_LARGE = f"a picture was left out: all together have at most {MAX_BYTES >> 20} MiB. Use a smaller figsize or dpi"
+_TOO_LARGE = f"a picture was left out: one has at most {MAX_IMAGE >> 20} MiB, all together {MAX_BYTES >> 20}. Use a smaller figsize or dpi"
 
 
 class Sent:
@@ -39,13 +45,31 @@ def send(png: bytes) -> None:
             output.note(_TOO_MANY)
         Sent.is_full = True
         return
-    if Sent.size + len(png) > MAX_BYTES:
+    data = fitted(png)
+    if data is None or Sent.size + len(data) > MAX_BYTES:
         output.note(_TOO_LARGE)
         return
     Sent.count += 1
-    Sent.size += len(png)
+    Sent.size += len(data)
     output.flush()
-    door.send("image", png, mimeType="image/png")
+    door.send("image", data, mimeType="image/png")
+
+
+def fitted(png: bytes) -> bytes | None:
+    """A picture as it is if it is small enough, else with fewer colours, and if need be smaller."""
+    if len(png) <= MAX_IMAGE:
+        return png
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        whole = image.convert("RGB")
+    for scale in SCALES:
+        size = [max(1, pixels // scale) for pixels in whole.size]
+        file = io.BytesIO()
+        whole.resize(size).quantize(COLOURS).save(file, "PNG")
+        if file.tell() <= MAX_IMAGE:
+            return file.getvalue()
+    return None
 
 
 def png_of(value: object) -> bytes | None:

@@ -9,6 +9,8 @@ import io
 import sys
 import time
 
+from . import door
+
 #: What a program cannot be asked, and what to do instead.
 NO_INPUT = "input() is not available: nobody answers. Pass data with `globals` or read a file of the workspace"
 
@@ -61,10 +63,10 @@ def flush() -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr about the run itself."""
+    """Tells what is worth to know about the result, which is no output of the program."""
     try:
-        _streams[1].write(f"note: {text}\n")
-    except (OSError, ValueError):
+        door.send("note", text=text)
+    except (door.Failure, OSError):  # there are enough, or there is no program
         pass
 
 

@@ -76,6 +76,6 @@ class ThreadPool:
 
 
 def install() -> None:
-    """Replaces the pools of threads; those of processes are refused elsewhere."""
-    multiprocessing.pool.ThreadPool = ThreadPool
-    multiprocessing.dummy.Pool = ThreadPool
+    """Replaces the pools of threads, and those of processes, which there are none of either."""
+    multiprocessing.pool.ThreadPool = multiprocessing.pool.Pool = ThreadPool
+    multiprocessing.dummy.Pool = multiprocessing.Pool = ThreadPool

@@ -11,8 +11,9 @@ import linecache
 import sys
 import time
 import types
+import warnings
 
-from . import door, errors, freshness, images, output, tools, world
+from . import door, errors, files, freshness, images, output, tools, world
 from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
@@ -78,13 +79,17 @@ def run(program: dict, begin) -> tuple[dict, bytes]:
     source = program["source"].removeprefix("\ufeff")
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
     try:
-        tree = ast.parse(source, FILE)
-        code = Code(source, tree)
+        with warnings.catch_warnings(record=True) as told:
+            tree = ast.parse(source, FILE)
+            code = Code(source, tree)
     except _UNREADABLE as error:
         return errors.syntax(error, source), b""
     space: dict = {}
     try:
-        space = namespace(program, begin(program))
+        names = begin(program)
+        for warning in told:  # nothing is said before the run has begun
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+        space = namespace(program, names)
         value = evaluate(code, space)
         if value is None:
             hint_at_main(tree)
@@ -106,7 +111,7 @@ def failed(error: BaseException, source: str, space: dict) -> tuple[dict, bytes]
     """The outcome of an error; what the program had drawn until then is shown."""
     if isinstance(error, MemoryError):
         space.clear()
-    result = errors.outcome(error, source)
+    result = errors.outcome(files.in_words(error), source)
     try:
         images.show_open()
     except Exception:  # the first error is the one to report
