@@ -34,8 +34,7 @@ def main() -> None:
     freshness.renew()
     program = door.send("program")
     try:
-        names = enter(program)
-        result, body = run(program, names, lambda: door.send("started"))
+        result, body = run(program, begin)
     except BaseException as error:
         result, body = last_resort(error, program["source"]), b""
     leave()
@@ -48,6 +47,12 @@ def last_resort(error: BaseException, source: str) -> dict:
         return errors.outcome(error, source)
     except BaseException:
         return {"error": {"kind": "runtime", "name": "Error", "message": "The program broke what reports its errors"}}
+
+
+def begin(program: dict) -> dict:
+    """Starts the run: nothing is asked of the server before that."""
+    door.send("started")
+    return enter(program)
 
 
 def enter(program: dict) -> dict:
@@ -68,7 +73,7 @@ def leave() -> None:
     output.flush()
 
 
-def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
+def run(program: dict, begin) -> tuple[dict, bytes]:
     """The outcome of a program, and the JSON text of its value."""
     source = program["source"].removeprefix("\ufeff")
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
@@ -77,9 +82,9 @@ def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
         code = Code(source, tree)
     except _UNREADABLE as error:
         return errors.syntax(error, source), b""
-    started()
-    space = namespace(program, names)
+    space: dict = {}
     try:
+        space = namespace(program, begin(program))
         value = evaluate(code, space)
         if value is None:
             hint_at_main(tree)

@@ -48,7 +48,7 @@ def run() -> None:
     main, argv = sys.modules["__main__"], sys.argv
     frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
     for source in PROGRAMS:
-        program.run({**frame, "source": source}, {}, lambda: None)
+        program.run({**frame, "source": source}, lambda _: {})
     sys.modules["__main__"], sys.argv = main, argv
     forget()
 
