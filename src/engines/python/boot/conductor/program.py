@@ -12,7 +12,7 @@ import sys
 import time
 import types
 
-from . import door, errors, freshness, images, output, tools, world
+from . import door, errors, files, freshness, images, output, tools, world
 from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
@@ -106,7 +106,7 @@ def failed(error: BaseException, source: str, space: dict) -> tuple[dict, bytes]
     """The outcome of an error; what the program had drawn until then is shown."""
     if isinstance(error, MemoryError):
         space.clear()
-    result = errors.outcome(error, source)
+    result = errors.outcome(files.in_words(error), source)
     try:
         images.show_open()
     except Exception:  # the first error is the one to report
