@@ -49,6 +49,7 @@ const MODULES: &[(&str, &str)] = modules![
     "tools",
     "value",
     "warmup",
+    "wheels",
 ];
 
 /// Imports the package and what it patches.

@@ -5,5 +5,6 @@ mod activation;
 mod corpus;
 mod hostile;
 mod installing;
+mod pypi;
 mod seal;
 mod store;

@@ -133,6 +133,18 @@ fn what_the_image_copies_gets_into_the_build() {
     }
 }
 
+/// Outside of the volume, which keeps what it has when the image is another.
+#[test]
+fn python_is_in_the_image_where_the_server_looks_beside_itself() {
+    let file = Dockerfile::read();
+    assert!(file.all("ARG").contains(&"PYTHON=0"));
+    let copied = file.all("COPY");
+    let shared = "/usr/local/share/mcp-conductor";
+    assert!(copied.contains(&format!("--from=build /out{shared} {shared}").as_str()), "{copied:?}");
+    let made = file.all("RUN").into_iter().any(|run| run.contains(&format!("--dir /out{shared}")));
+    assert!(made);
+}
+
 #[test]
 fn nothing_else_gets_into_the_build() {
     for path in ["target", ".git", "docs/deployment.md", "tests/cli/packages", "deploy/kubernetes"]

@@ -3,6 +3,7 @@
 
 mod cases;
 mod expectations;
+mod packages;
 mod pictures;
 mod results;
 mod tool;

@@ -18,8 +18,9 @@ def load() -> None:
     The world comes first, and of it the module `ssl`: what libraries take from it when they are
     imported is patched then.
     """
-    from . import tls, warmup
+    from . import tls, warmup, wheels
 
+    wheels.hold()
     tls.install()
     for module in world():
         module.install()
@@ -36,9 +37,10 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import warmup
+    from . import warmup, wheels
 
     warmup.run()
+    wheels.release()
 
 
 def fresh() -> None:

@@ -1,5 +1,6 @@
 """One program, from its source to its outcome."""
 
+import __future__
 import ast
 import asyncio
 import atexit
@@ -23,6 +24,9 @@ GRACE = 5
 _UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+#: `from __future__` of the statements holds for the last expression too.
+_FUTURES = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 
 
 def main() -> None:
@@ -116,12 +120,8 @@ class Code:
         body = tree.body[:-1] if last else tree.body
         statements = ast.Module(body, tree.type_ignores)
         self.statements = compile(statements, FILE, "exec", _FLAGS, dont_inherit=True)
-        inherited = self.statements.co_flags & ALL_FUTURES | _FLAGS
+        inherited = self.statements.co_flags & _FUTURES | _FLAGS
         self.last = compile(last, FILE, "eval", inherited, dont_inherit=True) if last else None
-
-
-#: `from __future__` of the statements holds for the last expression too.
-ALL_FUTURES = sum({getattr(__import__("__future__"), name).compiler_flag for name in __import__("__future__").all_feature_names})
 
 
 def is_silent(source: str, last: ast.Expr) -> bool:
@@ -199,7 +199,8 @@ def finish_tasks() -> None:
     alarm.cancel()
     waiting = [task for task in left if not task.done()]
     if waiting:
-        output.note(f"{len(waiting)} of the program's tasks were not awaited and did not end. Await them, or cancel them")
+        count = len(waiting)
+        output.note(f"{count} of the program's tasks were not awaited and did not end. Await them, or cancel them")
 
 
 def exit_code(error: SystemExit) -> int:

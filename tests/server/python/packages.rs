@@ -1,0 +1,112 @@
+//! Packages of PyPI, from a store that is made by hand: imported if they are allowed, named
+//! where a model reads. This has a server of its own, whose zygote knows them.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::json;
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::{TOOL, call, run, value};
+use crate::support::directory::Directory;
+use crate::support::home::Home;
+use crate::support::pipes::Server;
+use crate::support::python::{install_directory, loaded};
+
+const FILES: [(&str, &str); 4] = [
+    ("made_here/__init__.py", "from .deep import answer\n"),
+    (
+        "made_here/deep.py",
+        "def answer():\n    return 42\n\ndef fails():\n    raise ValueError('in it')\n",
+    ),
+    ("made_here/data.txt", "text of the package"),
+    (
+        "made_here-1.2.3.dist-info/METADATA",
+        "Metadata-Version: 2.1\nName: made-here\nVersion: 1.2.3\n",
+    ),
+];
+
+/// An install directory with Python and the package `made-here`.
+fn store(python: &Path) -> Directory {
+    let store = Directory::new("pypi");
+    symlink(python.join("components"), store.path("components")).expect("a link");
+    let generation = store.path("packages/pypi/generations/1");
+    fs::create_dir_all(&generation).expect("a directory");
+    let file = fs::File::create(generation.join("made_here-1.2.3.zip")).expect("a file");
+    let mut archive = ZipWriter::new(file);
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, text) in FILES {
+        archive.start_file(name, stored).expect("an entry");
+        archive.write_all(text.as_bytes()).expect("its bytes");
+    }
+    let bytes = archive.finish().expect("an archive").metadata().expect("it is there").len();
+    let manifest = json!({
+        "format": 1,
+        "packages": [{
+            "name": "made-here",
+            "version": "1.2.3",
+            "requested": "pypi:made-here@^1",
+            "license": "MIT",
+            "file": "made_here-1.2.3.zip",
+            "sha256": "0".repeat(64),
+            "bytes": bytes,
+            "modules": ["made_here"],
+            "overrides": false,
+        }],
+        "included": [],
+    });
+    fs::write(generation.join("manifest.json"), manifest.to_string()).expect("a file");
+    symlink("generations/1", store.path("packages/pypi/current")).expect("a link");
+    store
+}
+
+#[test]
+fn an_allowed_package_is_imported_and_another_is_named() {
+    let Some(python) = install_directory() else { return };
+    let store = store(&python);
+    let directory = store.name("");
+    let environment = [
+        ("MCP_CONDUCTOR_INSTALL_DIR", directory.trim_end_matches('/')),
+        ("MCP_CONDUCTOR_ALLOWED_PACKAGES", "pypi:made-here@^1"),
+    ];
+    let mut server = Server::at(Home::empty(), &environment);
+    loaded(|| {
+        let execution = run(&mut server, "1 + 1");
+        if execution["returnValue"] == 2 { Ok(()) } else { Err(execution.to_string()) }
+    });
+
+    let source = "import made_here\nfrom made_here.deep import answer\n\
+                  from importlib.resources import files\n\
+                  [made_here.answer(), answer(), files('made_here').joinpath('data.txt').read_text()]";
+    assert_eq!(value(&mut server, source), json!([42, 42, "text of the package"]));
+    let version = "from importlib.metadata import version\nversion('made-here')";
+    assert_eq!(value(&mut server, version), "1.2.3");
+
+    // An error in it has the line of the program.
+    let failed = run(&mut server, "from made_here import deep\n\ndeep.fails()");
+    assert_eq!(failed["errorDetail"]["line"], 3, "{failed:#}");
+
+    let missing = run(&mut server, "import not_made_here");
+    let told = missing["error"].as_str().expect("an error");
+    assert!(told.contains("No module named 'not_made_here'"), "{told}");
+    assert!(told.contains("made-here"), "{told}");
+
+    let with = |dependencies: &str| json!({ "code": "1", "dependencies": [dependencies] });
+    let allowed = server.call(TOOL, with("pypi:made-here"));
+    assert_eq!(allowed["structuredContent"]["returnValue"], 1, "{allowed}");
+    let denied = server.call(TOOL, with("pypi:evil"));
+    assert_eq!(denied["structuredContent"]["errorType"], "dependency-not-allowed", "{denied}");
+
+    let written = "import made_here, os\nplace = os.path.dirname(made_here.__file__)\n\
+                   open(os.path.join(place, 'deep.py'), 'w')";
+    assert_eq!(call(&mut server, written)["structuredContent"]["status"], "error");
+
+    let id = server.request("tools/list", json!({}));
+    let tools = server.result(id)["tools"].take();
+    let tools = tools.as_array().expect("an array");
+    let tool = tools.iter().find(|tool| tool["name"] == TOOL).expect("it is listed");
+    assert!(tool["description"].as_str().is_some_and(|text| text.contains("made-here")), "{tool}");
+}
