@@ -96,7 +96,6 @@ class Errors(unittest.TestCase):
     def test_the_line_is_the_innermost_of_the_program(self):
         told = self.raised("import json\ndef f():\n    json.loads('{')\nf()")
         self.assertEqual((told["kind"], told["name"], told["line"]), ("runtime", "JSONDecodeError", 3))
-        self.assertNotIn("decoder.py", told["stack"])
 
     def test_a_refusal_is_a_permission_error_however_it_is_wrapped(self):
         source = "try:\n    raise PermissionError('no')\nexcept OSError as e:\n    raise ValueError('x') from e"

@@ -160,10 +160,9 @@ impl World for RunWorld {
         self.check()?;
         let answered = self.connection.call_and_wait(operation, None);
         let (request, answer) = answered.map_err(|Lost| self.end())?;
-        if let Err(failure) = &answer
-            && says_more(failure)
-        {
-            self.refusal.replace(Some(Refusal { request, failure: failure.clone() }));
+        if let Err(failure) = &answer {
+            let more = says_more(failure).then(|| Refusal { request, failure: failure.clone() });
+            self.refusal.replace(more);
         }
         Ok(answer)
     }

@@ -286,6 +286,24 @@ fn a_refusal_of_a_file_call_is_told_once_and_with_its_place() {
 }
 
 #[test]
+fn a_failure_that_says_all_leaves_no_refusal_behind() {
+    let missing = Failure {
+        class: "NotFound".into(),
+        code: Some("ENOENT".into()),
+        refused: false,
+        ..refused()
+    };
+    let mut test = Test::new(move |id, _| {
+        let failure = if id == 0 { refused() } else { missing.clone() };
+        vec![ServerMessage::Reply { id, result: Err(failure) }]
+    });
+    for _ in 0..2 {
+        assert!(test.world.ask(stat()).expect("the run goes on").is_err());
+    }
+    assert_eq!(test.ok(&json!({ "do": "refusal" })), Value::Null);
+}
+
+#[test]
 fn what_was_started_is_waited_for_in_the_order_of_its_answers() {
     // The second is answered first.
     let mut test = Test::new(|id, _| match id {

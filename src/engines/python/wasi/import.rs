@@ -1,6 +1,7 @@
 //! The 42 functions of `wasi_snapshot_preview1` that the interpreter imports.
 
 /// A parameter's type in Wasm.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engines::python) enum Parameter {
     I32,
@@ -32,7 +33,8 @@ macro_rules! imports {
                 }
             }
 
-            /// The types of its parameters. All but `proc_exit` return an i32.
+            /// The types of its parameters, as the module has them. All but `proc_exit` return an i32.
+            #[cfg(test)]
             pub(in crate::engines::python) fn parameters(self) -> &'static [Parameter] {
                 match self {
                     $(Self::$import => &[$(Parameter::$parameter,)*],)*
@@ -85,11 +87,4 @@ imports! {
     SockRecv "sock_recv" (I32 I32 I32 I32 I32 I32);
     SockSend "sock_send" (I32 I32 I32 I32 I32);
     SockShutdown "sock_shutdown" (I32 I32);
-}
-
-impl Import {
-    /// The one of a name.
-    pub(in crate::engines::python) fn of(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|import| import.name() == name)
-    }
 }

@@ -17,6 +17,7 @@ mod position;
 mod process;
 mod readdir;
 mod stat;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -31,8 +32,7 @@ use self::errno::{Done, Errno, Fault};
 use self::memory::Memory;
 use self::stat::Filestat;
 use super::image::Image;
-pub(super) use super::world::End;
-use super::world::World;
+use super::world::{End, World};
 
 /// The interpreter's own arguments.
 const ARGUMENTS: &[&str] = &["python"];

@@ -37,10 +37,12 @@ pub(super) fn resolve(directory: &str, name: &str, workspace: &str) -> Done<Targ
     Ok(Target { place: place(&whole, workspace), is_directory })
 }
 
-/// Who has what an absolute path names.
+/// Who has what an absolute path names. The image's directory can be above a workspace.
 pub(super) fn place(path: &str, workspace: &str) -> Place {
     let normal = normalized(path);
-    if Image::owns(&normal) {
+    if is_above(ROOT, workspace) && (normal == workspace || is_above(workspace, &normal)) {
+        Place::World(shortened(path))
+    } else if Image::owns(&normal) && !is_above(&normal, workspace) {
         Place::Image(normal)
     } else if is_above(&normal, ROOT) || is_above(&normal, workspace) {
         Place::Ancestor(normal)

@@ -3,9 +3,9 @@
 use super::Call;
 use super::descriptors::{Descriptor, Directory, ImageFile, WorldFile};
 use super::errno::{Done, Errno, Fault};
-use super::files::{APPEND, FD_READ, FD_WRITE, SYNC_FLAGS};
 use super::path::{Place, Target, in_image, resolve};
 use super::stat::{FILESTAT_BYTES, FileType, Filestat};
+use super::status::{APPEND, FD_READ, FD_WRITE, SYNC_FLAGS};
 use crate::engines::python::image::Node;
 use crate::protocol::{Answer, FileOperation, OpenOptions, Operation};
 

@@ -1,4 +1,4 @@
-"""Errors of a program as its author can use them: name, message, place, code frame, and a traceback of his own lines."""
+"""Errors of a program as its author can use them: name, message, place, and a traceback of his lines."""
 
 import sys
 import traceback

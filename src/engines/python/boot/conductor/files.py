@@ -15,7 +15,7 @@ import tempfile
 from . import door, output
 
 #: What a refusal or a limit of the run is, as an errno of WASI.
-_TOLD = frozenset((errno.EACCES, getattr(errno, "ENOTCAPABLE", 76), errno.EDQUOT))
+_TOLD = frozenset((errno.EACCES, errno.EPERM, getattr(errno, "ENOTCAPABLE", 76), errno.EDQUOT))
 
 #: The functions of os that take paths.
 _OF_OS = (
@@ -78,6 +78,18 @@ def explained(error: OSError) -> OSError:
     kind = Refused if isinstance(error, PermissionError) else Exceeded
     names = [error.filename] if error.filename2 is None else [error.filename, None, error.filename2]
     return kind(error.errno, message, *names)
+
+
+def in_words(error: BaseException) -> BaseException:
+    """An error that ends a program, in the broker's words if it has some: what was raised by a write,
+    or by SQLite, has passed no function that asks for them."""
+    if isinstance(error, OSError):
+        told = explained(error)
+    elif type(error).__module__ == "sqlite3" and (message := _sentence()) is not None:
+        told = refused(message)
+    else:
+        return error
+    return told if told is error else told.with_traceback(error.__traceback__)
 
 
 class Explaining:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 from . import door, output
@@ -18,7 +19,7 @@ MAX_IMAGES = 20
 MAX_BYTES = 8 << 20
 
 #: Why a picture was left out.
-_TOO_MANY = f"a picture was left out: {MAX_IMAGES} are the most"
+_TOO_MANY = f"pictures after the first {MAX_IMAGES} are left out"
 _TOO_LARGE = f"a picture was left out: all together have at most {MAX_BYTES >> 20} MiB. Use a smaller figsize or dpi"
 
 
@@ -27,14 +28,19 @@ class Sent:
 
     count = 0
     size = 0
-    left_out = 0
+    is_full = False
+    figures = weakref.WeakSet()
 
 
 def send(png: bytes) -> None:
     """Sends a picture if there is room for it."""
-    if Sent.count >= MAX_IMAGES or Sent.size + len(png) > MAX_BYTES:
-        Sent.left_out += 1
-        output.note(_TOO_MANY if Sent.count >= MAX_IMAGES else _TOO_LARGE)
+    if Sent.count >= MAX_IMAGES:
+        if not Sent.is_full:
+            output.note(_TOO_MANY)
+        Sent.is_full = True
+        return
+    if Sent.size + len(png) > MAX_BYTES:
+        output.note(_TOO_LARGE)
         return
     Sent.count += 1
     Sent.size += len(png)
@@ -71,8 +77,7 @@ def show_open() -> None:
     for number in pyplot.get_fignums() if pyplot else ():
         figure = pyplot.figure(number)
         try:
-            if Sent.left_out == 0 or Sent.count < MAX_IMAGES:
-                send(draw(figure))
+            send_figure(figure)
         finally:
             pyplot.close(figure)
 
@@ -82,30 +87,37 @@ def show_value(value: object) -> None:
     values = value[:MAX_IMAGES] if type(value) in (list, tuple) else [value]
     for one in values:
         try:
-            png = None if is_open(one) else png_of(one)
+            png = None if is_pending(one) else png_of(one)
         except Exception:  # the object does not want to be looked at: it has a repr() still
             png = None
         if png is not None:
             send(png)
 
 
-def is_open(value: object) -> bool:
-    """Whether pyplot has this figure, or has shown it."""
+def is_pending(value: object) -> bool:
+    """Whether a figure was shown, or is open and will be."""
     if not is_figure(value):
         return False
     pyplot = sys.modules.get("matplotlib.pyplot")
     number = getattr(value, "number", None)
-    return pyplot is not None and number is not None
+    return value in Sent.figures or pyplot is not None and number is not None and pyplot.fignum_exists(number)
+
+
+def send_figure(figure) -> None:
+    """Draws and sends a figure, unless there is no room for any."""
+    Sent.figures.add(figure)
+    if not Sent.is_full:
+        send(draw(figure))
 
 
 def display(*values: object) -> None:
     """The builtin display(): pictures as pictures, tables as tables, everything else by repr()."""
     for value in values:
-        png = png_of(value)
-        if png is not None:
+        if is_figure(value):
+            send_figure(value)
+            sys.modules["matplotlib.pyplot"].close(value)
+        elif (png := png_of(value)) is not None:
             send(png)
-            if is_figure(value) and is_open(value):
-                sys.modules["matplotlib.pyplot"].close(value)
         elif hasattr(type(value), "to_string"):
             print(value.to_string())
         else:
@@ -120,6 +132,18 @@ def show(*args, **kwargs) -> None:
 def show_figure(figure, warn: bool = True) -> None:
     """Replaces Figure.show."""
     display(figure)
+
+
+def use_agg(backend: str, *, force: bool = True) -> None:
+    """Replaces matplotlib.use: what needs a window is drawn without one."""
+    try:
+        _use[0](backend, force=force)
+    except ImportError:
+        _use[0]("agg", force=force)
+
+
+#: matplotlib.use itself.
+_use: list = []
 
 
 def show_image(image, title: str | None = None) -> None:
@@ -138,6 +162,9 @@ def preload() -> None:
 
         matplotlib.get_cachedir = matplotlib.get_configdir = lambda: "/usr/local/lib/matplotlib"
         import matplotlib.pyplot
+
+        _use[:] = [matplotlib.use]
+        matplotlib.use = use_agg
     finally:
         logging.disable(logging.NOTSET)
         os.environ, subprocess.check_output = environment, command

@@ -1,6 +1,7 @@
 """stdout, stderr and stdin of a program.
 
-Both streams hand over each line as soon as it is complete: a program that is stopped has said all of it.
+What is written is handed over at once: a program that is stopped has said all that it wrote. print()
+is one call to the host for a line, however many values it has.
 """
 
 import builtins
@@ -11,58 +12,72 @@ import time
 #: What a program cannot be asked, and what to do instead.
 NO_INPUT = "input() is not available: nobody answers. Pass data with `globals` or read a file of the workspace"
 
+_print = builtins.print
 _sleep = time.sleep
+
+#: stdout, stderr, and the way of print() to stdout, which ends at each line.
 _streams: list[io.TextIOWrapper] = []
 
 
-class Errors(io.TextIOWrapper):
-    """stderr: written at once, and after what stdout has of an unfinished line."""
+class Immediate(io.TextIOWrapper):
+    """A stream that keeps nothing back."""
 
     def write(self, text: str, /) -> int:
-        _flush(_streams[0])
         written = super().write(text)
         self.flush()
         return written
 
 
-def _stream(number: int, name: str, kind: type, **how) -> io.TextIOWrapper:
-    raw = io.FileIO(number, "w", closefd=False)
-    raw.name = name
-    return kind(io.BufferedWriter(raw), "utf-8", "backslashreplace", newline="\n", **how)
-
-
-def _flush(stream: io.TextIOWrapper) -> None:
-    try:
-        stream.flush()
-    except (OSError, ValueError):  # the program closed it
-        pass
-
-
 def install() -> None:
-    """Puts the streams, and an input() that says no, in place."""
-    out = _stream(1, "<stdout>", io.TextIOWrapper, line_buffering=True)
-    err = _stream(2, "<stderr>", Errors)
-    _streams[:] = [out, err]
-    sys.stdout = sys.__stdout__ = out
-    sys.stderr = sys.__stderr__ = err
+    """Puts the streams, print() and an input() that says no in place."""
+    _streams[:] = make_streams()
+    sys.stdout = sys.__stdout__ = _streams[0]
+    sys.stderr = sys.__stderr__ = _streams[1]
     sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BytesIO(), "utf-8")
-    builtins.input = no_input
+    builtins.input, builtins.print = no_input, print
     time.sleep = sleep
 
 
+def make_streams() -> list[io.TextIOWrapper]:
+    out, err = raw(1, "<stdout>"), raw(2, "<stderr>")
+    how = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
+    lines = io.TextIOWrapper(out, line_buffering=True, **how)
+    return [Immediate(out, **how), Immediate(err, **how), lines]
+
+
+def raw(number: int, name: str) -> io.BufferedWriter:
+    file = io.FileIO(number, "w", closefd=False)
+    file.name = name
+    return io.BufferedWriter(file)
+
+
 def flush() -> None:
-    """Hands over what is there of unfinished lines."""
+    """Hands over what was written past the streams, to their buffers."""
     for stream in _streams:
-        _flush(stream)
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # the program closed it
+            pass
 
 
 def note(text: str) -> None:
     """One line on stderr about the run itself."""
-    flush()
     try:
         _streams[1].write(f"note: {text}\n")
     except (OSError, ValueError):
         pass
+
+
+def print(*values, sep=" ", end="\n", file=None, flush=False):
+    """Prints the values to a stream, or to sys.stdout by default."""
+    if file is not None or sys.stdout is not _streams[0]:
+        return _print(*values, sep=sep, end=end, file=file, flush=flush)
+    lines = _streams[2]
+    try:
+        _print(*values, sep=sep, end=end, file=lines, flush=flush or end != "\n")
+    except BaseException:
+        lines.flush()
+        raise
 
 
 def no_input(prompt: object = "", /) -> str:
@@ -73,9 +88,10 @@ def no_input(prompt: object = "", /) -> str:
 
 
 def sleep(seconds: float, /) -> None:
-    """time.sleep, after what was printed."""
+    """time.sleep, after what was written."""
     flush()
     _sleep(seconds)
 
 
-sleep.__module__ = "time"
+for _function, _module in ((print, "builtins"), (sleep, "time")):
+    _function.__module__ = _module

@@ -1,5 +1,6 @@
 """One program, from its source to its outcome."""
 
+import __future__
 import ast
 import asyncio
 import atexit
@@ -24,14 +25,16 @@ _UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryErr
 
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
+#: `from __future__` of the statements holds for the last expression too.
+_FUTURES = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
+
 
 def main() -> None:
     """Runs this worker's program and sends its outcome, whatever happens."""
     freshness.renew()
     program = door.send("program")
     try:
-        names = enter(program)
-        result, body = run(program, names, lambda: door.send("started"))
+        result, body = run(program, begin)
     except BaseException as error:
         result, body = last_resort(error, program["source"]), b""
     leave()
@@ -44,6 +47,12 @@ def last_resort(error: BaseException, source: str) -> dict:
         return errors.outcome(error, source)
     except BaseException:
         return {"error": {"kind": "runtime", "name": "Error", "message": "The program broke what reports its errors"}}
+
+
+def begin(program: dict) -> dict:
+    """Starts the run: nothing is asked of the server before that."""
+    door.send("started")
+    return enter(program)
 
 
 def enter(program: dict) -> dict:
@@ -64,7 +73,7 @@ def leave() -> None:
     output.flush()
 
 
-def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
+def run(program: dict, begin) -> tuple[dict, bytes]:
     """The outcome of a program, and the JSON text of its value."""
     source = program["source"].removeprefix("\ufeff")
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
@@ -73,9 +82,9 @@ def run(program: dict, names: dict, started) -> tuple[dict, bytes]:
         code = Code(source, tree)
     except _UNREADABLE as error:
         return errors.syntax(error, source), b""
-    started()
-    space = namespace(program, names)
+    space: dict = {}
     try:
+        space = namespace(program, begin(program))
         value = evaluate(code, space)
         if value is None:
             hint_at_main(tree)
@@ -116,12 +125,8 @@ class Code:
         body = tree.body[:-1] if last else tree.body
         statements = ast.Module(body, tree.type_ignores)
         self.statements = compile(statements, FILE, "exec", _FLAGS, dont_inherit=True)
-        inherited = self.statements.co_flags & ALL_FUTURES | _FLAGS
+        inherited = self.statements.co_flags & _FUTURES | _FLAGS
         self.last = compile(last, FILE, "eval", inherited, dont_inherit=True) if last else None
-
-
-#: `from __future__` of the statements holds for the last expression too.
-ALL_FUTURES = sum({getattr(__import__("__future__"), name).compiler_flag for name in __import__("__future__").all_feature_names})
 
 
 def is_silent(source: str, last: ast.Expr) -> bool:
@@ -199,7 +204,8 @@ def finish_tasks() -> None:
     alarm.cancel()
     waiting = [task for task in left if not task.done()]
     if waiting:
-        output.note(f"{len(waiting)} of the program's tasks were not awaited and did not end. Await them, or cancel them")
+        count = len(waiting)
+        output.note(f"{count} of the program's tasks were not awaited and did not end. Await them, or cancel them")
 
 
 def exit_code(error: SystemExit) -> int:

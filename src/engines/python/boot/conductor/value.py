@@ -321,8 +321,8 @@ def columns_of(frame) -> tuple[list[str], list[list]]:
     if type(frame.index).__name__ != "RangeIndex":
         levels = range(frame.index.nlevels)
         unnamed = "index" if len(levels) == 1 else "level_{}"
-        of_index = [unnamed.format(level) if (name := frame.index.names[level]) is None else key(name) for level in levels]
-        names[:0] = of_index
+        given = frame.index.names
+        names[:0] = [unnamed.format(n) if given[n] is None else key(given[n]) for n in levels]
         columns[:0] = [frame.index.get_level_values(level).astype(object).tolist() for level in levels]
     return unique(names), columns
 

@@ -23,6 +23,8 @@ MODULES = """
     typing unicodedata urllib.error urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree
     zipfile zlib zoneinfo _pylong _strptime numpy numpy.random pandas
     PIL.Image PIL.PngImagePlugin bs4 dateutil.parser jinja2 lxml.etree openpyxl tabulate yaml
+    email.mime.text encodings.cp437 importlib.resources._adapters numpy.fft numpy.polynomial openpyxl.packaging.extended
+    pandas.io.formats.excel pandas.io.formats.html tomllib._re tzdata.zoneinfo xlsxwriter
 """.split()
 
 
@@ -35,6 +37,7 @@ def preload() -> None:
             pass
     if find_spec("matplotlib"):
         images.preload()
+        import_module("pandas.plotting._matplotlib")
 
 
 def run() -> None:
@@ -45,7 +48,7 @@ def run() -> None:
     main, argv = sys.modules["__main__"], sys.argv
     frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
     for source in PROGRAMS:
-        program.run({**frame, "source": source}, {}, lambda: None)
+        program.run({**frame, "source": source}, lambda _: {})
     sys.modules["__main__"], sys.argv = main, argv
     forget()
 

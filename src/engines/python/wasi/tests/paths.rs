@@ -92,6 +92,19 @@ fn directories_above_the_workspace_are_there_without_a_question() {
 }
 
 #[test]
+fn a_workspace_below_the_images_directory_is_the_worlds() {
+    let mut guest = Guest::new(&[("/usr/local/lib/app/ws/a", "abc"), ("/usr/local/lib/b", "")]);
+    guest.wasi.set_workspace("/usr/local/lib/app/ws");
+    assert_eq!(guest.stat("usr/local/lib/app/ws/a"), Ok(4));
+    assert_eq!(guest.stat("usr/local/lib/app"), Ok(3));
+    assert_eq!(guest.stat("usr/local/lib"), Ok(3));
+    assert_eq!(guest.stat("usr/local/lib/b"), Err(Errno::Noent as u32));
+    assert_eq!(guest.stat("usr/local/lib/python315.zip"), Ok(4));
+    guest.wasi.set_workspace("/usr");
+    assert_eq!(guest.stat("usr/local/lib/python315.zip"), Ok(4));
+}
+
+#[test]
 fn dots_are_for_the_broker_to_resolve() {
     let mut guest = Guest::new(&[("/ws/../etc/passwd", "abc"), ("/ws/a", "")]);
     let fd = guest.open("ws/../etc/passwd", 0, READ);
