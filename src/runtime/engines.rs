@@ -60,7 +60,7 @@ fn lane(
     packages: Option<&Generation>,
     python: Option<&PythonFiles>,
 ) -> Result<LaneConfig, StartError> {
-    let of_python = python.and_then(python_packages);
+    let of_python = python.and_then(|files| python_packages(config, files));
     let (load, is_required, packages) = match kind {
         Kind::TypeScript => (Load::AtStart, true, None),
         Kind::Python => (python_load(config), false, of_python.as_ref()),
@@ -105,9 +105,10 @@ pub(super) fn python_files(config: &Config) -> Option<PythonFiles> {
     }
 }
 
-/// The packages of PyPI that workers of Python have.
-pub(super) fn python_packages(files: &PythonFiles) -> Option<Generation> {
-    let directory = files.packages.clone()?;
+/// The packages of PyPI that workers of Python have: none if nothing of it is allowed.
+pub(super) fn python_packages(config: &Config, files: &PythonFiles) -> Option<Generation> {
+    let directory = files.packages.clone();
+    let directory = directory.filter(|_| !config.allowed_packages().pypi().is_empty())?;
     Some(Generation { directory, preload: Vec::new() })
 }
 

@@ -203,7 +203,8 @@ async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> 
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
-        let python = python_files(config).as_ref().and_then(python_packages);
+        let python = python_files(config);
+        let python = python.as_ref().and_then(|files| python_packages(config, files));
         shared.pool.set_packages(Kind::Python, python);
     }
     is_other.unwrap_or_default()

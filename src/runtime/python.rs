@@ -36,12 +36,12 @@ impl Included {
         // What follows a name: extras, a version, a marker (PEP 508).
         let end = bare.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
         let (name, rest) = bare.split_at(end.unwrap_or(bare.len()));
-        match () {
-            () if self.0.contains(&normalized(name)) => None,
-            // Of another kind, or no name at all: policy says what is wrong with it.
-            () if name.is_empty() || rest.starts_with(':') => Some(text.to_owned()),
-            () => Some(format!("{PYPI}{name}")),
+        if self.0.contains(&normalized(name)) {
+            return None;
         }
+        // Of another kind, or no name at all: policy says what is wrong with it.
+        let is_other = name.is_empty() || rest.starts_with(':');
+        Some(if is_other { text.to_owned() } else { format!("{PYPI}{name}") })
     }
 }
 

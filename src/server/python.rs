@@ -11,10 +11,9 @@ pub(super) const EXECUTE_PYTHON: &str = "execute_python";
 
 /// Within the limits of [`super::tool`], as `run_deno_code`'s.
 const DESCRIPTION: &str = "\
-Run a Python 3.15 program in a sandbox and get its value back. For data, numbers and documents: \
-numpy, pandas, scipy, sklearn, statsmodels, matplotlib, PIL, lxml, openpyxl, pypdf, bs4, yaml, \
-sympy, networkx are there{PACKAGES}; nothing can be installed. For calling many tools or plain \
-JSON, run_deno_code is as good.
+Run a Python 3.15 program in a sandbox and get its value back. For data and documents: numpy, \
+pandas, scipy, sklearn, statsmodels, matplotlib, PIL, lxml, openpyxl, pypdf, bs4, yaml, sympy, \
+networkx are there{PACKAGES}; no pip. For tool calls and JSON run_deno_code starts faster.
 
 Granted here: {GRANTS}. All else raises PermissionError, which names the missing flag: do not \
 retry, tell the user. Relative paths start at WORKSPACE_DIR (open, pathlib, sqlite3); HTTP by \

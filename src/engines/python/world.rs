@@ -109,6 +109,8 @@ pub(super) struct RunWorld {
     pub(super) connection: Rc<Connection>,
     max_output: u64,
     max_flood: u64,
+    /// The server was told that the program runs.
+    has_started: Cell<bool>,
     printed: Cell<u64>,
     is_full: Cell<bool>,
     refusal: RefCell<Option<Refusal>>,
@@ -120,6 +122,7 @@ impl RunWorld {
             connection,
             max_output: program.max_output,
             max_flood: program.max_flood,
+            has_started: Cell::new(false),
             printed: Cell::new(0),
             is_full: Cell::new(false),
             refusal: RefCell::default(),
@@ -145,7 +148,19 @@ impl RunWorld {
         self.check()
     }
 
-    fn send(&self, message: &WorkerMessage) -> Result<(), End> {
+    /// Tells the server that the program runs, once. It takes no request before that, and a
+    /// program has begun, for the server, when it has made one: its boot program makes some
+    /// before it has parsed it.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub(super) fn start(&self) -> Result<(), End> {
+        if self.has_started.replace(true) { Ok(()) } else { self.send(&WorkerMessage::Started) }
+    }
+
+    /// # Errors
+    /// The run is over.
+    pub(super) fn send(&self, message: &WorkerMessage) -> Result<(), End> {
         self.connection.send(message).map_err(|Lost| self.end())
     }
 }
@@ -158,6 +173,7 @@ fn says_more(failure: &Failure) -> bool {
 impl World for RunWorld {
     fn ask(&self, operation: Operation) -> Result<Result<Answer, Failure>, End> {
         self.check()?;
+        self.start()?;
         let answered = self.connection.call_and_wait(operation, None);
         let (request, answer) = answered.map_err(|Lost| self.end())?;
         if let Err(failure) = &answer {

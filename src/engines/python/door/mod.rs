@@ -34,21 +34,13 @@ struct Open {
     world: Rc<RunWorld>,
     program: Program,
     pending: Pending,
-    started: bool,
     outcome: Option<Outcome>,
 }
 
 impl Door {
     /// For a program.
     pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
-        Self(Some(Open {
-            image,
-            world,
-            program,
-            pending: Pending::default(),
-            started: false,
-            outcome: None,
-        }))
+        Self(Some(Open { image, world, program, pending: Pending::default(), outcome: None }))
     }
 
     /// Answers a frame by a frame.
@@ -94,9 +86,9 @@ impl Open {
             },
             Request::Wait { seconds } => self.wait(seconds),
             Request::Cancel { id } => self.cancel(id),
-            Request::Started => self.started(),
+            Request::Started => self.world.start().map(|()| Reply::ok(Value::Null)),
             Request::Image { mime_type } => self.image(mime_type, body),
-            Request::Note { text } => self.send(&WorkerMessage::Note(text)),
+            Request::Note { text } => self.tell(&WorkerMessage::Note(text)),
             Request::Refusal { line, column } => self.refusal(line, column),
             Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
         }
@@ -125,13 +117,15 @@ impl Open {
         }))
     }
 
-    fn send(&self, message: &WorkerMessage) -> Result<Reply, End> {
-        self.world.connection.send(message).map_err(|Lost| self.world.end())?;
+    fn tell(&self, message: &WorkerMessage) -> Result<Reply, End> {
+        self.world.start()?;
+        self.world.send(message)?;
         Ok(Reply::ok(Value::Null))
     }
 
     fn perform(&self, operation: Operation, place: Option<Rc<ScriptPlace>>) -> Result<Reply, End> {
         self.world.check()?;
+        self.world.start()?;
         let answered = self.world.connection.call_and_wait(operation, place.clone());
         let (request, answer) = answered.map_err(|Lost| self.world.end())?;
         self.tell_place(request, &answer, place.as_deref())?;
@@ -146,7 +140,7 @@ impl Open {
         place: Option<&ScriptPlace>,
     ) -> Result<(), End> {
         if let (Err(Failure { refused: true, .. }), Some(&(_, line, column))) = (answer, place) {
-            self.send(&WorkerMessage::RefusedAt { id, line, column })?;
+            self.world.send(&WorkerMessage::RefusedAt { id, line, column })?;
         }
         Ok(())
     }
@@ -156,6 +150,7 @@ impl Open {
         operation: Operation,
         place: Option<Rc<ScriptPlace>>,
     ) -> Result<Reply, End> {
+        self.world.start()?;
         let connection = self.world.connection.clone();
         let started = self.pending.start(connection, operation, place);
         started.map(Reply::ok).map_err(|Lost| self.world.end())
@@ -195,20 +190,13 @@ impl Open {
         self.pending.cancel(id).map(Reply::ok).map_err(|Lost| self.world.end())
     }
 
-    fn started(&mut self) -> Result<Reply, End> {
-        if std::mem::replace(&mut self.started, true) {
-            return Ok(Reply::ok(Value::Null));
-        }
-        self.send(&WorkerMessage::Started)
-    }
-
     /// One picture. A longer one would not fit into a frame.
     fn image(&self, mime_type: String, body: &[u8]) -> Result<Reply, End> {
         if body.len() > MAX_IMAGE {
             let message = format!("The picture has {} bytes, more than {MAX_IMAGE}", body.len());
             return Ok(Reply::error(&failure(&message)));
         }
-        self.send(&WorkerMessage::Image { mime_type, bytes: body.to_vec().into() })
+        self.tell(&WorkerMessage::Image { mime_type, bytes: body.to_vec().into() })
     }
 
     fn refusal(&self, line: Option<u32>, column: Option<u32>) -> Result<Reply, End> {

@@ -109,7 +109,8 @@ fn serve(
             let message: WorkerMessage = decode(body).expect("a message");
             if let WorkerMessage::Request { id, operation } = &message {
                 for message in answer(*id, operation.clone()) {
-                    socket.write_all(&encode(&message)).expect("the worker reads");
+                    // The worker may have ended without reading it.
+                    let _ = socket.write_all(&encode(&message));
                 }
             }
             heard.push(message);
@@ -426,7 +427,9 @@ fn a_picture_is_sent_unless_it_is_too_large() {
     assert!(test.call(&image, &vec![0; MAX_IMAGE + 1]).0["error"]["message"].is_string());
     assert_eq!(test.ok(&json!({ "do": "note", "text": "cut" })), Value::Null);
     let heard = test.heard();
-    let [WorkerMessage::Image { bytes, .. }, WorkerMessage::Note(note)] = &heard[..] else {
+    let [WorkerMessage::Started, WorkerMessage::Image { bytes, .. }, WorkerMessage::Note(note)] =
+        &heard[..]
+    else {
         panic!("{heard:?}");
     };
     assert_eq!((bytes.as_slice(), note.as_str()), (&b"png"[..], "cut"));
@@ -438,6 +441,24 @@ fn a_program_starts_once() {
     test.ok(&json!({ "do": "started" }));
     test.ok(&json!({ "do": "started" }));
     assert_eq!(test.heard().len(), 1);
+}
+
+#[test]
+fn the_server_hears_of_the_start_before_any_request() {
+    let requests: [fn(&mut Test); 3] = [
+        |test| drop(test.world.ask(stat())),
+        |test| drop(test.ok(&json!({ "do": "call", "operation": servers() }))),
+        |test| drop(test.ok(&json!({ "do": "start", "operation": servers() }))),
+    ];
+    for request in requests {
+        let mut test = Test::done();
+        request(&mut test);
+        test.ok(&json!({ "do": "started" }));
+        let heard = test.heard();
+        assert!(matches!(heard[0], WorkerMessage::Started), "{heard:?}");
+        let started = heard.iter().filter(|message| matches!(message, WorkerMessage::Started));
+        assert_eq!(started.count(), 1);
+    }
 }
 
 fn outcome(told: Value, body: &[u8]) -> Option<Outcome> {

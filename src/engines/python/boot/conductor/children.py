@@ -53,21 +53,26 @@ def _words(args, shell: bool, executable) -> list[str]:
     return words
 
 
+def _of_pip(words: list[str]) -> list[str] | None:
+    """The arguments of pip, if that is what a command is."""
+    name = os.path.basename(words[0]) if words else ""
+    if name.startswith("pip"):
+        return words[1:]
+    if words[1:3] == ["-m", "pip"]:
+        return words[3:]
+    return words[2:] if name == "uv" and words[1:2] == ["pip"] else None
+
+
 def _no_other_python(words: list[str], shell: bool) -> None:
     """Programs install packages and run Python in ways that cannot work here."""
     try:
         inner = shlex.split(words[2]) if shell and len(words) == 3 else words
     except ValueError:
         inner = words
-    own = bool(inner) and inner[0] in ("", sys.executable)
-    name = os.path.basename(inner[0]) if inner else ""
-    is_python = own or name.startswith("python")
-    pip = inner[3:] if is_python and inner[1:3] == ["-m", "pip"] else inner[1:] if name.startswith("pip") else None
-    if name == "uv" and inner[1:2] == ["pip"]:
-        pip = inner[2:]
+    pip = _of_pip(inner)
     if pip is not None and pip[:1] == ["install"]:
         raise files.refused(imports.no_pip(pip[1:]))
-    if own:
+    if inner and inner[0] in ("", sys.executable):
         raise files.refused("This Python is not a command: run the code in this program, or call exec()")
 
 

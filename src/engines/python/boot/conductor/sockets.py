@@ -48,7 +48,8 @@ class Request:
     def _take_head(self) -> bool:
         head, end, rest = self._data.partition(b"\r\n\r\n")
         first = head.split(b"\r\n", 1)[0].split(b" ")
-        if len(head) > 16 and (len(first) != 3 or not first[2].startswith(b"HTTP/1.")) or len(head) > MAX_HEAD:
+        is_http = len(first) == 3 and first[2].startswith(b"HTTP/1.")
+        if len(head) > 16 and not is_http or len(head) > MAX_HEAD:
             raise files.refused(ONLY_HTTP)
         if not end:
             return False
@@ -242,9 +243,16 @@ class Socket(_Plain):
         self.close()
         return -1
 
-    unwrap = lambda self: self
-    selected_alpn_protocol = version = cipher = lambda self: None
-    pending = lambda self: 0
+    def unwrap(self) -> "Socket":
+        return self
+
+    def version(self) -> None:
+        """What TLS there is, the server knows."""
+
+    selected_alpn_protocol = cipher = version
+
+    def pending(self) -> int:
+        return 0
 
     def getpeercert(self, binary_form: bool = False):
         return b"" if binary_form else {}
@@ -273,7 +281,12 @@ def _refuse(name: str):
     return refuse
 
 
-for _name in ("accept", "bind", "dup", "listen", "recvfrom", "recvfrom_into", "sendto", "sendmsg", "recvmsg", "share"):
+#: Methods that have nothing to do with requests.
+_REFUSED = (
+    "accept", "bind", "dup", "listen", "recvfrom", "recvfrom_into", "recvmsg", "sendmsg", "sendto", "share",
+)
+
+for _name in _REFUSED:
     setattr(Socket, _name, _refuse(_name))
 Socket.__name__ = Socket.__qualname__ = "socket"
 Socket.__module__ = "socket"
