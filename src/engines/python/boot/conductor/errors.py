@@ -193,12 +193,11 @@ def below(error: BaseException) -> list[BaseException]:
 def text_of(error: BaseException) -> str:
     """The traceback as Python prints it, of the author's lines only."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # it parses lines to find what was meant
+        with warnings.catch_warnings(action="ignore"):  # lines are parsed to find what was meant
             summary = traceback.TracebackException.from_exception(error, compact=True)
-        if has_bad_advice(error):
-            summary._str = str(error)
-        trim(summary, 0)
-        with warnings.catch_warnings(action="ignore"):
+            if has_bad_advice(error):
+                summary._str = str(error)
+            trim(summary, 0)
             return clip("".join(summary.format()).rstrip("\n"))
     except Exception:
         return clip(f"{type(error).__name__}: {message(error)}")

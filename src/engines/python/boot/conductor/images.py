@@ -18,7 +18,10 @@ MAX_IMAGES = 20
 #: Bytes of one picture: the message that carries it has little more.
 MAX_IMAGE = 1 << 20
 
-#: What is tried with a larger one: a palette, and parts of its width.
+#: Pixels of the longer side of a larger one: models look at no more.
+MAX_SIDE = 1600
+
+#: What is tried then: a palette, and parts of the width.
 COLOURS, SCALES = 256, (1, 2, 4)
 
 #: Bytes of all pictures of one run: base64 of them stays below usual limits of a message, 16 MiB.
@@ -63,10 +66,11 @@ def fitted(png: bytes) -> bytes | None:
 
     with Image.open(io.BytesIO(png)) as image:
         whole = image.convert("RGB")
+    whole.thumbnail((MAX_SIDE, MAX_SIDE))
     for scale in SCALES:
         size = [max(1, pixels // scale) for pixels in whole.size]
         file = io.BytesIO()
-        whole.resize(size).quantize(COLOURS).save(file, "PNG")
+        whole.resize(size).quantize(COLOURS, Image.Quantize.FASTOCTREE).save(file, "PNG")
         if file.tell() <= MAX_IMAGE:
             return file.getvalue()
     return None

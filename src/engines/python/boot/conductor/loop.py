@@ -34,7 +34,8 @@ class Loop(asyncio.BaseEventLoop):
         super().__init__()
         self.operations: dict[int, object] = {}
         self._looked = 0.0
-        self._ends = 0
+        #: The moment after which nothing is waited for.
+        self.end: float | None = None
 
     # What the host does
 
@@ -86,9 +87,12 @@ class Loop(asyncio.BaseEventLoop):
     def _timeout(self) -> float | None:
         if self._ready or self._stopping:
             return 0
-        if self._scheduled:
-            return max(0, self._scheduled[0]._when - self.time())
-        return None
+        if not self._scheduled and not self.operations:
+            return None
+        moments = [handle._when for handle in self._scheduled[:1]]
+        if self.end is not None:
+            moments.append(self.end)
+        return max(0, min(moments) - self.time()) if moments else None
 
     def _drop_cancelled(self) -> None:
         if self._timer_cancelled_count > MAX_CANCELLED and self._timer_cancelled_count * 2 > len(self._scheduled):

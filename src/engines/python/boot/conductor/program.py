@@ -205,17 +205,15 @@ def finish_tasks() -> None:
     left = asyncio.all_tasks(LOOP)
     if not left:
         return
-    end = time.monotonic() + GRACE
-    alarm = LOOP.call_at(end, lambda: None)
+    LOOP.end = time.monotonic() + GRACE
     try:
-        LOOP.run_until(lambda: all(task.done() for task in left) or time.monotonic() >= end)
+        LOOP.run_until(lambda: all(task.done() for task in left) or time.monotonic() >= LOOP.end)
     except NeverSettles:
         pass
-    alarm.cancel()
+    LOOP.end = None
     waiting = [task for task in left if not task.done()]
     if waiting:
-        count = len(waiting)
-        output.note(f"{count} of the program's tasks were not awaited and did not end. Await them, or cancel them")
+        output.note(f"Tasks that were not awaited and did not end: {len(waiting)}. Await them, or cancel them")
 
 
 def exit_code(error: SystemExit) -> int:
