@@ -361,6 +361,8 @@ class Server(types.ModuleType):
         found = _find(name, list(tools))
         if found is None:
             near = _did_you_mean(name, [_identifier(tool) for tool in tools])
+            # What the run may not call is not listed to it.
+            near = near or ", or this call's allowedTools do not include it"
             raise KeyError(f'Tool "{name}" not found on MCP server "{self._server}"{near}')
         return tools[found]
 
