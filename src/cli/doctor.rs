@@ -69,13 +69,16 @@ fn packages(config: &Config, runtime: &Runtime) -> String {
         row("directory", directory.map_or("none".into(), |path| path.display().to_string()));
         let known = directory.and_then(mcp_conductor::installation);
         if let Some(known) = known {
-            row("age", age(known.installed_at));
-            row("licences", licenses(&known));
+            if !known.packages.is_empty() {
+                row("age", age(known.installed_at));
+                row("licences", licenses(&known));
+            }
             if let Some(pypi) = &known.pypi {
                 let own = pypi.packages.iter();
                 let own = own.map(|package| format!("{} {}", package.specifier, package.version));
                 row("of PyPI", list(&own.collect::<Vec<_>>()));
-                row("licences of PyPI", licenses(pypi));
+                row("age of these", age(pypi.installed_at));
+                row("licences", licenses(pypi));
             }
         }
         for (specifier, reason) in &status.failed {

@@ -597,10 +597,17 @@ impl PrincipalState {
             let (mut kind, mut frame, mut slot) = (kind, frame, slot);
             for _ in 0..MAX_ATTEMPTS {
                 let worker = match routing::worker(&shared.pool, kind).await {
-                    Ok(worker) => worker,
+                    Ok(worker) => {
+                        if kind == Kind::Packages && shared.lacks_packages(false) {
+                            tracing::info!("programs have packages again");
+                        }
+                        worker
+                    }
                     // It may well do without them, and else says why there are none.
                     Err(error) if kind == Kind::Packages => {
-                        tracing::warn!("a program runs without packages: {error}");
+                        if shared.lacks_packages(true) {
+                            tracing::warn!("programs run without packages: {error}");
+                        }
                         frame = routing::without_packages(&frame, &error);
                         kind = Kind::TypeScript;
                         continue;

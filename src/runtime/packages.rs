@@ -59,7 +59,8 @@ pub(super) fn status(config: &Config, installed: &Installed) -> PackagesStatus {
         installed: packages.map(|one| (one.specifier.clone(), one.version.clone())).collect(),
         missing: missing(config, &snapshot),
         failed: failed.map(|one| (one.specifier.clone(), one.reason.clone())).collect(),
-        problem: snapshot.problem.clone(),
+        // Where packages of PyPI only are allowed, nothing of npm is missing.
+        problem: snapshot.problem.clone().filter(|_| !config.allowed_packages().is_empty()),
     }
 }
 

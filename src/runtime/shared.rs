@@ -1,6 +1,6 @@
 //! State that all principals of a server share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
@@ -49,6 +49,8 @@ pub(super) struct Shared {
     /// Ends an installation of packages with the server.
     pub installing: OnceLock<DropGuard>,
     executions: AtomicU64,
+    /// The last program that needed packages ran without.
+    lacks_packages: AtomicBool,
 }
 
 impl Shared {
@@ -57,11 +59,26 @@ impl Shared {
         let installing = OnceLock::new();
         let loading = Semaphore::new(queue.places());
         let executions = AtomicU64::new(1);
-        Self { pool, queue, common, included, unreported, loading, installing, executions }
+        let lacks_packages = AtomicBool::new(false);
+        Self {
+            pool,
+            queue,
+            common,
+            included,
+            unreported,
+            loading,
+            installing,
+            executions,
+            lacks_packages,
+        }
     }
 
     /// The number of a run, for the logs.
     pub(super) fn next_execution(&self) -> u64 {
         self.executions.fetch_add(1, Ordering::Relaxed)
+    }
+    /// Takes down whether a program that needs packages has them. Whether that is news.
+    pub(super) fn lacks_packages(&self, lacks: bool) -> bool {
+        self.lacks_packages.swap(lacks, Ordering::Relaxed) != lacks
     }
 }

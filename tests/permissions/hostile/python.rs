@@ -85,7 +85,7 @@ impl Case {
         Duration::from_millis(match ends.iter().filter(|end| by_time(end)).count() {
             0 => 60_000,
             count if count == ends.len() => 1000,
-            _ => 6000,
+            _ => 2500,
         })
     }
 
