@@ -493,6 +493,25 @@ pub(crate) fn forget_text_pages(maps: &str) {
     }
 }
 
+/// Drops the pages of files below a directory that are mapped and only read; what is used next
+/// comes back by page faults, from the page cache.
+pub(crate) fn forget_files(maps: &str, directory: &std::path::Path) {
+    for line in maps.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some(access), Some(path)) = (fields.next(), fields.next(), fields.nth(3))
+        else {
+            continue;
+        };
+        if let Some((start, end)) = bounds(range)
+            && access.starts_with("r--")
+            && std::path::Path::new(path).starts_with(directory)
+        {
+            // SAFETY: nobody can have written to these pages: their content is the file's.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
 /// The bounds of a line's range in `/proc/self/maps`.
 fn bounds(range: &str) -> Option<(usize, usize)> {
     let (start, end) = range.split_once('-')?;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use tokio::runtime::Runtime;
@@ -35,6 +36,8 @@ fn flags() -> String {
 #[derive(Default)]
 pub(crate) struct Python {
     interpreter: Option<Interpreter>,
+    /// The directory that it was loaded from.
+    component: PathBuf,
     /// V8's handler of page faults in WebAssembly.
     page_faults: Option<SignalAction>,
     /// What is to be this worker's own is so.
@@ -71,11 +74,13 @@ impl Engine for Python {
         drop(module);
         boot::load(&mut interpreter)?;
         self.interpreter = Some(interpreter);
+        self.component = files.component.canonicalize()?;
         Ok(())
     }
 
     fn warm(&mut self) -> Result<(), LoadError> {
-        warm::warm_up(self.interpreter())
+        let component = std::mem::take(&mut self.component);
+        warm::warm_up(self.interpreter(), &component)
     }
 
     fn profile(&self) -> Profile {

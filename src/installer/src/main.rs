@@ -9,6 +9,7 @@ mod exchange;
 #[allow(dead_code)]
 #[path = "../../packages/pypi.rs"]
 mod pypi;
+#[allow(dead_code)]
 #[path = "../../packages/simple_index.rs"]
 mod simple_index;
 
