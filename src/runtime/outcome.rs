@@ -348,8 +348,8 @@ fn memory(limits: &Limits) -> ExecutionError {
         ErrorKind::Memory,
         "MemoryLimitError",
         format!(
-            "Memory limit exceeded: {limit} MiB, heap and buffers together ({MAX_MEMORY}). Process \
-             the data in smaller pieces"
+            "Memory limit exceeded: {limit} MiB, heap and buffers together ({MAX_MEMORY}). Keep less \
+             in memory: process the data in smaller pieces"
         ),
     )
 }

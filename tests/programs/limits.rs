@@ -63,7 +63,7 @@ fn cpu_time_is_limited_whatever_the_wall_time() {
 }
 
 const MEMORY_64: &str = "Memory limit exceeded: 64 MiB, heap and buffers together \
-    (MCP_CONDUCTOR_MAX_MEMORY). Process the data in smaller pieces";
+    (MCP_CONDUCTOR_MAX_MEMORY). Keep less in memory: process the data in smaller pieces";
 
 #[test]
 fn heap_memory_is_limited() {
