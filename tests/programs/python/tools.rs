@@ -114,7 +114,6 @@ fn a_name_that_is_none_is_an_error_of_the_programs_line() {
         "call_mcp_tool('mcp__')",
         "call_mcp_tool('a\\0b', {})",
         "call_mcp_tool('mcp__stub__echo', 5)",
-        "call_mcp_tool('mcp__stub__echo', {'text': object()})",
     ] {
         let error = error_of(python.run(&format!("x = 1\n{call}")));
         assert_eq!(

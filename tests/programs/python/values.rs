@@ -215,7 +215,7 @@ fn a_large_data_frame_is_cut_and_the_result_says_so() {
     let rows = execution.return_value.as_array().expect("records").len();
     assert!(rows < 100_000, "{rows}");
     let note = execution.notes.join("\n");
-    assert!(note.contains("100000") && note.contains("DataFrame"), "{note}");
+    assert!(note.contains("100,000") && note.contains("DataFrame"), "{note}");
 }
 
 #[test]

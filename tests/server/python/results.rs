@@ -120,20 +120,7 @@ fn a_timeout_ends_the_program_and_keeps_its_output() {
 }
 
 #[test]
-fn what_is_printed_is_reported_as_progress() {
-    let Some(mut server) = server() else { return };
-    let arguments = json!({ "code": "print('on')\nprint('off')", "timeout": 60_000 });
-    let token = json!("python prints");
-    let id = server.request(
-        "tools/call",
-        json!({ "name": TOOL, "arguments": arguments, "_meta": { "progressToken": token } }),
-    );
-    server.hears_of(&token, "on");
-    assert_eq!(server.result(id)["structuredContent"]["status"], "success");
-}
-
-#[test]
-fn a_call_that_is_cancelled_ends_its_program() {
+fn a_call_reports_what_is_printed_and_ends_when_it_is_cancelled() {
     let Some(mut server) = server() else { return };
     let arguments = json!({ "code": "print('on')\nwhile True:\n    pass", "timeout": 60_000 });
     let token = json!("python is cancelled");
