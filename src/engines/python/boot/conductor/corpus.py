@@ -147,5 +147,28 @@ fig.savefig(io.BytesIO(), format="png")
 plt.close(fig)
 """
 
+#: Data of the size that programs have: what is hot in it is compiled by the optimizing compiler, before
+#: the fork and not in each worker.
+MANY = """
+import csv, io, json
+import pandas as pd
+
+rows = pd.DataFrame({"g": [i % 7 for i in range(10000)], "v": [float(i) for i in range(10000)], "s": [f"n{i % 50}" for i in range(10000)]})
+sums = rows.groupby("g").agg({"v": ["sum", "mean", "max"]})
+names = rows.groupby(["s", "g"])["v"].sum().reset_index().sort_values("v")
+objects = [{"id": i, "name": f"n{i}", "value": i * 1.5} for i in range(500)]
+again = json.loads(json.dumps(objects))
+text = io.StringIO()
+writer = csv.writer(text)
+writer.writerows([i, f"n{i}", i * 0.5] for i in range(2000))
+total = sum(float(row[2]) for row in csv.reader(io.StringIO(text.getvalue())))
+words = sorted(set(f"w{i % 97}" for i in range(5000)))
+squares = sum(i * i for i in range(50000))
+[sums, names.head(), len(again), total, len(words), squares]
+"""
+
+#: Often enough for that.
+MANY_TIMES = 8
+
 #: Each runs twice: the second time in the code that the first has specialised.
-PROGRAMS = [EXPRESSION, PLAIN, TIMES_AND_TEXTS, ASYNC, THREADS, RAISES, DOES_NOT_PARSE, NUMPY, PANDAS, FIGURE] * 2
+PROGRAMS = [EXPRESSION, PLAIN, TIMES_AND_TEXTS, ASYNC, THREADS, RAISES, DOES_NOT_PARSE, NUMPY, PANDAS, FIGURE] * 2 + [MANY] * MANY_TIMES
