@@ -39,6 +39,7 @@ impl Guest {
 
     /// Gives it the world of a program.
     pub(super) fn enter(&mut self, connection: Rc<Connection>, program: Program) {
+        self.wasi.begin_time();
         self.wasi.set_workspace(&program.workspace);
         let world = Rc::new(RunWorld::new(connection, &program));
         self.door = Door::open(self.image.clone(), world.clone(), program);

@@ -69,6 +69,11 @@ impl Wasi {
         }
     }
 
+    /// Begins monotonic time anew: what the zygote has taken is none of a run.
+    pub(in crate::engines::python) fn begin_time(&mut self) {
+        self.since = Instant::now();
+    }
+
     /// Names the directory of the run: what is above it exists, and the broker need not be
     /// asked for that.
     pub(super) fn set_workspace(&mut self, workspace: &str) {

@@ -55,6 +55,32 @@ def _patch_urllib() -> None:
 
     handler = urllib.request.AbstractHTTPHandler
     handler.do_open = _refusing(handler.do_open, urllib.error.URLError)
+    _patch_redirects(urllib.request.HTTPRedirectHandler)
+
+
+#: Headers that are for one origin, as `urllib.request.Request` writes their names.
+_FOR_ONE_ORIGIN = ("Authorization", "Cookie", "Proxy-authorization")
+
+
+def _patch_redirects(handler: type) -> None:
+    """What is secret is not sent to another origin, as in the Fetch standard: urllib would."""
+    from urllib.parse import urlsplit
+
+    def origin(url: str) -> tuple:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+    redirect = handler.redirect_request
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        new = redirect(self, req, fp, code, msg, headers, newurl)
+        if new is not None and origin(new.full_url) != origin(req.full_url):
+            for name in _FOR_ONE_ORIGIN:
+                new.headers.pop(name, None)
+                new.unredirected_hdrs.pop(name, None)
+        return new
+
+    handler.redirect_request = redirect_request
 
 
 def _patch_requests(module) -> None:

@@ -5,7 +5,9 @@ import ast
 import asyncio
 import atexit
 import builtins
+import gc
 import inspect
+import io
 import json
 import linecache
 import sys
@@ -71,12 +73,25 @@ def enter(program: dict) -> dict:
 
 
 def leave() -> None:
-    """What an interpreter does at its end: atexit, and the rest of the output."""
+    """What an interpreter does at its end: atexit, and the rest of what was written."""
     try:
         atexit._run_exitfuncs()
     except BaseException as error:
         errors.show(error)
+    write_open_files()
     output.flush()
+
+
+def write_open_files() -> None:
+    """Writes what is still in the buffers of files that the program left open."""
+    for file in gc.get_objects():
+        if issubclass(type(file), (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
+            try:
+                file.flush()
+            except ValueError:  # it is closed
+                pass
+            except BaseException as error:
+                errors.show(error)
 
 
 def run(program: dict, begin) -> tuple[dict, bytes]:
