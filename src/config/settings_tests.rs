@@ -330,7 +330,8 @@ fn a_version_waits_for_three_days_if_nothing_else_is_set() {
 
 #[test]
 fn packages_that_cannot_be_allowed_stop_with_what_is_wrong() {
-    let example = "for example MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path";
+    let example =
+        "for example MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path,pypi:humanize@^4";
     for (text, expected) in [
         ("zod", "\"zod\" begins with neither npm: nor jsr:"),
         ("npm:zod@3,npm:zod@4", "npm:zod@3 and npm:zod@4 are the same package, keep one"),
@@ -353,7 +354,7 @@ fn a_mistake_in_a_table_says_where_it_is_and_what_works() {
         (
             "packages = [\"npm:zod\"]\n",
             "conductor.toml, line 1: packages is a list, and must be a table, for example \
-             packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\"]",
+             packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\", \"pypi:humanize@^4\"]",
         ),
         (
             "[packages]\natuo = true\n",
@@ -368,7 +369,7 @@ fn a_mistake_in_a_table_says_where_it_is_and_what_works() {
         (
             "[packages]\nallowed = [\"zod\"]\n",
             "conductor.toml, line 2: packages.allowed: \"zod\" begins with neither npm: nor jsr:, \
-             for example packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\"]",
+             for example packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\", \"pypi:humanize@^4\"]",
         ),
         (
             "packages_auto = true\n",
