@@ -60,7 +60,7 @@ fn source_that_is_unusual_text_is_parsed_or_refused_and_crashes_nothing() {
 fn nesting_beyond_the_parser_ends_the_run_and_no_other() {
     let Some(python) = python() else { return };
     for source in
-        ["(".repeat(100_000), "[".repeat(300) + &"]".repeat(300), "-".repeat(200_000) + "1"]
+        ["(".repeat(100_000), "[".repeat(300) + "]".repeat(300).as_str(), "-".repeat(200_000) + "1"]
     {
         let error = python.run(&source).error.expect("an error");
         let ends = [ErrorKind::Syntax, ErrorKind::Memory, ErrorKind::Crash, ErrorKind::Runtime];
@@ -72,6 +72,6 @@ fn nesting_beyond_the_parser_ends_the_run_and_no_other() {
 #[test]
 fn a_long_flat_program_runs() {
     let Some(python) = python() else { return };
-    let source = "x = 0\n".to_owned() + &"x += 1\n".repeat(20_000) + "x";
+    let source = format!("x = 0\n{}x", "x += 1\n".repeat(20_000));
     assert_eq!(python.value(&source), 20_000);
 }
