@@ -48,7 +48,7 @@ global_asm!(
     "  mov edx, 7",
     "  syscall",
     "3: jmp 3b",
-    "4: .byte 3, 0, 0, 0, 8, 2, 0",
+    "4: .byte 3, 0, 0, 0, 10, 2, 0",
     // One thread, with the flags of pthread_create, that goes on alone: its process has
     // its memory still, and no main thread.
     "native_leader:",
