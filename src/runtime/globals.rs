@@ -111,8 +111,8 @@ fn is_definable_in_javascript(name: &str) -> bool {
 }
 
 /// Whether a name is an identifier (UAX 31, with `_`) that is no keyword, and none of Python's own
-/// names such as `__builtins__`. Nor one that code cannot reach, as Python reads another in its place:
-/// `x2` for `x²` (NFKC; The Python Language Reference, section 2.3).
+/// names such as `__builtins__`. Nor one that code cannot reach, as Python reads another in its
+/// place: `x2` for `x²` (NFKC; The Python Language Reference, section 2.3).
 fn is_definable_in_python(name: &str) -> bool {
     let starts = |c: char| c == '_' || c.is_alphabetic();
     let continues = |c: char| starts(c) || c.is_numeric();
