@@ -297,6 +297,15 @@ const PACKAGES: &str = "packages.allowed = [\"npm:axios@^1\", \"npm:zod@^3\", \"
     packages.npmrc = \"/srv/npmrc\"\n";
 
 #[test]
+fn packages_of_pypi_are_installed_for_a_server_too_and_for_its_principals() {
+    let config = config("packages.allowed = [\"pypi:humanize\"]\n[principals.a]\npackages = []\n");
+    assert!(config.is_installed_for() && !config.has_packages());
+    let narrowed = config.principal_of_token("a").unwrap().config;
+    assert!(narrowed.is_installed_for() && narrowed.has_narrowed_packages());
+    assert!(!Config::default().is_installed_for());
+}
+
+#[test]
 fn a_principal_has_those_of_the_server_s_packages_that_its_section_names() {
     let text = format!(
         "{PACKAGES}[principals.alice]\npackages = [\"zod\", \"jsr:@std/path\"]\n\

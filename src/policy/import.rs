@@ -161,6 +161,17 @@ impl Policy {
         Err(format!("Not in allowlist: {}{meant}{end} {instead}", shown.join(", ")))
     }
 
+    /// The same for a program in TypeScript, which can import no package of PyPI.
+    pub(crate) fn module_dependencies(&self, texts: &[String]) -> Result<(), String> {
+        match texts.iter().find(|text| PypiSpecifier::is_one(text)) {
+            Some(text) => Err(format!(
+                "Not for TypeScript: {}. Packages of PyPI are for execute_python",
+                clip::visible(text, MAX_TEXT)
+            )),
+            None => self.dependencies(texts),
+        }
+    }
+
     /// The same for packages of PyPI, by their names.
     fn pypi_dependencies(&self, texts: &[String]) -> Result<(), String> {
         let mut not_allowed = Vec::new();
@@ -245,7 +256,7 @@ mod tests {
             packages: &AllowedPackages::parse(packages).unwrap(),
             is_narrowed: false,
             install_dir: None,
-            installers: &[],
+            code: &[],
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),
@@ -383,6 +394,11 @@ mod tests {
         assert!(dependencies(&["pypi:../x"]).unwrap_err().starts_with("Invalid format: pypi:../x"));
         assert!(dependencies(&["npm:humanize"]).is_err());
         assert!(policy.import("pypi:humanize").is_err());
+        assert_eq!(policy.module_dependencies(&["npm:zod".to_owned()]), Ok(()));
+        assert_eq!(
+            policy.module_dependencies(&["npm:zod".to_owned(), "pypi:humanize".to_owned()]),
+            Err("Not for TypeScript: pypi:humanize. Packages of PyPI are for execute_python".into())
+        );
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Scratch {
             packages: &AllowedPackages::parse(packages).unwrap(),
             is_narrowed,
             install_dir: Some(&self.0.join("installed")),
-            installers: &[self.0.join("bin/installer")],
+            code: &[self.0.join("bin/installer")],
             secrets: &[],
             unconfined: false,
             own_address: &Default::default(),

@@ -72,8 +72,8 @@ pub(crate) struct PolicyInput<'a> {
     /// Where those and other components are installed: closed to writing, and the files
     /// of packages open to reading.
     pub install_dir: Option<&'a Path>,
-    /// Where the program may be that installs them: closed to writing.
-    pub installers: &'a [PathBuf],
+    /// Where the program may be that installs them, and Python's component: closed to writing.
+    pub code: &'a [PathBuf],
     /// Variables that hold secrets of the server: visible only if named.
     pub secrets: &'a [String],
     /// The administrator granted everything and said that it is unsafe.
@@ -131,7 +131,7 @@ impl Policy {
         let mut write = paths(Permission::Write, &grants.write, &[])?;
         // Who writes there decides what other programs import.
         given.install_dir.into_iter().for_each(|place| write.close(place));
-        given.installers.iter().for_each(|place| write.close(place));
+        given.code.iter().for_each(|place| write.close(place));
         let run = RunRules::new(&grants.run, given.search_path, &write, given.unconfined)?;
         // A user who can write a command's file decides what it does.
         run.programs().for_each(|program| write.close(program));

@@ -20,3 +20,31 @@ pub(crate) enum PoolError {
     #[error("There is no engine for {}", .0.name())]
     NoLane(Kind),
 }
+
+impl PoolError {
+    /// As a client is told, who needs no traceback: the log has all of it.
+    pub(crate) fn in_short(&self) -> String {
+        let text = self.to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default();
+        lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first} … {last}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_the_end_of_a_traceback() {
+        let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nKeyError: 'a'\n";
+        assert_eq!(
+            PoolError::Zygote(traceback.to_owned()).in_short(),
+            "The zygote failed to start: Traceback (most recent call last): … KeyError: 'a'"
+        );
+        assert_eq!(
+            PoolError::Worker("gone".to_owned()).in_short(),
+            "No worker can be started: gone"
+        );
+    }
+}

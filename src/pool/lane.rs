@@ -105,6 +105,8 @@ struct State {
     restart: tokio::sync::Mutex<Restart>,
     /// What is enforced for every worker, as the first zygote and worker have shown.
     status: OnceLock<SandboxStatus>,
+    /// An attempt to start a zygote has ended, well or not.
+    tried: Notify,
     /// Why the engine is not loaded or has no zygote any more, of the last attempt.
     failure: Mutex<Option<PoolError>>,
     /// A worker was taken, or the zygote has ended.
@@ -142,6 +144,7 @@ impl Lane {
                 retry_at: Instant::now(),
             }),
             status: OnceLock::new(),
+            tried: Notify::new(),
             failure: Mutex::default(),
             wanted: Notify::new(),
             lost: Notify::new(),
@@ -221,14 +224,23 @@ impl Lane {
     }
 
     pub(super) fn availability(&self) -> Availability {
-        let is_loaded = self.state.is_loaded();
-        if is_loaded && self.state.usable_zygote().is_some() {
+        if self.has_usable_zygote() {
             return Availability::Available;
         }
+        let is_loaded = self.state.is_loaded();
         // Of a zygote that has died and is being started again nothing bad is known yet.
         let otherwise = if is_loaded { Availability::Available } else { Availability::NotLoaded };
         let failure = self.state.failure.lock().clone();
         failure.map_or(otherwise, Availability::NotAvailable)
+    }
+
+    /// Waits until there is a zygote that can fork. The keeper starts it: whoever gives up
+    /// waiting does not end that.
+    pub(super) async fn ready(&self) -> Result<(), PoolError> {
+        self.load().await?;
+        let dropped = &self.state.dropped;
+        let ended = || PoolError::Zygote("the server ends".to_owned());
+        dropped.run_until_cancelled(self.state.has_usable()).await.unwrap_or_else(|| Err(ended()))
     }
 
     /// A sealed worker: one that stands by, or a new one.
@@ -236,10 +248,20 @@ impl Lane {
         self.load().await?;
         let ready = self.state.take_ready();
         self.state.wanted.notify_one();
-        match ready {
-            Some(worker) => Ok(worker),
-            None => self.state.fork(false).await,
+        if let Some(worker) = ready {
+            return Ok(worker);
         }
+        match self.kind() {
+            Kind::TypeScript | Kind::Packages => {}
+            // To start its zygote takes seconds, which are lost with a caller who gives up.
+            Kind::Python => self.ready().await?,
+        }
+        self.state.fork(false).await
+    }
+
+    /// Whether there is a zygote that can fork what is wanted now.
+    pub(super) fn has_usable_zygote(&self) -> bool {
+        self.state.is_loaded() && self.state.usable_zygote().is_some()
     }
 
     /// Whether there is a zygote that can fork, or a worker of one.
@@ -339,7 +361,14 @@ impl State {
                 state.has_ended(end);
             }
         };
-        let zygote = Zygote::start(&self.config.executable, setup, ended).await.map(Arc::new)?;
+        let started = Zygote::start(&self.config.executable, setup, ended).await.map(Arc::new);
+        // What fails in it names files without their place.
+        let component = self.config.setup.python.as_ref().map(|files| files.component.display());
+        let zygote = started.inspect_err(|_| {
+            if let Some(place) = component {
+                tracing::warn!("python cannot be loaded from {place}");
+            }
+        })?;
         for note in &zygote.hello.notes {
             tracing::warn!("{}: {note}", self.config.setup.kind.name());
         }
@@ -389,11 +418,28 @@ impl State {
         restart.back_off();
         let started = self.start().await.map_err(PoolError::Zygote);
         *self.failure.lock() = started.as_ref().err().cloned();
-        let zygote = started?;
+        let zygote = started.inspect_err(|_| self.tried.notify_waiters())?;
         self.replace(zygote.clone());
         // Workers go with their zygote, and may take longer than the new one to start.
         self.ready().clear();
         Ok(zygote)
+    }
+
+    /// As of [`Lane::ready`].
+    async fn has_usable(&self) -> Result<(), PoolError> {
+        loop {
+            // Made before the look, so that no attempt ends between the two.
+            let tried = self.tried.notified();
+            if self.usable_zygote().is_some() {
+                return Ok(());
+            }
+            self.wanted.notify_one();
+            tried.await;
+            let failure = self.failure.lock().clone();
+            if let Some(failure) = failure.filter(|_| self.usable_zygote().is_none()) {
+                return Err(failure);
+            }
+        }
     }
 
     fn current(&self) -> Option<Arc<Zygote>> {
@@ -413,6 +459,7 @@ impl State {
         // The old one may end with this, which is not for the lock to wait for.
         let old = self.zygote.lock().replace(zygote);
         drop(old);
+        self.tried.notify_waiters();
     }
 
     /// A worker that stood by and has ended is replaced, as is a zygote: also while nobody
@@ -433,7 +480,8 @@ impl State {
         let Some(old) = self.usable_zygote() else {
             return self.zygote().await.map(drop).map_err(|error| error.to_string());
         };
-        if old.forks() < RENEW_AFTER_FORKS && old.age() < RENEW_AFTER {
+        let is_old = old.forks() >= RENEW_AFTER_FORKS || old.age() >= RENEW_AFTER;
+        if !is_old || self.is_spared(&old) {
             return Ok(());
         }
         tracing::debug!(forks = old.forks(), "the zygote is renewed");
@@ -442,9 +490,19 @@ impl State {
         Ok(())
     }
 
+    /// Whether a zygote needs no renewal for its age: no program has run in a worker of it, so
+    /// that none has learned its hash seed, and to start another takes seconds.
+    fn is_spared(&self, zygote: &Zygote) -> bool {
+        match self.config.setup.kind {
+            Kind::TypeScript | Kind::Packages => false,
+            Kind::Python => zygote.forks() <= self.config.standby as u64,
+        }
+    }
+
     /// When the zygote is due for renewal, if nothing happens before.
     fn renewal_due(&self) -> Instant {
-        let age = self.current().map_or(Duration::ZERO, |zygote| zygote.age());
+        let aged = self.current().filter(|zygote| !self.is_spared(zygote));
+        let age = aged.map_or(Duration::ZERO, |zygote| zygote.age());
         Instant::now() + RENEW_AFTER.saturating_sub(age)
     }
 

@@ -140,3 +140,15 @@ async fn what_stands_by_is_renewed_when_packages_change_and_only_then() {
     let wanted = lane.state.wanted.notified();
     timeout(Duration::from_millis(20), wanted).await.expect_err("nothing has changed");
 }
+
+#[tokio::test]
+async fn who_waits_for_a_zygote_is_told_why_it_does_not_start() {
+    let lane = Lane::new(broken(Load::WhenNeeded, false));
+    let waits = lane.state.has_usable();
+    let fails = async {
+        lane.state.wanted.notified().await;
+        lane.state.zygote().await.err().expect("it is broken")
+    };
+    let (told, error) = tokio::join!(waits, fails);
+    assert_eq!(told.unwrap_err().to_string(), error.to_string());
+}

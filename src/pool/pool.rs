@@ -78,6 +78,19 @@ impl Pool {
         self.lane(kind)?.acquire().await
     }
 
+    /// Waits until there is a zygote of a kind that can fork. Giving up does not end its start.
+    ///
+    /// # Errors
+    /// The kind is not available, or its zygote could not be started.
+    pub(crate) async fn ready(&self, kind: Kind) -> Result<(), PoolError> {
+        self.lane(kind)?.ready().await
+    }
+
+    /// Whether there is a zygote of a kind that can fork.
+    pub(crate) fn has_usable_zygote(&self, kind: Kind) -> bool {
+        self.lane(kind).is_ok_and(Lane::has_usable_zygote)
+    }
+
     /// Whether each required lane has a zygote that can fork, or a worker of one.
     pub(crate) fn has_zygote(&self) -> bool {
         self.0.iter().filter(|lane| lane.config().is_required).all(Lane::has_zygote)

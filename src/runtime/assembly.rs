@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::StartError;
+use super::engines::python_files;
 use super::queue::{Queue, Share};
 use super::shared::Common;
 use crate::audit::Audit;
@@ -23,6 +24,7 @@ use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
 use crate::packages::Installed;
 use crate::packages::installer::candidates;
+use crate::packages::python::PythonFiles;
 use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
@@ -262,7 +264,8 @@ fn policy(
         check_install_dir(place, workspace, has_code)?;
     }
     // Who puts a file there has the tokens of registries with the next installation.
-    let installers = if config.has_packages() { candidates() } else { Vec::new() };
+    let mut closed = if config.is_installed_for() { candidates() } else { Vec::new() };
+    closed.extend(python_beside(config));
     // Landlock cannot deny what lies inside of everything.
     let denies = [&grants.read, &grants.write, &grants.net];
     let unconfined = grants.all && denies.iter().all(|rule| rule.deny == Scope::Nothing);
@@ -275,7 +278,7 @@ fn policy(
         packages: config.allowed_packages(),
         is_narrowed: config.has_narrowed_packages(),
         install_dir: config.install_dir(),
-        installers: &installers,
+        code: &closed,
         secrets,
         unconfined,
         own_address: &common.own_address,
@@ -283,6 +286,20 @@ fn policy(
     .map_err(problem)?;
     check_commands(config, &policy)?;
     Ok(policy)
+}
+
+/// Python's component, where it is beside this program and not in the directory of what is
+/// installed. It is code of every program in Python.
+fn python_beside(config: &Config) -> Option<PathBuf> {
+    let PythonFiles { component, .. } = python_files(config)?;
+    if config.install_dir().is_some_and(|place| component.starts_with(place)) {
+        return None;
+    }
+    let writers = check_writers(&component);
+    for warning in writers.unwrap_or_else(|problem| vec![problem]) {
+        tracing::warn!("python: {warning}");
+    }
+    Some(component)
 }
 
 /// What is installed is code of every program that imports it.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
 use super::Language;
 use crate::text::clip::head;
@@ -110,12 +111,17 @@ fn is_definable_in_javascript(name: &str) -> bool {
 }
 
 /// Whether a name is an identifier (UAX 31, with `_`) that is no keyword, and none of Python's own
-/// names such as `__builtins__`.
+/// names such as `__builtins__`. Nor one that code cannot reach, as Python reads another in its
+/// place: `x2` for `x²` (NFKC; The Python Language Reference, section 2.3).
 fn is_definable_in_python(name: &str) -> bool {
     let starts = |c: char| c == '_' || c.is_alphabetic();
     let continues = |c: char| starts(c) || c.is_numeric();
+    let is_read_so = name.is_ascii() || name.nfkc().eq(name.chars());
     let is_pythons = name.starts_with("__") && name.ends_with("__");
-    is_spelt(name, starts, continues) && !PYTHON_KEYWORDS.contains(&name) && !is_pythons
+    is_spelt(name, starts, continues)
+        && is_read_so
+        && !PYTHON_KEYWORDS.contains(&name)
+        && !is_pythons
 }
 
 /// What is looked for in the names of an object.

@@ -307,11 +307,12 @@ impl Runtime {
         let language = request.language;
         let mut record =
             services.audit.execution(number, language.name(), &request.source, &grants);
-        let dependencies = match language {
-            Language::TypeScript => request.dependencies.clone(),
-            Language::Python => inner.shared.included.further(&request.dependencies),
+        let (policy, dependencies) = (&services.policy, &request.dependencies);
+        let allowed = match language {
+            Language::TypeScript => policy.module_dependencies(dependencies),
+            Language::Python => policy.dependencies(&inner.shared.included.further(dependencies)),
         };
-        if let Err(problem) = services.policy.dependencies(&dependencies) {
+        if let Err(problem) = allowed {
             services.audit.refused_dependencies(number, &problem);
             let execution = outcome::without_dependency(problem);
             record.did_not_run(execution.outcome_name());
@@ -363,7 +364,14 @@ impl Runtime {
                 broker.set_packages(packages);
             }
             let broker = (broker, account);
-            let session = Session::new(worker, broker, &inner.config, timeout, way, events.take());
+            let session = Session::new(
+                worker,
+                broker,
+                &inner.config,
+                (timeout, language),
+                way,
+                events.take(),
+            );
             match session.run().await {
                 Ran::ToItsEnd { execution, usage, refusals, process } => {
                     break (*execution, usage, refusals, process);
@@ -401,11 +409,15 @@ impl Runtime {
         {
             return Err(ExecuteError::Unavailable(problem));
         }
-        route(&shared.pool, &shared.loading, language, source).await
+        let waiting = match language {
+            Language::TypeScript => &shared.loading,
+            Language::Python => &shared.loading_python,
+        };
+        route(&shared.pool, waiting, language, source).await
     }
 
-    /// Whether there are programs in a language: in Python, only where it is installed, not off,
-    /// and no attempt to load it has failed last.
+    /// Whether there are programs in a language: in Python, only where it is installed and not
+    /// off.
     pub fn runs(&self, language: Language) -> bool {
         match language {
             Language::TypeScript => true,
@@ -643,5 +655,5 @@ fn typescript_sandbox(pool: &Pool) -> &SandboxStatus {
 
 fn unavailable(error: PoolError) -> ExecuteError {
     tracing::error!("{error}");
-    ExecuteError::Unavailable(error.to_string())
+    ExecuteError::Unavailable(error.in_short())
 }

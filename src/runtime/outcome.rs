@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::Language;
 use super::execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status, ToolCallSummary, Truncated,
     UnfinishedWork,
@@ -31,19 +32,28 @@ pub(super) struct Limits {
     pub grace: Duration,
     pub cpu: Duration,
     pub memory: u64,
+    /// So much of it, beyond what its zygote gave a worker, that a failed allocation explains its
+    /// end.
+    full: u64,
     output: u64,
     value_size: u32,
     value_depth: u32,
 }
 
 impl Limits {
-    pub(super) fn new(config: &Config, timeout: Duration) -> Self {
+    pub(super) fn new(config: &Config, timeout: Duration, language: Language) -> Self {
+        let full = match language {
+            Language::TypeScript => config.max_memory() / 2,
+            // A growing array asks for twice of what it has, and has that until it is copied.
+            Language::Python => config.max_memory() / 4,
+        };
         Self {
             timeout,
             max_timeout: config.max_timeout(),
             grace: config.unfinished_grace(),
             cpu: config.max_cpu_time(),
             memory: config.max_memory(),
+            full,
             output: config.max_output(),
             value_size: config.max_return_size(),
             value_depth: config.max_return_depth(),
@@ -402,7 +412,7 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
         (_, Some(Signal::SIGXCPU)) => cpu(limits),
         // V8 gives up with one of these when even its own structures find no room.
         (_, Some(Signal::SIGABRT | Signal::SIGTRAP | Signal::SIGILL | Signal::SIGSEGV))
-            if running && nearly_full(&report, limits) =>
+            if running && report.max_rss > limits.full =>
         {
             memory(limits)
         }
@@ -440,12 +450,6 @@ fn thrown() -> String {
     "An imported module threw an Error whose message is not a string, or cannot be read, which \
      ends the program. Throw errors with a string as their message"
         .to_owned()
-}
-
-/// The worker had used so much, beyond what its zygote gave it, that a failed allocation explains
-/// its end: a growing array asks for twice of what it has, and has that until it is copied.
-fn nearly_full(report: &ExitReport, limits: &Limits) -> bool {
-    report.max_rss > limits.memory / 4
 }
 
 fn crash(message: String) -> ExecutionError {

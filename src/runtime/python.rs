@@ -75,9 +75,10 @@ pub(super) fn name_in_full(calls: &mut [ToolCallSummary]) {
     }
 }
 
-/// Whether there is a Python that can be loaded, or is.
+/// Whether there is a Python that may be loaded, or is.
 pub(super) fn is_available(pool: &Pool) -> bool {
-    !matches!(pool.availability(Kind::Python), Availability::NotAvailable(_))
+    // One that could not be loaded last is tried again by the next call, which is told why.
+    !matches!(pool.availability(Kind::Python), Availability::NotAvailable(PoolError::NoLane(_)))
 }
 
 /// Why there is no Python, if that is not for a failure of its engine.

@@ -339,6 +339,9 @@ mod tests {
     fn a_global_of_python_is_named_by_an_identifier_of_python() {
         let with = |name| invalid(ExecuteRequest::python("1").with_global(name, json!(1)));
         assert_eq!(with("var"), "");
+        assert_eq!(with("größe"), "");
+        assert_ne!(with("x²"), "", "Python reads x2");
+        assert_ne!(with("ﬁt"), "", "Python reads fit");
         assert_eq!(
             with("$a"),
             "\"$a\" cannot be the name of a global: a Python identifier is needed, without two \

@@ -1,7 +1,7 @@
 //! Which kind of worker runs a program: Python's, or for TypeScript one that has packages and
-//! `node:` built-ins or the plain one, which is faster. Told from the words of its text, which is not parsed. A word in
-//! a comment counts as well: the wrong kind of the two costs a tenth of a millisecond, and
-//! only a program that mentions nothing of it is to be plain for certain.
+//! `node:` built-ins or the plain one, which is faster. Told from the words of its text, which is
+//! not parsed. A word in a comment counts as well: the wrong kind of the two costs a tenth of a
+//! millisecond, and only a program that mentions nothing of it is to be plain for certain.
 
 use std::time::Duration;
 
@@ -96,14 +96,15 @@ async fn route_typescript(
 
 async fn route_python(pool: &Pool, waiting: &Semaphore) -> Result<Routed, ExecuteError> {
     let routed = Ok(Routed { kind: Kind::Python, without_packages: None });
-    if matches!(pool.availability(Kind::Python), Availability::Available) {
+    if pool.has_usable_zygote(Kind::Python) {
         return routed;
     }
+    // Also for a zygote that is started again: a slot would be held meanwhile.
     let _place = place(waiting, PYTHON_LOADING_BUSY)?;
-    match timeout(PYTHON_PATIENCE, pool.load(Kind::Python)).await {
-        Ok(Availability::Available | Availability::NotLoaded) => routed,
-        Ok(Availability::NotAvailable(error)) => {
-            let problem = format!("Python is not available on this server: {error}");
+    match timeout(PYTHON_PATIENCE, pool.ready(Kind::Python)).await {
+        Ok(Ok(())) => routed,
+        Ok(Err(error)) => {
+            let problem = format!("Python is not available on this server: {}", error.in_short());
             Err(ExecuteError::Unavailable(problem))
         }
         Err(_) => Err(ExecuteError::Unavailable(python_is_late())),
@@ -127,18 +128,14 @@ fn not_available(error: &PoolError) -> String {
     format!("packages and node: built-ins are not available on this server: {error}")
 }
 
-/// A worker of a kind. For one with packages, whose zygote may be on its way back, the plain
-/// kind is not kept waiting.
+/// A worker of a kind, for a run that has its slot. For one with packages, whose zygote may be on
+/// its way back, the plain kind is not kept waiting; of Python's a fork is all that is left.
 pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError> {
     match kind {
         Kind::TypeScript => pool.acquire(kind).await,
-        Kind::Packages => {
+        Kind::Packages | Kind::Python => {
             let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
             timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
-        }
-        Kind::Python => {
-            let late = |_| PoolError::Worker(python_is_late());
-            timeout(PYTHON_PATIENCE, pool.acquire(kind)).await.map_err(late)?
         }
     }
 }

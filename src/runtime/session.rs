@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use super::Language;
 use super::execution::{Execution, ToolCallSummary};
 use super::images::Images;
 use super::outcome::{self, Cause, Ended, Limits};
@@ -155,7 +156,7 @@ impl Session {
         worker: SlotWorker,
         (broker, account): (Broker, Account),
         config: &Config,
-        timeout: Duration,
+        (timeout, language): (Duration, Language),
         way: Option<Way>,
         events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Self {
@@ -164,7 +165,7 @@ impl Session {
             worker,
             meter: broker.meter(),
             broker,
-            limits: Limits::new(config, timeout),
+            limits: Limits::new(config, timeout, language),
             started,
             deadline: started + timeout,
             reached: None,

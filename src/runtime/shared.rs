@@ -44,8 +44,10 @@ pub(super) struct Shared {
     /// The packages that Python has with it.
     pub included: Included,
     pub unreported: Arc<Unreported>,
-    /// Places for programs that wait until their engine is loaded.
+    /// Places for programs that wait until packages are loaded.
     pub loading: Semaphore,
+    /// The same for Python, so that those who wait for the one keep nobody from the other.
+    pub loading_python: Semaphore,
     /// Ends an installation of packages with the server.
     pub installing: OnceLock<DropGuard>,
     executions: AtomicU64,
@@ -58,6 +60,7 @@ impl Shared {
         let unreported = Arc::default();
         let installing = OnceLock::new();
         let loading = Semaphore::new(queue.places());
+        let loading_python = Semaphore::new(queue.places());
         let executions = AtomicU64::new(1);
         let lacks_packages = AtomicBool::new(false);
         Self {
@@ -67,6 +70,7 @@ impl Shared {
             included,
             unreported,
             loading,
+            loading_python,
             installing,
             executions,
             lacks_packages,
@@ -77,6 +81,7 @@ impl Shared {
     pub(super) fn next_execution(&self) -> u64 {
         self.executions.fetch_add(1, Ordering::Relaxed)
     }
+
     /// Takes down whether a program that needs packages has them. Whether that is news.
     pub(super) fn lacks_packages(&self, lacks: bool) -> bool {
         self.lacks_packages.swap(lacks, Ordering::Relaxed) != lacks

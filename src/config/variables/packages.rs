@@ -101,6 +101,11 @@ impl Config {
         self.packages.is_narrowed || !self.packages.allowed.is_empty()
     }
 
+    /// Whether an installation may run for this server: of packages of any kind.
+    pub(crate) fn is_installed_for(&self) -> bool {
+        self.packages.is_narrowed || !self.packages.allowed.texts().is_empty()
+    }
+
     /// Whether the allowed packages are a principal's part of the server's.
     pub(crate) fn has_narrowed_packages(&self) -> bool {
         self.packages.is_narrowed
@@ -112,7 +117,7 @@ impl Config {
     /// One that is not allowed.
     pub(in crate::config) fn narrow_packages(&mut self, to: &[String]) -> Result<(), AllowedError> {
         let packages = &mut self.packages;
-        packages.is_narrowed |= !packages.allowed.is_empty();
+        packages.is_narrowed |= !packages.allowed.texts().is_empty();
         packages.allowed = packages.allowed.subset(to)?;
         Ok(())
     }

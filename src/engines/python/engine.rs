@@ -66,9 +66,9 @@ impl Engine for Python {
         self.page_faults = Some(v8::leave_bounds_to_page_faults()?);
         let files = setup.python.as_ref().ok_or("the setup does not say where Python is")?;
         let image = Rc::new(Image::open(&files.component, files.packages.as_deref())?);
-        let path = files.component.join(MODULE);
-        let module =
-            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // Clients are told of it, who need not know where it is.
+        let module = std::fs::read(files.component.join(MODULE))
+            .map_err(|error| format!("{MODULE}: {error}"))?;
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
         let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image), max_heap)?;
         drop(module);

@@ -69,7 +69,8 @@ impl Packages {
     /// Whether the text of a module has a specifier in it, between quotes.
     pub(super) fn is_named(&self, specifier: &str, file: &str) -> bool {
         let Some(text) = self.files.get(file) else { return false };
-        let quote = |place: usize| text.get(place).filter(|byte| matches!(byte, b'"' | b'\''));
+        let quote =
+            |place: usize| text.get(place).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
         memmem::find_iter(text, specifier).any(|start| {
             let before = start.checked_sub(1).and_then(quote);
             before.is_some() && before == quote(start + specifier.len())
@@ -207,10 +208,12 @@ mod tests {
 
     #[test]
     fn a_module_names_what_stands_in_it_between_quotes() {
-        let text = b"import './a.mjs'; import(\"./b.mjs\"); // ./c.mjs './d.mjs\"";
+        let text =
+            b"import './a.mjs'; import(\"./b.mjs\"); import(`./f.mjs`); // ./c.mjs './d.mjs\"";
         let packages =
             Packages { files: [("x.mjs".into(), &text[..])].into(), ..Packages::default() };
         assert!(packages.is_named("./a.mjs", "x.mjs") && packages.is_named("./b.mjs", "x.mjs"));
+        assert!(packages.is_named("./f.mjs", "x.mjs"));
         for other in ["./c.mjs", "./d.mjs", "./e.mjs", "", "a.mjs"] {
             assert!(!packages.is_named(other, "x.mjs"), "{other}");
         }

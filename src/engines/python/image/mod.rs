@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -44,21 +44,26 @@ const MAX_DEPTH: usize = 8;
 /// matplotlib that are smaller have 0.6 MiB together.
 const MAPPED_FROM: u64 = 16 << 10;
 
-/// Why the interpreter's files cannot be used.
+/// Why the interpreter's files cannot be used. Clients are told, who need not know where they are.
 #[derive(Debug, Error)]
 pub(super) enum ImageError {
-    #[error("{} cannot be read: {error}", path.display())]
+    #[error("{} cannot be read: {error}", name(path))]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("{} is neither a file nor a directory", path.display())]
+    #[error("{} is neither a file nor a directory", name(path))]
     Special { path: PathBuf },
-    #[error("the name of {} is not UTF-8", path.display())]
+    #[error("the name of {} is not UTF-8", name(path))]
     Name { path: PathBuf },
-    #[error("{} has more files than the {MAX_FILES} that are possible", path.display())]
+    #[error("{} has more files than the {MAX_FILES} that are possible", name(path))]
     TooMany { path: PathBuf },
-    #[error("{} has no manifest of packages that can be used", path.display())]
+    #[error("{} has no manifest of packages that can be used", name(path))]
     Manifest { path: PathBuf },
-    #[error("{} has directories more than {MAX_DEPTH} levels deep", path.display())]
+    #[error("{} has directories more than {MAX_DEPTH} levels deep", name(path))]
     TooDeep { path: PathBuf },
+}
+
+/// The last part of a path.
+fn name(path: &Path) -> Display<'_> {
+    path.file_name().map_or(path, Path::new).display()
 }
 
 /// What has a path in the image.
