@@ -67,8 +67,8 @@ pub(crate) struct Program {
     /// Why there are no packages and no `node:` built-ins, where a program that seems to need
     /// them has a worker without.
     pub without_packages: Option<String>,
-    /// Of a program in Python: the packages of PyPI that are allowed, which the error of an import
-    /// may name.
+    /// Of a program in Python: the packages of PyPI that are allowed. Others that are installed are
+    /// hidden from it.
     pub allowed_packages: Vec<String>,
 }
 

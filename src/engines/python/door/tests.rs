@@ -157,7 +157,10 @@ fn a_program_is_told_with_its_limits_and_packages() {
     assert_eq!(told["source"], "1 + 1");
     assert_eq!(told["workspace"], "/ws");
     assert_eq!((&told["hasServers"], &told["maxDepth"]), (&json!(true), &json!(3)));
-    assert_eq!(told["packages"], json!({ "allowed": ["pypi:tabulate@^0.9"], "installed": {} }));
+    assert_eq!(
+        told["packages"],
+        json!({ "allowed": ["pypi:tabulate@^0.9"], "installed": {}, "requested": {} })
+    );
 }
 
 #[test]
