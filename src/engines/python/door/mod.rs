@@ -100,8 +100,9 @@ impl Open {
     }
 
     fn program(&self) -> Reply {
-        let Program { source, globals, workspace, has_servers, max_value, max_depth, .. } =
-            &self.program;
+        let Program {
+            source, globals, workspace, has_servers, max_value, max_depth, grace, ..
+        } = &self.program;
         let packages = json!({
             "allowed": self.program.allowed_packages,
             "installed": packages(self.image.modules()),
@@ -114,6 +115,7 @@ impl Open {
             "hasServers": has_servers,
             "maxValue": max_value,
             "maxDepth": max_depth,
+            "grace": grace.as_secs_f64(),
             "packages": packages,
         }))
     }
