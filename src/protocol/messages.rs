@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -64,11 +65,14 @@ pub(crate) struct Program {
     pub max_value: u32,
     /// Levels of nesting in the value.
     pub max_depth: u32,
+    /// Of a program in Python: how long tasks that nobody awaited go on when its value is
+    /// reached. The server ends other programs itself.
+    pub grace: Duration,
     /// Why there are no packages and no `node:` built-ins, where a program that seems to need
     /// them has a worker without.
     pub without_packages: Option<String>,
-    /// Of a program in Python: the packages of PyPI that are allowed, which the error of an import
-    /// may name.
+    /// Of a program in Python: the packages of PyPI that are allowed. Others that are installed are
+    /// hidden from it.
     pub allowed_packages: Vec<String>,
 }
 

@@ -288,6 +288,7 @@ impl ValidRequest {
             max_flood: config.max_output().saturating_mul(FLOOD_FACTOR),
             max_value: config.max_return_size(),
             max_depth: config.max_return_depth(),
+            grace: config.unfinished_grace(),
             without_packages,
             allowed_packages,
         }))

@@ -392,6 +392,7 @@ mod tests {
             max_flood: 2,
             max_value: 3,
             max_depth: 4,
+            grace: Duration::ZERO,
             without_packages: None,
             allowed_packages: Vec::new(),
         };

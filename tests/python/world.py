@@ -1,6 +1,7 @@
 """What a program reaches, without an interpreter of the engine's. Run by hand: python3 tests/python/world.py"""
 
 import json
+import sys
 import types
 import unittest
 
@@ -88,6 +89,19 @@ class Imports(unittest.TestCase):
         self.assertIn("pypi:PyYAML@^6 is allowed", imports.hint("yaml"))
         self.assertIn("pypi:opencv-python is not among", imports.hint("cv2"))
         self.assertIn("native code", imports.hint("polars"))
+
+    def test_what_is_installed_and_not_allowed_is_not_found(self):
+        before = sys.path[:]
+        self.addCleanup(sys.path.__setitem__, slice(None), before)
+        places = [imports.DIRECTORY + file for file in ("humanize-4.zip", "made_here-1.zip", "needed-1.zip")]
+        sys.path += places
+        requested = {"humanize-4.zip": "pypi:humanize", "made_here-1.zip": "pypi:made-here"}
+        installed = {"made": "pypi:made-here"}
+        imports.enter(
+            {"packages": {"installed": installed, "requested": requested, "allowed": ["pypi:Humanize@^4"]}}
+        )
+        self.assertEqual(sys.path, [*before, places[0], places[2]])
+        self.assertIn("pypi:made-here is not among", imports.hint("made"))
 
     def test_without_a_program_nothing_is_said(self):
         imports._packages = None

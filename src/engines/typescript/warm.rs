@@ -1,5 +1,7 @@
 //! What is run before any program is there.
 
+use std::time::Duration;
+
 use deno_core::error::CoreError;
 use deno_core::{ModuleSpecifier, PollEventLoopOptions, v8};
 
@@ -41,6 +43,7 @@ pub(super) async fn warm_up(isolate: &mut Isolate) -> Result<(), CoreError> {
         max_flood: 0,
         max_value: 1000,
         max_depth: 10,
+        grace: Duration::ZERO,
         without_packages: None,
         allowed_packages: Vec::new(),
     };

@@ -31,7 +31,6 @@ import numpy as np
     'tempfile.mktemp': os.path.basename(tempfile.mktemp()),
     'tempfile.names': next(tempfile._get_candidate_names()),
     'time.time_ns': str(time.time_ns()),
-    'time.monotonic_ns': str(time.monotonic_ns()),
 }";
 
 #[test]
@@ -44,7 +43,7 @@ fn two_hundred_runs_draw_nothing_twice() {
             seen.entry(source).or_default().insert(draw.to_string());
         }
     }
-    assert_eq!(seen.len(), 18);
+    assert_eq!(seen.len(), 17);
     let repeated: Vec<_> = seen.iter().filter(|(_, draws)| draws.len() != RUNS).collect();
     assert!(repeated.is_empty(), "{repeated:?}");
 }

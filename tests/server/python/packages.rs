@@ -63,20 +63,35 @@ fn store(python: &Path) -> Directory {
     store
 }
 
-#[test]
-fn an_allowed_package_is_imported_and_another_is_named() {
-    let Some(python) = install_directory() else { return };
-    let store = store(&python);
+/// A server over a store that allows this, whose Python is loaded.
+fn server(store: &Directory, allowed: &str) -> Server {
     let directory = store.name("");
     let environment = [
         ("MCP_CONDUCTOR_INSTALL_DIR", directory.trim_end_matches('/')),
-        ("MCP_CONDUCTOR_ALLOWED_PACKAGES", "pypi:made-here@^1"),
+        ("MCP_CONDUCTOR_ALLOWED_PACKAGES", allowed),
     ];
     let mut server = Server::at(Home::empty(), &environment);
     loaded(|| {
         let execution = run(&mut server, "1 + 1");
         if execution["returnValue"] == 2 { Ok(()) } else { Err(execution.to_string()) }
     });
+    server
+}
+
+#[test]
+fn a_package_that_is_installed_and_not_allowed_is_not_imported() {
+    let Some(python) = install_directory() else { return };
+    let store = store(&python);
+    let mut server = server(&store, "pypi:other");
+    let told = run(&mut server, "import made_here")["error"].to_string();
+    assert!(told.contains("pypi:made-here is not among"), "{told}");
+}
+
+#[test]
+fn an_allowed_package_is_imported_and_another_is_named() {
+    let Some(python) = install_directory() else { return };
+    let store = store(&python);
+    let mut server = server(&store, "pypi:made-here@^1");
 
     let source = "import made_here\nfrom made_here.deep import answer\n\
                   from importlib.resources import files\n\

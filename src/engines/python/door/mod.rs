@@ -68,6 +68,11 @@ fn failure(message: &str) -> Failure {
     Failure { class: "Error".into(), message: message.into(), code: None, refused: false }
 }
 
+/// What is of a package, with the package's name.
+fn packages<'a>(of: impl Iterator<Item = (&'a str, &'a str)>) -> Map<String, Value> {
+    of.map(|(what, package)| (what.to_owned(), format!("pypi:{package}").into())).collect()
+}
+
 fn place(line: Option<u32>, column: Option<u32>) -> Option<Rc<ScriptPlace>> {
     line.map(|line| Rc::new((PROGRAM.to_owned(), line, column.unwrap_or(1))))
 }
@@ -95,16 +100,13 @@ impl Open {
     }
 
     fn program(&self) -> Reply {
-        let Program { source, globals, workspace, has_servers, max_value, max_depth, .. } =
-            &self.program;
-        let installed: Map<_, _> = self
-            .image
-            .modules()
-            .map(|(module, package)| (module.to_owned(), format!("pypi:{package}").into()))
-            .collect();
+        let Program {
+            source, globals, workspace, has_servers, max_value, max_depth, grace, ..
+        } = &self.program;
         let packages = json!({
             "allowed": self.program.allowed_packages,
-            "installed": installed,
+            "installed": packages(self.image.modules()),
+            "requested": packages(self.image.requested()),
         });
         Reply::ok(json!({
             "source": source,
@@ -113,6 +115,7 @@ impl Open {
             "hasServers": has_servers,
             "maxValue": max_value,
             "maxDepth": max_depth,
+            "grace": grace.as_secs_f64(),
             "packages": packages,
         }))
     }

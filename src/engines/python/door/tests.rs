@@ -40,6 +40,7 @@ fn program() -> Program {
         max_flood: 100,
         max_value: 20,
         max_depth: 3,
+        grace: Duration::from_millis(1500),
         allowed_packages: vec!["pypi:tabulate@^0.9".into()],
         ..constant()
     }
@@ -56,6 +57,7 @@ fn constant() -> Program {
         max_flood: 0,
         max_value: 0,
         max_depth: 0,
+        grace: Duration::ZERO,
         without_packages: None,
         allowed_packages: Vec::new(),
     }
@@ -157,7 +159,11 @@ fn a_program_is_told_with_its_limits_and_packages() {
     assert_eq!(told["source"], "1 + 1");
     assert_eq!(told["workspace"], "/ws");
     assert_eq!((&told["hasServers"], &told["maxDepth"]), (&json!(true), &json!(3)));
-    assert_eq!(told["packages"], json!({ "allowed": ["pypi:tabulate@^0.9"], "installed": {} }));
+    assert_eq!(told["grace"], 1.5);
+    assert_eq!(
+        told["packages"],
+        json!({ "allowed": ["pypi:tabulate@^0.9"], "installed": {}, "requested": {} })
+    );
 }
 
 #[test]

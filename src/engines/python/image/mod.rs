@@ -129,6 +129,13 @@ impl Image {
         })
     }
 
+    /// Files of the wheels that a setting names, and the packages that they are of: the others are
+    /// dependencies.
+    pub(super) fn requested(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = self.packages.iter().filter(|package| package.requested.is_some());
+        named.map(|package| (package.file.as_str(), package.name.as_str()))
+    }
+
     /// What has a path.
     pub(super) fn get(&self, path: &str) -> Option<Node> {
         self.nodes.get(path).copied()

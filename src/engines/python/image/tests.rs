@@ -63,7 +63,7 @@ fn wheels_are_searched_as_their_manifest_says() {
     let manifest = br#"{"format":1,"included":[],"packages":[
         {"name":"b","version":"1","requested":null,"license":null,"file":"b-1.zip","sha256":"",
          "bytes":2,"modules":["b","_b"],"overrides":false},
-        {"name":"a","version":"1","requested":null,"license":null,"file":"a-1.zip","sha256":"",
+        {"name":"a","version":"1","requested":"pypi:a@^1","license":null,"file":"a-1.zip","sha256":"",
          "bytes":2,"modules":["a"],"overrides":true}]}"#;
     let files: [(&str, &[u8]); 4] =
         [("manifest.json", manifest), ("a-1.zip", b"PK"), ("b-1.zip", b"PK"), ("c.zip", b"PK")];
@@ -75,6 +75,8 @@ fn wheels_are_searched_as_their_manifest_says() {
     assert!(image.get(&format!("{PACKAGES}/c.zip")).is_none());
     let modules: Vec<_> = image.modules().collect();
     assert_eq!(modules, [("b", "b"), ("_b", "b"), ("a", "a")]);
+    let requested: Vec<_> = image.requested().collect();
+    assert_eq!(requested, [("a-1.zip", "a")]);
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 import importlib._bootstrap
 import re
+import sys
+
+from .wheels import DIRECTORY
 
 #: Packages whose modules have other names (the module, the package on PyPI).
 _PACKAGES = {
@@ -70,7 +73,8 @@ def _own_name(specifier: str) -> str:
 
 def _named(module: str) -> str:
     """The package that has a module, as far as that is known."""
-    return _normal(_PACKAGES.get(module, module))
+    owner = ((_packages or {}).get("installed") or {}).get(module)
+    return _own_name(owner) if owner else _normal(_PACKAGES.get(module, module))
 
 
 def _imported_as(package: str) -> str | None:
@@ -142,3 +146,17 @@ def install() -> None:
 def enter(program: dict) -> None:
     global _packages
     _packages = program.get("packages") or {}
+    _hide(_packages)
+
+
+def _hide(packages: dict) -> None:
+    """Takes what others may import, and this program may not, from where modules are looked for.
+
+    It is as with packages of npm: no boundary, for all that runs here could read the files, but the
+    answer that the settings promise. What no setting names is a dependency, and stays.
+    """
+    allowed = {_own_name(entry) for entry in packages.get("allowed") or ()}
+    requested = (packages.get("requested") or {}).items()
+    hidden = {DIRECTORY + file for file, name in requested if _own_name(name) not in allowed}
+    if hidden:
+        sys.path[:] = [entry for entry in sys.path if entry not in hidden]

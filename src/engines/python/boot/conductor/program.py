@@ -20,9 +20,6 @@ from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
 
-#: Seconds that tasks which nobody awaited may go on after the last statement.
-GRACE = 5
-
 #: What may be wrong with a source.
 _UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 
@@ -110,7 +107,7 @@ def run(program: dict, begin) -> tuple[dict, bytes]:
         for warning in told:  # nothing is said before the run has begun
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
         space = namespace(program, names)
-        value = evaluate(code, space)
+        value = evaluate(code, space, program["grace"])
         if value is None:
             hint_at_main(tree)
         images.show_value(value)
@@ -191,7 +188,7 @@ def is_awaitable(value: object) -> bool:
         return False
 
 
-def evaluate(code: Code, space: dict):
+def evaluate(code: Code, space: dict, grace: float):
     """The program's value, after the tasks that it left behind."""
     task = LOOP.create_task(execute(code, space), name="program")
     try:
@@ -199,7 +196,7 @@ def evaluate(code: Code, space: dict):
     except NeverSettles:
         raise stuck(task) from None
     value = task.result()
-    finish_tasks()
+    finish_tasks(grace)
     return value
 
 
@@ -215,12 +212,12 @@ def stuck(task) -> RuntimeError:
     return error
 
 
-def finish_tasks() -> None:
-    """Goes on with tasks that nobody awaited, for a while."""
+def finish_tasks(grace: float) -> None:
+    """Goes on with tasks that nobody awaited, for so many seconds."""
     left = asyncio.all_tasks(LOOP)
     if not left:
         return
-    LOOP.end = time.monotonic() + GRACE
+    LOOP.end = time.monotonic() + grace
     try:
         LOOP.run_until(lambda: all(task.done() for task in left) or time.monotonic() >= LOOP.end)
     except NeverSettles:

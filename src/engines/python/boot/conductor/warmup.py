@@ -46,7 +46,7 @@ def run() -> None:
     from .corpus import PROGRAMS
 
     main, argv = sys.modules["__main__"], sys.argv
-    frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32}
+    frame = {"globals": '{"rows": [{"a": 1}]}', "workspace": "/", "maxValue": 1 << 20, "maxDepth": 32, "grace": 1}
     for source in PROGRAMS:
         program.run({**frame, "source": source}, lambda _: {})
     sys.modules["__main__"], sys.argv = main, argv
