@@ -68,7 +68,7 @@ pub(super) struct Get {
 }
 
 impl Get {
-    fn may_lead_to(&self, target: &Url) -> bool {
+    pub(super) fn may_lead_to(&self, target: &Url) -> bool {
         let is_same = target.origin() == self.url.origin();
         let is_safe = target.scheme() == "https"
             || (self.url.scheme() == "http" && target.scheme() == "http");
