@@ -47,7 +47,7 @@ pub(super) fn check(config: &Config) -> Result<bool, InstallError> {
 /// What is said of them where there is no Python.
 pub(super) fn without_python(config: &Config) -> impl Iterator<Item = Remark> {
     config.allowed_packages().pypi().iter().map(|package| Remark {
-        specifier: package.to_string(),
+        specifier: package.package(),
         reason: InstallError::NoPython.to_string(),
     })
 }

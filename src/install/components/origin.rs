@@ -60,9 +60,9 @@ pub(super) struct NotLocated {
     pub may_pass: bool,
 }
 
-impl<T: Into<String>> From<T> for NotLocated {
-    fn from(text: T) -> Self {
-        Self { text: text.into(), may_pass: false }
+impl From<String> for NotLocated {
+    fn from(text: String) -> Self {
+        Self { text, may_pass: false }
     }
 }
 
@@ -78,7 +78,8 @@ pub(super) async fn locate(
         Origin::Pypi { project, file, .. } => (project, file),
     };
     let index = index(config)?;
-    let page = page(&index, project).ok_or("the index is not a URL that has pages")?;
+    let page =
+        page(&index, project).ok_or_else(|| "the index is not a URL that has pages".to_owned())?;
     let (base, media_type, text) = read(client, &page).await?;
     let all =
         files(&base, &media_type, &text).map_err(|text| format!("{}: {text}", bare(&page)))?;
