@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Config;
-use crate::packages::allowed::AllowedPackages;
+use crate::packages::allowed::{AllowedPackages, PypiSpecifier};
 use crate::policy::Grants;
 
 /// Longest time that can be set: a day.
@@ -164,7 +164,7 @@ impl Form {
                 other => Err(format!("\"{other}\" is neither 0 nor 1")),
             },
             Self::List { separator, .. } => Ok(Given::List(items(text, *separator))),
-            Self::Packages(_) => Ok(Given::List(items(text, is_comma))),
+            Self::Packages(_) => Ok(Given::List(packages(text))),
             Self::Headers(_) => Ok(Given::Headers(text.to_owned())),
             Self::Choice { .. }
             | Self::Path(_)
@@ -350,6 +350,24 @@ fn is_comma(c: char) -> bool {
     c == ','
 }
 
+/// Packages between commas. One inside of a range of PEP 440 is followed by an operator, which
+/// no package begins with.
+fn packages(text: &str) -> Vec<String> {
+    let mut packages: Vec<String> = Vec::new();
+    for item in items(text, is_comma) {
+        match packages.last_mut() {
+            Some(last)
+                if PypiSpecifier::is_one(last) && item.starts_with(['<', '>', '=', '!', '~']) =>
+            {
+                last.push(',');
+                last.push_str(&item);
+            }
+            Some(_) | None => packages.push(item),
+        }
+    }
+    packages
+}
+
 fn chosen(of: &[&str], text: &str) -> Result<(), String> {
     if of.contains(&text) {
         Ok(())
@@ -375,5 +393,18 @@ fn number(text: &str, min: u64, max: u64) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(number) if number >= min && number <= max => Ok(number),
         _ => Err(format!("\"{text}\" is not an integer between {min} and {max}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_inside_of_a_range_of_pypi_ends_no_package() {
+        let expected = ["npm:zod@^3", "pypi:requests@>=2.31,<3,!=2.32", "pypi:six", "jsr:@a/b"];
+        assert_eq!(packages(&expected.join(",")), expected);
+        assert_eq!(packages("pypi:a@>=1, <2 , pypi:b"), ["pypi:a@>=1,<2", "pypi:b"]);
+        assert_eq!(packages("npm:a,<2"), ["npm:a", "<2"]);
     }
 }

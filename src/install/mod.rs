@@ -27,7 +27,8 @@ use crate::config::Config;
 // first, which would be in each program anew.
 
 /// Installs the packages that a configuration allows, where servers read them. Killed at any
-/// moment it leaves what was installed before.
+/// moment it leaves what was installed before. Without Python those of npm and JSR are
+/// installed, if there are any, and the summary says that those of PyPI are not.
 ///
 /// # Errors
 /// [`InstallError`] if nothing was installed.
@@ -37,12 +38,17 @@ pub fn install_packages(
 ) -> impl Future<Output = Result<Installation, InstallError>> + Send {
     async move {
         let allowed = config.allowed_packages();
-        let installed = match (allowed.is_empty(), allowed.pypi().is_empty()) {
+        let has_python = pypi::check(&config)?;
+        let mut installed = match (allowed.is_empty(), allowed.pypi().is_empty()) {
             (true, false) => Installation::default(),
             (false, _) | (true, true) => packages::install(&config, &options).await?,
         };
-        let pypi = pypi::install(&config, &options).await?;
-        Ok(Installation { pypi: pypi.map(Box::new), ..installed })
+        if has_python {
+            installed.pypi = pypi::install(&config, &options).await?.map(Box::new);
+        } else {
+            installed.failed.extend(pypi::without_python(&config));
+        }
+        Ok(installed)
     }
     .boxed()
 }

@@ -29,6 +29,29 @@ const HOW: u32 = 1;
 /// Characters of a licence that are kept.
 const MAX_LICENSE: usize = 100;
 
+/// Whether packages of PyPI can be installed. What is wrong with the settings is known before
+/// anything else is installed.
+pub(super) fn check(config: &Config) -> Result<bool, InstallError> {
+    let allowed = config.allowed_packages();
+    if allowed.pypi().is_empty() {
+        return Ok(true);
+    }
+    index(config).map_err(InstallError::Fetch)?;
+    let install_dir = config.install_dir().ok_or(InstallError::NoDirectory)?;
+    match installed(install_dir) {
+        None if allowed.is_empty() => Err(InstallError::NoPython),
+        found => Ok(found.is_some()),
+    }
+}
+
+/// What is said of them where there is no Python.
+pub(super) fn without_python(config: &Config) -> impl Iterator<Item = Remark> {
+    config.allowed_packages().pypi().iter().map(|package| Remark {
+        specifier: package.package(),
+        reason: InstallError::NoPython.to_string(),
+    })
+}
+
 /// Installs the allowed packages of PyPI, if there are any. What was current stays so until all
 /// of it is complete.
 pub(super) async fn install(

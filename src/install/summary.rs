@@ -97,7 +97,8 @@ impl Installation {
     /// Whether there is a module that programs can import.
     pub fn is_usable(&self) -> bool {
         self.packages.iter().any(|package| package.modules > 0)
-            || self.pypi.as_ref().is_some_and(|pypi| pypi.is_usable())
+            // All or nothing, and what Python itself has is not in its list.
+            || self.pypi.is_some()
     }
 
     /// What was installed in a generation. Nothing, if that cannot be told.
@@ -238,6 +239,13 @@ mod tests {
              \x20 npm:canvas: native \n"
         );
         assert!(summary.is_usable());
+    }
+
+    #[test]
+    fn packages_that_python_itself_has_are_usable() {
+        let pypi = Some(Box::new(Installation::default()));
+        assert!(Installation { pypi, ..Installation::default() }.is_usable());
+        assert!(!Installation::default().is_usable());
     }
 
     #[test]

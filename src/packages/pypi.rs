@@ -24,8 +24,7 @@ pub enum PypiError {
     Extra(String),
     #[error(
         "{0:?} has a range that is neither npm's (^0.9, ~1.2, 1.2.3) nor PEP 440's (>=1,<2, \
-         ~=1.4, ==1.2.*): {1}. In a variable a comma ends a package: write ^1, or the list in \
-         the config file"
+         ~=1.4, ==1.2.*): {1}"
     )]
     Range(String, String),
 }

@@ -1,9 +1,10 @@
 //! Python as a component on disk: which release it is, and where `mcp-conductor install python`
 //! has put it. Servers and zygotes only read it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::installed::{MANIFEST, current_generation, is_flat, packages_directory};
@@ -60,6 +61,11 @@ pub(crate) fn installed(install_dir: &Path) -> Option<PythonFiles> {
         component,
         packages: current_generation(&pypi_directory(install_dir)).ok(),
     })
+}
+
+/// Keeps a generation from being removed by an installation, until it is dropped.
+pub(crate) fn hold(generation: &Path) -> Option<Flock<File>> {
+    Flock::lock(File::open(generation).ok()?, FlockArg::LockSharedNonblock).ok()
 }
 
 /// What comes with a program: `/usr/local/share/mcp-conductor` of `/usr/local/bin/mcp-conductor`.
@@ -216,6 +222,22 @@ mod tests {
             assert!(!manifest(file).is_usable(), "{file}");
         }
         assert!(!PypiManifest { format: 2, ..manifest("a.zip") }.is_usable());
+    }
+
+    #[test]
+    fn a_generation_that_is_held_is_locked_until_it_is_dropped() {
+        let name = format!("conductor-python-held-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let is_free = || {
+            let opened = File::open(&directory).unwrap();
+            Flock::lock(opened, FlockArg::LockExclusiveNonblock).is_ok()
+        };
+        let held = hold(&directory);
+        assert!(held.is_some() && !is_free());
+        drop(held);
+        assert!(is_free());
+        fs::remove_dir(&directory).unwrap();
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! From the configuration to the lanes of the pool, one for each kind of engine.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use futures::future::join_all;
+use nix::fcntl::Flock;
 
 use super::StartError;
 use crate::config::{Config, PythonLoad};
@@ -110,6 +112,11 @@ pub(super) fn python_packages(config: &Config, files: &PythonFiles) -> Option<Ge
     let directory = files.packages.clone();
     let directory = directory.filter(|_| !config.allowed_packages().pypi().is_empty())?;
     Some(Generation { directory, preload: Vec::new() })
+}
+
+/// What keeps those packages from being removed.
+pub(super) fn held_packages(packages: Option<&Generation>) -> Option<Flock<File>> {
+    packages.and_then(|packages| python::hold(&packages.directory))
 }
 
 /// When Python is loaded. Where no workers stand by, as in `mcp-conductor run`, it would be

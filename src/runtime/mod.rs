@@ -30,7 +30,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use engines::EngineStatus;
-use engines::{lanes, zygote_executable};
+use engines::{held_packages, lanes, python_files, python_packages, zygote_executable};
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
@@ -199,6 +199,9 @@ impl Runtime {
         let generation = packages::generation(&config, &snapshot);
         let common = assembly::common(&config, installed)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
+        let python = python_files(&config);
+        let python = python.and_then(|files| python_packages(&config, &files));
+        let held = held_packages(python.as_ref());
         let pool = Pool::start(lanes(&config, generation.as_ref())?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -208,7 +211,7 @@ impl Runtime {
         let queue = Queue::new(&config);
         let share = queue.whole();
         let included = Included::of(&config);
-        let shared = Arc::new(Shared::new(pool, queue, common, included));
+        let shared = Arc::new(Shared::new(pool, queue, common, included, held));
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
 

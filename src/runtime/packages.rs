@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::{python_files, python_packages, zygote_executable};
+use super::engines::{held_packages, python_files, python_packages, zygote_executable};
 use super::shared::Shared;
 use crate::config::Config;
 use crate::config::environment::{
@@ -206,6 +206,7 @@ async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> 
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
         let python = python_files(config);
         let python = python.as_ref().and_then(|files| python_packages(config, files));
+        *shared.held.lock() = held_packages(python.as_ref());
         shared.pool.set_packages(Kind::Python, python);
     }
     is_other.unwrap_or_default()

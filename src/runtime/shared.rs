@@ -1,8 +1,11 @@
 //! State that all principals of a server share.
 
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use nix::fcntl::Flock;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
@@ -43,6 +46,8 @@ pub(super) struct Shared {
     pub common: Common,
     /// The packages that Python has with it.
     pub included: Included,
+    /// Keeps the packages that workers of Python have from being removed.
+    pub held: Mutex<Option<Flock<File>>>,
     pub unreported: Arc<Unreported>,
     /// Places for programs that wait until packages are loaded.
     pub loading: Semaphore,
@@ -56,7 +61,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(pool: Pool, queue: Queue, common: Common, included: Included) -> Self {
+    pub(super) fn new(
+        pool: Pool,
+        queue: Queue,
+        common: Common,
+        included: Included,
+        held: Option<Flock<File>>,
+    ) -> Self {
+        let held = Mutex::new(held);
         let unreported = Arc::default();
         let installing = OnceLock::new();
         let loading = Semaphore::new(queue.places());
@@ -68,6 +80,7 @@ impl Shared {
             queue,
             common,
             included,
+            held,
             unreported,
             loading,
             loading_python,

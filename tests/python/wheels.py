@@ -26,7 +26,15 @@ spec = importlib.util.spec_from_file_location(
 wheels = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(wheels)
 
-first = archive("colorsys-9", {"colorsys.py": "mine = True\n"})
+library = tempfile.mkdtemp()
+pathlib.Path(library, "shape.py").write_text("")
+first = archive(
+    "shape-9",
+    {
+        "shape.py": "mine = True\n",
+        "encodings/__init__.py": "raise SystemExit('a package runs in the zygote')\n",
+    },
+)
 second = archive(
     "pack-1",
     {
@@ -34,16 +42,18 @@ second = archive(
         "pack/inner/__init__.py": "",
         "pack/inner/deep.py": "import sys\nvalue = 7\n\ndef fail():\n    return 1 / 0\n",
         "pack/old.py": "print 'of Python 2'\n",
+        "pack/coded.py": "# coding: cp037\n",
+        "pack/inner.py": "raise SystemExit('the package of this name goes first')\n",
         "pack/tests/test_it.py": "x = 1\n",
     },
 )
-sys.path[:0] = [first]
+sys.path[:0] = [first, library]
 sys.path.append(second)
 
 wheels.hold(directory)
-import colorsys  # noqa: E402
+import shape  # noqa: E402
 
-assert not hasattr(colorsys, "mine"), "the zygote has Python's own"
+assert not hasattr(shape, "mine"), "the zygote has Python's own"
 try:
     import pack
 except ModuleNotFoundError:
@@ -52,13 +62,15 @@ else:
     raise AssertionError("no package runs in the zygote")
 wheels.release(directory)
 assert "pack" not in sys.modules, "it is compiled and not run"
-assert (second, "pack/inner/deep") in wheels._codes and (second, "pack") in wheels._codes
+compiled = {path for archive, path in wheels._codes if archive == second}
+assert {"pack/inner/deep.py", "pack/__init__.py"} <= compiled
+assert sys.modules["encodings"].__file__ != f"{first}/encodings/__init__.py"
 assert not any("tests" in path or "old" in path for _, path in wheels._codes)
 
-import colorsys  # noqa: E402
+import shape  # noqa: E402
 import pack  # noqa: E402
 
-assert colorsys.mine, "what is allowed takes the place of Python's own"
+assert shape.mine, "what is allowed takes the place of Python's own"
 assert pack.value == 7
 try:
     pack.inner.deep.fail()

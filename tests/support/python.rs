@@ -1,6 +1,5 @@
 //! Where tests find Python, which is a component of 160 MB that `make test` installs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +7,9 @@ use super::waiting::within;
 
 /// Names another install directory that has Python.
 const DIRECTORY: &str = "MCP_CONDUCTOR_TEST_PYTHON_DIR";
+
+/// Where the program has the hash of the release that it takes.
+const PINNED: &str = include_str!("../../src/packages/python.rs");
 
 /// How long its zygote may take to load on a loaded machine: alone it takes 10 s.
 const LOADING: Duration = Duration::from_secs(180);
@@ -33,8 +35,9 @@ pub fn install_directory() -> Option<PathBuf> {
 }
 
 fn has_python(directory: &Path) -> bool {
-    let Ok(versions) = fs::read_dir(directory.join("components/python")) else { return false };
-    versions.flatten().any(|version| version.path().join("python.wasm").is_file())
+    let (_, rest) = PINNED.split_once("SHA256: &str = \"").expect("a hash is pinned");
+    let (sha256, _) = rest.split_once('"').expect("a string ends");
+    directory.join("components/python").join(sha256).join("python.wasm").is_file()
 }
 
 /// Waits until a first program succeeds, which `run` is asked for.

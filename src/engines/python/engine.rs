@@ -10,11 +10,12 @@ use tokio::runtime::Runtime;
 
 use super::boot;
 use super::guest::Guest;
-use super::image::Image;
+use super::image::{Image, ImageError};
 use super::interpreter::Interpreter;
 use super::run;
 use super::warm;
 use crate::engines::v8::{self, stop};
+use crate::packages::python::PythonFiles;
 use crate::protocol::{Outcome, Program, ZygoteSetup};
 use crate::sandbox::sys::SignalAction;
 use crate::worker::{Engine, LoadError, Lost, Profile, Shell};
@@ -38,6 +39,8 @@ pub(crate) struct Python {
     interpreter: Option<Interpreter>,
     /// The directory that it was loaded from.
     component: PathBuf,
+    /// What it does without.
+    notes: Vec<String>,
     /// V8's handler of page faults in WebAssembly.
     page_faults: Option<SignalAction>,
     /// What is to be this worker's own is so.
@@ -49,6 +52,18 @@ const LOADED: &str = "it is loaded in the zygote";
 impl Python {
     fn interpreter(&mut self) -> &mut Interpreter {
         self.interpreter.as_mut().expect(LOADED)
+    }
+
+    /// Packages that cannot be used do not take Python away.
+    fn image(&mut self, files: &PythonFiles) -> Result<Image, ImageError> {
+        match (Image::open(&files.component, files.packages.as_deref()), &files.packages) {
+            (Err(problem), Some(_)) => {
+                let image = Image::open(&files.component, None)?;
+                self.notes.push(format!("it has no packages of PyPI: {problem}"));
+                Ok(image)
+            }
+            (opened, _) => opened,
+        }
     }
 
     /// Makes what no two runs may share this worker's own, once.
@@ -65,7 +80,7 @@ impl Engine for Python {
         v8::initialize(&flags());
         self.page_faults = Some(v8::leave_bounds_to_page_faults()?);
         let files = setup.python.as_ref().ok_or("the setup does not say where Python is")?;
-        let image = Rc::new(Image::open(&files.component, files.packages.as_deref())?);
+        let image = Rc::new(self.image(files)?);
         // Clients are told of it, who need not know where it is.
         let module = std::fs::read(files.component.join(MODULE))
             .map_err(|error| format!("{MODULE}: {error}"))?;
@@ -85,6 +100,10 @@ impl Engine for Python {
 
     fn profile(&self) -> Profile {
         Profile::default()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn is_panic_of_program(&self) -> fn(&Location<'_>) -> bool {

@@ -20,7 +20,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// For all of an archive: 1 GiB at 1 MB/s, and a bit.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
-/// Attempts at an archive whose connection breaks.
+/// Attempts where a connection breaks.
 const ATTEMPTS: u32 = 3;
 
 /// Before the second attempt, and twice as long before the third.
@@ -55,7 +55,11 @@ pub(super) async fn download(
 }
 
 async fn client() -> Result<Client, String> {
-    Client::builder()
+    let builder = Client::builder();
+    // Tests ask this machine, whatever the environment says.
+    #[cfg(test)]
+    let builder = builder.no_proxy();
+    builder
         .tls_backend_preconfigured(tls_with_roots().await?)
         // The archive is hashed as it is.
         .no_gzip()
@@ -76,7 +80,10 @@ async fn once(
     archive: &Path,
 ) -> Result<(), Failure> {
     let located = locate(config, client, component.origin, component.sha256).await;
-    let url = located.map_err(|text| Failure::Lasting(problem(component.name, text)))?;
+    let url = located.map_err(|error| match error.may_pass {
+        true => Failure::Passing(error.text),
+        false => lasting(component, error.text),
+    })?;
     let passing = |error: reqwest::Error| Failure::Passing(reason(&url, &error));
     let response = client.get(url.clone()).send().await.map_err(passing)?;
     let status = response.status();

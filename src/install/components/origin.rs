@@ -53,26 +53,40 @@ fn parsed(variable: &str, text: &str) -> Result<Url, String> {
     })
 }
 
+/// Why it is not known where the archive is.
+pub(super) struct NotLocated {
+    pub text: String,
+    /// Another attempt may tell.
+    pub may_pass: bool,
+}
+
+impl From<String> for NotLocated {
+    fn from(text: String) -> Self {
+        Self { text, may_pass: false }
+    }
+}
+
 /// Where the archive is, with what an index asks for to give it.
 pub(super) async fn locate(
     config: &Config,
     client: &Client,
     origin: Origin,
     sha256: &str,
-) -> Result<Url, String> {
+) -> Result<Url, NotLocated> {
     let (project, file) = match origin {
-        Origin::Url(text) => return Url::parse(text).map_err(|error| error.to_string()),
+        Origin::Url(text) => return Url::parse(text).map_err(|error| error.to_string().into()),
         Origin::Pypi { project, file, .. } => (project, file),
     };
     let index = index(config)?;
-    let page = page(&index, project).ok_or("the index is not a URL that has pages")?;
-    let (media_type, text) = read(client, &page).await?;
+    let page =
+        page(&index, project).ok_or_else(|| "the index is not a URL that has pages".to_owned())?;
+    let (base, media_type, text) = read(client, &page).await?;
     let all =
-        files(&page, &media_type, &text).map_err(|text| format!("{}: {text}", bare(&page)))?;
+        files(&base, &media_type, &text).map_err(|text| format!("{}: {text}", bare(&page)))?;
     let named = all.into_iter().find(|found| found.name == file);
     let found = named.ok_or_else(|| format!("{} does not have {file}", bare(&page)))?;
     if let Some(other) = found.sha256.filter(|found| found != sha256) {
-        return Err(format!("{} has {file} with SHA-256 {other}, not {sha256}", bare(&page)));
+        return Err(format!("{} has {file} with SHA-256 {other}, not {sha256}", bare(&page)).into());
     }
     let mut url = found.url;
     if url.origin() == index.origin() && url.username().is_empty() {
@@ -83,20 +97,25 @@ pub(super) async fn locate(
     Ok(url)
 }
 
-async fn read(client: &Client, page: &Url) -> Result<(String, Vec<u8>), String> {
-    let text = |error: reqwest::Error| reason(page, &error);
+/// A page: the URL that its links are relative to, its type and its text.
+async fn read(client: &Client, page: &Url) -> Result<(Url, String, Vec<u8>), NotLocated> {
+    let failed = |error: reqwest::Error| NotLocated {
+        may_pass: !error.status().is_some_and(|status| status.is_client_error()),
+        text: reason(page, &error),
+    };
     let request = client.get(page.clone()).header(ACCEPT, simple_index::ACCEPT);
-    let mut response = request.send().await.and_then(|it| it.error_for_status()).map_err(text)?;
+    let mut response = request.send().await.and_then(|it| it.error_for_status()).map_err(failed)?;
+    let base = response.url().clone();
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let media_type = media_type.unwrap_or("text/html").to_owned();
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(text)? {
+    while let Some(piece) = response.chunk().await.map_err(failed)? {
         if body.len() + piece.len() > MAX_PAGE {
-            return Err(format!("{} has more than {MAX_PAGE} bytes", bare(page)));
+            return Err(format!("{} has more than {MAX_PAGE} bytes", bare(page)).into());
         }
         body.extend_from_slice(&piece);
     }
-    Ok((media_type, body))
+    Ok((base, media_type, body))
 }
 
 /// A URL without name, password and query.

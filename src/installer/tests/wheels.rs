@@ -129,6 +129,7 @@ impl Store {
         }
         let mut child = Command::new(env!("CARGO_BIN_EXE_mcp-conductor-installer"))
             .arg("wheels")
+            .env_clear()
             .env("HOME", self.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

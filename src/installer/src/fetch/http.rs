@@ -13,8 +13,9 @@ use url::Url;
 
 use super::limits::{CONNECT, IDLE, MAX_REDIRECTS, REQUEST, RETRIES, RETRY_AFTER};
 
-/// Documents of npm's registries, and pages of Python's, if there is a choice.
-const TYPES: &str = "application/json, application/vnd.pypi.simple.v1+json, */*;q=0.1";
+/// Pages of Python's indexes, else documents of npm's registries, if there is a choice: an index
+/// may have JSON of its own.
+const TYPES: &str = "application/vnd.pypi.simple.v1+json, application/json;q=0.9, */*;q=0.1";
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -67,7 +68,7 @@ pub(super) struct Get {
 }
 
 impl Get {
-    fn may_lead_to(&self, target: &Url) -> bool {
+    pub(super) fn may_lead_to(&self, target: &Url) -> bool {
         let is_same = target.origin() == self.url.origin();
         let is_safe = target.scheme() == "https"
             || (self.url.scheme() == "http" && target.scheme() == "http");
@@ -144,12 +145,16 @@ impl Http {
     }
 
     async fn once(&self, get: &Get) -> Result<Answer, HttpError> {
-        let mut url = get.url.clone();
+        let (mut url, mut get) = (get.url.clone(), get.clone());
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(get, &url).await?;
+            let response = self.send(&get, &url).await?;
             match redirected(&response, &url)? {
                 None => return answer(response, &url, get.limit).await,
-                Some(target) if get.may_lead_to(&target) => url = target,
+                Some(target) if get.may_lead_to(&target) => {
+                    // What comes behind another host is of its choosing.
+                    get.auth = get.auth.filter(|_| target.origin() == url.origin());
+                    url = without_user(target);
+                }
                 Some(target) => {
                     return Err(HttpError::OtherHost { url: shown(&url), target: shown(&target) });
                 }
@@ -234,13 +239,17 @@ fn broken(url: &Url, error: reqwest::Error) -> HttpError {
 
 /// A URL without what may be secret in it.
 pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
+    let mut url = without_user(url.clone());
     url.set_query(None);
     url.set_fragment(None);
+    url.to_string()
+}
+
+fn without_user(mut url: Url) -> Url {
     // Both fail for URLs without a host, which have neither.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    url.to_string()
+    url
 }
 
 fn tls() -> Result<ClientConfig, String> {

@@ -24,6 +24,9 @@ MAX_SOURCES = 16 << 20
 #: Bytes of one source: larger ones are tables, which are compiled when they are needed.
 MAX_SOURCE = 512 << 10
 
+#: What no package takes the place of: the zygote itself goes on using it.
+OWN = sys.stdlib_module_names | {"conductor", "_host"}
+
 _path: list[str] | None = None
 _codes: dict[tuple[str, str], object] = {}
 
@@ -39,17 +42,19 @@ def release(directory: str = DIRECTORY) -> None:
     """Shows them to programs. What one of them has in place of Python's own is forgotten."""
     if _path is None:
         return
-    library = next((at for at, entry in enumerate(_path) if not entry.startswith(directory)), 0)
-    for archive in _path[:library]:
-        for name in _modules(archive):
-            _forget(name)
-    sys.path[:] = _path
     archives = [entry for entry in _path if entry.startswith(directory)]
     if archives:
         for archive in archives:
             sys.path_importer_cache[archive] = zipimport.zipimporter(archive)
         _compile(archives)
         zipimport.zipimporter.get_code = _get_code
+    # Last: what is imported from here on may be a package's.
+    library = next((at for at, entry in enumerate(_path) if not entry.startswith(directory)), 0)
+    for archive in _path[:library]:
+        for name in _modules(archive) - OWN:
+            _forget(name)
+    sys.path[:] = _path
+    if archives:
         gc.freeze()
 
 
@@ -97,7 +102,7 @@ def _compile_one(archive: str, name: str, source: bytes) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Of another version of Python: whoever imports it is told.
         return
-    _codes[archive, name.removesuffix(".py").removesuffix("/__init__")] = code
+    _codes[archive, name] = code
 
 
 _get_code_of_zip = zipimport.zipimporter.get_code
@@ -106,5 +111,6 @@ _get_code_of_zip = zipimport.zipimporter.get_code
 def _get_code(self, fullname):
     """The code of a module, from here if it was compiled."""
     path = self.prefix.replace("\\", "/") + fullname.rpartition(".")[2]
-    code = _codes.get((self.archive, path))
+    name = f"{path}/__init__.py" if self.is_package(fullname) else f"{path}.py"
+    code = _codes.get((self.archive, name))
     return _get_code_of_zip(self, fullname) if code is None else code

@@ -74,11 +74,7 @@ impl Rules {
 
     fn candidate(&self, name: &str, file: IndexFile) -> Result<Candidate, Refusal> {
         let version = wheel_version(name, &file.name)?;
-        let allows = |text: &String| {
-            // What cannot be read forbids nothing, as for pip.
-            VersionSpecifiers::from_str(text).map_or(true, |it| it.contains(&self.python))
-        };
-        if !file.requires_python.as_ref().is_none_or(allows) {
+        if !self.is_for_this_python(file.requires_python.as_deref()) {
             return Err(Refusal::Python);
         }
         let sha256 = file.sha256.clone().ok_or(Refusal::Unhashed)?;
@@ -91,9 +87,19 @@ impl Rules {
         Ok(Candidate { name: name.to_owned(), version, sha256, is_locked, is_yanked, file })
     }
 
-    /// An index without times says nothing about the age of a file.
+    /// Whether a `Requires-Python` includes this version. What cannot be read forbids nothing,
+    /// as for pip.
+    pub(super) fn is_for_this_python(&self, requires: Option<&str>) -> bool {
+        let allows = |text: &str| {
+            VersionSpecifiers::from_str(text).map_or(true, |it| it.contains(&self.python))
+        };
+        requires.is_none_or(allows)
+    }
+
+    /// An index without times says nothing about the age of a file; one with a time that cannot
+    /// be read has not shown that it is old.
     fn is_young(&self, file: &IndexFile) -> bool {
-        let uploaded = file.uploaded.as_deref().and_then(seconds);
+        let uploaded = file.uploaded.as_deref().map(|text| seconds(text).unwrap_or(u64::MAX));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let is_young = |uploaded: u64| now.saturating_sub(uploaded) < self.min_age.as_secs();
         uploaded.is_some_and(is_young)
@@ -202,9 +208,11 @@ mod tests {
         let wheel = file("a-1-py3-none-any.whl");
         let young = IndexFile { uploaded: now.map(|now| now.to_rfc3339()), ..wheel.clone() };
         let old = IndexFile { uploaded: Some("2020-01-01T00:00:00Z".into()), ..wheel.clone() };
+        let undated = IndexFile { uploaded: Some("yesterday".into()), ..wheel.clone() };
         let unhashed = IndexFile { sha256: None, ..wheel.clone() };
         let other = IndexFile { requires_python: Some("<3.15".into()), ..wheel.clone() };
-        for (file, expected) in [(wheel, 1), (young, 0), (old, 1), (unhashed, 0), (other, 0)] {
+        let files = [(wheel, 1), (young, 0), (undated, 0), (old, 1), (unhashed, 0), (other, 0)];
+        for (file, expected) in files {
             assert_eq!(
                 rules().candidates("a", vec![file.clone()]).candidates.len(),
                 expected,

@@ -14,6 +14,7 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -63,15 +64,16 @@ async fn fetch(request: WheelsRequest) -> Result<Wheels, String> {
             new.changes(lock.as_ref())
         ));
     }
+    note_undated(&known, &solution, &rules, &progress);
     progress.resolved(solution.len());
+    let total = AtomicU64::new(0);
     let wheels = futures::stream::iter(&solution)
         .map(|(name, (version, _))| {
-            one(known.chosen(name, version), &known, &source, &request, &progress)
+            one(known.chosen(name, version), &known, &source, &request, &progress, &total)
         })
         .buffer_unordered(PARALLEL)
         .try_collect::<Vec<WheelPackage>>()
         .await?;
-    repack::check_total(wheels.iter().map(|wheel| wheel.bytes))?;
     if lock.as_ref() != Some(&new) {
         source.cache().write(&lock_file, new.text().as_bytes())?;
     }
@@ -168,19 +170,36 @@ async fn resolve(
             Step::Metadata(name, version) => {
                 let text = source.metadata(known.chosen(&name, &version)).await?;
                 let metadata = metadata::parse(&text).map_err(|text| format!("{name}: {text}"))?;
-                known.add_metadata(name, version, metadata);
+                if rules.is_for_this_python(metadata.requires_python.as_deref()) {
+                    known.add_metadata(name, version, metadata);
+                } else {
+                    known.leave_out(&name, &version);
+                }
             }
         }
     }
 }
 
-/// Brings a wheel into the generation.
+/// Says of which packages the age is not known.
+fn note_undated(known: &Known, solution: &Solution, rules: &Rules, progress: &Progress) {
+    let chosen = solution.iter().map(|(name, (version, _))| known.chosen(name, version));
+    let undated = chosen.filter(|it| !it.is_locked && it.file.uploaded.is_none()).count();
+    if undated > 0 && !rules.min_age.is_zero() {
+        progress.note(&format!(
+            "Note: the package index does not say when files were uploaded, so \
+             MCP_CONDUCTOR_PACKAGES_MIN_AGE says nothing about {undated} packages"
+        ));
+    }
+}
+
+/// Brings a wheel into the generation, and counts its bytes.
 async fn one(
     candidate: &Candidate,
     known: &Known,
     source: &Source,
     request: &WheelsRequest,
     progress: &Progress,
+    total: &AtomicU64,
 ) -> Result<WheelPackage, String> {
     let (name, version) = (&candidate.name, candidate.version.to_string());
     let (wheel, cached) = source.wheel(candidate).await?;
@@ -197,6 +216,7 @@ async fn one(
     });
     let repacked = repacked.await.map_err(|error| error.to_string())?;
     let repacked = repacked.map_err(|text| format!("{name} {version}: {text}"))?;
+    repack::check_total(total.fetch_add(repacked.bytes, Ordering::Relaxed) + repacked.bytes)?;
     progress.unpacked(&format!("{name} {version}"), cached);
     let included: BTreeMap<_, _> = request
         .included

@@ -68,6 +68,14 @@ impl Known {
         self.metadata.insert((name, version), metadata);
     }
 
+    /// A version that is not for this Python, as its own metadata says.
+    pub(super) fn leave_out(&mut self, name: &str, version: &Version) {
+        let Some(project) = self.projects.get_mut(name) else { return };
+        project.candidates.retain(|candidate| candidate.version != *version);
+        let before = if project.left_out.is_empty() { "" } else { ", " };
+        project.left_out.push_str(&format!("{before}that of {version} is not for this Python"));
+    }
+
     pub(super) fn metadata(&self, name: &str, version: &Version) -> Option<&Metadata> {
         self.metadata.get(&(name.to_owned(), version.clone()))
     }

@@ -123,3 +123,13 @@ fn packages_that_need_each_other_are_a_solution_and_urls_are_not() {
     let error = solved(&known, &["pypi:u"], &[]).expect_err("a URL");
     assert!(error.contains("needs x from a URL"), "{error}");
 }
+
+#[test]
+fn a_version_that_is_not_for_this_python_gives_way_to_an_older_one() {
+    let mut known = known(&[("a", &[("2", ""), ("1", "")])]);
+    known.leave_out("a", &version("2"));
+    assert_eq!(solved(&known, &["pypi:a"], &[]).as_deref(), Ok("a 1"));
+    known.leave_out("a", &version("1"));
+    let error = solved(&known, &["pypi:a"], &[]).expect_err("none is left");
+    assert!(error.contains("that of 2 is not for this Python, that of 1 is"), "{error}");
+}
