@@ -52,7 +52,7 @@ impl Workspace {
             packages: &Default::default(),
             is_narrowed: false,
             install_dir: None,
-            installers: &[],
+            code: &[],
             secrets: &[],
             unconfined: false,
             own_address: &Arc::default(),

@@ -414,7 +414,7 @@ mod tests {
             packages: &Default::default(),
             is_narrowed: false,
             install_dir: None,
-            installers: &[],
+            code: &[],
             secrets: &[],
             unconfined: false,
             own_address: &Arc::default(),
