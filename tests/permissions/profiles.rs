@@ -15,6 +15,9 @@ const NOBODY: u32 = 65534;
 /// Tests whose names have this are those of both suites.
 const FILTER: &str = "hostile";
 
+/// The programs in Python, which take minutes and whose engine is not readable for others.
+const WITHOUT: [&str; 2] = ["--skip", "hostile::python"];
+
 /// How many these are.
 const SUITES: &str = "11 passed";
 
@@ -61,6 +64,7 @@ impl Copies {
         let mut command = Command::new(self.tests());
         command
             .args([FILTER, "--nocapture"])
+            .args(WITHOUT)
             .env(TEST_BINARY, self.program())
             .env(APART, "1")
             .env("TMPDIR", self.0.root())
