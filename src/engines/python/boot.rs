@@ -11,6 +11,7 @@ const INSTALL: &str = include_str!("boot/install.py");
 const LOAD: &str = "import conductor\nconductor.load()\n";
 pub(super) const WARM: &str = "import conductor\nconductor.warm()\n";
 pub(super) const FRESH: &str = "import conductor\nconductor.fresh()\n";
+pub(super) const TOUCH: &str = "import conductor\nconductor.touch()\n";
 pub(super) const MAIN: &str = "import conductor\nconductor.main()\n";
 
 /// The modules of the package by their names in it.

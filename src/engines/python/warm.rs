@@ -7,9 +7,6 @@ use super::interpreter::Interpreter;
 use crate::sandbox::sys;
 use crate::worker::LoadError;
 
-/// Text that takes the way of every turn and leaves nothing.
-const TOUCH: &str = "pass";
-
 /// Runs a fixed corpus of programs, so that the code which programs use is compiled before the
 /// fork, and makes memory cheap to fork: a page table of one entry for 2 MiB, and none for what
 /// was read of the component.
@@ -25,5 +22,5 @@ pub(super) fn warm_up(interpreter: &mut Interpreter, component: &Path) -> Result
 /// Does what every run does first, so that the pages which that writes are this process's own
 /// before its program arrives.
 pub(super) fn touch(interpreter: &mut Interpreter) {
-    super::run::expect_turn(interpreter, TOUCH);
+    super::run::expect_turn(interpreter, boot::TOUCH);
 }

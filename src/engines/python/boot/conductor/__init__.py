@@ -43,6 +43,13 @@ def warm() -> None:
     wheels.release()
 
 
+def touch() -> None:
+    """Does in a worker that stands by what every run does, so that the memory is its own before."""
+    from . import warmup
+
+    warmup.touch()
+
+
 def fresh() -> None:
     """Makes new what must differ between two workers of one zygote."""
     from . import freshness
