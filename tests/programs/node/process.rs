@@ -80,11 +80,15 @@ fn signals_and_users_are_the_servers() {
 fn a_program_is_told_of_its_end_and_of_errors_that_nobody_caught() {
     let source = r#"
         process.on("exit", (code: number) => console.log("exit", code));
-        process.on("uncaughtException", (error: Error) => console.log("uncaught", error.message));
-        process.on("unhandledRejection", (reason: unknown) => console.log("unhandled", reason));
-        setTimeout(() => { throw new Error("late"); }, 1);
+        const told = new Promise<void>((done) => {
+          process.on("uncaughtException", (error: Error) => { console.log("uncaught", error.message); done(); });
+        });
+        process.on("unhandledRejection", (reason: unknown) => {
+          console.log("unhandled", reason);
+          setTimeout(() => { throw new Error("late"); }, 1);
+        });
         Promise.reject("nobody");
-        await new Promise((done) => setTimeout(done, 20));"#;
+        await told;"#;
     assert_eq!(output(source), ["unhandled nobody", "uncaught late", "exit 0"]);
 }
 
