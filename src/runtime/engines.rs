@@ -45,14 +45,15 @@ async fn status(pool: &Pool, kind: Kind) -> EngineStatus {
     EngineStatus { name: kind.name(), error, notes: pool.notes(kind) }
 }
 
-/// The lanes that these settings want, with this generation of installed packages.
+/// The lanes that these settings want, with this generation of installed packages and this
+/// Python.
 pub(super) fn lanes(
     config: &Config,
     packages: Option<&Generation>,
+    python: Option<&PythonFiles>,
 ) -> Result<Vec<LaneConfig>, StartError> {
-    let python = python_files(config);
     let has_lane = |kind: &Kind| *kind != Kind::Python || python.is_some();
-    let lane = |kind| lane(config, kind, packages, python.as_ref());
+    let lane = |kind| lane(config, kind, packages, python);
     Kind::ALL.into_iter().filter(has_lane).map(lane).collect()
 }
 

@@ -200,9 +200,10 @@ impl Runtime {
         let common = assembly::common(&config, installed)?;
         let services = assembly::services(&config, &common, RunTools::all())?;
         let python = python_files(&config);
-        let python = python.and_then(|files| python_packages(&config, &files));
-        let held = held_packages(python.as_ref());
-        let pool = Pool::start(lanes(&config, generation.as_ref())?)
+        let python = python.as_ref();
+        // Of the same look as the lane has: an installation may end between two.
+        let held = held_packages(python.and_then(|files| python_packages(&config, files)).as_ref());
+        let pool = Pool::start(lanes(&config, generation.as_ref(), python)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
         for layer in typescript_sandbox(&pool).missing_optional() {
@@ -210,7 +211,7 @@ impl Runtime {
         }
         let queue = Queue::new(&config);
         let share = queue.whole();
-        let included = Included::of(&config);
+        let included = Included::of(python);
         let shared = Arc::new(Shared::new(pool, queue, common, included, held));
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }

@@ -2,25 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::engines::python_files;
 use super::execution::ToolCallSummary;
 use crate::config::environment::PYTHON;
 use crate::config::{Config, PythonLoad};
-use crate::packages::python::{HOW_TO_GET_IT, described, included};
+use crate::packages::pypi::SCHEME;
+use crate::packages::python::{HOW_TO_GET_IT, PythonFiles, described, included};
+use crate::packages::simple_index::normalized;
 use crate::pool::{Availability, Pool, PoolError};
 use crate::protocol::Kind;
-
-/// The prefix of a package of PyPI.
-const PYPI: &str = "pypi:";
 
 /// The packages that Python has with it, each by the name that an index knows it by.
 #[derive(Debug, Default)]
 pub(super) struct Included(BTreeSet<String>);
 
 impl Included {
-    /// Those of the component that is installed. Reads a file.
-    pub(super) fn of(config: &Config) -> Self {
-        let files = python_files(config);
+    /// Those of the component, if it is installed. Reads a file.
+    pub(super) fn of(files: Option<&PythonFiles>) -> Self {
         let packages = files.map(|files| included(&files.component)).unwrap_or_default();
         Self(packages.into_iter().map(|(name, _)| normalized(&name)).collect())
     }
@@ -32,7 +29,7 @@ impl Included {
     }
 
     fn further_of(&self, text: &str) -> Option<String> {
-        let bare = text.strip_prefix(PYPI).unwrap_or(text);
+        let bare = text.strip_prefix(SCHEME).unwrap_or(text);
         // What follows a name: extras, a version, a marker (PEP 508).
         let end = bare.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
         let (name, rest) = bare.split_at(end.unwrap_or(bare.len()));
@@ -41,14 +38,8 @@ impl Included {
         }
         // Of another kind, or no name at all: policy says what is wrong with it.
         let is_other = name.is_empty() || rest.starts_with(':');
-        Some(if is_other { text.to_owned() } else { format!("{PYPI}{name}") })
+        Some(if is_other { text.to_owned() } else { format!("{SCHEME}{name}") })
     }
-}
-
-/// A name as indexes compare it (PEP 503).
-fn normalized(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 /// Says in the log of a server what there is of Python.
