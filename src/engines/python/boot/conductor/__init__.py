@@ -37,11 +37,12 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import freshness, warmup, wheels
+    from . import freshness, memory, warmup, wheels
 
     warmup.run()
     wheels.release()
     freshness.arm()
+    memory.settle()
 
 
 def touch() -> None:

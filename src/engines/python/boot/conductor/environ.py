@@ -69,3 +69,8 @@ def install() -> None:
 def enter(program: dict) -> None:
     global _open, _known
     _open, _known = True, None
+
+
+def close() -> None:
+    global _open
+    _open = False

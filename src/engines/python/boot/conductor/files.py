@@ -275,3 +275,9 @@ def enter(program: dict) -> None:
     _enter_workspace(workspace())
     # As Deno.makeTempFile: what is temporary lies in the workspace.
     tempfile.tempdir = workspace()
+
+
+def close() -> None:
+    NAMES.pop("WORKSPACE_DIR", None)
+    tempfile.tempdir = None
+    os.chdir("/")

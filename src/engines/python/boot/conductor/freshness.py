@@ -61,6 +61,12 @@ def renew() -> None:
                 again(sys.modules[module])
 
 
+def close() -> None:
+    """Lets the next worker renew it."""
+    global _renewed
+    _renewed = False
+
+
 def _random(module) -> None:
     module.seed()
 

@@ -42,6 +42,16 @@ def main() -> None:
     door.send("outcome", body, outcome=result)
 
 
+def rehearse() -> None:
+    """Goes the way of `main` in the zygote, whose host plays that of a worker."""
+    freshness.renew()
+    result, body = run(door.send("program"), begin)
+    write_open_files()
+    output.flush()
+    door.send("outcome", body, outcome=result)
+    begin.has_been = False
+
+
 def last_resort(error: BaseException, source: str) -> dict:
     """The outcome if what runs programs has failed itself: a program can break all that it uses."""
     try:

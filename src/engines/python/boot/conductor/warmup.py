@@ -1,6 +1,5 @@
 """What the zygote has seen before the first fork: imports, and a fixed corpus of usual programs."""
 
-import gc
 import itertools
 import linecache
 import sys
@@ -9,7 +8,7 @@ import types
 from importlib import import_module
 from importlib.util import find_spec
 
-from . import images, output
+from . import environ, files, freshness, images, memory, output
 from .door import FILE
 
 #: Imported in the zygote: what programs usually import, by what it costs them not to have it.
@@ -40,12 +39,31 @@ def preload() -> None:
         import_module("pandas.plotting._matplotlib")
 
 
+#: Until the interpreter has specialized what each run goes through, and writes nothing to it any more
+#: (PEP 659; the largest counter of pycore_backoff.h has been counted down by then for what is hot).
+REHEARSALS = 40
+
+
 def run() -> None:
     """Runs the corpus through the path of every program, and leaves nothing of it."""
     from .corpus import PROGRAMS
 
     _run(PROGRAMS)
+    rehearse()
     forget()
+
+
+def rehearse() -> None:
+    """Goes the whole way of a worker, with a host that plays one."""
+    from . import program
+
+    main, argv = sys.modules["__main__"], sys.argv
+    for _ in range(REHEARSALS):
+        program.rehearse()
+        touch()
+        for module in (freshness, environ, files):
+            module.close()
+    sys.modules["__main__"], sys.argv = main, argv
 
 
 def touch() -> None:
@@ -67,12 +85,10 @@ def _run(programs: list) -> None:
 
 
 def forget() -> None:
-    """Removes the traces of the corpus, and keeps the collector from what is there for good."""
+    """Removes the traces of the corpus."""
     output.flush()
     linecache.cache.pop(FILE, None)
     for module in list(sys.modules.values()):
         if isinstance(module, types.ModuleType):
             module.__dict__.pop("__warningregistry__", None)
     threading._counter = itertools.count(1).__next__
-    gc.collect()
-    gc.freeze()
