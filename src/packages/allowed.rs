@@ -329,7 +329,7 @@ mod tests {
                 &["npm:zod@3/v4"],
                 "npm:zod@3/v4 has a subpath: a package is allowed as a whole, write npm:zod",
             ),
-            (&["zod"], "\"zod\" begins with neither npm: nor jsr:"),
+            (&["zod"], "\"zod\" begins with neither npm: nor jsr: nor pypi:"),
             (&many, "1001 packages are more than 1000"),
         ] {
             assert_eq!(AllowedPackages::parse(texts).unwrap_err().to_string(), expected);

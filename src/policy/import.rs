@@ -231,7 +231,9 @@ fn meant_by(text: &str) -> String {
 /// The scheme of packages that a specifier would have in lower case.
 fn in_lower_case(specifier: &str) -> Option<&'static str> {
     let (scheme, _) = specifier.split_once(':')?;
-    ["npm", "jsr"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme) && *known != scheme)
+    ["npm", "jsr", "pypi"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(scheme) && *known != scheme)
 }
 
 fn never(specifier: &str, reason: &str) -> Denied {
@@ -293,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_kind_in_upper_case_is_said_to_be_written_otherwise() {
-        for (specifier, scheme) in [("NPM:x", "npm"), ("Jsr:@std/path", "jsr")] {
+        for (specifier, scheme) in [("NPM:x", "npm"), ("Jsr:@std/path", "jsr"), ("PyPI:x", "pypi")]
+        {
             let reason = denied(&policy(&["npm:x"]), specifier).reason;
             assert_eq!(reason, Some(format!("{scheme}: is written in lower case")));
         }
@@ -433,14 +436,14 @@ mod tests {
             (
                 &allowed,
                 &["axios"],
-                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:, for example \
-                 npm:axios",
+                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr: nor \
+                 pypi:, for example npm:axios",
             ),
             (
                 &allowed,
                 &["Npm:zod"],
-                "Invalid format: Npm:zod: \"Npm:zod\" begins with neither npm: nor jsr:, and npm: \
-                 is written in lower case",
+                "Invalid format: Npm:zod: \"Npm:zod\" begins with neither npm: nor jsr: nor \
+                 pypi:, and npm: is written in lower case",
             ),
             (
                 &allowed,
