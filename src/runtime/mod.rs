@@ -287,7 +287,9 @@ impl Runtime {
         events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Result<Execution, ExecuteError> {
         let parent = request.trace_parent();
-        let mut observed = Observed::start(&self.0.shared.common.metrics, self.principal(), parent);
+        let metrics = &self.0.shared.common.metrics;
+        let language = request.language().name();
+        let mut observed = Observed::start(metrics, language, self.principal(), parent);
         let result = self.run_observed(request, events, &mut observed).await;
         if let Err(error) = &result {
             observed.failed(error.outcome());
@@ -305,7 +307,7 @@ impl Runtime {
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
-        observed.queues(number, request.language.name());
+        observed.queues(number);
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
         let language = request.language;
