@@ -131,6 +131,16 @@ impl Policy {
         }
     }
 
+    /// Decides about an installed package of PyPI that a program in Python imports, by its name.
+    pub(crate) fn python_package(&self, specifier: &str) -> Result<(), Denied> {
+        let asked = PypiSpecifier::parse(specifier)
+            .map_err(|error| never(specifier, &error.to_string()))?;
+        match self.packages.pypi().iter().any(|entry| entry.name() == asked.name()) {
+            true => Ok(()),
+            false => Err(never(specifier, &self.packages.refusal_of_pypi(&asked))),
+        }
+    }
+
     /// Decides about the packages that a call says its program needs: each must be allowed.
     ///
     /// # Errors
@@ -402,6 +412,43 @@ mod tests {
             policy.module_dependencies(&["npm:zod".to_owned(), "pypi:humanize".to_owned()]),
             Err("Not for TypeScript: pypi:humanize. Packages of PyPI are for execute_python".into())
         );
+    }
+
+    #[test]
+    fn a_package_of_pypi_that_is_allowed_is_imported_by_programs_in_python() {
+        let policy = policy(&["npm:zod", "pypi:humanize@^4"]);
+        for specifier in ["pypi:humanize", "pypi:Humanize"] {
+            assert_eq!(policy.python_package(specifier), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_package_of_pypi_that_is_not_allowed_is_denied_with_what_is() {
+        for (packages, specifier, reason) in [
+            (
+                &["npm:zod", "pypi:humanize@^4"][..],
+                "pypi:zod",
+                "it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows: allowed \
+                 are pypi:humanize@^4",
+            ),
+            (
+                &["npm:humanize"],
+                "pypi:humanize",
+                "no packages of PyPI are allowed here. An administrator allows one with \
+                 MCP_CONDUCTOR_ALLOWED_PACKAGES=pypi:humanize and runs `mcp-conductor install`",
+            ),
+            (
+                &["pypi:humanize"],
+                "humanize",
+                "\"humanize\" does not name a package of PyPI, as pypi:tabulate and \
+                 pypi:tabulate@^0.9 do",
+            ),
+        ] {
+            let denied = policy(packages).python_package(specifier).unwrap_err();
+            assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
+            assert_eq!(denied.target.as_deref(), Some(specifier));
+            assert_eq!(denied.reason.as_deref(), Some(reason));
+        }
     }
 
     #[test]
