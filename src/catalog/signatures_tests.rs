@@ -154,7 +154,7 @@ fn a_recursive_schema_ends() {
     for _ in 0..20 {
         deep = json!({"type": "array", "items": deep});
     }
-    assert_eq!(hint(deep), format!("{}Any{}", "list[".repeat(7), "]".repeat(7)));
+    assert_eq!(hint(deep), format!("{}Any{}", "list[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)));
 }
 
 #[test]

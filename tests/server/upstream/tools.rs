@@ -123,9 +123,7 @@ fn tools_of_a_server_come_as_calls_of_python() {
     assert!(first.starts_with("mcp.stub.echo(text: str, n: "), "{signatures}");
     assert!(!signatures.contains("structured"), "{signatures}");
 
-    let found = |format: &str| {
-        json!({ "query": "echo", "detail": "detailed", "limit": 1, "format": format })
-    };
+    let found = |format: &str| json!({ "query": "echo", "detail": "detailed", "limit": 1, "format": format });
     let python = server.call("search_tools", found("python"));
     let signature = &python["structuredContent"]["tools"][0]["signature"];
     assert_eq!(signature, first, "{python:#}");
