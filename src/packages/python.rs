@@ -165,6 +165,8 @@ pub(crate) struct PypiPackage {
     pub version: String,
     /// As the administrator wrote it, if it is allowed: `pypi:humanize@^4`.
     pub requested: Option<String>,
+    /// What it is, in its author's words.
+    pub summary: Option<String>,
     pub license: Option<String>,
     /// Its file in the generation: modules as they are, nothing compressed.
     pub file: String,

@@ -94,7 +94,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// A wheel with one module, which needs other packages.
 fn wheel(name: &str, version: &str, needs: &[&str]) -> Vec<u8> {
     let needs: String = needs.iter().map(|need| format!("Requires-Dist: {need}\n")).collect();
-    let metadata = format!("Name: {name}\nVersion: {version}\nLicense: MIT\n{needs}\nText\n");
+    let metadata = format!("Name: {name}\nVersion: {version}\nSummary: About {name}\nLicense: MIT\n{needs}\nText\n");
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (path, content) in [
         (format!("{name}/__init__.py"), format!("version = '{version}'\n")),
@@ -172,6 +172,7 @@ fn allowed_wheels_and_what_they_need_are_installed_and_locked() {
     assert_eq!(named(&answer), ["a 1.2", "b 1.0"]);
     assert_eq!(answer["packages"][0]["modules"], json!(["a"]));
     assert_eq!(answer["packages"][0]["license"], "MIT");
+    assert_eq!(answer["packages"][0]["summary"], "About a");
     assert!(
         store.path().join("1/a-1.2.zip").is_file() && store.path().join("1/b-1.0.zip").is_file()
     );
