@@ -99,8 +99,8 @@ impl Available {
         self.packages().next().is_none() && self.python.is_empty()
     }
 
-    /// The first of those for TypeScript with their versions, and how many there are besides, in at most so
-    /// many bytes; nothing if there are none.
+    /// The first of those for TypeScript with their versions, and how many there are besides, in at
+    /// most so many bytes; nothing if there are none.
     pub(super) fn named(&self, bytes: usize) -> Option<String> {
         let names: Vec<String> = self
             .packages()
