@@ -1,5 +1,5 @@
 //! What is known of the tools of other servers: their lists, schemas and names, the
-//! TypeScript that declares them, the check of a call's arguments, and search. It knows
+//! TypeScript that declares them, how Python calls them, the check of a call's arguments, and search. It knows
 //! no connection, and trusts nothing that a server says.
 //!
 //! ```text
@@ -17,6 +17,7 @@ mod integers;
 mod list;
 mod misspelt;
 mod seen;
+mod signatures;
 mod tool;
 mod tool_info;
 mod tool_json;
@@ -30,6 +31,7 @@ pub(crate) use index::{Found, Indexed, KeptIndex};
 pub(crate) use list::{Catalog, Provider};
 pub(crate) use misspelt::{Had, Missing, WITHIN, did_you_mean};
 pub(crate) use seen::Seen;
+pub(crate) use signatures::{python_sample, python_signatures};
 pub(crate) use tool::{MAX_TOOL_NAME, Tool};
 pub(crate) use tool_info::{ToolInfo, show_texts};
 pub(crate) use work::{GoOn, Work};

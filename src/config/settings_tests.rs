@@ -333,7 +333,7 @@ fn packages_that_cannot_be_allowed_stop_with_what_is_wrong() {
     let example =
         "for example MCP_CONDUCTOR_ALLOWED_PACKAGES=npm:zod@^3,jsr:@std/path,pypi:humanize@^4";
     for (text, expected) in [
-        ("zod", "\"zod\" begins with neither npm: nor jsr:"),
+        ("zod", "\"zod\" begins with neither npm: nor jsr: nor pypi:"),
         ("npm:zod@3,npm:zod@4", "npm:zod@3 and npm:zod@4 are the same package, keep one"),
         (
             "npm:zod@npm:evil@1",
@@ -368,8 +368,8 @@ fn a_mistake_in_a_table_says_where_it_is_and_what_works() {
         ),
         (
             "[packages]\nallowed = [\"zod\"]\n",
-            "conductor.toml, line 2: packages.allowed: \"zod\" begins with neither npm: nor jsr:, \
-             for example packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\", \"pypi:humanize@^4\"]",
+            "conductor.toml, line 2: packages.allowed: \"zod\" begins with neither npm: nor jsr: nor \
+             pypi:, for example packages.allowed = [\"npm:zod@^3\", \"jsr:@std/path\", \"pypi:humanize@^4\"]",
         ),
         (
             "packages_auto = true\n",

@@ -24,10 +24,11 @@ use crate::packages::python::{
 use crate::text::clip::line_of;
 
 /// Goes up when the same packages would be installed in another way.
-const HOW: u32 = 1;
+const HOW: u32 = 2;
 
-/// Characters of a licence that are kept.
+/// Characters of a licence and of a summary that are kept.
 const MAX_LICENSE: usize = 100;
+const MAX_SUMMARY: usize = 500;
 
 /// Whether packages of PyPI can be installed. What is wrong with the settings is known before
 /// anything else is installed.
@@ -153,6 +154,7 @@ fn manifest(wheels: &Wheels) -> PypiManifest {
         name: wheel.name.clone(),
         version: wheel.version.clone(),
         requested: wheel.requested.clone(),
+        summary: wheel.summary.as_deref().map(|summary| line_of(summary, MAX_SUMMARY)),
         license: wheel.license.as_deref().map(|license| line_of(license, MAX_LICENSE)),
         file: wheel.file.clone(),
         sha256: wheel.sha256.clone(),

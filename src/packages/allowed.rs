@@ -223,7 +223,7 @@ impl AllowedPackages {
     /// Why a package that is not here cannot be imported, and what can.
     pub(crate) fn refusal(&self, specifier: &PackageSpecifier) -> String {
         if self.is_empty() {
-            return format!("no packages are allowed here. {}", how_to_allow(specifier));
+            return format!("no packages are allowed here. {}", how_to_allow(&specifier.package()));
         }
         let near = self.near(specifier);
         let meant = match near.as_slice() {
@@ -233,10 +233,20 @@ impl AllowedPackages {
         format!("it is not one of the packages that {VARIABLE} allows{meant}: {}", self.listed())
     }
 
+    /// The same of PyPI.
+    pub(crate) fn refusal_of_pypi(&self, specifier: &PypiSpecifier) -> String {
+        if self.1.is_empty() {
+            let package = specifier.package();
+            return format!("no packages of PyPI are allowed here. {}", how_to_allow(&package));
+        }
+        let listed = self.listed_of_pypi();
+        format!("it is not one of the packages that {VARIABLE} allows: {listed}")
+    }
+
     /// What is allowed instead of packages that are not, the first of which is this: sentences.
     pub(crate) fn instead_of(&self, specifier: &PackageSpecifier) -> String {
         if self.is_empty() {
-            return format!("No packages are allowed here. {}", how_to_allow(specifier));
+            return format!("No packages are allowed here. {}", how_to_allow(&specifier.package()));
         }
         format!("{VARIABLE} decides: {}", self.listed())
     }
@@ -246,11 +256,7 @@ impl AllowedPackages {
         if !self.1.is_empty() {
             return format!("{VARIABLE} decides: {}", self.listed_of_pypi());
         }
-        let package = specifier.package();
-        format!(
-            "No packages of PyPI are allowed here. An administrator allows one with \
-             {VARIABLE}={package} and runs `mcp-conductor install`"
-        )
+        format!("No packages of PyPI are allowed here. {}", how_to_allow(&specifier.package()))
     }
 
     /// Packages that may have been meant: of the same name, or nearly so.
@@ -271,8 +277,7 @@ impl AllowedPackages {
     }
 }
 
-fn how_to_allow(specifier: &PackageSpecifier) -> String {
-    let package = specifier.package();
+fn how_to_allow(package: &str) -> String {
     format!(
         "An administrator allows one with {VARIABLE}={package} and runs `mcp-conductor install`"
     )
@@ -329,7 +334,7 @@ mod tests {
                 &["npm:zod@3/v4"],
                 "npm:zod@3/v4 has a subpath: a package is allowed as a whole, write npm:zod",
             ),
-            (&["zod"], "\"zod\" begins with neither npm: nor jsr:"),
+            (&["zod"], "\"zod\" begins with neither npm: nor jsr: nor pypi:"),
             (&many, "1001 packages are more than 1000"),
         ] {
             assert_eq!(AllowedPackages::parse(texts).unwrap_err().to_string(), expected);

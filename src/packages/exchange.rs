@@ -97,6 +97,8 @@ pub struct WheelPackage {
     pub requested: Option<String>,
     pub name: String,
     pub version: String,
+    /// What it is, in its author's words.
+    pub summary: Option<String>,
     pub license: Option<String>,
     /// Its file in the generation.
     pub file: String,

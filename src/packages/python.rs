@@ -29,6 +29,25 @@ pub(crate) const HOW_TO_GET_IT: &str = "run `mcp-conductor install python`";
 /// Bytes of its MANIFEST: twenty times those of release 0.1.0.
 const MAX_MANIFEST: u64 = 1 << 20;
 
+/// What the MANIFEST of that release lists beside packages of Python: libraries and headers of C
+/// that are compiled into it. The index has other things by some of these names.
+const LIBRARIES: [&str; 14] = [
+    "bzip2",
+    "cppy",
+    "freetype",
+    "harfbuzz",
+    "libraqm",
+    "libxml2",
+    "libxslt",
+    "openblas",
+    "pybind11",
+    "qhull",
+    "sheenbidi",
+    "sqlite-autoconf",
+    "xz",
+    "zlib",
+];
+
 /// Where Python is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PythonFiles {
@@ -97,8 +116,8 @@ pub(crate) fn size_of(directory: &Path) -> u64 {
     entries.flatten().map(size).sum()
 }
 
-/// The packages that are in the component itself, with their versions, from its MANIFEST:
-/// `package NAME VERSION` for each.
+/// The packages of Python that are in the component itself, with their versions, from its
+/// MANIFEST: `package NAME VERSION` for each, and for each of [`LIBRARIES`].
 pub(crate) fn included(component: &Path) -> Vec<(String, String)> {
     use std::io::Read;
     let mut text = String::new();
@@ -113,7 +132,8 @@ pub(crate) fn included(component: &Path) -> Vec<(String, String)> {
 fn included_in(manifest: &str) -> Vec<(String, String)> {
     let package = |line: &str| {
         let (name, version) = line.strip_prefix("package ")?.split_once(' ')?;
-        Some((name.to_owned(), version.trim().to_owned()))
+        let is_of_python = !LIBRARIES.contains(&name);
+        is_of_python.then(|| (name.to_owned(), version.trim().to_owned()))
     };
     manifest.lines().filter_map(package).collect()
 }
@@ -145,6 +165,8 @@ pub(crate) struct PypiPackage {
     pub version: String,
     /// As the administrator wrote it, if it is allowed: `pypi:humanize@^4`.
     pub requested: Option<String>,
+    /// What it is, in its author's words.
+    pub summary: Option<String>,
     pub license: Option<String>,
     /// Its file in the generation: modules as they are, nothing compressed.
     pub file: String,
@@ -200,6 +222,13 @@ mod tests {
         let expected = [("numpy", "2.5.2"), ("six", "1.17.0")];
         let expected = expected.map(|(name, version)| (name.to_owned(), version.to_owned()));
         assert_eq!(included_in(text), expected);
+    }
+
+    #[test]
+    fn a_library_of_c_in_the_component_is_not_a_package_of_python() {
+        let lines = LIBRARIES.map(|name| format!("package {name} 1.0\n")).concat();
+        let text = format!("{lines}package zlib-ng 1.0\n");
+        assert_eq!(included_in(&text), [("zlib-ng".to_owned(), "1.0".to_owned())]);
     }
 
     #[test]

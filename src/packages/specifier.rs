@@ -58,7 +58,7 @@ impl PackageKind {
 pub(crate) enum SpecifierError {
     #[error("a specifier of {0} bytes is longer than {MAX_SPECIFIER}")]
     TooLong(usize),
-    #[error("{0} begins with neither npm: nor jsr:")]
+    #[error("{0} begins with neither npm: nor jsr: nor pypi:")]
     Scheme(String),
     #[error("{0} is not a package specifier: {1}")]
     Syntax(String, String),
@@ -369,8 +369,8 @@ mod tests {
     #[test]
     fn an_error_quotes_what_was_written_and_says_what_is_wrong() {
         for (text, expected) in [
-            ("axios", "\"axios\" begins with neither npm: nor jsr:"),
-            ("NPM:axios", "\"NPM:axios\" begins with neither npm: nor jsr:"),
+            ("axios", "\"axios\" begins with neither npm: nor jsr: nor pypi:"),
+            ("NPM:axios", "\"NPM:axios\" begins with neither npm: nor jsr: nor pypi:"),
             (
                 "npm:../x",
                 "\"npm:../x\" does not name a package of npm, as npm:zod and npm:@scope/name do",

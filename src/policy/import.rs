@@ -131,6 +131,16 @@ impl Policy {
         }
     }
 
+    /// Decides about an installed package of PyPI that a program in Python imports, by its name.
+    pub(crate) fn python_package(&self, specifier: &str) -> Result<(), Denied> {
+        let asked = PypiSpecifier::parse(specifier)
+            .map_err(|error| never(specifier, &error.to_string()))?;
+        match self.packages.pypi().iter().any(|entry| entry.name() == asked.name()) {
+            true => Ok(()),
+            false => Err(never(specifier, &self.packages.refusal_of_pypi(&asked))),
+        }
+    }
+
     /// Decides about the packages that a call says its program needs: each must be allowed.
     ///
     /// # Errors
@@ -231,7 +241,9 @@ fn meant_by(text: &str) -> String {
 /// The scheme of packages that a specifier would have in lower case.
 fn in_lower_case(specifier: &str) -> Option<&'static str> {
     let (scheme, _) = specifier.split_once(':')?;
-    ["npm", "jsr"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme) && *known != scheme)
+    ["npm", "jsr", "pypi"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(scheme) && *known != scheme)
 }
 
 fn never(specifier: &str, reason: &str) -> Denied {
@@ -293,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_kind_in_upper_case_is_said_to_be_written_otherwise() {
-        for (specifier, scheme) in [("NPM:x", "npm"), ("Jsr:@std/path", "jsr")] {
+        for (specifier, scheme) in [("NPM:x", "npm"), ("Jsr:@std/path", "jsr"), ("PyPI:x", "pypi")]
+        {
             let reason = denied(&policy(&["npm:x"]), specifier).reason;
             assert_eq!(reason, Some(format!("{scheme}: is written in lower case")));
         }
@@ -402,6 +415,43 @@ mod tests {
     }
 
     #[test]
+    fn a_package_of_pypi_that_is_allowed_is_imported_by_programs_in_python() {
+        let policy = policy(&["npm:zod", "pypi:humanize@^4"]);
+        for specifier in ["pypi:humanize", "pypi:Humanize"] {
+            assert_eq!(policy.python_package(specifier), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_package_of_pypi_that_is_not_allowed_is_denied_with_what_is() {
+        for (packages, specifier, reason) in [
+            (
+                &["npm:zod", "pypi:humanize@^4"][..],
+                "pypi:zod",
+                "it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows: allowed \
+                 are pypi:humanize@^4",
+            ),
+            (
+                &["npm:humanize"],
+                "pypi:humanize",
+                "no packages of PyPI are allowed here. An administrator allows one with \
+                 MCP_CONDUCTOR_ALLOWED_PACKAGES=pypi:humanize and runs `mcp-conductor install`",
+            ),
+            (
+                &["pypi:humanize"],
+                "humanize",
+                "\"humanize\" does not name a package of PyPI, as pypi:tabulate and \
+                 pypi:tabulate@^0.9 do",
+            ),
+        ] {
+            let denied = policy(packages).python_package(specifier).unwrap_err();
+            assert_eq!((denied.permission, denied.grantable), (Permission::Import, false));
+            assert_eq!(denied.target.as_deref(), Some(specifier));
+            assert_eq!(denied.reason.as_deref(), Some(reason));
+        }
+    }
+
+    #[test]
     fn the_packages_of_a_call_must_all_be_allowed() {
         let dependencies = |packages: &[&str], asked: &[&str]| {
             let asked: Vec<String> = asked.iter().map(|text| (*text).to_owned()).collect();
@@ -433,14 +483,14 @@ mod tests {
             (
                 &allowed,
                 &["axios"],
-                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr:, for example \
-                 npm:axios",
+                "Invalid format: axios: \"axios\" begins with neither npm: nor jsr: nor \
+                 pypi:, for example npm:axios",
             ),
             (
                 &allowed,
                 &["Npm:zod"],
-                "Invalid format: Npm:zod: \"Npm:zod\" begins with neither npm: nor jsr:, and npm: \
-                 is written in lower case",
+                "Invalid format: Npm:zod: \"Npm:zod\" begins with neither npm: nor jsr: nor \
+                 pypi:, and npm: is written in lower case",
             ),
             (
                 &allowed,

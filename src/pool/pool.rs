@@ -1,6 +1,6 @@
 //! The pool: one lane for each kind of engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::join_all;
 
@@ -13,7 +13,19 @@ use crate::sandbox::SandboxStatus;
 /// Hands out sealed workers of every kind. Cheap to clone. With the last clone its lanes
 /// end.
 #[derive(Clone)]
-pub(crate) struct Pool(Arc<[Lane]>);
+pub(crate) struct Pool(Arc<Lanes>);
+
+struct Lanes {
+    first: Vec<Lane>,
+    /// One whose engine was installed while the pool ran.
+    added: OnceLock<Lane>,
+}
+
+impl Lanes {
+    fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.first.iter().chain(self.added.get())
+    }
+}
 
 impl Pool {
     /// Makes the lanes, one for each kind, and loads those that are to be loaded at start: the
@@ -24,7 +36,7 @@ impl Pool {
     /// Of the first that is required and cannot be loaded. Other kinds that cannot be loaded are
     /// not available, without an error.
     pub(crate) async fn start(configs: Vec<LaneConfig>) -> Result<Self, PoolError> {
-        let lanes: Arc<[Lane]> = configs.into_iter().map(Lane::new).collect();
+        let lanes: Vec<Lane> = configs.into_iter().map(Lane::new).collect();
         let at_start = |lane: &&Lane| lane.config().load == Load::AtStart;
         let (required, others): (Vec<_>, Vec<_>) =
             lanes.iter().filter(at_start).partition(|lane| lane.config().is_required);
@@ -33,7 +45,21 @@ impl Pool {
         for lane in others {
             drop(lane.load_meanwhile());
         }
-        Ok(Self(lanes))
+        Ok(Self(Arc::new(Lanes { first: lanes, added: OnceLock::new() })))
+    }
+
+    /// Adds a lane of a kind that has none, and loads it if it is to be loaded at start. Whether it
+    /// was added: a pool takes one.
+    pub(crate) fn add(&self, config: LaneConfig) -> bool {
+        let (kind, load) = (config.setup.kind, config.load);
+        if self.lane(kind).is_ok() || self.0.added.set(Lane::new(config)).is_err() {
+            return false;
+        }
+        match load {
+            Load::AtStart => drop(self.lane(kind).map(Lane::load_meanwhile)),
+            Load::WhenNeeded => {}
+        }
+        true
     }
 
     /// What is enforced for every worker of a kind, once its engine is loaded.

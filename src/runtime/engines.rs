@@ -1,10 +1,8 @@
 //! From the configuration to the lanes of the pool, one for each kind of engine.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use futures::future::join_all;
-use nix::fcntl::Flock;
 
 use super::StartError;
 use crate::config::{Config, PythonLoad};
@@ -100,6 +98,19 @@ fn lane(
     })
 }
 
+/// Adds Python to a pool that began without it, where it was installed meanwhile. Whether it was
+/// added.
+pub(super) fn add_python(
+    pool: &Pool,
+    config: &Config,
+    files: &PythonFiles,
+) -> Result<bool, StartError> {
+    if pool.kinds().any(|kind| kind == Kind::Python) {
+        return Ok(false);
+    }
+    Ok(pool.add(lane(config, Kind::Python, None, Some(files))?))
+}
+
 /// Python, if it is installed and not off.
 pub(super) fn python_files(config: &Config) -> Option<PythonFiles> {
     match config.python() {
@@ -113,11 +124,6 @@ pub(super) fn python_packages(config: &Config, files: &PythonFiles) -> Option<Ge
     let directory = files.packages.clone();
     let directory = directory.filter(|_| !config.allowed_packages().pypi().is_empty())?;
     Some(Generation { directory, preload: Vec::new() })
-}
-
-/// What keeps those packages from being removed.
-pub(super) fn held_packages(packages: Option<&Generation>) -> Option<Flock<File>> {
-    packages.and_then(|packages| python::hold(&packages.directory))
 }
 
 /// When Python is loaded. Where no workers stand by, as in `mcp-conductor run`, it would be

@@ -10,6 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::Language;
 use crate::text::clip::head;
 use crate::text::identifiers::{is_reserved, is_spelt};
+use crate::text::python;
 
 /// Bytes of a name that an error shows.
 const MAX_NAME: usize = 200;
@@ -17,14 +18,6 @@ const MAX_NAME: usize = 200;
 /// Names that no global can have although they are identifiers: they are fixed
 /// properties of the global object (ECMA-262 section 19.1).
 const FIXED_NAMES: [&str; 3] = ["undefined", "NaN", "Infinity"];
-
-/// Keywords of Python (The Python Language Reference, section 2.3.1), which name no variable.
-const PYTHON_KEYWORDS: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
-    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
-    "with", "yield",
-];
 
 /// The text of a JSON object.
 #[derive(Debug, Clone)]
@@ -118,10 +111,7 @@ fn is_definable_in_python(name: &str) -> bool {
     let continues = |c: char| starts(c) || c.is_numeric();
     let is_read_so = name.is_ascii() || name.nfkc().eq(name.chars());
     let is_pythons = name.starts_with("__") && name.ends_with("__");
-    is_spelt(name, starts, continues)
-        && is_read_so
-        && !PYTHON_KEYWORDS.contains(&name)
-        && !is_pythons
+    is_spelt(name, starts, continues) && is_read_so && !python::is_keyword(name) && !is_pythons
 }
 
 /// What is looked for in the names of an object.

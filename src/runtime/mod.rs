@@ -30,7 +30,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use engines::EngineStatus;
-use engines::{held_packages, lanes, python_files, python_packages, zygote_executable};
+use engines::{lanes, python_files, python_packages, zygote_executable};
 pub(crate) use execution::Held;
 pub use execution::{
     ErrorDetail, ErrorKind, Execution, ExecutionError, Status, ToolCallSummary, Truncated,
@@ -48,6 +48,7 @@ use crate::config::{Config, ConfigError, Principal};
 use crate::memory::Account;
 use crate::packages::Installed;
 use crate::packages::allowed::AllowedPackages;
+use crate::packages::python::PypiManifest;
 use crate::playbooks::Playbooks;
 use crate::policy::RunTools;
 use crate::pool::{Pool, PoolError};
@@ -202,7 +203,8 @@ impl Runtime {
         let python = python_files(&config);
         let python = python.as_ref();
         // Of the same look as the lane has: an installation may end between two.
-        let held = held_packages(python.and_then(|files| python_packages(&config, files)).as_ref());
+        let of_python = python.and_then(|files| python_packages(&config, files));
+        let pypi = python::Packages::of(of_python.as_ref());
         let pool = Pool::start(lanes(&config, generation.as_ref(), python)?)
             .await
             .map_err(|error| StartError::Sandbox(error.to_string()))?;
@@ -212,7 +214,7 @@ impl Runtime {
         let queue = Queue::new(&config);
         let share = queue.whole();
         let included = Included::of(python);
-        let shared = Arc::new(Shared::new(pool, queue, common, included, held));
+        let shared = Arc::new(Shared::new(pool, queue, common, included, pypi));
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
 
@@ -287,7 +289,9 @@ impl Runtime {
         events: Option<mpsc::UnboundedSender<Printed>>,
     ) -> Result<Execution, ExecuteError> {
         let parent = request.trace_parent();
-        let mut observed = Observed::start(&self.0.shared.common.metrics, self.principal(), parent);
+        let metrics = &self.0.shared.common.metrics;
+        let language = request.language().name();
+        let mut observed = Observed::start(metrics, language, self.principal(), parent);
         let result = self.run_observed(request, events, &mut observed).await;
         if let Err(error) = &result {
             observed.failed(error.outcome());
@@ -305,7 +309,7 @@ impl Runtime {
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
         let number = inner.shared.next_execution();
-        observed.queues(number, request.language.name());
+        observed.queues(number);
         let services = &inner.services;
         let grants = services.policy.flags().join(" ");
         let language = request.language;
@@ -314,7 +318,10 @@ impl Runtime {
         let (policy, dependencies) = (&services.policy, &request.dependencies);
         let allowed = match language {
             Language::TypeScript => policy.module_dependencies(dependencies),
-            Language::Python => policy.dependencies(&inner.shared.included.further(dependencies)),
+            Language::Python => {
+                let further = inner.shared.included.lock().further(dependencies);
+                policy.dependencies(&further)
+            }
         };
         if let Err(problem) = allowed {
             services.audit.refused_dependencies(number, &problem);
@@ -500,6 +507,11 @@ impl Runtime {
     /// What of the packages is installed.
     pub(crate) fn installed(&self) -> &Installed {
         self.0.services.modules.installed()
+    }
+
+    /// What is installed of PyPI.
+    pub(crate) fn installed_of_pypi(&self) -> Arc<PypiManifest> {
+        self.0.shared.pypi.lock().manifest()
     }
 
     /// The packages that programs may import.

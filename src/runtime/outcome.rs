@@ -22,7 +22,9 @@ use crate::protocol::{
     ProgramErrorKind, Unfinished,
 };
 use crate::text::clip::truncate;
-use crate::worker::{EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
+use crate::worker::{
+    EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_STACK, EXIT_THROWN,
+};
 
 /// The limits of one run, for its errors.
 pub(super) struct Limits {
@@ -427,7 +429,10 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
                 .to_owned(),
         ),
         (_, Some(signal)) => crash(format!("The worker was ended by {signal}")),
-        (Some(EXIT_INTERPRETER), _) => crash(interpreter_lost()),
+        // An allocation that failed where the interpreter cannot raise MemoryError.
+        (Some(EXIT_INTERPRETER), _) if running && report.max_rss > limits.full => memory(limits),
+        (Some(EXIT_INTERPRETER), _) => crash(INTERPRETER_LOST.to_owned()),
+        (Some(EXIT_STACK), _) => crash(INTERPRETER_NESTED.to_owned()),
         (Some(EXIT_LOST), _) => crash("The worker lost its connection".to_owned()),
         (Some(EXIT_THROWN), _) => simple(ErrorKind::Runtime, "Error", thrown()),
         (Some(EXIT_PANIC), _) => {
@@ -439,11 +444,13 @@ fn died(running: bool, report: Option<ExitReport>, limits: &Limits) -> Execution
 }
 
 /// Of a trap of WebAssembly no more is known than that it was one.
-fn interpreter_lost() -> String {
-    "The Python interpreter cannot go on: structures nested many thousands of levels deep, or \
-     sys.setrecursionlimit beyond what its stack holds, end it"
-        .to_owned()
-}
+const INTERPRETER_LOST: &str = "The Python interpreter cannot go on: a fatal error of its own ended \
+                                it, as code in C, or a program that changes the interpreter's own \
+                                names, can cause";
+
+const INTERPRETER_NESTED: &str = "The Python interpreter cannot go on: structures nested many \
+                                  thousands of levels deep, or sys.setrecursionlimit beyond what \
+                                  its stack holds, end it";
 
 /// Nothing can be told of an error that ended the worker.
 fn thrown() -> String {
@@ -459,4 +466,40 @@ fn crash(message: String) -> ExecutionError {
 fn simple(kind: ErrorKind, name: &str, message: String) -> ExecutionError {
     let detail = ErrorDetail { name: name.into(), message: message.clone(), ..Default::default() };
     ExecutionError { kind, message, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// What is said of a worker that ended with a code and so much memory of its own.
+    fn ended(code: i32, max_rss: u64, language: Language) -> ExecutionError {
+        let config = Config::default();
+        assert_eq!(config.max_memory(), 256 * MIB);
+        let limits = Limits::new(&config, Duration::from_secs(1), language);
+        let report = ExitReport { code: Some(code), signal: None, cpu_micros: 0, max_rss };
+        died(true, Some(report), &limits)
+    }
+
+    #[test]
+    fn an_interpreter_that_is_lost_with_much_memory_was_lost_for_it() {
+        let error = ended(EXIT_INTERPRETER, 65 * MIB, Language::Python);
+        assert_eq!(error.kind, ErrorKind::Memory);
+        assert!(error.message.starts_with("Memory limit exceeded: 256 MiB"), "{}", error.message);
+    }
+
+    #[test]
+    fn an_interpreter_that_is_lost_with_little_memory_is_a_crash() {
+        let error = ended(EXIT_INTERPRETER, 64 * MIB, Language::Python);
+        assert_eq!(error.kind, ErrorKind::Crash);
+    }
+
+    #[test]
+    fn an_interpreter_at_the_end_of_its_stack_is_a_crash_whatever_memory_it_has() {
+        let error = ended(EXIT_STACK, 200 * MIB, Language::Python);
+        assert_eq!(error.kind, ErrorKind::Crash);
+        assert!(error.message.contains("nested many thousands"), "{}", error.message);
+    }
 }

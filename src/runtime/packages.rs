@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::{held_packages, python_files, python_packages, zygote_executable};
+use super::engines::{add_python, python_files, python_packages, zygote_executable};
+use super::python::{Included, Packages};
 use super::shared::Shared;
 use crate::config::Config;
 use crate::config::environment::{
@@ -16,8 +17,10 @@ use crate::config::environment::{
 };
 use crate::packages::allowed::PackageSpecifier;
 use crate::packages::child::{Failure, Notes, ask};
+use crate::packages::python::PythonFiles;
 use crate::packages::{Installed, Snapshot, State, python};
 use crate::pool::Worker;
+use crate::private_file::check_writers;
 use crate::protocol::{Generation, Kind};
 
 /// Pause before an installation is tried again that another process was in the way of, such
@@ -204,12 +207,35 @@ async fn take(config: &Config, installed: &Installed, shared: &Weak<Shared>) -> 
     if let Some(shared) = shared.upgrade() {
         let snapshot = installed.current();
         shared.pool.set_packages(Kind::Packages, generation(config, &snapshot));
-        let python = python_files(config);
-        let python = python.as_ref().and_then(|files| python_packages(config, files));
-        *shared.held.lock() = held_packages(python.as_ref());
+        let files = python_files(config);
+        if let Some(files) = &files {
+            take_python(config, files, &shared);
+        }
+        let python = files.as_ref().and_then(|files| python_packages(config, files));
+        let pypi = Packages::of(python.as_ref());
+        *shared.pypi.lock() = pypi;
         shared.pool.set_packages(Kind::Python, python);
     }
     is_other.unwrap_or_default()
+}
+
+/// Takes Python over, if it was installed after the server began. One that is not in the directory
+/// of what is installed, which no program may write, is not: policies were made without it.
+fn take_python(config: &Config, files: &PythonFiles, shared: &Shared) {
+    if !config.install_dir().is_some_and(|place| files.component.starts_with(place)) {
+        return;
+    }
+    match add_python(&shared.pool, config, files) {
+        Ok(false) => {}
+        Ok(true) => {
+            *shared.included.lock() = Included::of(Some(files));
+            for warning in check_writers(&files.component).unwrap_or_else(|text| vec![text]) {
+                tracing::warn!("python: {warning}");
+            }
+            tracing::info!("python: {}", python::described(config.install_dir()));
+        }
+        Err(error) => tracing::warn!("python: it cannot be loaded: {error}"),
+    }
 }
 
 /// Refuses a program that has no `install`: one that embeds this library would begin anew,

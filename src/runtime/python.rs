@@ -1,15 +1,21 @@
 //! Python as a server has it: whether it is there, and the packages that are in it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+
+use nix::fcntl::Flock;
 
 use super::execution::ToolCallSummary;
 use crate::config::environment::PYTHON;
 use crate::config::{Config, PythonLoad};
 use crate::packages::pypi::SCHEME;
-use crate::packages::python::{HOW_TO_GET_IT, PythonFiles, described, included};
+use crate::packages::python::{
+    HOW_TO_GET_IT, PypiManifest, PythonFiles, described, hold, included,
+};
 use crate::packages::simple_index::normalized;
 use crate::pool::{Availability, Pool, PoolError};
-use crate::protocol::Kind;
+use crate::protocol::{Generation, Kind};
 
 /// The packages that Python has with it, each by the name that an index knows it by.
 #[derive(Debug, Default)]
@@ -39,6 +45,28 @@ impl Included {
         // Of another kind, or no name at all: policy says what is wrong with it.
         let is_other = name.is_empty() || rest.starts_with(':');
         Some(if is_other { text.to_owned() } else { format!("{SCHEME}{name}") })
+    }
+}
+
+/// The packages of PyPI that workers of Python have.
+#[derive(Debug, Default)]
+pub(super) struct Packages {
+    manifest: Arc<PypiManifest>,
+    /// Keeps them from being removed.
+    _held: Option<Flock<File>>,
+}
+
+impl Packages {
+    /// Those of a generation. Reads a file.
+    pub(super) fn of(generation: Option<&Generation>) -> Self {
+        let Some(generation) = generation else { return Self::default() };
+        let held = hold(&generation.directory);
+        let manifest = PypiManifest::read(&generation.directory).unwrap_or_default();
+        Self { manifest: Arc::new(manifest), _held: held }
+    }
+
+    pub(super) fn manifest(&self) -> Arc<PypiManifest> {
+        self.manifest.clone()
     }
 }
 
@@ -81,7 +109,7 @@ pub(super) fn absence(pool: &Pool, config: &Config) -> Option<String> {
         PythonLoad::Off => format!("Python is off on this server ({PYTHON}=off)"),
         PythonLoad::Lazy | PythonLoad::Start => format!(
             "Python is not installed on this server. An administrator gets it: {HOW_TO_GET_IT}, and \
-             restart the server"
+             restart the server, or send SIGHUP to `mcp-conductor http`"
         ),
     })
 }

@@ -1,15 +1,13 @@
 //! State that all principals of a server share.
 
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use nix::fcntl::Flock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
-use super::python::Included;
+use super::python::{self, Included};
 use super::queue::Queue;
 use super::unreported::Unreported;
 use crate::audit::Audit;
@@ -45,9 +43,9 @@ pub(super) struct Shared {
     pub queue: Queue,
     pub common: Common,
     /// The packages that Python has with it.
-    pub included: Included,
-    /// Keeps the packages that workers of Python have from being removed.
-    pub held: Mutex<Option<Flock<File>>>,
+    pub included: Mutex<Included>,
+    /// The packages that workers of Python have.
+    pub pypi: Mutex<python::Packages>,
     pub unreported: Arc<Unreported>,
     /// Places for programs that wait until packages are loaded.
     pub loading: Semaphore,
@@ -66,9 +64,9 @@ impl Shared {
         queue: Queue,
         common: Common,
         included: Included,
-        held: Option<Flock<File>>,
+        pypi: python::Packages,
     ) -> Self {
-        let held = Mutex::new(held);
+        let (included, pypi) = (Mutex::new(included), Mutex::new(pypi));
         let unreported = Arc::default();
         let installing = OnceLock::new();
         let loading = Semaphore::new(queue.places());
@@ -80,7 +78,7 @@ impl Shared {
             queue,
             common,
             included,
-            held,
+            pypi,
             unreported,
             loading,
             loading_python,

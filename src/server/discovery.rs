@@ -2,6 +2,7 @@
 //! `search_tools`, and `health`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::coercion::{Argument, Arguments, Kind};
-use crate::catalog::{Found, GoOn, Seen, Tool, module_declaration};
+use crate::catalog::{
+    Found, GoOn, Seen, Tool, module_declaration, python_sample, python_signatures,
+};
 use crate::runtime::{Language, Runtime};
 use crate::upstream::{Listed, UpstreamError, no_tool};
 
@@ -36,7 +39,8 @@ pub(super) struct GetTools {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     tools: Option<Vec<String>>,
-    /// "json" for JSON Schemas (the default), "typescript" for declarations of the module mcp:SERVER.
+    /// "json" for JSON Schemas (the default), "typescript" for declarations of the module mcp:SERVER,
+    /// "python" for how execute_python calls them.
     #[serde(default)]
     #[schemars(with = "Format")]
     format: Option<Format>,
@@ -58,9 +62,9 @@ impl Arguments for GetTools {
         },
         Argument {
             name: "format",
-            kind: Kind::Choice(&["json", "typescript"]),
-            also: &[],
-            expected: "\"json\" or \"typescript\"",
+            kind: Kind::Choice(&["json", "typescript", "python"]),
+            also: &["language"],
+            expected: "\"json\", \"typescript\" or \"python\"",
         },
     ];
 }
@@ -70,6 +74,7 @@ impl Arguments for GetTools {
 enum Format {
     Json,
     Typescript,
+    Python,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -85,6 +90,10 @@ pub(super) struct SearchTools {
     #[serde(default)]
     #[schemars(with = "Detail")]
     detail: Option<Detail>,
+    /// The language of signatures: "typescript" (the default) or "python".
+    #[serde(default)]
+    #[schemars(with = "Notation")]
+    format: Option<Notation>,
 }
 
 impl Arguments for SearchTools {
@@ -107,7 +116,21 @@ impl Arguments for SearchTools {
             also: &["detail_level"],
             expected: "\"brief\", \"detailed\" or \"full\"",
         },
+        Argument {
+            name: "format",
+            kind: Kind::Choice(&["typescript", "python"]),
+            also: &["language"],
+            expected: "\"typescript\" or \"python\"",
+        },
     ];
+}
+
+/// In which language a signature is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Notation {
+    Typescript,
+    Python,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -141,7 +164,8 @@ pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<
     let text = |error: UpstreamError| error.to_string();
     let upstream = upstreams.server(&arguments.server).map_err(text)?;
     let seen = upstreams.seen(&upstream, runtime.tools()).await.map_err(text)?;
-    let shown = move |_: GoOn<'_>| shown_tools(&arguments, &seen);
+    let servers: Vec<Arc<str>> = upstreams.servers().iter().map(|it| it.name.clone()).collect();
+    let shown = move |_: GoOn<'_>| shown_tools(&arguments, &seen, &servers);
     upstreams.on_thread(shown).await?
 }
 
@@ -152,7 +176,7 @@ const MAX_LISTED: usize = 1 << 20;
 /// Names of tools that one call may list.
 const MAX_WANTED: usize = 1000;
 
-fn shown_tools(arguments: &GetTools, seen: &Seen) -> Result<Value, String> {
+fn shown_tools(arguments: &GetTools, seen: &Seen, servers: &[Arc<str>]) -> Result<Value, String> {
     let mut tools: Vec<&Tool> = seen.tools().collect();
     if let Some(wanted) = &arguments.tools {
         if wanted.len() > MAX_WANTED {
@@ -170,6 +194,12 @@ fn shown_tools(arguments: &GetTools, seen: &Seen) -> Result<Value, String> {
     Ok(match arguments.format.unwrap_or(Format::Json) {
         Format::Typescript => {
             json!({"declarations": module_declaration(&arguments.server, &infos)})
+        }
+        Format::Python => {
+            let servers: Vec<&str> = servers.iter().map(|name| &**name).collect();
+            let all: Vec<&str> = seen.tools().map(|tool| tool.info.name.as_str()).collect();
+            let signatures = python_signatures(&arguments.server, &servers, &infos, &all);
+            json!({"signatures": signatures})
         }
         Format::Json => {
             let (mut listed, mut bytes) = (Vec::new(), 0);
@@ -207,15 +237,26 @@ pub(super) async fn search_tools(
     }
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
-    let detail = arguments.detail.unwrap_or(Detail::Brief);
+    let shown = Shown {
+        detail: arguments.detail.unwrap_or(Detail::Brief),
+        notation: arguments.format.unwrap_or(Notation::Typescript),
+    };
     let (within, run) = (upstreams.clone(), runtime.tools().clone());
     let searching = move |go_on: GoOn<'_>| {
-        found_tools(&within.search(&run, &arguments.query, limit, go_on), detail)
+        found_tools(&within.search(&run, &arguments.query, limit, go_on), shown)
     };
     upstreams.on_thread(searching).await
 }
 
-fn found_tools(found: &[(Found, f64)], detail: Detail) -> Value {
+/// What is shown of a tool that was found.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    detail: Detail,
+    notation: Notation,
+}
+
+fn found_tools(found: &[(Found, f64)], shown: Shown) -> Value {
+    let Shown { detail, notation } = shown;
     let tools = found.iter().map(|(found, score)| {
         let info = found.info();
         let mut tool = json!({
@@ -226,7 +267,10 @@ fn found_tools(found: &[(Found, f64)], detail: Detail) -> Value {
             "score": (score * 1e3).round() / 1e3,
         });
         if detail != Detail::Brief {
-            tool["signature"] = found.tool().sample().into();
+            tool["signature"] = match notation {
+                Notation::Typescript => found.tool().sample().into(),
+                Notation::Python => python_sample(info).into(),
+            };
             tool["description"] = info.description.as_deref().unwrap_or_default().into();
         }
         if detail == Detail::Full {

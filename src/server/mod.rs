@@ -22,6 +22,7 @@ mod playbooks;
 mod progress;
 mod prompts;
 mod python;
+mod python_packages;
 mod resources;
 mod signals;
 mod stdio;

@@ -11,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::coercion::{Argument, Arguments, Kind};
+use super::python_packages::PythonPackages;
 use crate::packages::Snapshot;
-use crate::packages::allowed::{AllowedPackages, PackageSpecifier, VARIABLE};
+use crate::packages::allowed::{AllowedPackages, PackageSpecifier, PypiSpecifier, VARIABLE};
 use crate::packages::exchange::{PackageDocs, SymbolDocs};
 use crate::packages::manifest::InstalledPackage;
 use crate::runtime::Runtime;
@@ -45,9 +46,9 @@ const MAX_QUOTED: usize = 200;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DescribePackage {
-    /// The package as programs import it, such as npm:zod or jsr:@std/path.
+    /// The package as programs import it, such as npm:zod or jsr:@std/path; of Python pypi:humanize.
     name: String,
-    /// One of its exports, such as parse or ZodType.parse. Without it: a list of all.
+    /// One of its exports, such as parse or ZodType.parse. Without it: a list of all. Not of Python.
     #[serde(default)]
     #[schemars(with = "String")]
     symbol: Option<String>,
@@ -74,12 +75,15 @@ impl Arguments for DescribePackage {
 pub(super) struct Available {
     installed: std::sync::Arc<Snapshot>,
     allowed: AllowedPackages,
+    python: PythonPackages,
 }
 
 impl Available {
     pub(super) fn of(runtime: &Runtime) -> Self {
         let installed = runtime.installed().current();
-        Self { installed, allowed: runtime.allowed_packages().clone() }
+        let allowed = runtime.allowed_packages().clone();
+        let python = PythonPackages::new(runtime.installed_of_pypi(), allowed.clone());
+        Self { installed, allowed, python }
     }
 
     fn packages(&self) -> impl Iterator<Item = &InstalledPackage> {
@@ -92,11 +96,11 @@ impl Available {
 
     /// Whether there are any.
     pub(super) fn is_empty(&self) -> bool {
-        self.packages().next().is_none()
+        self.packages().next().is_none() && self.python.is_empty()
     }
 
-    /// The first of them with their versions, and how many there are besides, in at most so
-    /// many bytes; nothing if there are none.
+    /// The first of those for TypeScript with their versions, and how many there are besides, in at
+    /// most so many bytes; nothing if there are none.
     pub(super) fn named(&self, bytes: usize) -> Option<String> {
         let names: Vec<String> = self
             .packages()
@@ -122,12 +126,18 @@ impl Available {
 
     /// The result of `describe_package`. Reads a file.
     pub(super) fn describe(&self, given: &DescribePackage) -> Result<String, String> {
-        let package = self.find(&given.name)?;
+        let symbol = given.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty());
+        let found = self.find(&given.name);
+        if PypiSpecifier::is_one(given.name.trim())
+            || found.is_err() && self.python.has(&given.name)
+        {
+            return self.python.describe(&given.name, symbol);
+        }
+        let package = found?;
         let docs = match &package.docs {
             Some(file) => read(&self.installed.generation.join("docs").join(file))?,
             None => PackageDocs::default(),
         };
-        let symbol = given.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty());
         match symbol {
             Some(symbol) => described(package, &docs, symbol),
             None => Ok(self.overview(package, &docs)),
@@ -271,7 +281,8 @@ impl Available {
         };
         let installed = crate::packages::Installed::of_generation(manifest, "/nowhere".into());
         let allowed = AllowedPackages::parse(&names).expect("few, and each once");
-        Self { installed: installed.current(), allowed }
+        let python = PythonPackages::new(Default::default(), allowed.clone());
+        Self { installed: installed.current(), allowed, python }
     }
 }
 
@@ -436,6 +447,7 @@ mod tests {
     use super::*;
     use crate::packages::Installed;
     use crate::packages::manifest::{FailedModule, Manifest, ModuleEntry, PackageMediaType};
+    use crate::packages::python::{PypiManifest, PypiPackage};
 
     fn package(specifier: &str, version: &str, docs: Option<&str>) -> InstalledPackage {
         InstalledPackage {
@@ -481,10 +493,27 @@ mod tests {
                 reason: "it needs the native addon sharp.node".into(),
             }],
         };
-        let allowed = ["npm:zod@^3", "jsr:@std/path", "npm:sharp", "npm:type-fest", "npm:axios"];
+        let allowed = [
+            "npm:zod@^3",
+            "jsr:@std/path",
+            "npm:sharp",
+            "npm:type-fest",
+            "npm:axios",
+            "pypi:humanize",
+        ];
+        let allowed = AllowedPackages::parse(&allowed).unwrap();
+        let humanize = PypiPackage {
+            name: "humanize".into(),
+            version: "4.13.0".into(),
+            requested: Some("pypi:humanize".into()),
+            modules: vec!["humanize".into()],
+            ..Default::default()
+        };
+        let of_python = PypiManifest { packages: vec![humanize], ..Default::default() };
         Available {
             installed: Installed::of_generation(manifest, generation).current(),
-            allowed: AllowedPackages::parse(&allowed).unwrap(),
+            python: PythonPackages::new(of_python.into(), allowed.clone()),
+            allowed,
         }
     }
 
@@ -632,6 +661,20 @@ mod tests {
             available.describe(&asked("npm:zot", None)).unwrap_err(),
             "Package \"npm:zot\" is not installed: did you mean \"npm:zod\"?"
         );
+    }
+
+    #[test]
+    fn a_package_of_python_is_described_by_its_name_with_or_without_its_kind() {
+        let available = available(PathBuf::from("/nowhere"));
+        assert!(!available.is_empty());
+        for name in ["pypi:humanize", " Humanize", "pypi:humanize@^4"] {
+            let described = available.describe(&asked(name, None)).expect(name);
+            assert!(described.starts_with("# pypi:humanize@4.13.0\n"), "{described}");
+        }
+        // Of a name in both the one for TypeScript.
+        assert!(available.describe(&asked("npm:humanize", None)).is_err());
+        let missing = available.describe(&asked("pypi:zod", None)).unwrap_err();
+        assert!(missing.contains("Installed: pypi:humanize"), "{missing}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ const PYTHON: &str = r#"## Python
 - **Input**: `globals` of the call are variables. `input()` raises `EOFError`.
 - **Inside**: numpy, pandas, scipy, scikit-learn, statsmodels, matplotlib, seaborn, pillow, lxml, beautifulsoup4, pyyaml, openpyxl, xlsxwriter, pypdf, reportlab, sympy, networkx, jinja2, tabulate, and the standard library with sqlite3. `pip install` does not work: further packages are the administrator's choice, and an import error names them.
 - **Files and network**: `open`, `pathlib`, `shutil`, `sqlite3`, `zipfile` on the workspace; `urllib.request` for granted hosts; `subprocess` for granted commands. What is denied raises `PermissionError` with the missing flag.
-- **Tools**: `call_mcp_tool("mcp__github__create_issue", {...})`, or `from mcp.github import create_issue`. They work with and without `await`; in parallel with `asyncio.gather` or a `ThreadPoolExecutor`.
+- **Tools**: `call_mcp_tool("mcp__github__create_issue", {...})`, or `from mcp.github import create_issue`. They work with and without `await`; in parallel with `asyncio.gather` or a `ThreadPoolExecutor`. `get_tools` with `format: "python"` shows how each is called.
 - **Not available**: threads at the same time (they run one after the other), processes, sockets, ctypes, native wheels.
 
 ```python
@@ -107,7 +107,7 @@ try {
 
 const TOOLS: &str = r#"## Tools of other MCP servers
 
-Find them with `list_mcp_servers`, `search_tools` and `get_tools` (`format: "typescript"` gives declarations), or in a program with `mcpFactory.listServers()`, `searchTools(query, limit)`, `discoverMCPTools({ search })` and `getToolSchema("mcp__server__tool")`.
+Find them with `list_mcp_servers`, `search_tools` and `get_tools` (`format: "typescript"` gives declarations, `format: "python"` calls in Python), or in a program with `mcpFactory.listServers()`, `searchTools(query, limit)`, `discoverMCPTools({ search })` and `getToolSchema("mcp__server__tool")`.
 
 Four ways to call one; all of them do the same:
 

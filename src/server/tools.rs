@@ -116,9 +116,9 @@ pub(super) fn describe_package() -> Tool {
     input::<DescribePackage>(
         DESCRIBE_PACKAGE,
         "Describe a package",
-        "Show what an installed package offers to programs in run_deno_code, before you import \
-         it: without `symbol` its version, subpaths and exports, with it the declaration and \
-         documentation of one.",
+        "Show what an installed package offers to programs, before you import it: without \
+         `symbol` its version, subpaths and exports, with it the declaration and documentation of \
+         one. Of packages for execute_python (pypi:NAME) version, summary and modules.",
     )
     .with_annotations(reads("Describe a package", false))
 }

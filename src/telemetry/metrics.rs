@@ -53,6 +53,9 @@ const OUTCOMES: [&str; 14] = [
     "unavailable",
 ];
 
+/// The languages of programs, for the same reason.
+const LANGUAGES: [&str; 2] = ["typescript", "python"];
+
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
@@ -74,11 +77,11 @@ pub(crate) struct Gauges {
 /// All metrics of the server.
 pub(crate) struct Metrics {
     registry: Registry,
-    executions: Counters<1>,
-    execution_duration: Histogram,
-    queue_wait: Histogram,
-    worker_cpu: Histogram,
-    worker_peak_memory: Histogram,
+    executions: Counters<2>,
+    execution_duration: Histograms<1>,
+    queue_wait: Histograms<1>,
+    worker_cpu: Histograms<1>,
+    worker_peak_memory: Histograms<1>,
     active: Gauge,
     waiting: Gauge,
     standby: Gauge,
@@ -99,15 +102,15 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::default(),
             executions: Counters::default(),
-            execution_duration: in_seconds(),
-            queue_wait: in_seconds(),
-            worker_cpu: in_seconds(),
-            worker_peak_memory: in_bytes(),
+            execution_duration: all_in_seconds(),
+            queue_wait: all_in_seconds(),
+            worker_cpu: all_in_seconds(),
+            worker_peak_memory: Family::new_with_constructor(in_bytes as fn() -> Histogram),
             active: Gauge::default(),
             waiting: Gauge::default(),
             standby: Gauge::default(),
             tool_calls: Counters::default(),
-            tool_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
+            tool_call_duration: all_in_seconds(),
             refusals: Counters::default(),
             http_requests: Counters::default(),
             http_connections: Gauge::default(),
@@ -117,10 +120,26 @@ impl Metrics {
             audit_lines_lost: Counter::default(),
             log_lines_lost: Counter::default(),
         };
-        for outcome in OUTCOMES {
-            drop(metrics.executions.get_or_create(&label("outcome", outcome)));
+        for language in LANGUAGES {
+            metrics.begin(language);
         }
         metrics.registered()
+    }
+
+    /// Makes what is counted of programs in a language.
+    fn begin(&self, language: &'static str) {
+        for outcome in OUTCOMES {
+            drop(self.executions.get_or_create(&ended(language, outcome)));
+        }
+        let histograms = [
+            &self.execution_duration,
+            &self.queue_wait,
+            &self.worker_cpu,
+            &self.worker_peak_memory,
+        ];
+        for histogram in histograms {
+            drop(histogram.get_or_create(&label("language", language)));
+        }
     }
 
     fn registered(mut self) -> Self {
@@ -137,7 +156,7 @@ impl Metrics {
 
     fn register_executions(&self, own: &mut Registry) {
         let seconds = || Unit::Seconds;
-        own.register("executions", "Executions, by outcome", self.executions.clone());
+        own.register("executions", "Executions, by language and outcome", self.executions.clone());
         own.register_with_unit(
             "execution_duration",
             "Wall time of executions",
@@ -209,26 +228,26 @@ impl Metrics {
         own.register("rate_limited", "Calls rejected by the rate limit", self.rate_limited.clone());
     }
 
-    /// A program ran, whatever became of it.
-    pub(super) fn execution_ended(&self, end: &End) {
-        self.execution_failed(end.outcome);
-        self.execution_duration.observe(end.duration.as_secs_f64());
+    /// A program ran, whatever became of it. The language is one of [`LANGUAGES`], here and below.
+    pub(super) fn execution_ended(&self, language: &'static str, end: &End) {
+        self.execution_failed(language, end.outcome);
+        observe(&self.execution_duration, language, end.duration.as_secs_f64());
     }
 
     /// The process of a program that ran is gone.
-    pub(super) fn worker_used(&self, cpu: Duration, peak_memory: u64) {
-        self.worker_cpu.observe(cpu.as_secs_f64());
-        self.worker_peak_memory.observe(peak_memory as f64);
+    pub(super) fn worker_used(&self, language: &'static str, cpu: Duration, peak_memory: u64) {
+        observe(&self.worker_cpu, language, cpu.as_secs_f64());
+        observe(&self.worker_peak_memory, language, peak_memory as f64);
     }
 
     /// A program did not run, or not to its end.
-    pub(super) fn execution_failed(&self, outcome: &'static str) {
-        self.executions.get_or_create(&label("outcome", outcome)).inc();
+    pub(super) fn execution_failed(&self, language: &'static str, outcome: &'static str) {
+        self.executions.get_or_create(&ended(language, outcome)).inc();
     }
 
     /// A program has its place.
-    pub(super) fn queue_waited(&self, time: Duration) {
-        self.queue_wait.observe(time.as_secs_f64());
+    pub(super) fn queue_waited(&self, language: &'static str, time: Duration) {
+        observe(&self.queue_wait, language, time.as_secs_f64());
     }
 
     /// A tool was called. The server must be one of the configuration.
@@ -281,6 +300,19 @@ impl Metrics {
 
 fn label(name: &'static str, value: impl Into<Cow<'static, str>>) -> Labels<1> {
     [(name, value.into())]
+}
+
+fn ended(language: &'static str, outcome: &'static str) -> Labels<2> {
+    let ([language], [outcome]) = (label("language", language), label("outcome", outcome));
+    [language, outcome]
+}
+
+fn observe(histograms: &Histograms<1>, language: &'static str, value: f64) {
+    histograms.get_or_create(&label("language", language)).observe(value);
+}
+
+fn all_in_seconds() -> Histograms<1> {
+    Family::new_with_constructor(in_seconds as fn() -> Histogram)
 }
 
 fn in_seconds() -> Histogram {
@@ -357,8 +389,34 @@ mod tests {
     #[test]
     fn every_outcome_is_there_before_it_occurs() {
         let lines = lines(&Metrics::new(), "executions_total");
-        assert_eq!(lines.len(), OUTCOMES.len());
+        assert_eq!(lines.len(), LANGUAGES.len() * OUTCOMES.len());
         assert!(lines.iter().all(|line| line.ends_with(" 0")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_program_is_counted_and_timed_by_its_language() {
+        let metrics = Metrics::new();
+        let end = End { outcome: "success", duration: Duration::from_millis(250), refusals: 0 };
+        metrics.execution_ended("python", &end);
+        metrics.worker_used("python", Duration::from_millis(125), 4096);
+        metrics.queue_waited("python", Duration::from_millis(500));
+        let ran = lines(&metrics, "executions_total");
+        let ran: Vec<_> = ran.iter().filter(|line| !line.ends_with(" 0")).collect();
+        let expected = r#"{language="python",outcome="success"} 1"#;
+        assert_eq!(ran, [&format!("mcp_conductor_executions_total{expected}")]);
+        for (name, sums) in [
+            ("execution_duration_seconds_sum", [0.25, 0.0]),
+            ("queue_wait_seconds_sum", [0.5, 0.0]),
+            ("worker_cpu_seconds_sum", [0.125, 0.0]),
+            ("worker_peak_memory_bytes_sum", [4096.0, 0.0]),
+        ] {
+            let mut found = lines(&metrics, name);
+            found.sort();
+            let expected = [("python", sums[0]), ("typescript", sums[1])].map(|(language, sum)| {
+                format!("mcp_conductor_{name}{{language=\"{language}\"}} {sum:?}")
+            });
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) use traces::{ExecutionSpan, OperationSpan};
 /// One run, as metrics and traces see it. Dropped before its end, it was cancelled.
 pub(crate) struct Observed {
     metrics: Arc<Metrics>,
+    /// The language of its program, by its name.
+    language: &'static str,
     span: ExecutionSpan,
     /// When it entered the queue.
     queued: Instant,
@@ -31,6 +33,7 @@ pub(crate) struct Observed {
 /// Resource usage of a run, which is known after its end.
 pub(crate) struct ObservedUsage {
     metrics: Arc<Metrics>,
+    language: &'static str,
     span: ExecutionSpan,
 }
 
@@ -46,33 +49,34 @@ pub(crate) struct End {
 impl ObservedUsage {
     /// It is known now.
     pub(crate) fn is(&self, cpu: Duration, peak_memory: u64) {
-        self.metrics.worker_used(cpu, peak_memory);
+        self.metrics.worker_used(self.language, cpu, peak_memory);
         self.span.used(cpu, peak_memory);
     }
 }
 
 impl Observed {
-    /// A request for a run came in.
+    /// A request for a run of a program in a language came in.
     pub(crate) fn start(
         metrics: &Arc<Metrics>,
+        language: &'static str,
         principal: Option<&str>,
         parent: Option<TraceParent>,
     ) -> Self {
         let span = ExecutionSpan::start(principal, parent);
-        Self { metrics: metrics.clone(), span, queued: Instant::now(), ended: false }
+        span.language(language);
+        Self { metrics: metrics.clone(), language, span, queued: Instant::now(), ended: false }
     }
 
-    /// It was accepted, and waits for a slot. Its program is in this language.
-    pub(crate) fn queues(&mut self, execution: u64, language: &'static str) {
+    /// It was accepted, and waits for a slot.
+    pub(crate) fn queues(&mut self, execution: u64) {
         self.span.number(execution);
-        self.span.language(language);
         self.queued = Instant::now();
     }
 
     /// It has its slot.
     pub(crate) fn runs(&self) {
         let waited = self.queued.elapsed();
-        self.metrics.queue_waited(waited);
+        self.metrics.queue_waited(self.language, waited);
         self.span.queue_waited(waited);
     }
 
@@ -84,19 +88,20 @@ impl Observed {
     /// It took place.
     pub(crate) fn ended(&mut self, end: &End) {
         self.ended = true;
-        self.metrics.execution_ended(end);
+        self.metrics.execution_ended(self.language, end);
         self.span.ended(end);
     }
 
     /// For what it has used.
     pub(crate) fn usage(&self) -> ObservedUsage {
-        ObservedUsage { metrics: self.metrics.clone(), span: self.span.clone() }
+        let (metrics, span) = (self.metrics.clone(), self.span.clone());
+        ObservedUsage { metrics, language: self.language, span }
     }
 
     /// It did not take place: `invalid`, `busy`, `unavailable`.
     pub(crate) fn failed(&mut self, outcome: &'static str) {
         self.ended = true;
-        self.metrics.execution_failed(outcome);
+        self.metrics.execution_failed(self.language, outcome);
         self.span.outcome(outcome);
     }
 }
@@ -123,16 +128,16 @@ mod tests {
     #[test]
     fn a_run_that_is_dropped_was_cancelled() {
         let metrics = Arc::new(Metrics::new());
-        drop(Observed::start(&metrics, None, None));
-        assert_eq!(executions(&metrics), [r#"{outcome="cancelled"} 1"#]);
+        drop(Observed::start(&metrics, "python", None, None));
+        assert_eq!(executions(&metrics), [r#"{language="python",outcome="cancelled"} 1"#]);
     }
 
     #[test]
     fn a_run_ends_once() {
         let metrics = Arc::new(Metrics::new());
-        let mut observed = Observed::start(&metrics, Some("alice"), None);
+        let mut observed = Observed::start(&metrics, "typescript", Some("alice"), None);
         observed.failed("busy");
         drop(observed);
-        assert_eq!(executions(&metrics), [r#"{outcome="busy"} 1"#]);
+        assert_eq!(executions(&metrics), [r#"{language="typescript",outcome="busy"} 1"#]);
     }
 }

@@ -11,8 +11,8 @@
 //! say nothing ([`nulls`]).
 //!
 //! And what every room does with texts: cuts them to a length ([`clip`]), suggests names
-//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript says of
-//! names ([`identifiers`]).
+//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript and
+//! Python say of names ([`identifiers`], [`python`]).
 
 pub(crate) mod broken;
 pub(crate) mod clip;
@@ -22,5 +22,6 @@ pub(crate) mod identifiers;
 pub(crate) mod mended;
 pub(crate) mod near;
 pub(crate) mod nulls;
+pub(crate) mod python;
 pub(crate) mod refusal;
 pub(crate) mod shown;

@@ -20,9 +20,11 @@ pub(crate) const EXIT_THROWN: i32 = 74;
 /// A worker's exit code when it could not seal itself.
 pub(crate) const EXIT_UNSEALED: i32 = 73;
 
-/// A worker's exit code when its interpreter cannot go on: a trap of WebAssembly, or the end
-/// of its stack.
+/// A worker's exit code when its interpreter cannot go on: a trap of WebAssembly.
 pub(crate) const EXIT_INTERPRETER: i32 = 75;
+
+/// A worker's exit code when its interpreter is at the end of its stack.
+pub(crate) const EXIT_STACK: i32 = 76;
 
 static IN_WORKER: AtomicBool = AtomicBool::new(false);
 

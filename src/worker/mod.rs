@@ -9,7 +9,9 @@ mod work;
 mod zygote;
 
 pub use alloc::WorkerAllocator;
-pub(crate) use alloc::{EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_THROWN};
+pub(crate) use alloc::{
+    EXIT_INTERPRETER, EXIT_LOST, EXIT_MEMORY, EXIT_PANIC, EXIT_STACK, EXIT_THROWN,
+};
 pub(crate) use connection::{Connection, Lost};
 pub(crate) use engine::{Engine, LoadError, Profile, Shell};
 pub(crate) use work::{ScriptPlace, Work};

@@ -46,9 +46,9 @@ fn described(operation: &Operation) -> Cow<'static, str> {
             CommandOperation::Spawn(options) | CommandOperation::Output(options),
         ) => format!("command {}", cut(&options.command)).into(),
         Operation::Command(CommandOperation::Wait { .. }) => "command".into(),
-        Operation::Module(ModuleOperation::Import { specifier }) => {
-            format!("import {}", cut(specifier)).into()
-        }
+        Operation::Module(
+            ModuleOperation::Import { specifier } | ModuleOperation::Package { specifier },
+        ) => format!("import {}", cut(specifier)).into(),
         other => other.name().into(),
     }
 }

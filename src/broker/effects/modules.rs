@@ -24,7 +24,9 @@ const MAX_MAP_BYTES: usize = 1 << 20;
 
 pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match operation {
-        ModuleOperation::Import { specifier } if specifier.len() > MAX_SPECIFIER_BYTES => {
+        ModuleOperation::Import { specifier } | ModuleOperation::Package { specifier }
+            if specifier.len() > MAX_SPECIFIER_BYTES =>
+        {
             let error = format!("A specifier has at most {MAX_SPECIFIER_BYTES} bytes");
             dispatch.at_once(|_| Err(Failure::type_error(error).into()))
         }
@@ -32,6 +34,10 @@ pub(super) fn start(operation: ModuleOperation, dispatch: Dispatch<'_>) -> Optio
             package(specifier, dispatch)
         }
         ModuleOperation::Import { specifier } => import(&specifier, dispatch),
+        ModuleOperation::Package { specifier } => dispatch.at_once(|run| {
+            let allowed = run.services().policy.python_package(&specifier);
+            allowed.map(|()| Answer::Done).map_err(Problem::from)
+        }),
         ModuleOperation::ImportMap => {
             dispatch.on_thread(MAP_FILES.len() * MAX_MAP_BYTES, |run, responder, room| {
                 responder.answer(run.import_map(), room);

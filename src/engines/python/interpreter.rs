@@ -10,6 +10,7 @@ use super::imports::{self, Exports, Host};
 use super::sys::with_memory;
 use super::world::End;
 use crate::engines::v8::tell_of_full_heap;
+use crate::worker::{EXIT_INTERPRETER, EXIT_STACK};
 
 /// An interpreter that can run Python text.
 pub(super) struct Interpreter {
@@ -44,6 +45,14 @@ pub(super) enum Trap {
     /// A trap of WebAssembly or the end of the stack: what V8 says of it.
     #[error("{0}")]
     Lost(String),
+}
+
+/// V8's words for the end of the stack (`kStackOverflow` in its messages).
+const END_OF_STACK: &str = "Maximum call stack size exceeded";
+
+/// The exit code of a worker whose guest was lost for a reason that V8 gives.
+pub(super) fn exit_code(reason: &str) -> i32 {
+    if reason.ends_with(END_OF_STACK) { EXIT_STACK } else { EXIT_INTERPRETER }
 }
 
 impl Interpreter {
@@ -206,4 +215,16 @@ fn exception<'s>(
 ) -> String {
     let message = scope.message().map(|message| message.get(scope).to_rust_string_lossy(scope));
     message.unwrap_or_else(|| "no exception was thrown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_stack_is_told_apart_from_a_trap() {
+        let end = "Uncaught RangeError: Maximum call stack size exceeded";
+        assert_eq!(exit_code(end), EXIT_STACK);
+        assert_eq!(exit_code("Uncaught RuntimeError: unreachable"), EXIT_INTERPRETER);
+    }
 }

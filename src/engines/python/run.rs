@@ -2,7 +2,7 @@
 //! call by call, while the interpreter stands still.
 
 use super::boot;
-use super::interpreter::{Interpreter, Trap};
+use super::interpreter::{Interpreter, Trap, exit_code};
 use super::world::End;
 use crate::engines::v8::stop;
 use crate::protocol::{Outcome, Program};
@@ -33,7 +33,8 @@ pub(super) fn run(
         (Err(Trap::Ended(End::Exit(code))), None) => Ok(Outcome::Exit(code.cast_signed())),
         (_, Some(outcome)) => Ok(outcome),
         // `main` says its outcome before it returns, unless it was lost.
-        (Ok(_) | Err(Trap::Lost(_)), None) => sys::exit_now(EXIT_INTERPRETER),
+        (Err(Trap::Lost(reason)), None) => sys::exit_now(exit_code(&reason)),
+        (Ok(_), None) => sys::exit_now(EXIT_INTERPRETER),
     }
 }
 

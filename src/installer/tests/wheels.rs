@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// What a path answers: a media type and a body.
 type Pages = BTreeMap<String, (&'static str, Vec<u8>)>;
 
+/// The media type of a page whose body is where it redirects to.
+const REDIRECT: &str = "redirect";
+
 /// An index, and the requests that it got: paths with their `Authorization`.
 struct Index {
     url: String,
@@ -66,6 +69,13 @@ fn answer(mut stream: TcpStream, pages: &Mutex<Pages>, asked: &Mutex<Vec<String>
     asked.lock().expect("no test panics with it").push(format!("{path}{auth}"));
     let page = pages.lock().expect("no test panics with it").get(&path).cloned();
     let (status, (media_type, body)) = match page {
+        Some((REDIRECT, target)) => {
+            let head =
+                format!("HTTP/1.1 302 Found\r\nlocation: {}", String::from_utf8_lossy(&target));
+            let text = format!("{head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            let _ = stream.write_all(text.as_bytes());
+            return;
+        }
         Some(page) => ("200 OK", page),
         None => ("404 Not Found", ("text/plain", Vec::new())),
     };
@@ -84,7 +94,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// A wheel with one module, which needs other packages.
 fn wheel(name: &str, version: &str, needs: &[&str]) -> Vec<u8> {
     let needs: String = needs.iter().map(|need| format!("Requires-Dist: {need}\n")).collect();
-    let metadata = format!("Name: {name}\nVersion: {version}\nLicense: MIT\n{needs}\nText\n");
+    let metadata = format!("Name: {name}\nVersion: {version}\nSummary: About {name}\nLicense: MIT\n{needs}\nText\n");
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (path, content) in [
         (format!("{name}/__init__.py"), format!("version = '{version}'\n")),
@@ -162,6 +172,7 @@ fn allowed_wheels_and_what_they_need_are_installed_and_locked() {
     assert_eq!(named(&answer), ["a 1.2", "b 1.0"]);
     assert_eq!(answer["packages"][0]["modules"], json!(["a"]));
     assert_eq!(answer["packages"][0]["license"], "MIT");
+    assert_eq!(answer["packages"][0]["summary"], "About a");
     assert!(
         store.path().join("1/a-1.2.zip").is_file() && store.path().join("1/b-1.0.zip").is_file()
     );
@@ -256,4 +267,42 @@ fn a_package_that_python_has_takes_its_place_only_in_a_version_that_is_asked_for
     assert_eq!(answer, json!({"packages": [], "included": [["pypi:numpy@^2", "2.5.2"]]}));
     let answer = store.install(&index.url, &["pypi:numpy@^1"], json!({})).expect("it is installed");
     assert_eq!(answer["packages"][0]["overrides"], true);
+}
+
+#[test]
+fn a_page_that_redirects_to_another_host_is_read_there_without_the_password() {
+    let (index, other, mut store) = (Index::start(), Index::start(), Store::new());
+    other.project("a", "1.2", &wheel("a", "1.2", &[]));
+    index.page("/simple/a/", REDIRECT, format!("{}/simple/a/", other.url));
+    let with_password = index.url.replace("http://", "http://me:secret@");
+    let answer = store.install(&with_password, &["pypi:a"], json!({})).expect("it is installed");
+    assert_eq!(named(&answer), ["a 1.2"]);
+    assert_eq!(index.asked(), ["/simple/a/ Basic bWU6c2VjcmV0"]);
+    // Its links are relative to where it was.
+    assert_eq!(other.asked(), ["/simple/a/", "/files/a-1.2-py3-none-any.whl"]);
+    let offline = json!({"offline": true});
+    let answer = store.install(&with_password, &["pypi:a"], offline).expect("it is in the cache");
+    assert_eq!((named(&answer), index.asked().len()), (vec!["a 1.2".to_owned()], 1));
+}
+
+#[test]
+fn a_password_does_not_come_back_with_a_redirect_from_another_host() {
+    let (index, other, mut store) = (Index::start(), Index::start(), Store::new());
+    index.project("b", "1.2", &wheel("b", "1.2", &[]));
+    index.page("/simple/a/", REDIRECT, format!("{}/simple/a/", other.url));
+    other.page("/simple/a/", REDIRECT, format!("{}/simple/b/", index.url));
+    let with_password = index.url.replace("http://", "http://me:secret@");
+    let error = store.install(&with_password, &["pypi:a"], json!({})).expect_err("it is of b");
+    assert!(error.contains("a"), "{error}");
+    assert_eq!(index.asked(), ["/simple/a/ Basic bWU6c2VjcmV0", "/simple/b/"]);
+    assert_eq!(other.asked(), ["/simple/a/"]);
+}
+
+#[test]
+fn a_page_that_redirects_without_end_is_an_error() {
+    let (index, mut store) = (Index::start(), Store::new());
+    index.page("/simple/a/", REDIRECT, "/simple/a/");
+    let error = store.install(&index.url, &["pypi:a"], json!({})).expect_err("it has no end");
+    assert!(error.contains("redirects more than 3 times"), "{error}");
+    assert_eq!(index.asked().len(), 4);
 }

@@ -11,6 +11,9 @@ pub(crate) enum ModuleOperation {
     /// [`Answer::Package`](super::Answer::Package), and `file:` URLs as
     /// [`FileOperation::ReadFile`](super::FileOperation::ReadFile) is.
     Import { specifier: String },
+    /// `import` of an installed package of PyPI, `pypi:name`, by a program in Python, whose worker
+    /// has its files; answered by [`Answer::Done`](super::Answer::Done) if it is allowed.
+    Package { specifier: String },
     /// The texts that an import map is made of; answered by
     /// [`Answer::ImportMap`](super::Answer::ImportMap).
     ImportMap,
@@ -19,7 +22,7 @@ pub(crate) enum ModuleOperation {
 impl ModuleOperation {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Import { .. } => "import",
+            Self::Import { .. } | Self::Package { .. } => "import",
             Self::ImportMap => "importMap",
         }
     }

@@ -39,12 +39,12 @@ fn programs_are_counted_by_outcome_and_timed() {
     has(
         &server,
         &[
-            ("executions_total{outcome=\"success\"}", 2.0),
-            ("executions_total{outcome=\"runtime\"}", 1.0),
-            ("executions_total{outcome=\"permission\"}", 1.0),
-            ("executions_total{outcome=\"timeout\"}", 0.0),
-            ("execution_duration_seconds_count", 4.0),
-            ("queue_wait_seconds_count", 4.0),
+            ("executions_total{language=\"typescript\",outcome=\"success\"}", 2.0),
+            ("executions_total{language=\"typescript\",outcome=\"runtime\"}", 1.0),
+            ("executions_total{language=\"typescript\",outcome=\"permission\"}", 1.0),
+            ("executions_total{language=\"typescript\",outcome=\"timeout\"}", 0.0),
+            ("execution_duration_seconds_count{language=\"typescript\"}", 4.0),
+            ("queue_wait_seconds_count{language=\"typescript\"}", 4.0),
             ("refusals_total{permission=\"read\"}", 2.0),
             ("executions_waiting", 0.0),
         ],
@@ -52,7 +52,13 @@ fn programs_are_counted_by_outcome_and_timed() {
     // Until the worker's process has ended, its run has the place.
     server.becomes(&[("executions_active", 0.0)]);
     // What the kernel counted is known then too.
-    has(&server, &[("worker_cpu_seconds_count", 4.0), ("worker_peak_memory_bytes_count", 4.0)]);
+    has(
+        &server,
+        &[
+            ("worker_cpu_seconds_count{language=\"typescript\"}", 4.0),
+            ("worker_peak_memory_bytes_count{language=\"typescript\"}", 4.0),
+        ],
+    );
     assert!(!scrape(&server).contains("canary"));
 }
 
@@ -62,8 +68,15 @@ fn of_a_short_program_time_and_memory_are_measured() {
     server.call("new Uint8Array(16 << 20).fill(1).length");
     server.becomes(&[("executions_active", 0.0)]);
     let scraped = scrape(&server);
-    assert!(series(&scraped, "worker_cpu_seconds_sum") > Some(0.0), "{scraped}");
-    assert!(series(&scraped, "worker_peak_memory_bytes_sum") > Some(12_582_912.0), "{scraped}");
+    assert!(
+        series(&scraped, "worker_cpu_seconds_sum{language=\"typescript\"}") > Some(0.0),
+        "{scraped}"
+    );
+    assert!(
+        series(&scraped, "worker_peak_memory_bytes_sum{language=\"typescript\"}")
+            > Some(12_582_912.0),
+        "{scraped}"
+    );
 }
 
 #[test]
@@ -74,7 +87,7 @@ fn a_run_in_flight_is_active_and_one_that_is_left_was_cancelled() {
     // That one, and the scrape's own.
     server.becomes(&[("http_connections", 2.0)]);
     drop(connection);
-    server.becomes(&[("executions_total{outcome=\"cancelled\"}", 1.0)]);
+    server.becomes(&[("executions_total{language=\"typescript\",outcome=\"cancelled\"}", 1.0)]);
     server.becomes(&[("executions_active", 0.0)]);
 }
 
@@ -85,7 +98,7 @@ fn a_run_that_finds_no_room_is_counted_as_busy() {
     let _running = server.client().start_program(ENDLESS);
     let refused = server.client().tool(RUN, json!({ "deno_code": "1" }));
     assert_eq!(refused["isError"], true, "{refused:#}");
-    has(&server, &[("executions_total{outcome=\"busy\"}", 1.0)]);
+    has(&server, &[("executions_total{language=\"typescript\",outcome=\"busy\"}", 1.0)]);
 }
 
 #[test]
@@ -156,7 +169,7 @@ fn who_is_not_let_in_is_counted_by_reason_and_not_by_name() {
         &[
             ("authentication_failures_total{reason=\"missing\"}", 1.0),
             ("http_requests_total{route=\"/mcp\",status=\"401\"}", 2.0),
-            ("executions_total{outcome=\"success\"}", 1.0),
+            ("executions_total{language=\"typescript\",outcome=\"success\"}", 1.0),
         ],
     );
     let text = scrape(&server);

@@ -1,14 +1,16 @@
 //! SIGHUP: configuration and tokens are read again while clients are served.
 
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::support::directory::Directory;
 use crate::support::home::{Home, SETTINGS};
 use crate::support::http::{Server, add_token, remove_token, tokens_of};
 use crate::support::http_clients::{Caller as _, LegacySession, answer_of};
+use crate::support::python::install_directory;
 use crate::support::snippets::sleeper;
 
 #[track_caller]
@@ -248,4 +250,24 @@ fn tokens_come_and_go_while_others_call() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(calls.join().expect("every call is answered") > 0);
     });
+}
+
+#[test]
+fn python_that_is_installed_while_the_server_runs_is_there_once_it_is_looked_for() {
+    let Some(python) = install_directory() else { return };
+    let store = Directory::new("python-later");
+    let place = store.name("");
+    let server = Server::start(&[("MCP_CONDUCTOR_INSTALL_DIR", place.trim_end_matches('/'))], &[]);
+    let has_python = || {
+        let listed = server.client().result("tools/list", json!({}));
+        let tools = listed["tools"].as_array().expect("tools");
+        tools.iter().any(|tool| tool["name"] == "execute_python")
+    };
+    server.read_again();
+    assert!(!has_python());
+    symlink(python.join("components"), store.path("components")).expect("a link");
+    assert!(!has_python());
+    server.read_again();
+    assert!(has_python());
+    server.logged(&["python: 3.15"]);
 }

@@ -45,7 +45,7 @@ fn answers_that_nobody_reads_are_bounded_and_are_no_matter_of_others() {
     }
     let mut unread: Vec<_> = (0..UNREAD).map(|_| alice.start("tools/call", loud())).collect();
     let ran = (UNREAD + UNREAD / 2) as f64;
-    server.becomes(&[("executions_total{outcome=\"success\"}", ran)]);
+    server.becomes(&[("executions_total{language=\"typescript\",outcome=\"success\"}", ran)]);
     assert_eq!(bob.value("40 + 2"), 42);
     let outcomes: Vec<_> = unread.iter_mut().map(outcome).collect();
     let lost = outcomes.iter().filter(|text| text.contains("that you have not read yet")).count();

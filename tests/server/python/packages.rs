@@ -6,15 +6,16 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::{TOOL, call, run, value};
 use crate::support::directory::Directory;
-use crate::support::home::Home;
+use crate::support::home::{AUDIT_LOG, Home};
 use crate::support::pipes::Server;
 use crate::support::python::{install_directory, loaded};
+use crate::support::waiting::eventually;
 
 const FILES: [(&str, &str); 4] = [
     ("made_here/__init__.py", "from .deep import answer\n"),
@@ -66,11 +67,14 @@ fn store(python: &Path) -> Directory {
 /// A server over a store that allows this, whose Python is loaded.
 fn server(store: &Directory, allowed: &str) -> Server {
     let directory = store.name("");
+    let home = Home::empty();
+    let log = home.path(AUDIT_LOG).display().to_string();
     let environment = [
         ("MCP_CONDUCTOR_INSTALL_DIR", directory.trim_end_matches('/')),
         ("MCP_CONDUCTOR_ALLOWED_PACKAGES", allowed),
+        ("MCP_CONDUCTOR_AUDIT_LOG", &log),
     ];
-    let mut server = Server::at(Home::empty(), &environment);
+    let mut server = Server::at(home, &environment);
     loaded(|| {
         let execution = run(&mut server, "1 + 1");
         if execution["returnValue"] == 2 { Ok(()) } else { Err(execution.to_string()) }
@@ -78,13 +82,53 @@ fn server(store: &Directory, allowed: &str) -> Server {
     server
 }
 
+/// The lines of a kind in the audit log.
+fn audited(server: &Server, kind: &str) -> Vec<Value> {
+    let log = server.home().read(AUDIT_LOG);
+    let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let lines = whole.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.filter(|line| line["kind"] == kind).collect()
+}
+
 #[test]
 fn a_package_that_is_installed_and_not_allowed_is_not_imported() {
     let Some(python) = install_directory() else { return };
     let store = store(&python);
     let mut server = server(&store, "pypi:other");
-    let told = run(&mut server, "import made_here")["error"].to_string();
-    assert!(told.contains("pypi:made-here is not among"), "{told}");
+    let refused = run(&mut server, "x = 1\nimport made_here");
+    assert_eq!(refused["errorType"], "permission", "{refused:#}");
+    assert_eq!(
+        refused["errorDetail"]["message"],
+        "No module named 'made_here'. Requires import access to \"pypi:made-here\", which no flag \
+         grants: it is not one of the packages that MCP_CONDUCTOR_ALLOWED_PACKAGES allows: allowed \
+         are pypi:other"
+    );
+    assert!(eventually(|| !audited(&server, "refusal").is_empty()));
+    let lines = audited(&server, "refusal");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for (field, expected) in
+        [("permission", "import"), ("target", "pypi:made-here"), ("operation", "import")]
+    {
+        assert_eq!(lines[0][field], expected, "{lines:?}");
+    }
+    assert_eq!(lines[0]["line"], 2, "{lines:?}");
+
+    // What can do without it goes on, and whether it is there can be asked.
+    let without = "import importlib.util\ntry:\n    import made_here\nexcept ImportError as error:\n    \
+                   found = error.name\n[found, importlib.util.find_spec('made_here')]";
+    assert_eq!(value(&mut server, without), json!(["made_here", null]));
+}
+
+#[test]
+fn an_import_of_what_is_allowed_or_nowhere_is_no_refusal() {
+    let Some(python) = install_directory() else { return };
+    let store = store(&python);
+    let mut server = server(&store, "pypi:made-here@^1");
+    assert_eq!(value(&mut server, "import made_here\nmade_here.answer()"), 42);
+    assert_eq!(run(&mut server, "import not_made_here")["errorType"], "runtime");
+    let is_missing = |line: &Value| line["outcome"] == "runtime";
+    assert!(eventually(|| audited(&server, "execution").iter().any(is_missing)));
+    assert!(audited(&server, "refusal").is_empty());
 }
 
 #[test]

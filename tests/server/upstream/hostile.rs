@@ -217,7 +217,7 @@ fn what_is_not_visible_is_not_shown() {
     let listed = server.listed("odd");
     assert_eq!(listed["tools"], 3, "{listed:#}");
     let mut shown = listed.to_string();
-    for format in ["json", "typescript"] {
+    for format in ["json", "typescript", "python"] {
         let arguments = json!({ "server": "odd", "format": format });
         shown += &server.call("get_tools", arguments).to_string();
     }

@@ -114,6 +114,25 @@ fn tools_of_a_server_come_as_declarations() {
 }
 
 #[test]
+fn tools_of_a_server_come_as_calls_of_python() {
+    let mut server = stub();
+    let arguments = json!({ "server": "stub", "tools": ["echo"], "format": "python" });
+    let told = server.call("get_tools", arguments);
+    let signatures = told["structuredContent"]["signatures"].as_str().expect("signatures");
+    let first = signatures.lines().next().expect("a line");
+    assert!(first.starts_with("mcp.stub.echo(text: str, n: "), "{signatures}");
+    assert!(!signatures.contains("structured"), "{signatures}");
+
+    let found = |format: &str| json!({ "query": "echo", "detail": "detailed", "limit": 1, "format": format });
+    let python = server.call("search_tools", found("python"));
+    let signature = &python["structuredContent"]["tools"][0]["signature"];
+    assert_eq!(signature, first, "{python:#}");
+    let typescript = server.call("search_tools", found("typescript"));
+    let signature = typescript["structuredContent"]["tools"][0]["signature"].as_str();
+    assert!(signature.is_some_and(|text| text.starts_with("echo(text:string")), "{typescript:#}");
+}
+
+#[test]
 fn an_unknown_server_or_tool_is_an_error_that_names_what_is_near() {
     let mut server = stub();
     let unknown =

@@ -25,8 +25,8 @@ pub(super) enum HttpError {
     #[error("{url} has more than {limit} bytes, which is the limit")]
     TooLarge { url: String, limit: u64 },
     #[error(
-        "{url} redirects to {target}, which is another host: what a registry says is taken from \
-         its own host only, and an archive from one with TLS"
+        "{url} redirects to {target}, which is another host: what a registry of npm says is taken \
+         from its own host only, and an archive or a page of a Python index from one with TLS"
     )]
     OtherHost { url: String, target: String },
     #[error("{url} redirects more than {MAX_REDIRECTS} times, or to no place")]
@@ -62,9 +62,10 @@ pub(super) struct Get {
     /// The tag of what is cached.
     pub etag: Option<String>,
     pub limit: u64,
-    /// Its hash is known before, so that it may come from wherever the registry sends, as
-    /// GitHub's does: over TLS if that is so of the registry, and without what `auth` says.
-    pub is_verified: bool,
+    /// It may come from wherever the registry sends: over TLS if that is so of the registry, and
+    /// without what `auth` says. An archive may, whose hash is known before, as GitHub's
+    /// registry does it; and a page of a Python index, which moves so when its host changes.
+    pub may_move: bool,
 }
 
 impl Get {
@@ -72,7 +73,7 @@ impl Get {
         let is_same = target.origin() == self.url.origin();
         let is_safe = target.scheme() == "https"
             || (self.url.scheme() == "http" && target.scheme() == "http");
-        is_same || (self.is_verified && is_safe)
+        is_same || (self.may_move && is_safe)
     }
 }
 
@@ -81,7 +82,12 @@ impl Get {
 pub(super) enum Answer {
     NotFound,
     NotModified,
-    Body { bytes: Vec<u8>, etag: Option<String> },
+    Body {
+        bytes: Vec<u8>,
+        etag: Option<String>,
+        /// Where it was, behind all redirects.
+        url: Url,
+    },
 }
 
 /// How long is waited.
@@ -202,7 +208,8 @@ async fn answer(response: Response, url: &Url, limit: u64) -> Result<Answer, Htt
         StatusCode::OK => {
             let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
             let etag = tag.map(str::to_owned);
-            Ok(Answer::Body { bytes: body(response, url, limit).await?, etag })
+            let bytes = body(response, url, limit).await?;
+            Ok(Answer::Body { bytes, etag, url: url.clone() })
         }
         status => Err(HttpError::Status { url: shown(url), status }),
     }

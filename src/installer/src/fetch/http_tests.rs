@@ -21,7 +21,7 @@ async fn error(url: &str) -> String {
         auth: None,
         etag: None,
         limit: MAX_PACKED,
-        is_verified: true,
+        may_move: true,
     };
     let http = Http::for_archives(PATIENCE).expect("a client");
     http.get(&get).await.expect_err("it fails").to_string()
@@ -50,15 +50,15 @@ async fn a_connection_that_nobody_takes_is_an_error_in_time() {
 
 #[test]
 fn an_archive_may_be_at_another_host_with_tls_and_a_document_may_not() {
-    let get = |url: &str, is_verified| Get {
+    let get = |url: &str, may_move| Get {
         url: url.parse().expect("a URL"),
         auth: None,
         etag: None,
         limit: MAX_PACKED,
-        is_verified,
+        may_move,
     };
-    let may = |from: &str, is_verified, to: &str| {
-        get(from, is_verified).may_lead_to(&to.parse().expect("a URL"))
+    let may = |from: &str, may_move, to: &str| {
+        get(from, may_move).may_lead_to(&to.parse().expect("a URL"))
     };
     assert!(may("https://a/x", true, "https://b/y"));
     assert!(!may("https://a/x", true, "http://b/y"));
@@ -106,7 +106,7 @@ async fn a_token_does_not_come_back_from_another_host() {
         auth: Some("Bearer token".to_owned()),
         etag: None,
         limit: MAX_PACKED,
-        is_verified: true,
+        may_move: true,
     };
     let http = Http::for_archives(Patience::default()).expect("a client");
     assert!(matches!(http.get(&get).await, Ok(Answer::Body { .. })));

@@ -70,6 +70,10 @@ pub(super) const MAX_REDIRECTS: u32 = 3;
 /// to an earlier list of packages without a download.
 pub(super) const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Bytes of a cache. What one installation uses is less: [`MAX_ALL_UNPACKED`], and
+/// [`MAX_ALL_PACKUMENTS`] of text.
+pub(super) const MAX_CACHE: u64 = 4096 * MIB;
+
 /// Bytes of a path in an archive: a quarter of PATH_MAX, so that the path of the generation
 /// fits in front.
 pub(super) const MAX_PATH: usize = 1024;

@@ -131,7 +131,7 @@ impl<'a> Packuments<'a> {
                 self.absent.borrow_mut().insert(name.to_owned());
                 Err(format!("{name} is not in its registry {}", super::http::shown(&get.url)))
             }
-            (Answer::Body { bytes, etag }, cached) => {
+            (Answer::Body { bytes, etag, .. }, cached) => {
                 if let Some((_, length)) = cached {
                     self.texts.remove(length);
                 }

@@ -40,7 +40,7 @@ impl Registries {
     pub(super) fn packument(&self, name: &str, etag: Option<String>) -> Result<Get, String> {
         let auth = authorization(self.0.get_registry_config(name))?;
         let url = self.packument_url(name);
-        Ok(Get { url, auth, etag, limit: MAX_PACKUMENT, is_verified: false })
+        Ok(Get { url, auth, etag, limit: MAX_PACKUMENT, may_move: false })
     }
 
     pub(super) fn packument_url(&self, name: &str) -> Url {
@@ -74,7 +74,7 @@ impl Registries {
             ));
         }
         let auth = config.map(|config| authorization(config)).transpose()?.flatten();
-        Ok(Get { url, auth, etag: None, limit: MAX_PACKED, is_verified: true })
+        Ok(Get { url, auth, etag: None, limit: MAX_PACKED, may_move: true })
     }
 
     fn is_known(&self, url: &Url) -> bool {

@@ -132,7 +132,7 @@ def kind_of(error: BaseException) -> str:
     """`permission` if policy refused something, however libraries have wrapped it."""
     seen = 0
     while error is not None and seen < MAX_RELATED:
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError) or getattr(error, "refused", False) is True:
             return "permission"
         reason = getattr(error, "reason", None)
         error = reason if isinstance(reason, BaseException) else error.__cause__

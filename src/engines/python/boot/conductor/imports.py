@@ -4,6 +4,7 @@ import importlib._bootstrap
 import re
 import sys
 
+from . import door
 from .wheels import DIRECTORY
 
 #: Packages whose modules have other names (the module, the package on PyPI).
@@ -60,6 +61,9 @@ _SETTING = "MCP_CONDUCTOR_ALLOWED_PACKAGES"
 
 _packages: dict | None = None
 
+#: Packages that are installed and hidden from this program, by their names.
+_hidden: set[str] = set()
+
 
 def _normal(name: str) -> str:
     """The name of a package as PyPI compares them (PEP 503)."""
@@ -108,6 +112,18 @@ def hint(module: str) -> str:
     return f"pypi:{package} is not among the packages that the server allows ({_SETTING}): {shown}"
 
 
+def _refusal(module: str) -> str:
+    """What policy says of a module that is hidden: asked of the server, whose audit log has it."""
+    owner = ((_packages or {}).get("installed") or {}).get(module)
+    if owner is None or _own_name(owner) not in _hidden:
+        return ""
+    try:
+        door.call({"module": {"package": {"specifier": owner}}})
+    except door.Failure as failure:
+        return failure.message
+    return ""
+
+
 def no_pip(names: list[str]) -> str:
     """What an attempt to install packages is told."""
     wanted = [name for name in names if name and not name.startswith("-")]
@@ -129,8 +145,11 @@ class _Missing(ModuleNotFoundError):
     """The error of the import system for a module that is not there."""
 
     def __init__(self, message: str = "", *, name: str | None = None, path: str | None = None):
-        told = hint(name) if name and "." not in name else ""
+        refusal = _refusal(name) if name and "." not in name else ""
+        told = refusal or (hint(name) if name and "." not in name else "")
         super().__init__(f"{message}. {told}" if told else message, name=name, path=path)
+        #: Whether it is a refusal of policy, which code that can do without a module need not know.
+        self.refused = bool(refusal)
 
 
 _Missing.__name__ = _Missing.__qualname__ = "ModuleNotFoundError"
@@ -152,11 +171,14 @@ def enter(program: dict) -> None:
 def _hide(packages: dict) -> None:
     """Takes what others may import, and this program may not, from where modules are looked for.
 
-    It is as with packages of npm: no boundary, for all that runs here could read the files, but the
-    answer that the settings promise. What no setting names is a dependency, and stays.
+    Nothing is decided by it: the list is policy's, and who imports a hidden module is refused by the
+    server. No boundary either, as with packages of npm: all that runs here could read the files. What
+    no setting names is a dependency, and stays.
     """
+    global _hidden
     allowed = {_own_name(entry) for entry in packages.get("allowed") or ()}
-    requested = (packages.get("requested") or {}).items()
-    hidden = {DIRECTORY + file for file, name in requested if _own_name(name) not in allowed}
-    if hidden:
-        sys.path[:] = [entry for entry in sys.path if entry not in hidden]
+    requested = packages.get("requested") or {}
+    _hidden = {_own_name(name) for name in requested.values()} - allowed
+    files = {DIRECTORY + file for file, name in requested.items() if _own_name(name) in _hidden}
+    if files:
+        sys.path[:] = [entry for entry in sys.path if entry not in files]

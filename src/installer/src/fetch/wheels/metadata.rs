@@ -1,4 +1,4 @@
-//! METADATA of a wheel (PEP 566): what it needs, and its licence.
+//! METADATA of a wheel (PEP 566): what it is and needs, and its licence.
 
 use std::str::FromStr;
 
@@ -10,11 +10,15 @@ const MAX_NEEDS: usize = 2000;
 /// Characters of a licence.
 const MAX_LICENSE: usize = 100;
 
+/// Characters of a summary, which is a line (Core metadata specifications, "Summary").
+const MAX_SUMMARY: usize = 500;
+
 /// What is used of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub needs: Vec<Requirement<VerbatimUrl>>,
     pub requires_python: Option<String>,
+    pub summary: Option<String>,
     pub license: Option<String>,
 }
 
@@ -33,6 +37,7 @@ pub(super) fn parse(text: &str) -> Result<Metadata, String> {
                 metadata.needs.push(need);
             }
             "requires-python" => metadata.requires_python = Some(value.to_owned()),
+            "summary" => metadata.summary = Some(value.chars().take(MAX_SUMMARY).collect()),
             "license-expression" => expression = Some(value.to_owned()),
             // Some have the beginning of its text here.
             "license" if value.len() <= MAX_LICENSE && !value.contains("Copyright") => {
@@ -70,13 +75,14 @@ mod tests {
 
     #[test]
     fn requirements_and_licence_are_read_from_the_headers() {
-        let text = "Metadata-Version: 2.4\nName: a\nLicense: see\n  below\n  \nLicense-Expression: MIT\n\
+        let text = "Metadata-Version: 2.4\nName: a\nSummary: What it is\nLicense: see\n  below\n  \nLicense-Expression: MIT\n\
                     Requires-Python: >=3.9\nRequires-Dist: b (>=1) ; extra == 'x'\n\
                     Requires-Dist: c>=1,<2\n\nRequires-Dist: not-this\n";
         let metadata = parse(text).expect("it is one");
         let names: Vec<String> = metadata.needs.iter().map(|it| it.name.to_string()).collect();
         assert_eq!(names, ["b", "c"]);
         assert_eq!(metadata.license.as_deref(), Some("MIT"));
+        assert_eq!(metadata.summary.as_deref(), Some("What it is"));
         assert_eq!(metadata.requires_python.as_deref(), Some(">=3.9"));
     }
 

@@ -223,10 +223,12 @@ async fn one(
         .iter()
         .map(|(name, version)| (crate::simple_index::normalized(name), version))
         .collect();
+    let said = known.metadata(name, &candidate.version);
     Ok(WheelPackage {
         requested: None,
         name: name.clone(),
-        license: known.metadata(name, &candidate.version).and_then(|it| it.license.clone()),
+        summary: said.and_then(|it| it.summary.clone()).filter(|text| !text.is_empty()),
+        license: said.and_then(|it| it.license.clone()),
         version,
         file,
         sha256: candidate.sha256.clone(),

@@ -17,6 +17,10 @@ const MAX_STEPS: usize = 50_000;
 /// Requirements that are looked at, one inside of the other: the depth of the stack.
 const MAX_DEPTH: usize = 5_000;
 
+/// Bytes of the stack of a search: each requirement takes up to three calls with some 300 bytes
+/// of variables each, and ten times that without optimization.
+const STACK: usize = MAX_DEPTH * (10 << 10);
+
 /// What Python itself has.
 pub(super) type Included = BTreeMap<String, Version>;
 
@@ -90,11 +94,18 @@ impl Known {
 
 /// Searches for versions.
 pub(super) fn solve(known: &Known, wanted: &[Wanted], included: &Included) -> Result<Step, String> {
-    let mut search = Search { known, included, steps: 0, first: None };
-    match search.step(&Solution::new(), wanted, 0) {
-        Found::Step(step) => Ok(step),
-        Found::Nothing => Err(search.first.unwrap_or_else(|| "there is no solution".to_owned())),
-    }
+    let search = || {
+        let mut search = Search { known, included, steps: 0, first: None };
+        match search.step(&Solution::new(), wanted, 0) {
+            Found::Step(step) => Ok(step),
+            Found::Nothing => Err(search.first.unwrap_or_else(|| "there is no solution".into())),
+        }
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, search);
+        let thread = thread.map_err(|error| format!("no search can be started: {error}"))?;
+        thread.join().map_err(|_| "the search for versions panicked".to_owned())?
+    })
 }
 
 enum Found {
@@ -114,11 +125,17 @@ struct Search<'a> {
 impl Search<'_> {
     fn step(&mut self, solution: &Solution, wanted: &[Wanted], depth: usize) -> Found {
         self.steps += 1;
-        if self.steps > MAX_STEPS || depth > MAX_DEPTH {
+        if self.steps > MAX_STEPS {
             self.first = Some(format!(
                 "no versions were found in {MAX_STEPS} steps: allow narrower ranges of packages"
             ));
             return Found::Nothing;
+        }
+        if depth > MAX_DEPTH {
+            return self.nothing(format!(
+                "the packages have more than {MAX_DEPTH} requirements together, which is the \
+                 limit: allow fewer packages"
+            ));
         }
         let Some((one, rest)) = wanted.split_first() else {
             return Found::Step(Step::Solved(solution.clone()));

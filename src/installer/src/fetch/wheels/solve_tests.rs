@@ -133,3 +133,60 @@ fn a_version_that_is_not_for_this_python_gives_way_to_an_older_one() {
     let error = solved(&known, &["pypi:a"], &[]).expect_err("none is left");
     assert!(error.contains("that of 2 is not for this Python, that of 1 is"), "{error}");
 }
+
+/// Packages `p0`, `p1`, …, each of which needs the next one.
+fn chain(length: usize) -> Known {
+    let names: Vec<String> = (0..length).map(|n| format!("p{n}")).collect();
+    let needs: Vec<String> = names.iter().skip(1).cloned().chain([String::new()]).collect();
+    let versions: Vec<[(&str, &str); 1]> =
+        needs.iter().map(|need| [("1", need.as_str())]).collect();
+    let packages =
+        names.iter().zip(&versions).map(|(name, versions)| (name.as_str(), &versions[..]));
+    known(&packages.collect::<Vec<_>>())
+}
+
+#[test]
+fn as_many_packages_as_may_be_asked_for_can_need_each_other_in_a_chain() {
+    let solution = solved(&chain(crate::fetch::wheels::MAX_PACKAGES), &["pypi:p0"], &[]);
+    assert_eq!(solution.expect("there is one").split(", ").count(), 1000);
+}
+
+#[test]
+fn requirements_are_looked_at_to_a_depth_and_no_further() {
+    let needs = |count: usize| vec!["b>=1"; count].join("|");
+    for (count, is_solved) in [(1200, true), (1300, false)] {
+        let needs = needs(count);
+        let versions = [("1", needs.as_str())];
+        // Four packages have them, and each takes a step itself, as `b` does.
+        let known = known(&[
+            ("a1", &versions),
+            ("a2", &versions),
+            ("a3", &versions),
+            ("a4", &versions),
+            ("b", &[("1", "")]),
+        ]);
+        let found = solved(&known, &["pypi:a1", "pypi:a2", "pypi:a3", "pypi:a4"], &[]);
+        match found {
+            Ok(found) => assert!(is_solved, "{found}"),
+            Err(error) => {
+                assert!(!is_solved && error.contains("more than 5000 requirements"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_that_does_not_end_is_given_up() {
+    // Each of the versions of a package fails only at the end of what all others may be.
+    let versions: Vec<(String, &str)> = (1..=9).map(|n| (n.to_string(), "")).collect();
+    let versions: Vec<(&str, &str)> = versions.iter().map(|(v, n)| (v.as_str(), *n)).collect();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let mut packages: Vec<(&str, &[(&str, &str)])> =
+        names.iter().map(|name| (*name, &versions[..])).collect();
+    packages.push(("z", &[("1", "absent>=9")]));
+    packages.push(("absent", &[("1", "")]));
+    let known = known(&packages);
+    let allowed = ["pypi:a", "pypi:b", "pypi:c", "pypi:d", "pypi:e", "pypi:f", "pypi:z"];
+    let error = solved(&known, &allowed, &[]).expect_err("there is none");
+    assert!(error.contains("were found in 50000 steps"), "{error}");
+}

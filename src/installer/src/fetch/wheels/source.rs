@@ -1,6 +1,7 @@
 //! The package index, and what was downloaded from it before.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -18,12 +19,20 @@ const MAX_PAGE: u64 = 32 << 20;
 /// Bytes of METADATA: descriptions have some 100 kB.
 const MAX_METADATA: u64 = 4 << 20;
 
+/// Bytes of a URL that a page was found at. Those of files with signatures have some 2,000.
+const MAX_URL: u64 = 8 << 10;
+
+/// Bytes of one installation's downloads: four times what all packages may have unpacked, for
+/// versions that are looked at and not chosen.
+const MAX_DOWNLOADED: u64 = 4 << 30;
+
 /// An index with a cache.
 pub(super) struct Source {
     index: Url,
     documents: Http,
     archives: Http,
     cache: Cache,
+    downloaded: AtomicU64,
     offline: bool,
 }
 
@@ -37,6 +46,7 @@ impl Source {
             documents: client(Http::for_documents(Patience::default()))?,
             archives: client(Http::for_archives(Patience::default()))?,
             cache: Cache::open(store)?,
+            downloaded: AtomicU64::new(0),
             offline,
         })
     }
@@ -48,10 +58,10 @@ impl Source {
     /// The files of a project.
     pub(super) async fn project(&self, name: &str) -> Result<Vec<IndexFile>, String> {
         let page = page(&self.index, name).ok_or("the package index is not a URL with pages")?;
-        let text = self.document(&page, MAX_PAGE, name).await?;
+        let (text, found) = self.document(&page, MAX_PAGE, name).await?;
         let is_json = text.trim_ascii_start().first() == Some(&b'{');
         let media_type = if is_json { "application/json" } else { "text/html" };
-        files(&page, media_type, &text).map_err(|error| format!("{name}: {error}"))
+        files(&found, media_type, &text).map_err(|error| format!("{name}: {error}"))
     }
 
     /// METADATA of a wheel: its own page (PEP 658), or out of the wheel.
@@ -59,7 +69,7 @@ impl Source {
         if let Some(hash) = &candidate.file.metadata {
             let mut url = candidate.file.url.clone();
             url.set_path(&format!("{}.metadata", candidate.file.url.path()));
-            let text = self.document(&url, MAX_METADATA, &candidate.name).await?;
+            let (text, _) = self.document(&url, MAX_METADATA, &candidate.name).await?;
             if let Some(expected) = hash.as_ref().filter(|it| **it != hex(&Sha256::digest(&text))) {
                 return Err(format!(
                     "{}: its metadata does not have SHA-256 {expected}",
@@ -82,7 +92,7 @@ impl Source {
             return Ok((bytes, true));
         }
         let url = self.authorized(&candidate.file.url);
-        let bytes = self.get(&self.archives, url, MAX_PACKED, true, name).await?;
+        let (bytes, _) = self.get(&self.archives, url, MAX_PACKED, name).await?;
         if !is_right(&bytes) {
             let found = hex(&Sha256::digest(&bytes));
             return Err(format!(
@@ -94,17 +104,21 @@ impl Source {
         Ok((bytes, false))
     }
 
-    /// A document, which is kept for installations without network.
-    async fn document(&self, url: &Url, limit: u64, name: &str) -> Result<Vec<u8>, String> {
-        let file = self.cache.packument(&bare(url));
+    /// A document and where it was found, which is what its links are relative to. Both are kept
+    /// for installations without network.
+    async fn document(&self, url: &Url, limit: u64, name: &str) -> Result<(Vec<u8>, Url), String> {
+        let asked = bare(url);
+        let (file, place) = (self.cache.packument(&asked), self.cache.packument(&place_of(&asked)));
         if self.offline {
-            let cached = Cache::read(&file, limit);
-            return cached.ok_or_else(|| absent(name));
+            let cached = Cache::read(&file, limit).ok_or_else(|| absent(name))?;
+            let found = Cache::read(&place, MAX_URL).and_then(|text| String::from_utf8(text).ok());
+            let found = found.and_then(|text| Url::parse(&text).ok());
+            return Ok((cached, found.unwrap_or(asked)));
         }
-        let url = self.authorized(url);
-        let bytes = self.get(&self.documents, url, limit, false, name).await?;
+        let (bytes, found) = self.get(&self.documents, self.authorized(url), limit, name).await?;
+        self.cache.write(&place, found.as_str().as_bytes())?;
         self.cache.write(&file, &bytes)?;
-        Ok(bytes)
+        Ok((bytes, found))
     }
 
     async fn get(
@@ -112,9 +126,8 @@ impl Source {
         http: &Http,
         url: Url,
         limit: u64,
-        is_verified: bool,
         name: &str,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<(Vec<u8>, Url), String> {
         if self.offline {
             return Err(absent(name));
         }
@@ -122,12 +135,27 @@ impl Source {
             return Err(format!("{name}: {} is not an http or https URL", bare(&url)));
         }
         let shown = bare(&url);
-        let get = Get { auth: basic(&url), url: shown.clone(), etag: None, limit, is_verified };
+        let get = Get { auth: basic(&url), url: shown.clone(), etag: None, limit, may_move: true };
         match http.get(&get).await.map_err(|error| format!("{name}: {error}"))? {
-            Answer::Body { bytes, .. } => Ok(bytes),
+            Answer::Body { bytes, url, .. } => {
+                self.count(bytes.len() as u64).map_err(|problem| format!("{name}: {problem}"))?;
+                Ok((bytes, url))
+            }
             Answer::NotFound => Err(format!("{name} is not in {shown}")),
             Answer::NotModified => Err(format!("{name}: {shown} answers 304 without being asked")),
         }
+    }
+
+    /// Adds what was downloaded.
+    fn count(&self, bytes: u64) -> Result<(), String> {
+        let before = self.downloaded.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > MAX_DOWNLOADED {
+            return Err(format!(
+                "with it, more than {MAX_DOWNLOADED} bytes were downloaded, which is the limit: \
+                 allow fewer packages, or narrower ranges of them"
+            ));
+        }
+        Ok(())
     }
 
     /// The name and password of the index go to its own origin only.
@@ -184,6 +212,13 @@ fn bare(url: &Url) -> Url {
     bare
 }
 
+/// The name in the cache for where a document was found.
+fn place_of(url: &Url) -> Url {
+    let mut place = url.clone();
+    place.set_fragment(Some("place"));
+    place
+}
+
 fn absent(name: &str) -> String {
     format!("{name} was not downloaded before, and --offline forbids it now")
 }
@@ -203,5 +238,14 @@ mod tests {
         assert_eq!(bare(&url).as_str(), "https://a.example/simple");
         assert_eq!(basic(&bare(&url)), None);
         assert_eq!(percent_decoded("%zz%4"), b"%zz%4");
+    }
+
+    #[test]
+    fn what_one_installation_downloads_has_a_limit() {
+        let store = tempfile::tempdir().expect("a directory");
+        let source = Source::new("https://a.example/simple", store.path(), false).expect("one");
+        assert_eq!(source.count(MAX_DOWNLOADED), Ok(()));
+        let problem = source.count(1).expect_err("it is too much");
+        assert!(problem.contains("which is the limit: allow fewer packages"), "{problem}");
     }
 }
