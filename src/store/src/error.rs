@@ -47,3 +47,17 @@ pub enum StoreError {
     #[error("The store did not answer within {} ms (MCP_CONDUCTOR_STORE)", CALL_TIMEOUT.as_millis())]
     Timeout,
 }
+
+impl StoreError {
+    /// Whether the store itself failed, and not one call of it.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Conflict
+            | Self::Full { .. }
+            | Self::TooLarge { .. }
+            | Self::Format { .. }
+            | Self::Timeout => false,
+        }
+    }
+}
