@@ -10,8 +10,8 @@ pub enum StoreError {
     Conflict,
     /// The store has reached its size.
     #[error(
-        "The store is full: it holds {limit} bytes, which is the limit (MCP_CONDUCTOR_STORE_SIZE). \
-         Entries that expire make room"
+        "The store is full: {limit} bytes are the limit (MCP_CONDUCTOR_STORE_SIZE, or Redis's \
+         maxmemory). Entries that expire make room"
     )]
     Full {
         /// In bytes.

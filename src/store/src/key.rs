@@ -120,6 +120,11 @@ impl Range {
         }
     }
 
+    /// Whether a stored name is not before its beginning.
+    pub(crate) fn is_behind_its_beginning(&self, stored: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| stored > after)
+    }
+
     /// Whether a stored name that is not before its beginning is in it.
     pub(crate) fn has(&self, stored: &str) -> bool {
         stored.starts_with(&self.prefix)

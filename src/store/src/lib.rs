@@ -16,7 +16,9 @@ mod error;
 mod key;
 mod limits;
 mod memory;
+mod place;
 mod record;
+mod redis;
 mod rules;
 mod status;
 
@@ -31,6 +33,8 @@ pub use error::StoreError;
 pub use key::{Key, MAX_NAME, Namespace};
 pub use limits::Limits;
 pub use memory::memory;
+pub use place::{Place, RedisAddress};
+pub use redis::{RedisSettings, Tls, redis};
 pub use status::{Kind, StoreStatus};
 
 /// The longest that a call may take before it ends with [`StoreError::Timeout`]: a request to a
