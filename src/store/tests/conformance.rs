@@ -274,7 +274,7 @@ macro_rules! conforms {
 }
 
 conforms! {
-    memory, embedded;
+    memory, embedded, redis;
     an_entry_is_read_as_it_was_set,
     namespaces_are_apart,
     an_entry_is_changed_only_in_the_state_that_was_read,
