@@ -57,6 +57,27 @@ async fn a_server_that_is_stopped_keeps_no_call_waiting() {
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_takes_nobody_s_answer_with_it() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.store("").await;
+    get(&store).await.unwrap();
+    server.signal("-STOP");
+    let stays = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { get(&store).await }
+    });
+    for _ in 0..3 {
+        let key = key();
+        let mut goes = Box::pin(store.get(&key));
+        // It has asked once it was polled.
+        assert!(futures::poll!(&mut goes).is_pending());
+        tokio::task::yield_now().await;
+    }
+    server.signal("-CONT");
+    assert_eq!(stays.await.unwrap(), Ok(None));
+}
+
+#[tokio::test]
 async fn a_server_that_is_gone_is_said_to_be_and_is_found_again() {
     let Some(mut server) = Server::start(&[]) else { return };
     let store = server.store("").await;

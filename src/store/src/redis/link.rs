@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
@@ -112,34 +112,50 @@ impl Link {
         &self,
         command: &Cmd,
     ) -> Result<T, StoreError> {
-        self.within(self.ask_once(command)).await
+        self.ask_until(deadline(), command).await
     }
 
-    /// Bounds a call.
-    pub(super) async fn within<T>(
+    /// Asks the server, for a call that ends at `deadline`.
+    pub(super) async fn ask_until<T: redis::FromRedisValue>(
         &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        timeout(CALL_TIMEOUT, call).await.unwrap_or(Err(StoreError::Timeout))
-    }
-
-    /// Asks the server, without a bound of its own: [`Self::within`] has one.
-    pub(super) async fn ask_once<T: redis::FromRedisValue>(
-        &self,
+        deadline: Instant,
         command: &Cmd,
     ) -> Result<T, StoreError> {
-        let _permit = self.in_flight.acquire().await.map_err(|error| self.unavailable(&error))?;
-        let (number, mut requests) = self.connection().await?;
-        // Given up where the caller ends it, because no answer came.
-        let unanswered = Unanswered { link: self, number };
-        let answer = command.query_async(&mut requests).await;
-        let is_lost = answer.as_ref().is_err_and(RedisError::is_unrecoverable_error);
-        if is_lost {
-            drop(unanswered);
-        } else {
-            std::mem::forget(unanswered);
+        let connection = async {
+            let permit =
+                self.in_flight.acquire().await.map_err(|error| self.unavailable(&error))?;
+            Ok((permit, self.connection().await?))
+        };
+        let (_permit, (number, mut requests)) =
+            timeout_at(deadline.into(), connection).await.unwrap_or(Err(StoreError::Timeout))?;
+        let asked = Instant::now();
+        match timeout_at(deadline.into(), command.query_async(&mut requests)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                if error.is_unrecoverable_error() {
+                    self.give_up(number);
+                }
+                Err(self.problem(&error))
+            }
+            Err(_) => {
+                // One that got its turn late says nothing about the server.
+                if asked.elapsed() > CALL_TIMEOUT / 2 {
+                    self.give_up(number);
+                }
+                Err(StoreError::Timeout)
+            }
         }
-        answer.map_err(|error| self.problem(&error))
+    }
+
+    /// Does not use a connection again, so that the next call finds out whether the server is
+    /// there.
+    fn give_up(&self, number: u64) {
+        // Who holds it makes a new one, or has not yet seen that this one is lost.
+        if let Ok(mut state) = self.state.try_lock()
+            && state.number == number
+        {
+            state.connection = None;
+        }
     }
 
     /// The connection, which is made where there is none.
@@ -254,22 +270,9 @@ impl Link {
     }
 }
 
-/// A request without an answer: its connection is not used again, so that the next call finds
-/// out whether the server is there.
-struct Unanswered<'a> {
-    link: &'a Link,
-    number: u64,
-}
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        // Who holds it makes a new one, or has not yet seen that this one is lost.
-        if let Ok(mut state) = self.link.state.try_lock()
-            && state.number == self.number
-        {
-            state.connection = None;
-        }
-    }
+/// When a call that begins now ends.
+pub(super) fn deadline() -> Instant {
+    Instant::now() + CALL_TIMEOUT
 }
 
 /// How long nothing is tried after so many attempts, give or take a quarter: replicas that lost

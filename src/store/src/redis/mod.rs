@@ -17,7 +17,7 @@ use redis::Cmd;
 pub use self::link::{RedisSettings, Tls};
 
 use self::coding::{ADD, FORMAT, SET_IF};
-use self::link::Link;
+use self::link::{Link, deadline};
 use crate::entry::{State, check_value};
 use crate::key::{Range, check_name, stored};
 use crate::{Entry, Expected, Keep, Key, Kind, Namespace, Store, StoreError, StoreStatus, Version};
@@ -51,31 +51,28 @@ impl Redis {
 
     /// Makes a change, and says how much the server may hold where it is full.
     async fn change<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.link
-            .within(async {
-                match self.link.ask_once(command).await {
-                    Err(StoreError::Full { .. }) => {
-                        let memory: String =
-                            self.link.ask_once(redis::cmd("INFO").arg("memory")).await?;
-                        let limit = number(&memory, "maxmemory").unwrap_or(0);
-                        Err(StoreError::Full { limit })
-                    }
-                    other => other,
-                }
-            })
-            .await
+        let deadline = deadline();
+        match self.link.ask_until(deadline, command).await {
+            Err(StoreError::Full { .. }) => {
+                let ask = redis::cmd("INFO").arg("memory").to_owned();
+                let memory: String = self.link.ask_until(deadline, &ask).await?;
+                Err(StoreError::Full { limit: number(&memory, "maxmemory").unwrap_or(0) })
+            }
+            other => other,
+        }
     }
 
     /// All names in a range, from the whole database.
     async fn scan(&self, range: &Range, whole: &str) -> Result<Vec<String>, StoreError> {
         let prefix = &self.link.address().prefix;
+        let deadline = deadline();
         let mut names = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(coding::pattern(&format!("{prefix}{whole}")));
             scan.arg("COUNT").arg(SCANNED);
-            let (next, keys): (u64, Vec<Vec<u8>>) = self.link.ask_once(&scan).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.link.ask_until(deadline, &scan).await?;
             for key in keys {
                 // What is not UTF-8 no store has set.
                 let Ok(key) = String::from_utf8(key) else { continue };
@@ -166,7 +163,7 @@ impl Store for Redis {
     ) -> Result<Vec<String>, StoreError> {
         check_name(prefix)?;
         let range = Range::new(namespace, prefix, after, limit);
-        self.link.within(self.scan(&range, &stored(namespace, prefix))).await
+        self.scan(&range, &stored(namespace, prefix)).await
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {
