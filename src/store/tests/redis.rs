@@ -155,6 +155,26 @@ async fn a_password_is_sent_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_user_with_the_rights_of_the_documentation_can_do_everything() {
+    let rights = "on >s3cret ~mcp-conductor:* -@all +get +getrange +set +del +eval +scan +info \
+                  +select +incrby +pexpire";
+    let rights: Vec<&str> = ["--user", "conductor"].into_iter().chain(rights.split(' ')).collect();
+    let Some(server) = Server::start(&rights) else { return };
+    let url = format!("redis://conductor:env:REDIS_PASSWORD@127.0.0.1:{}/0", server.port);
+    let store = store_at(&url, Some("s3cret"), no_tls()).await;
+    let minute = Keep::For(Duration::from_secs(60));
+    let set = async |expected| store.set(&key(), expected, Bytes::new(), minute).await;
+    let version = set(Expected::Absent).await.unwrap();
+    set(Expected::Version(version)).await.unwrap();
+    set(Expected::Any).await.unwrap();
+    get(&store).await.unwrap();
+    store.remove(&key()).await.unwrap();
+    store.add(&key(), 1, minute).await.unwrap();
+    assert_eq!(store.list(Namespace::Limits, "", None, 9).await.unwrap(), ["a"]);
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_password_that_is_not_set_is_said_before_anything_is_asked() {
     let address = RedisAddress::parse("redis://:env:REDIS_PASSWORD@127.0.0.1").unwrap();
     let settings = RedisSettings { address, password: None, tls: no_tls() };
@@ -240,7 +260,8 @@ async fn a_value_that_is_not_the_store_s_is_an_error() {
     let store = server.store("").await;
     let client = ::redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    for value in ["", "v1234567", "x", "1.5"] {
+    let large = format!("v{}", "x".repeat((1 << 20) + 9));
+    for value in ["v1234567", "x", "1.5", &large] {
         let set = ::redis::cmd("SET").arg("mcp-conductor:limit:a").arg(value).to_owned();
         let _: () = set.query_async(&mut connection).await.unwrap();
         let error = get(&store).await.unwrap_err();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::entry::State;
 use crate::record::{Content, Record};
-use crate::{StoreError, Version};
+use crate::{MAX_VALUE, StoreError, Version};
 
 /// The number of this format, which is kept below the prefix.
 pub(super) const FORMAT: u32 = 1;
@@ -14,6 +14,9 @@ const VALUE: u8 = b'v';
 
 /// Bytes in front of a value.
 const HEAD: usize = 9;
+
+/// The most bytes of what is kept below a key.
+pub(super) const MOST: usize = HEAD + MAX_VALUE;
 
 /// Sets KEYS[1] to ARGV[3] for ARGV[4] ms (0: for ever) if it begins with ARGV[2], or as a
 /// counter is ARGV[2]. Returns 1, or 0 if it is not so.
@@ -70,7 +73,7 @@ pub(super) fn decode(bytes: &Bytes) -> Result<Record, StoreError> {
 }
 
 fn value(bytes: &Bytes) -> Option<Content> {
-    let (head, _) = bytes.split_first_chunk::<HEAD>()?;
+    let (head, _) = bytes.split_first_chunk::<HEAD>().filter(|_| bytes.len() <= MOST)?;
     let version = u64::from_be_bytes(*head.strip_prefix(&[VALUE])?.first_chunk()?);
     Some(Content::Value { version, value: bytes.slice(HEAD..) })
 }

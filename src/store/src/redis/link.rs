@@ -226,6 +226,8 @@ impl Link {
     {
         let address = self.address();
         let mut login = RedisConnectionInfo::default().set_db(address.database);
+        // A user with few rights may not say what it uses.
+        login = login.set_skip_set_lib_name();
         if let Some(user) = &address.user {
             login = login.set_username(user);
         }

@@ -96,9 +96,13 @@ impl Redis {
 impl Store for Redis {
     async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
         let key = self.key(key)?;
-        let bytes: Option<Vec<u8>> = self.link.ask(redis::cmd("GET").arg(&key)).await?;
-        let record = bytes.map(|bytes| coding::decode(&bytes.into())).transpose()?;
-        Ok(record.map(|record| record.entry()))
+        // One byte more than there can be: others may have put something larger there.
+        let range = redis::cmd("GETRANGE").arg(&key).arg(0).arg(coding::MOST).to_owned();
+        let bytes: Vec<u8> = self.link.ask(&range).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        coding::decode(&bytes.into()).map(|record| Some(record.entry()))
     }
 
     async fn set(
