@@ -54,6 +54,7 @@ pub use install::{
     PackageSummary, Remark, install_component, install_packages, installation, installer,
     python_described,
 };
+pub use mcp_conductor_store::{Kind as StoreKind, StoreError, StoreStatus};
 pub use runtime::{
     EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
     Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent,

@@ -18,6 +18,7 @@ mod routing;
 mod session;
 mod shared;
 mod slot_worker;
+mod store;
 mod unreported;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use mcp_conductor_store::{Store, StoreError, StoreStatus};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -449,6 +451,20 @@ impl Runtime {
     /// Whether allowed packages are installed.
     pub fn packages(&self) -> PackagesStatus {
         packages::status(&self.0.config, &self.0.shared.common.installed)
+    }
+
+    /// The state of the store, which is opened for that.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn store_status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send {
+        let store = Arc::clone(self.store());
+        async move { store.check().await }.boxed()
+    }
+
+    /// What the server remembers. It is opened by its first call.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.shared.common.store
     }
 
     /// What programs may do, as Deno's flags.

@@ -1,8 +1,12 @@
 //! State that all principals of a server share.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use mcp_conductor_store::Store;
+use nix::fcntl::Flock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
@@ -36,6 +40,10 @@ pub(super) struct Common {
     pub eras: Eras,
     /// The packages that are installed.
     pub installed: Installed,
+    /// What the server remembers. It is opened by its first call.
+    pub store: Arc<dyn Store>,
+    /// Where that is on this machine, which no program may reach.
+    pub store_directory: Option<PathBuf>,
 }
 
 pub(super) struct Shared {

@@ -10,6 +10,7 @@ mod packages;
 mod python;
 mod run;
 mod servers_file;
+mod store;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -27,6 +27,7 @@ mod python;
 mod races;
 mod reach;
 mod servers;
+mod store;
 mod tree;
 mod write_limit;
 
