@@ -166,7 +166,7 @@ fn described(tool: &ToolInfo, room: usize) -> Described {
         server: tool.server.clone(),
         name: tool.name.clone(),
         words: Text::of(tool, room),
-        text: text_of(&tool.name, head(description, room)),
+        text: text_of(&tool.server, &tool.name, head(description, room)),
     }
 }
 

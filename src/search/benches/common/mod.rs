@@ -69,7 +69,7 @@ pub fn described(server: &str, name: &str, description: &str) -> Described {
     words.add(name, 3);
     words.add(server, 1);
     words.add(description, 1);
-    let text = text_of(name, description);
+    let text = text_of(server, name, description);
     Described { server: server.to_owned(), name: name.to_owned(), words, text }
 }
 
@@ -117,6 +117,10 @@ impl Encoder for Nothing {
 
     fn encode(&self, _: &str) -> Vec<f32> {
         vec![0.0]
+    }
+
+    fn knows(&self, _: &str) -> bool {
+        false
     }
 
     fn weight_of_words(&self) -> f32 {
