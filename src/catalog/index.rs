@@ -266,12 +266,12 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_deep_or_long_is_read_to_its_limit() {
-        let mut schema = json!({"properties": {"innermost": {"type": "string"}}});
+        let mut schema = json!({"properties": {"quokka": {"type": "string"}}});
         for _ in 0..=MAX_DEPTH {
             schema = json!({"properties": {"outer": schema}});
         }
         let deep = [tool("a", "", schema)];
-        assert!(ranked(deep.iter()).search("innermost", &Table, None, &|| true).is_empty());
+        assert!(ranked(deep.iter()).search("quokka", &Table, None, &|| true).is_empty());
         let long = [tool("a", &"word ".repeat(MAX_INDEXED), json!({"properties": {"quokka": {}}}))];
         assert!(ranked(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
     }
