@@ -276,6 +276,23 @@ mod tests {
         assert!(ranked(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
     }
 
+    #[test]
+    fn a_thousand_tools_take_less_than_fifteen_megabytes() {
+        let parameter = |at: usize| {
+            let described = format!("The value number {at}, as the service knows it, or its name");
+            (format!("parameter_{at}"), json!({"type": "string", "description": described}))
+        };
+        let properties: Map<String, Value> = (0..8).map(parameter).collect();
+        let text = "Makes an entry and answers with what was made of it. ".repeat(8);
+        let tools: Vec<ToolInfo> = (0..1000)
+            .map(|at| tool(&format!("make_{at}"), &text, json!({"properties": properties})))
+            .collect();
+        let lists: usize = tools.iter().map(ToolInfo::bytes).sum();
+        let index = ranked(tools.iter()).bytes();
+        // The table of vectors is mapped, once for all.
+        assert!(lists + index < 15 << 20, "{lists} and {index}");
+    }
+
     proptest! {
         #[test]
         fn any_text_can_be_indexed_and_searched(

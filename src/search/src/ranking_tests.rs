@@ -89,6 +89,14 @@ fn names_that_are_typed_as_they_are_come_first() {
 }
 
 #[test]
+fn a_word_that_a_tool_says_is_before_words_that_are_like_it() {
+    let mut tools = tools();
+    tools[2].words.add("only those with this flag", 1);
+    assert_eq!(search(&tools, "flag")[0], 2);
+    assert_eq!(search(&tools, "label")[0], 2);
+}
+
+#[test]
 fn an_empty_query_finds_all_tools_in_their_order() {
     let ranking = Ranking::new(&tools(), &Table);
     let expected: Vec<_> = (0..4).map(|place| (place, 0.0)).collect();
