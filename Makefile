@@ -56,6 +56,7 @@ siege: setup ## honest clients among hostile ones, for 30 minutes
 
 bench: setup ## measure; see benches/README.md
 	cargo bench
+	cargo bench -p mcp-conductor-search
 
 lint: setup ## check formatting, and clippy with warnings as errors
 	cargo fmt --check --all

@@ -243,7 +243,7 @@ pub(super) async fn search_tools(
     };
     let (within, run) = (upstreams.clone(), runtime.tools().clone());
     let searching = move |go_on: GoOn<'_>| {
-        found_tools(&within.search(&run, &arguments.query, limit, go_on), shown)
+        found_tools(&within.search(&run, &arguments.query, limit, None, go_on), shown)
     };
     upstreams.on_thread(searching).await
 }

@@ -121,7 +121,7 @@ impl Metrics {
             tool_calls: Counters::default(),
             tool_call_duration: all_in_seconds(),
             store_calls: Counters::default(),
-            store_call_duration: all_in_seconds(),
+            store_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
             refusals: Counters::default(),
             http_requests: Counters::default(),
             http_connections: Gauge::default(),
