@@ -13,6 +13,7 @@ const RUNS: usize = 200;
 const DRAWS: &str = "
 import random, secrets, uuid, os, tempfile, time
 import numpy as np
+import pandas as pd
 {
     'random.random': random.random(),
     'random.Random': random.Random().random(),
@@ -28,6 +29,7 @@ import numpy as np
     'np.random.RandomState': np.random.RandomState().rand(),
     'np.random.default_rng': np.random.default_rng().random(),
     'np.random.permutation': str(np.random.permutation(50).tolist()),
+    'DataFrame.sample': str(pd.DataFrame({'a': range(10000)}).sample(9)['a'].tolist()),
     'tempfile.mktemp': os.path.basename(tempfile.mktemp()),
     'tempfile.names': next(tempfile._get_candidate_names()),
     'time.time_ns': str(time.time_ns()),
@@ -43,9 +45,43 @@ fn two_hundred_runs_draw_nothing_twice() {
             seen.entry(source).or_default().insert(draw.to_string());
         }
     }
-    assert_eq!(seen.len(), 17);
+    assert_eq!(seen.len(), 18);
     let repeated: Vec<_> = seen.iter().filter(|(_, draws)| draws.len() != RUNS).collect();
     assert!(repeated.is_empty(), "{repeated:?}");
+}
+
+/// Ways to numpy's legacy generator, each of which is the first in its run: it is seeded when it is
+/// reached.
+const WAYS: &[&str] = &[
+    "import numpy as np\nnp.random.rand()",
+    "import numpy as np\nfloat(np.random.mtrand._rand.random_sample())",
+    "from numpy.random import rand\nrand()",
+    "from numpy.random.mtrand import _rand\n_rand.random_sample()",
+    "import sys\nvars(sys.modules['numpy.random'])['rand']()",
+    "import numpy as np\nnp.random.get_state()[1].tolist()",
+    "import pandas as pd\npd.Series(range(10000)).sample(9).tolist()",
+];
+
+#[test]
+fn the_legacy_generator_of_numpy_is_seeded_by_whichever_way_it_is_reached() {
+    let Some(python) = python() else { return };
+    for way in WAYS {
+        let drawn: HashSet<_> = (0..5).map(|_| python.value(way).to_string()).collect();
+        assert_eq!(drawn.len(), 5, "{way}");
+    }
+}
+
+/// scipy and scikit-learn are imported by each run that needs them, which takes a second.
+#[test]
+fn scipy_and_scikit_learn_draw_nothing_twice() {
+    let Some(python) = python() else { return };
+    let draws = "from sklearn.utils import check_random_state\nfrom scipy.stats import norm\n\
+                 [check_random_state(None).random_sample(), float(norm.rvs())]";
+    let runs: Vec<_> = (0..5).map(|_| python.value(draws)).collect();
+    for index in 0..2 {
+        let drawn: HashSet<_> = runs.iter().map(|run| run[index].to_string()).collect();
+        assert_eq!(drawn.len(), 5, "{runs:?}");
+    }
 }
 
 #[test]

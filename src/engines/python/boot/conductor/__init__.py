@@ -37,10 +37,11 @@ def world() -> list:
 
 def warm() -> None:
     """Runs the usual programs once, so that what they touch is there before the first fork."""
-    from . import warmup, wheels
+    from . import freshness, warmup, wheels
 
     warmup.run()
     wheels.release()
+    freshness.arm()
 
 
 def touch() -> None:
