@@ -48,6 +48,7 @@ const MODULES: &[(&str, &str)] = modules![
     "threads",
     "tls",
     "tools",
+    "unfinished",
     "value",
     "warmup",
     "wheels",

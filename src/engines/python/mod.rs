@@ -8,6 +8,7 @@ mod image;
 mod imports;
 mod interpreter;
 mod run;
+mod stack;
 mod sys;
 mod warm;
 mod wasi;

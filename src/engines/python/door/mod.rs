@@ -6,6 +6,7 @@ mod outcome;
 mod pending;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,9 +15,12 @@ use serde_json::{Map, Value, json};
 
 use self::frame::{Reply, Request, operation, parse};
 use self::pending::{Finished, Pending};
+use self::unfinished::{Left, Tasks};
 use super::image::Image;
 use super::world::{End, Refusal, RunWorld, World};
-use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
+use crate::protocol::{
+    Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, Unfinished, WorkerMessage,
+};
 use crate::worker::{Lost, ScriptPlace};
 
 /// The program's name in what is said of its operations.
@@ -35,12 +39,15 @@ struct Open {
     program: Program,
     pending: Pending,
     outcome: Option<Outcome>,
+    /// There as soon as the server has the value.
+    left: Option<Left>,
 }
 
 impl Door {
     /// For a program.
     pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
-        Self(Some(Open { image, world, program, pending: Pending::default(), outcome: None }))
+        let pending = Pending::default();
+        Self(Some(Open { image, world, program, pending, outcome: None, left: None }))
     }
 
     /// Answers a frame by a frame.
@@ -61,6 +68,16 @@ impl Door {
     /// How the program ended, if it has said so.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         self.0.as_mut()?.outcome.take()
+    }
+
+    /// The source of the program.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.0.as_ref().map(|open| &*open.program.source)
+    }
+
+    /// What the program has left behind, if the server has its value; it runs at that line.
+    pub(super) fn left(&mut self, running: Option<u32>) -> Option<Vec<Unfinished>> {
+        self.0.as_mut()?.left(running)
     }
 }
 
@@ -95,6 +112,8 @@ impl Open {
             Request::Image { mime_type } => self.image(mime_type, body),
             Request::Note { text } => self.tell(&WorkerMessage::Note(text)),
             Request::Refusal { line, column } => self.refusal(line, column),
+            Request::Value => self.value(body),
+            Request::Left { work } => Ok(self.tell_left(work)),
             Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
         }
     }
@@ -211,8 +230,38 @@ impl Open {
         Ok(Reply::ok(told))
     }
 
+    /// Sends the value before what the program has left behind is done. Only the first one counts.
+    fn value(&mut self, body: &[u8]) -> Result<Reply, End> {
+        match outcome::value(body, &self.program) {
+            Ok(Outcome::Value(text)) if self.left.is_none() => {
+                self.left = Some(Left::default());
+                self.tell(&WorkerMessage::Value(text))
+            }
+            Ok(Outcome::Exceeded { limit, .. }) => Err(End::Exceeded(limit)),
+            Ok(_) => Ok(Reply::error(&failure("The value was sent"))),
+            Err(failure) => Ok(Reply::error(&failure)),
+        }
+    }
+
+    fn tell_left(&mut self, work: Vec<Tasks>) -> Reply {
+        if let Some(left) = &mut self.left {
+            left.tell(work);
+        }
+        Reply::ok(Value::Null)
+    }
+
+    fn left(&mut self, running: Option<u32>) -> Option<Vec<Unfinished>> {
+        Some(self.left.take()?.list(running, self.world.connection.unanswered()))
+    }
+
     /// The first outcome counts.
     fn ended(&mut self, told: Value, body: &[u8]) -> Reply {
+        if told.get("left").is_some()
+            && let Some(left) = self.left(None)
+        {
+            self.outcome.get_or_insert(Outcome::Left(left));
+            return Reply::ok(Value::Null);
+        }
         match outcome::outcome(told, body, &self.program) {
             Ok(outcome) => {
                 self.outcome.get_or_insert(outcome);

@@ -36,6 +36,8 @@ class Loop(asyncio.BaseEventLoop):
         self._looked = 0.0
         #: The moment after which nothing is waited for.
         self.end: float | None = None
+        #: Called before each wait.
+        self.before_wait = None
 
     # What the host does
 
@@ -66,6 +68,8 @@ class Loop(asyncio.BaseEventLoop):
         self._drop_cancelled()
         timeout = self._timeout()
         if timeout != 0:
+            if self.before_wait is not None:
+                self.before_wait()
             output.flush()
             if self.operations:
                 self.look(timeout)
@@ -241,7 +245,7 @@ def wait_until(is_over, end: float | None) -> bool:
 
 
 def run(main, *, debug=None, loop_factory=None):
-    """asyncio.run, also within the running loop."""
+    """asyncio.run, also within the running loop. The worker looks at `main` as at that of a program."""
     if not inspect.isawaitable(main):
         raise ValueError(f"a coroutine was expected, got {main!r}")
     before = set(asyncio.all_tasks(LOOP))
