@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use mcp_conductor::ErrorKind;
 use serde_json::json;
 
 use super::{Python, python};
