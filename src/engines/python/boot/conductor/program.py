@@ -13,7 +13,7 @@ import sys
 import types
 import warnings
 
-from . import door, errors, files, freshness, images, output, tools, unfinished, world
+from . import door, errors, files, freshness, images, output, putoff, tools, unfinished, world
 from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
@@ -181,6 +181,7 @@ async def execute(code: Code, space: dict):
     begun = eval(code.statements, space)
     if code.statements.co_flags & inspect.CO_COROUTINE:
         await begun
+    putoff.finish()
     if code.last is None:
         return None
     value = eval(code.last, space)
