@@ -140,7 +140,7 @@ pub(crate) const MAX_UNFINISHED_TEXT: usize = 200;
 pub(crate) struct Unfinished {
     /// In words, such as `setInterval`.
     pub what: String,
-    /// Where it was begun, from 1.
+    /// Where it was begun, or in Python where it waits, from 1.
     pub line: Option<u32>,
     /// From 1.
     pub column: Option<u32>,

@@ -1,6 +1,6 @@
 //! Calls on what is open, in its turn, and the end of that.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ fn answer_bytes(call: &HandleCall) -> usize {
         | HandleCall::Stat
         | HandleCall::Truncate { .. }
         | HandleCall::Utime { .. }
-        | HandleCall::Sync { .. } => 0,
+        | HandleCall::Sync { .. }
+        | HandleCall::Lock => 0,
     }
 }
 
@@ -124,12 +125,8 @@ fn on_file(mut turn: Turn, call: HandleCall, run: &Run) -> Result<Answer, Proble
             Answer::Done
         }
         HandleCall::Utime { accessed, modified } => {
-            // A descriptor for reading is enough for the kernel, not for the grant
-            // (CVE-2025-61785 was this, in Deno).
-            if !is_writable(file) {
-                let path = real_path(file.as_fd())?;
-                return Err(run.services().policy.write.refusal(&path.to_string_lossy()).into());
-            }
+            // (CVE-2025-61785 was this, in Deno.)
+            check_writable(file, run)?;
             futimens(&*file, &spec(accessed), &spec(modified)).map_err(io::Error::from)?;
             Answer::Done
         }
@@ -137,6 +134,27 @@ fn on_file(mut turn: Turn, call: HandleCall, run: &Run) -> Result<Answer, Proble
             if data_only { file.sync_data() } else { file.sync_all() }?;
             Answer::Done
         }
+        HandleCall::Lock => {
+            check_writable(file, run)?;
+            lock(file)?;
+            Answer::Done
+        }
+    })
+}
+
+/// A descriptor for reading is enough for the kernel, not for the grant.
+fn check_writable(file: &File, run: &Run) -> Result<(), Problem> {
+    if is_writable(file) {
+        return Ok(());
+    }
+    let path = real_path(file.as_fd())?;
+    Err(run.services().policy.write.refusal(&path.to_string_lossy()).into())
+}
+
+fn lock(file: &File) -> Result<(), Problem> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Failure::new("Busy", "The file is locked").into(),
+        TryLockError::Error(error) => error.into(),
     })
 }
 
@@ -202,6 +220,7 @@ async fn on_stream(mut turn: Turn, call: HandleCall) -> Result<Answer, Problem> 
         | HandleCall::Stat
         | HandleCall::Truncate { .. }
         | HandleCall::Utime { .. }
-        | HandleCall::Sync { .. } => Err(unsupported()),
+        | HandleCall::Sync { .. }
+        | HandleCall::Lock => Err(unsupported()),
     }
 }

@@ -6,7 +6,7 @@ use super::door::Door;
 use super::image::Image;
 use super::wasi::{Arguments, Import, Wasi};
 use super::world::{End, NoWorld, RunWorld, World};
-use crate::protocol::{Outcome, Program};
+use crate::protocol::{Outcome, Program, Unfinished};
 use crate::worker::Connection;
 
 /// Variables that the interpreter itself starts with; no program sees them as they are. Time
@@ -85,6 +85,16 @@ impl Guest {
     /// How the program ended, if it has said so.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         self.door.outcome()
+    }
+
+    /// The source of the program.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.door.source()
+    }
+
+    /// What the program has left behind, if the server has its value; it runs at that line.
+    pub(super) fn left(&mut self, running: Option<u32>) -> Option<Vec<Unfinished>> {
+        self.door.left(running)
     }
 
     /// What the interpreter printed in the zygote, the end of it: why a load failed.

@@ -7,6 +7,7 @@ use deno_core::v8;
 
 use super::guest::Guest;
 use super::imports::{self, Exports, Host};
+use super::stack;
 use super::sys::with_memory;
 use super::world::End;
 use crate::engines::v8::tell_of_full_heap;
@@ -89,6 +90,26 @@ impl Interpreter {
     /// Frees what JavaScript's side of it does not use any more: wrappers and source text.
     pub(super) fn collect(&mut self) {
         self.isolate.low_memory_notification();
+    }
+
+    /// Where the program stands still, as text.
+    pub(super) fn stack(&mut self) -> Option<String> {
+        self.read(|memory, source| stack::text(memory, source?))
+    }
+
+    /// The line of the program that runs, and stands still.
+    pub(super) fn line(&mut self) -> Option<u32> {
+        self.read(|memory, _| stack::line(memory))
+    }
+
+    fn read<T>(&mut self, read: impl FnOnce(&[u8], Option<&str>) -> Option<T>) -> Option<T> {
+        let Self { isolate, context, host, .. } = self;
+        v8::scope!(let scope, isolate);
+        let context = v8::Local::new(scope, &*context);
+        let scope = &mut v8::ContextScope::new(scope, context);
+        let memory = host.memory(scope)?;
+        let guest = host.guest.borrow();
+        with_memory(memory, |memory| read(memory, guest.source()))
     }
 
     /// Runs Python text in `__main__`. Answers the guest's status: 0 when nothing was raised.

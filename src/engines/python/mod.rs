@@ -9,6 +9,7 @@ mod immortal;
 mod imports;
 mod interpreter;
 mod run;
+mod stack;
 mod sys;
 mod warm;
 mod wasi;

@@ -24,18 +24,25 @@ pub(super) fn run(
     let is_stopped = stop::requested() || shell.connection.is_stopped();
     match (ended, outcome) {
         (Err(Trap::Ended(End::Lost)), _) => Err(Lost),
-        (Err(Trap::Ended(End::Exceeded(limit))), _) => Ok(Outcome::Exceeded { limit, stack: None }),
-        (Err(Trap::Ended(End::Stopped) | Trap::Terminated), _) => {
-            Ok(Outcome::Stopped { stack: None })
+        (Err(Trap::Ended(End::Exceeded(limit))), _) => {
+            Ok(Outcome::Exceeded { limit, stack: interpreter.stack() })
         }
+        (Err(Trap::Ended(End::Stopped) | Trap::Terminated), _) => Ok(stopped(interpreter)),
         // What else ends it while it is to stop comes of that.
-        _ if is_stopped => Ok(Outcome::Stopped { stack: None }),
+        _ if is_stopped => Ok(stopped(interpreter)),
         (Err(Trap::Ended(End::Exit(code))), None) => Ok(Outcome::Exit(code.cast_signed())),
         (_, Some(outcome)) => Ok(outcome),
         // `main` says its outcome before it returns, unless it was lost.
         (Err(Trap::Lost(reason)), None) => sys::exit_now(exit_code(&reason)),
         (Ok(_), None) => sys::exit_now(EXIT_INTERPRETER),
     }
+}
+
+/// What a program comes to that was ended: a value that it had before is not lost.
+fn stopped(interpreter: &mut Interpreter) -> Outcome {
+    let running = interpreter.line();
+    let left = interpreter.host().guest.borrow_mut().left(running);
+    left.map_or_else(|| Outcome::Stopped { stack: interpreter.stack() }, Outcome::Left)
 }
 
 /// Runs text of the engine's own in a worker that cannot go on without it.

@@ -42,6 +42,9 @@ pub(crate) enum HandleCall {
     Sync {
         data_only: bool,
     },
+    /// For files that may be written: nobody else has the lock until the handle is closed. It fails
+    /// at once with `Busy` if somebody has it.
+    Lock,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,7 @@ impl HandleCall {
             Self::Truncate { .. } => "fileTruncate",
             Self::Utime { .. } => "fileUtime",
             Self::Sync { .. } => "fileSync",
+            Self::Lock => "fileLock",
         }
     }
 }

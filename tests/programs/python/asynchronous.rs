@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use mcp_conductor::ErrorKind;
-use serde_json::json;
+use mcp_conductor::{ErrorKind, ExecuteRequest, Execution};
+use serde_json::{Value, json};
 
+use super::super::runtimes::{config, run_with};
 use super::python;
+use crate::support::python::install_directory;
 
 #[test]
 fn await_works_at_the_top_level_and_in_blocks_of_it() {
@@ -99,6 +101,58 @@ fn a_task_that_never_ends_does_not_hold_the_run() {
     assert_eq!(execution.error, None);
     assert_eq!(execution.return_value, "value");
     assert!(execution.execution_time < Duration::from_secs(30), "{execution:?}");
+}
+
+/// What, line and count of each that was unfinished.
+fn unfinished(execution: &Execution) -> Vec<Value> {
+    execution.unfinished.iter().map(|work| json!([work.what, work.line, work.count])).collect()
+}
+
+#[test]
+fn tasks_that_are_not_done_in_the_grace_are_named_with_the_line_where_they_wait() {
+    let Some(python) = python() else { return };
+    let execution = python.run(
+        "import asyncio\nasync def slow():\n    await asyncio.sleep(600)\n\
+         async def deep():\n    await slow()\n\
+         tasks = [asyncio.create_task(deep()) for _ in range(3)]\nawait asyncio.sleep(0)\n'value'",
+    );
+    assert_eq!((&execution.error, &execution.return_value), (&None, &json!("value")));
+    assert_eq!(unfinished(&execution), [json!(["task deep", 3, 3])]);
+}
+
+#[test]
+fn a_value_that_was_reached_is_kept_when_the_timeout_comes_within_the_grace() {
+    let Some(store) = install_directory() else { return };
+    let config = config().with_install_dir(store).with_unfinished_grace(Duration::from_secs(60));
+    let source = "import asyncio\nasync def waits():\n    await asyncio.sleep(600)\n\
+                  async def spins():\n    await asyncio.sleep(0.01)\n    while True: pass\n\
+                  tasks = [asyncio.create_task(f()) for f in (waits, spins)]\n[1, 2]";
+    let request = ExecuteRequest::python(source).with_timeout(Duration::from_secs(3));
+    let execution = run_with(config, request);
+    assert_eq!((&execution.error, &execution.return_value), (&None, &json!([1, 2])));
+    let unfinished = unfinished(&execution);
+    for (what, line) in [("task waits", 3), ("code that was running", 6)] {
+        assert!(unfinished.contains(&json!([what, line, 1])), "{unfinished:?}");
+    }
+}
+
+#[test]
+fn an_exit_in_the_grace_is_an_error_with_the_value_beside_it() {
+    let Some(python) = python() else { return };
+    let execution = python.run(
+        "import asyncio, sys\nasync def f():\n    sys.exit(3)\ntask = asyncio.create_task(f())\n'value'",
+    );
+    assert_eq!(execution.return_value, "value", "{execution:?}");
+    let message = execution.error.map(|error| error.message);
+    assert_eq!(message.as_deref(), Some("Process exited with code 3"));
+}
+
+#[test]
+fn a_value_is_taken_before_what_was_left_behind_changes_it() {
+    let Some(python) = python() else { return };
+    let source = "import asyncio\nseen = []\nasync def f():\n    seen.append(1)\n\
+                  task = asyncio.create_task(f())\nseen";
+    assert_eq!(python.value(source), json!([]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use mcp_conductor::ErrorKind;
 use serde_json::json;
 
 use super::{Python, python};
@@ -158,6 +159,45 @@ fn sqlite_keeps_a_database_in_a_file() {
     let Some(python) = python() else { return };
     let source = "import sqlite3\ndb = sqlite3.connect('a.db')\ndb.execute('create table t(n integer)')\nwith db:\n    db.executemany('insert into t values (?)', [(i,) for i in range(1000)])\ndb.close()\ndb = sqlite3.connect('a.db')\ntotal = db.execute('select sum(n) from t').fetchone()[0]\ndb.close()\n[total, open('a.db', 'rb').read(15).decode()]";
     assert_eq!(value_in(python, "sqlite", source).0, json!([499_500, "SQLite format 3"]));
+}
+
+#[test]
+fn a_database_of_a_run_that_was_ended_inside_a_transaction_is_as_before_it() {
+    let Some(python) = python() else { return };
+    let directory = python.directory("sqlite-ended");
+    let begin = "import os, sqlite3\nos.chdir('sqlite-ended')\ndb = sqlite3.connect('a.db')\n";
+    let first =
+        "db.execute('create table t(n)')\nwith db:\n    db.execute('insert into t values (1)')";
+    python.value(&format!("{begin}{first}"));
+    // More than its cache has room for: it writes to the database before the transaction ends.
+    let ended = python.run_for(
+        4000,
+        &format!("{begin}for i in range(500):\n    db.execute('insert into t values (zeroblob(20000))')\nwhile True: pass"),
+    );
+    assert_eq!(ended.error.map(|error| error.kind), Some(ErrorKind::Timeout));
+    assert!(directory.join("a.db-journal").exists() && !directory.join("a.db.lock").exists());
+    let after = "[db.execute('select count(*) from t').fetchone()[0], \
+                 db.execute('pragma integrity_check').fetchone()[0]]";
+    assert_eq!(python.value(&format!("{begin}{after}")), json!([1, "ok"]));
+}
+
+#[test]
+fn two_runs_at_the_same_time_do_not_lose_what_they_insert() {
+    let Some(python) = python() else { return };
+    python.directory("sqlite-both");
+    let begin = "import os, sqlite3\nos.chdir('sqlite-both')\n\
+                 db = sqlite3.connect('a.db', timeout=60)\n";
+    python.value(&format!("{begin}db.execute('create table t(n)')\ndb.commit()"));
+    let insert = format!(
+        "{begin}for i in range(30):\n    with db:\n        db.execute('insert into t values (?)', (i,))"
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| assert_eq!(python.run(&insert).error, None));
+        }
+    });
+    let count = python.value(&format!("{begin}db.execute('select count(*) from t').fetchone()[0]"));
+    assert_eq!(count, 60);
 }
 
 #[test]

@@ -39,6 +39,56 @@ fn a_loop_that_catches_everything_is_ended() {
     );
 }
 
+/// The stack of a program that times out.
+#[track_caller]
+fn stack_of(python: Python, source: &str) -> String {
+    let error = python.run_for(1500, source).error.expect("the run is ended");
+    assert_eq!(error.kind, ErrorKind::Timeout, "{source}: {error:?}");
+    error.detail.stack.unwrap_or_else(|| panic!("{source}: no stack"))
+}
+
+#[test]
+fn a_program_that_times_out_has_the_stack_of_where_it_was() {
+    let Some(python) = python() else { return };
+    let cases = [
+        (
+            "def spin(n):\n    while True:\n        n += 1\n\ndef main():\n    spin(1)\nmain()",
+            [(7, "<module>"), (6, "main"), (3, "spin")].as_slice(),
+        ),
+        ("import time\ndef wait():\n    time.sleep(600)\nwait()", &[(4, "<module>"), (3, "wait")]),
+        (
+            "import asyncio\nasync def main():\n    await asyncio.sleep(600)\nasyncio.run(main())",
+            &[(4, "<module>"), (3, "main")],
+        ),
+        ("import asyncio\nx = 1\nawait asyncio.sleep(600)", &[(3, "<module>")]),
+        ("call_mcp_tool('mcp__stub__slow', {'ms': 20000})", &[(1, "<module>")]),
+        (
+            "import asyncio\nasync def f():\n    await mcp.stub.slow(ms=20000)\n\
+             await asyncio.gather(f(), f())",
+            &[(4, "<module>")],
+        ),
+        ("import re\n\nre.match('(a+)+$', 'a' * 60 + 'b')", &[(3, "<module>")]),
+        ("max(\n    range(10 ** 12))", &[(1, "<module>")]),
+    ];
+    for (source, calls) in cases {
+        let stack = stack_of(python, source);
+        let found: Vec<&str> = stack.lines().filter(|line| line.contains("File")).collect();
+        let expected: Vec<String> = calls
+            .iter()
+            .map(|(line, name)| format!("  File \"<program>\", line {line}, in {name}"))
+            .collect();
+        assert_eq!(found, expected, "{source}: {stack}");
+    }
+}
+
+#[test]
+fn a_stack_has_the_source_of_its_lines() {
+    let Some(python) = python() else { return };
+    let stack = stack_of(python, "def f():\n    while True: pass\nf()");
+    assert!(stack.starts_with("Stack (most recent call last):\n"), "{stack}");
+    assert!(stack.ends_with("line 2, in f\n    while True: pass"), "{stack}");
+}
+
 #[test]
 fn loops_in_c_are_ended() {
     let Some(python) = python() else { return };
@@ -102,6 +152,7 @@ fn cpu_time_is_limited_whatever_the_wall_time() {
     let error = execution.error.expect("the run is ended");
     assert_eq!(error.kind, ErrorKind::Cpu, "{error:?}");
     assert!(error.message.contains("MCP_CONDUCTOR_MAX_CPU_TIME"), "{error:?}");
+    assert!(error.detail.stack.is_some_and(|stack| stack.contains("line 2, in <module>")));
 }
 
 #[test]

@@ -45,14 +45,66 @@ fn an_error_in_a_pool_is_raised_where_the_result_is_asked_for() {
 }
 
 #[test]
-fn a_thread_that_waits_for_another_does_not_hang_the_run() {
+fn threads_that_wait_for_later_ones_go_on_when_those_have_run() {
     let Some(python) = python() else { return };
-    let source = "import threading, queue\nq = queue.Queue()\n\
-                  t = threading.Thread(target=lambda: q.get())\nt.start()\nq.put(1)\nt.join()\n'on'";
-    let execution = python.run_for(3000, source);
-    // An error that says so is best; at the worst the timeout ends it.
-    assert!(execution.error.is_some() || execution.return_value == "on", "{execution:?}");
-    assert_eq!(python.value("1 + 1"), 2);
+    python.gives(&[
+        (
+            "import threading, queue\nq = queue.Queue()\nout = []\ndef take():\n    while (x := q.get()) is not None:\n        out.append(x)\ndef give():\n    for x in (1, 2, None):\n        q.put(x)\nts = [threading.Thread(target=f) for f in (take, give)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nout",
+            json!([1, 2]),
+        ),
+        (
+            "import threading\ne = threading.Event()\nlog = []\ndef f():\n    e.wait()\n    log.append('go')\nt = threading.Thread(target=f)\nt.start()\nlog.append('set')\ne.set()\nt.join()\nlog",
+            json!(["set", "go"]),
+        ),
+        (
+            "import threading\nb = threading.Barrier(3)\nout = []\ndef f(i):\n    b.wait()\n    out.append(i)\nts = [threading.Thread(target=f, args=(i,)) for i in range(3)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nsorted(out)",
+            json!([0, 1, 2]),
+        ),
+        (
+            "import threading\nc = threading.Condition()\nitems, got = [], []\ndef f():\n    with c:\n        while not items:\n            c.wait()\n        got.append(items.pop())\nt = threading.Thread(target=f)\nt.start()\nwith c:\n    items.append(1)\n    c.notify()\nt.join()\ngot",
+            json!([1]),
+        ),
+        (
+            "import threading, queue\nq = queue.Queue(maxsize=2)\nout = []\ndef give():\n    for i in range(9):\n        q.put(i)\n    q.put(None)\ndef take():\n    while (x := q.get()) is not None:\n        out.append(x)\nts = [threading.Thread(target=f) for f in (give, take)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nlen(out)",
+            json!(9),
+        ),
+    ]);
+}
+
+#[test]
+fn workers_of_a_queue_that_wait_for_more_do_not_hold_its_join() {
+    let Some(python) = python() else { return };
+    let source = "import threading, queue\nq = queue.Queue()\nout = []\ndef work():\n    while True:\n        \
+                  out.append(q.get() * 2)\n        q.task_done()\n\
+                  for _ in range(3):\n    threading.Thread(target=work, daemon=True).start()\n\
+                  for i in range(5):\n    q.put(i)\nq.join()\nsorted(out)";
+    assert_eq!(python.value(source), json!([0, 2, 4, 6, 8]));
+}
+
+#[test]
+fn a_thread_that_nobody_joins_has_run_when_the_value_is_taken() {
+    let Some(python) = python() else { return };
+    let source = "import threading\nready = threading.Event()\nseen = []\n\
+                  threading.Thread(target=seen.append, args=(1,)).start()\nlen(seen)";
+    assert_eq!(python.value(source), 1);
+}
+
+#[test]
+fn a_daemon_that_ticks_is_ended_and_the_program_goes_on() {
+    let Some(python) = python() else { return };
+    let source = "import threading, time\nstop = threading.Event()\nticks = []\ndef tick():\n    \
+                  while not stop.is_set():\n        ticks.append(1)\n        time.sleep(0.01)\n\
+                  threading.Thread(target=tick, daemon=True).start()\ntime.sleep(0.1)\nstop.set()\n\
+                  len(ticks) > 1";
+    assert_eq!(python.value(source), json!(true));
+}
+
+#[test]
+fn a_wait_that_no_thread_can_end_is_an_error_that_says_what_to_do() {
+    let Some(python) = python() else { return };
+    let (_, message, detail) = python.error("import queue\nqueue.Queue().get()");
+    assert_eq!(detail.line, Some(2), "{message}");
+    assert!(message.contains("asyncio.Queue"), "{message}");
 }
 
 #[test]

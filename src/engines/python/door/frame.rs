@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::unfinished::Tasks;
 use crate::protocol::{
     Answer, Failure, FileOperation, HandleCall, HandleOperation, NetworkOperation, Operation,
     Output, RequestBody, Response,
@@ -44,6 +45,10 @@ pub(super) enum Request {
     Refusal {
         line: Option<u32>,
         column: Option<u32>,
+    },
+    Value,
+    Left {
+        work: Vec<Tasks>,
     },
     Outcome {
         outcome: Value,

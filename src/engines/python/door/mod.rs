@@ -7,6 +7,7 @@ mod pending;
 mod rehearsal;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,9 +17,12 @@ use serde_json::{Map, Value, json};
 use self::frame::{Reply, Request, operation, parse};
 use self::pending::{Finished, Pending};
 use self::rehearsal::Rehearsal;
+use self::unfinished::{Left, Tasks};
 use super::image::Image;
 use super::world::{End, Refusal, RunWorld, World};
-use crate::protocol::{Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, WorkerMessage};
+use crate::protocol::{
+    Answer, Failure, MAX_IMAGE, Operation, Outcome, Program, Unfinished, WorkerMessage,
+};
 use crate::worker::{Lost, ScriptPlace};
 
 /// The program's name in what is said of its operations.
@@ -46,13 +50,15 @@ pub(in crate::engines::python) struct Open {
     program: Program,
     pending: Pending,
     outcome: Option<Outcome>,
+    /// There as soon as the server has the value.
+    left: Option<Left>,
 }
 
 impl Door {
     /// For a program.
     pub(super) fn open(image: Rc<Image>, world: Rc<RunWorld>, program: Program) -> Self {
         let pending = Pending::default();
-        Self::Run(Box::new(Open { image, world, program, pending, outcome: None }))
+        Self::Run(Box::new(Open { image, world, program, pending, outcome: None, left: None }))
     }
 
     /// Answers a frame by a frame.
@@ -81,6 +87,22 @@ impl Door {
         match self {
             Self::Run(_) => Vec::new(),
             Self::Zygote(rehearsal) => rehearsal.take_immortals(),
+        }
+    }
+
+    /// The source of the program.
+    pub(super) fn source(&self) -> Option<&str> {
+        match self {
+            Self::Run(open) => Some(&open.program.source),
+            Self::Zygote(_) => None,
+        }
+    }
+
+    /// What the program has left behind, if the server has its value; it runs at that line.
+    pub(super) fn left(&mut self, running: Option<u32>) -> Option<Vec<Unfinished>> {
+        match self {
+            Self::Run(open) => open.left(running),
+            Self::Zygote(_) => None,
         }
     }
 }
@@ -116,6 +138,8 @@ impl Open {
             Request::Image { mime_type } => self.image(mime_type, body),
             Request::Note { text } => self.tell(&WorkerMessage::Note(text)),
             Request::Refusal { line, column } => self.refusal(line, column),
+            Request::Value => self.value(body),
+            Request::Left { work } => Ok(self.tell_left(work)),
             Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
             Request::Immortal => Ok(Reply::error(&failure("Objects are made immortal before a run"))),
         }
@@ -233,8 +257,38 @@ impl Open {
         Ok(Reply::ok(told))
     }
 
+    /// Sends the value before what the program has left behind is done. Only the first one counts.
+    fn value(&mut self, body: &[u8]) -> Result<Reply, End> {
+        match outcome::value(body, &self.program) {
+            Ok(Outcome::Value(text)) if self.left.is_none() => {
+                self.left = Some(Left::default());
+                self.tell(&WorkerMessage::Value(text))
+            }
+            Ok(Outcome::Exceeded { limit, .. }) => Err(End::Exceeded(limit)),
+            Ok(_) => Ok(Reply::error(&failure("The value was sent"))),
+            Err(failure) => Ok(Reply::error(&failure)),
+        }
+    }
+
+    fn tell_left(&mut self, work: Vec<Tasks>) -> Reply {
+        if let Some(left) = &mut self.left {
+            left.tell(work);
+        }
+        Reply::ok(Value::Null)
+    }
+
+    fn left(&mut self, running: Option<u32>) -> Option<Vec<Unfinished>> {
+        Some(self.left.take()?.list(running, self.world.connection.unanswered()))
+    }
+
     /// The first outcome counts.
     fn ended(&mut self, told: Value, body: &[u8]) -> Reply {
+        if told.get("left").is_some()
+            && let Some(left) = self.left(None)
+        {
+            self.outcome.get_or_insert(Outcome::Left(left));
+            return Reply::ok(Value::Null);
+        }
         match outcome::outcome(told, body, &self.program) {
             Ok(outcome) => {
                 self.outcome.get_or_insert(outcome);

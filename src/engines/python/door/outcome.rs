@@ -108,6 +108,11 @@ pub(super) fn outcome(mut told: Value, body: &[u8], program: &Program) -> Result
     if part("value").is_none() {
         return Err(wrong("An outcome is a value, an exit, a limit or an error".into()));
     }
+    value(body, program)
+}
+
+/// The outcome that a value's text is.
+pub(super) fn value(body: &[u8], program: &Program) -> Result<Outcome, Failure> {
     if body.len() > program.max_value as usize {
         return Ok(Outcome::Exceeded { limit: Limit::ValueSize, stack: None });
     }

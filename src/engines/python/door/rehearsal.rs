@@ -19,6 +19,8 @@ impl Rehearsal {
             Request::Started
             | Request::Image { .. }
             | Request::Note { .. }
+            | Request::Value
+            | Request::Left { .. }
             | Request::Outcome { .. } => Reply::ok(Value::Null),
             Request::Immortal => {
                 let (addresses, _) = body.as_chunks();

@@ -514,3 +514,50 @@ fn the_first_outcome_counts() {
     test.ok(&json!({ "do": "outcome", "outcome": { "exit": 2 } }));
     assert_eq!(test.door.outcome(), Some(Outcome::Exit(1)));
 }
+
+#[test]
+fn a_value_is_sent_before_what_was_left_behind_is_done() {
+    let mut test = Test::new(|_, _| Vec::new());
+    assert_eq!(test.door.left(None), None);
+    test.ok(&json!({ "do": "started" }));
+    assert_eq!(test.call(&json!({ "do": "value" }), b"[1]").0, json!({ "ok": null }));
+    assert!(test.call(&json!({ "do": "value" }), b"[2]").0["error"]["message"].is_string());
+    let task = |line: u32, count: u32| json!({ "what": "task f", "line": line, "count": count });
+    test.ok(&json!({ "do": "left", "work": [task(2, 3), task(5, 1)] }));
+    test.ok(&json!({ "do": "left", "work": [task(2, 1)] }));
+    // One that the task waits for, and one that nobody does.
+    for line in [2, 7] {
+        test.ok(&json!({ "do": "start", "operation": servers(), "line": line }));
+    }
+    let left = test.door.left(Some(9)).expect("the value was sent");
+    let left: Vec<_> = left.iter().map(|work| (&*work.what, work.line, work.count)).collect();
+    let running = ("code that was running", Some(9), 1);
+    assert_eq!(left, [("task f", Some(2), 1), running, ("servers", Some(7), 1)]);
+    let sent =
+        |message: &WorkerMessage| matches!(message, WorkerMessage::Value(json) if json == "[1]");
+    assert!(test.heard().iter().any(sent));
+}
+
+#[test]
+fn the_outcome_after_a_value_is_what_is_left() {
+    let mut test = Test::done();
+    test.call(&json!({ "do": "value" }), b"1");
+    test.ok(&json!({ "do": "outcome", "outcome": { "left": null } }));
+    assert_eq!(test.door.outcome(), Some(Outcome::Left(Vec::new())));
+    let mut test = Test::done();
+    let (header, _) = test.call(&json!({ "do": "outcome", "outcome": { "left": null } }), b"");
+    assert!(header["error"]["message"].is_string(), "no value was sent");
+    assert_eq!(test.door.outcome(), None);
+}
+
+#[test]
+fn what_is_left_behind_is_listed_up_to_a_limit() {
+    let mut test = Test::done();
+    test.call(&json!({ "do": "value" }), b"1");
+    let work: Vec<Value> = (0..100)
+        .map(|line| json!({ "what": "x".repeat(1000), "line": line, "count": 1 }))
+        .collect();
+    test.ok(&json!({ "do": "left", "work": work }));
+    let left = test.door.left(None).expect("the value was sent");
+    assert_eq!((left.len(), left[0].what.len(), left[19].count), (20, 200, 81));
+}

@@ -10,6 +10,7 @@ mod descriptors;
 mod errno;
 mod files;
 mod import;
+mod locks;
 mod memory;
 mod path;
 mod paths;
@@ -29,6 +30,7 @@ pub(super) use import::{Arguments, Import};
 use self::ahead::Ahead;
 use self::descriptors::Descriptors;
 use self::errno::{Done, Errno, Fault};
+use self::locks::Locks;
 use self::memory::Memory;
 use self::stat::Filestat;
 use super::image::Image;
@@ -50,6 +52,7 @@ pub(super) struct Wasi {
     /// and the broker has said it.
     just_opened: Option<(u32, Filestat)>,
     ahead: Ahead,
+    locks: Locks,
 }
 
 impl Wasi {
@@ -66,6 +69,7 @@ impl Wasi {
             since: Instant::now(),
             just_opened: None,
             ahead: Ahead::default(),
+            locks: Locks::default(),
         }
     }
 

@@ -115,13 +115,14 @@ impl Call<'_> {
         }
     }
 
-    fn open_file(&self, path: String, how: &How) -> Done<(Descriptor, Option<Filestat>)> {
+    fn open_file(&mut self, path: String, how: &How) -> Done<(Descriptor, Option<Filestat>)> {
         if !how.follow && !how.options.create_new {
             self.check_link(&path, how)?;
         }
         let options = how.options;
         let opened = self.file(FileOperation::Open { path: path.clone(), options })?;
         let Answer::Handle(handle) = opened else { return Err(Errno::Io.into()) };
+        self.wasi.locks.opened(&path, &options);
         let file = WorldFile::new(handle, &options);
         if how.writes() {
             // Of files only.
@@ -158,6 +159,8 @@ impl Call<'_> {
                 Node::Directory => Filestat::own(FileType::Directory, &path, 0),
             },
             Place::Ancestor(path) => Filestat::own(FileType::Directory, &path, 0),
+            // Whoever asks has the lock: nobody else has, and it is not to be seen.
+            Place::World(path) if self.wasi.locks.holds(&path) => return Err(Errno::Noent.into()),
             Place::World(path) => {
                 let follow = self.word(1) & FOLLOW != 0 || is_directory;
                 self.stat(path, follow)?
@@ -171,6 +174,9 @@ impl Call<'_> {
 
     pub(super) fn path_filestat_set_times(&mut self) -> Done {
         let path = self.target(0, 2)?.writable()?;
+        if self.wasi.locks.holds(&path) {
+            return Ok(());
+        }
         if self.word(1) & FOLLOW == 0 {
             let stat = self.stat(path.clone(), false)?;
             if stat.file_type == FileType::SymbolicLink {
@@ -189,6 +195,9 @@ impl Call<'_> {
             Place::Image(_) | Place::Ancestor(_) => return Err(Errno::Exist.into()),
             Place::World(path) => path,
         };
+        if let Some(database) = self.wasi.locks.database(&path) {
+            return self.lock(database);
+        }
         self.file(FileOperation::Mkdir { path, recursive: false, mode: None }).map(drop)
     }
 
@@ -202,6 +211,11 @@ impl Call<'_> {
 
     pub(super) fn path_remove_directory(&mut self) -> Done {
         let target = self.target(0, 1)?;
+        if let Place::World(path) = &target.place
+            && let Some(done) = self.unlock(path)
+        {
+            return done;
+        }
         self.remove(target, |is_directory| if is_directory { None } else { Some(Errno::Notdir) })
     }
 

@@ -9,7 +9,7 @@ from importlib import import_module
 WORLD = ("environ", "files", "net", "process", "imports", "tools")
 
 #: What a program sees of running.
-OWN = ("output", "loop", "threads", "pools", "images")
+OWN = ("output", "loop", "threads", "pools", "images", "pillow")
 
 
 def load() -> None:

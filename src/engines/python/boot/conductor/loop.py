@@ -12,13 +12,20 @@ import sys
 import time
 import types
 
-from . import door, errors, output
+from . import door, errors, output, putoff
 
 #: Seconds between two looks at the host while there is other work to do.
 LOOK_EVERY = 0.002
 
 #: How long a cancelled timer may stay in the queue: as asyncio's own loop, which removes them by half.
 MAX_CANCELLED = 100
+
+#: Of a wait that no thread can end.
+NO_OTHER_THREAD = (
+    "This wait would never end: threads run one after the other here, each to its end or until it waits, and none "
+    "is left that could end it. Put into a queue what is taken from it, or set an event, before the thread that "
+    "waits is joined; or use asyncio tasks with asyncio.Queue and asyncio.Event, which do run beside each other"
+)
 
 _swap = asyncio.tasks._swap_current_task
 
@@ -36,6 +43,10 @@ class Loop(asyncio.BaseEventLoop):
         self._looked = 0.0
         #: The moment after which nothing is waited for.
         self.end: float | None = None
+        #: Runs something that was put off before each wait; False if there is nothing.
+        self.before_idle = lambda: False
+        #: Called before each wait.
+        self.before_wait = None
 
     # What the host does
 
@@ -66,6 +77,10 @@ class Loop(asyncio.BaseEventLoop):
         self._drop_cancelled()
         timeout = self._timeout()
         if timeout != 0:
+            if self.before_idle():
+                return
+            if self.before_wait is not None:
+                self.before_wait()
             output.flush()
             if self.operations:
                 self.look(timeout)
@@ -217,31 +232,36 @@ def pending(operation, body: bytes = b"", then=None, failed=None) -> concurrent.
     return future
 
 
-def wait_until(is_over, end: float | None) -> bool:
-    """Goes on with the loop until `is_over()` or the moment `end`; False at the end."""
+def wait_until(is_over, end: float | None, is_possible=None) -> bool:
+    """Goes on with the loop until `is_over()` or the moment `end`; False at the end.
+
+    `is_possible` says the same as `is_over` without doing anything.
+    """
+    putoff.give_way()
     alarm = None if end is None else LOOP.call_at(end, lambda: None)
     over = False
 
     def looked() -> bool:
         nonlocal over
-        over = is_over()
+        over = over or is_over()
         return over or end is not None and time.monotonic() >= end
 
+    putoff.waits.append(is_possible or is_over)
     try:
         LOOP.run_until(looked)
     except NeverSettles:
-        raise RuntimeError(
-            "This wait would never end: threads are run where they are started, "
-            "so no other thread is left that could end it. Use asyncio instead"
-        ) from None
+        if putoff.can_go_on():
+            raise putoff.Ended from None
+        raise RuntimeError(NO_OTHER_THREAD) from None
     finally:
+        putoff.waits.pop()
         if alarm is not None:
             alarm.cancel()
     return over
 
 
 def run(main, *, debug=None, loop_factory=None):
-    """asyncio.run, also within the running loop."""
+    """asyncio.run, also within the running loop. The worker looks at `main` as at that of a program."""
     if not inspect.isawaitable(main):
         raise ValueError(f"a coroutine was expected, got {main!r}")
     before = set(asyncio.all_tasks(LOOP))

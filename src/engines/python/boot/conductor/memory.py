@@ -39,6 +39,7 @@ _filling: list = []
 
 def settle() -> None:
     """Prepares the memory for the forks: what the zygote allocates after that is little."""
+    gc.unfreeze()
     gc.collect()
     fill_holes()
     make_immortal()

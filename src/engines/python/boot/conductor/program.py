@@ -2,7 +2,6 @@
 
 import __future__
 import ast
-import asyncio
 import atexit
 import builtins
 import gc
@@ -11,11 +10,10 @@ import io
 import json
 import linecache
 import sys
-import time
 import types
 import warnings
 
-from . import door, errors, files, freshness, images, output, tools, world
+from . import door, errors, files, freshness, images, output, putoff, tools, unfinished, world
 from .door import FILE
 from .loop import LOOP, NeverSettles
 from .value import Exceeded, to_json
@@ -49,7 +47,7 @@ def rehearse() -> None:
     write_open_files()
     output.flush()
     door.send("outcome", body, outcome=result)
-    begin.has_been = False
+    begin.has_been, begin.exits = False, sys.maxsize
 
 
 def last_resort(error: BaseException, source: str) -> dict:
@@ -64,10 +62,11 @@ def begin(program: dict) -> dict:
     """Starts the run: nothing is asked of the server before that."""
     door.send("started")
     begin.has_been = True
+    begin.exits = atexit._ncallbacks()
     return enter(program)
 
 
-begin.has_been = False
+begin.has_been, begin.exits = False, sys.maxsize
 
 
 def enter(program: dict) -> dict:
@@ -117,21 +116,30 @@ def run(program: dict, begin) -> tuple[dict, bytes]:
         for warning in told:  # nothing is said before the run has begun
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
         space = namespace(program, names)
-        value = evaluate(code, space, program["grace"])
+        value = evaluate(execute(code, space))
         if value is None:
             hint_at_main(tree)
         images.show_value(value)
         images.show_open()
         body, notes = to_json(value, program["maxValue"], program["maxDepth"])
+        for note in notes:
+            output.note(note)
+        if not leaves_work():
+            return {"value": None}, body
+        door.send("value", body)  # what comes of the rest, and when, does not take it back
+        unfinished.finish(program["grace"])
+        return {"left": None}, b""
     except SystemExit as error:
         return {"exit": exit_code(error)}, b""
     except Exceeded as error:
         return {"exceeded": error.limit}, b""
     except BaseException as error:
         return failed(error, source, space)
-    for note in notes:
-        output.note(note)
-    return {"value": None}, body
+
+
+def leaves_work() -> bool:
+    """Whether anything of the program runs after its value: tasks, operations, atexit."""
+    return bool(unfinished.tasks() or LOOP.operations or atexit._ncallbacks() > begin.exits)
 
 
 def failed(error: BaseException, source: str, space: dict) -> tuple[dict, bytes]:
@@ -183,6 +191,7 @@ async def execute(code: Code, space: dict):
     begun = eval(code.statements, space)
     if code.statements.co_flags & inspect.CO_COROUTINE:
         await begun
+    putoff.finish()
     if code.last is None:
         return None
     value = eval(code.last, space)
@@ -198,44 +207,22 @@ def is_awaitable(value: object) -> bool:
         return False
 
 
-def evaluate(code: Code, space: dict, grace: float):
-    """The program's value, after the tasks that it left behind."""
-    task = LOOP.create_task(execute(code, space), name="program")
+def evaluate(coroutine):
+    """The program's value. The worker looks at `coroutine` to say where a program waits that is stopped."""
+    task = LOOP.create_task(coroutine, name="program")
     try:
         LOOP.run_until(task.done)
     except NeverSettles:
         raise stuck(task) from None
-    value = task.result()
-    finish_tasks(grace)
-    return value
+    return task.result()
 
 
 def stuck(task) -> RuntimeError:
     """The error of a program that waits for ever, at the line where it waits."""
     error = RuntimeError("Top-level await never resolved: nothing is left that could settle it")
-    inner = task.get_coro()
-    while inner is not None:
-        frame = getattr(inner, "cr_frame", None)
-        if frame is not None and frame.f_code.co_filename == FILE:
-            error.__traceback__ = types.TracebackType(error.__traceback__, frame, frame.f_lasti, frame.f_lineno)
-        inner = getattr(inner, "cr_await", None)
+    for frame in unfinished.frames(task):
+        error.__traceback__ = types.TracebackType(error.__traceback__, frame, frame.f_lasti, frame.f_lineno)
     return error
-
-
-def finish_tasks(grace: float) -> None:
-    """Goes on with tasks that nobody awaited, for so many seconds."""
-    left = asyncio.all_tasks(LOOP)
-    if not left:
-        return
-    LOOP.end = time.monotonic() + grace
-    try:
-        LOOP.run_until(lambda: all(task.done() for task in left) or time.monotonic() >= LOOP.end)
-    except NeverSettles:
-        pass
-    LOOP.end = None
-    waiting = [task for task in left if not task.done()]
-    if waiting:
-        output.note(f"Tasks that were not awaited and did not end: {len(waiting)}. Await them, or cancel them")
 
 
 def exit_code(error: SystemExit) -> int:

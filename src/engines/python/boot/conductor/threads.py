@@ -1,4 +1,4 @@
-"""Threads of an interpreter that has none: each runs to its end where it is started.
+"""Threads of an interpreter that has none: each runs to its end where it is started, or where something waits.
 
 Pools give futures that are done, or operations that go on beside each other. What would wait for
 another thread goes on with the event loop instead, and says so if nothing can end the wait.
@@ -10,8 +10,8 @@ import threading
 import time
 from importlib import import_module
 
-from . import errors
-from .loop import wait_until
+from . import errors, putoff
+from .loop import LOOP, wait_until
 
 
 def start(thread: threading.Thread) -> None:
@@ -20,28 +20,23 @@ def start(thread: threading.Thread) -> None:
         raise RuntimeError("threads can only be started once")
     thread._started.set()
     thread._conductor_over = False
-    thread._ident = ident = threading.get_ident()
-    starter = threading.current_thread()
-    threading._active[ident] = thread
-    try:
-        thread.run()
-    except SystemExit:
-        pass
-    except Exception:
-        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
-    finally:
-        thread._conductor_over = True
-        threading._active[ident] = starter
+    putoff.start(thread)
 
 
 def join(thread: threading.Thread, timeout: float | None = None) -> None:
-    """Replaces Thread.join: a started thread is over."""
+    """Replaces Thread.join: a thread is over, or runs now."""
     if not thread._started.is_set():
         raise RuntimeError("cannot join thread before it is started")
+    if putoff.is_pending(thread):
+        putoff.run(thread)
+    elif not thread._conductor_over and thread is not threading.current_thread():
+        wait_until(lambda: thread._conductor_over, None if timeout is None else time.monotonic() + timeout)
 
 
 def is_alive(thread: threading.Thread) -> bool:
-    """Replaces Thread.is_alive."""
+    """Replaces Thread.is_alive: a thread that was put off runs first, as who asks waits for it."""
+    if putoff.is_pending(thread):
+        putoff.run(thread)
     return thread._started.is_set() and not getattr(thread, "_conductor_over", True)
 
 
@@ -115,7 +110,8 @@ class Lock:
             return True
         if not blocking:
             return False
-        return wait_until(lambda: self._lock.acquire(False), None if timeout < 0 else time.monotonic() + timeout)
+        end = None if timeout < 0 else time.monotonic() + timeout
+        return wait_until(lambda: self._lock.acquire(False), end, lambda: not self._lock.locked())
 
     def release(self) -> None:
         self._lock.release()
@@ -135,6 +131,8 @@ class Lock:
 
 def install() -> None:
     """Patches threads and pools."""
+    putoff.install()
+    LOOP.before_idle = putoff.run_next
     threading.Lock = Lock
     threading.Thread.start, threading.Thread.join, threading.Thread.is_alive = start, join, is_alive
     threading.excepthook = threading.__excepthook__ = excepthook

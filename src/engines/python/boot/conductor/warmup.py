@@ -1,5 +1,6 @@
 """What the zygote has seen before the first fork: imports, and a fixed corpus of usual programs."""
 
+import gc
 import itertools
 import linecache
 import sys
@@ -39,16 +40,20 @@ def preload() -> None:
         import_module("pandas.plotting._matplotlib")
 
 
+#: So often that V8 compiles with optimization what they use most, which no worker does again then.
+TIMES = 2
+
 #: Until the interpreter has specialized what each run goes through, and writes nothing to it any more
 #: (PEP 659; the largest counter of pycore_backoff.h has been counted down by then for what is hot).
-REHEARSALS = 40
+REHEARSALS = 16
 
 
 def run() -> None:
     """Runs the corpus through the path of every program, and leaves nothing of it."""
     from .corpus import PROGRAMS
 
-    _run(PROGRAMS)
+    for _ in range(TIMES):
+        _run(PROGRAMS)
     rehearse()
     forget()
 
@@ -57,6 +62,7 @@ def rehearse() -> None:
     """Goes the whole way of a worker, with a host that plays one."""
     from . import program
 
+    gc.freeze()  # what there is, no run looks through
     main, argv = sys.modules["__main__"], sys.argv
     for _ in range(REHEARSALS):
         program.rehearse()

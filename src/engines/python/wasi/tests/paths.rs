@@ -216,3 +216,38 @@ fn what_the_broker_says_has_a_number() {
         assert_eq!(guest.stat("ws/a"), Err(errno as u32), "{failure:?}");
     }
 }
+
+#[test]
+fn a_database_is_locked_by_its_file_and_not_by_a_directory() {
+    let mut guest = Guest::new(&[("/ws/t.db", "")]);
+    guest.open("ws/t.db", CREATE, READ | WRITE);
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), 0);
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), Errno::Exist as u32);
+    assert!(!guest.world.files.borrow().contains_key("/ws/t.db.lock"));
+    assert_eq!(guest.stat("ws/t.db.lock"), Err(Errno::Noent as u32), "a hot journal is looked at");
+    assert_eq!(guest.at(Import::PathRemoveDirectory, "ws/t.db.lock"), 0);
+    assert!(guest.world.locked.borrow().is_empty());
+    assert_eq!(guest.at(Import::PathRemoveDirectory, "ws/t.db.lock"), Errno::Noent as u32);
+}
+
+#[test]
+fn a_database_that_another_run_has_locked_is_locked_here() {
+    let mut guest = Guest::new(&[("/ws/t.db", "")]);
+    guest.open("ws/t.db", CREATE, READ | WRITE);
+    guest.world.locked.borrow_mut().insert("/ws/t.db".to_owned(), 1000);
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), Errno::Exist as u32);
+    assert_eq!(guest.world.open.borrow().len(), 1, "the handle is closed");
+    guest.world.locked.borrow_mut().clear();
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), 0);
+}
+
+#[test]
+fn directories_that_end_so_are_directories() {
+    let mut guest = Guest::new(&[("/ws/a", "")]);
+    guest.open("ws/a", 0, READ);
+    for name in ["ws/a.lock", "ws/b.lock"] {
+        assert_eq!(guest.at(Import::PathCreateDirectory, name), 0);
+        assert_eq!(guest.stat(name), Ok(3));
+        assert_eq!(guest.at(Import::PathRemoveDirectory, name), 0);
+    }
+}

@@ -27,6 +27,8 @@ pub(super) struct Fake {
     pub stopped: Cell<bool>,
     /// The next operation of this name fails so.
     pub fails: RefCell<Option<(&'static str, Failure)>>,
+    /// Handles by which files are locked; those from 1000 on are of others.
+    pub locked: RefCell<BTreeMap<String, u32>>,
 }
 
 pub(super) fn failure(class: &str, code: Option<&str>) -> Failure {
@@ -181,6 +183,11 @@ impl Fake {
                 drop(files);
                 self.stat(path, true)
             }
+            HandleCall::Lock => {
+                let mut locked = self.locked.borrow_mut();
+                let holder = *locked.entry(path.clone()).or_insert(handle);
+                if holder == handle { Ok(Answer::Done) } else { Err(failure("Busy", None)) }
+            }
             HandleCall::Utime { .. } | HandleCall::Sync { .. } => Ok(Answer::Done),
         }
     }
@@ -201,6 +208,7 @@ impl World for Fake {
             }
             Operation::Handle(HandleOperation::Close { handle }) => {
                 self.open.borrow_mut().remove(&handle);
+                self.locked.borrow_mut().retain(|_, holder| *holder != handle);
                 Ok(Answer::Done)
             }
             other => panic!("WASI asks for files only: {other:?}"),

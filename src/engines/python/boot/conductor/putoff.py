@@ -1,0 +1,139 @@
+"""Threads that are put off: of a program whose threads wait for each other.
+
+There is one stack. A thread that is put off runs when something waits, on top of what waits. If it waits
+for something that only what is below can do, it cannot go on: it is ended if what is below can go on.
+"""
+
+import linecache
+import queue
+import re
+import sys
+import threading
+import time
+
+from . import output
+from .door import FILE
+
+#: What threads wait with. Threads of other programs run where they are started.
+WAITS = re.compile(r"\b(Simple|Lifo|Priority|Joinable)?Queue\(|\b(Event|Condition|Barrier|(Bounded)?Semaphore)\(")
+
+#: How long a daemon may hold up a sleep below it, in seconds, until it is ended where it waits itself.
+OVERRUN = 2
+
+_put, _sleep = queue.Queue.put, time.sleep
+
+#: Started, and not run yet.
+_pending: list[threading.Thread] = []
+
+#: Whether what waits below could go on, the innermost last; and when sleeps end.
+waits: list = []
+_sleeps: list[float] = []
+
+_decided: tuple = (None, False)
+
+
+class Ended(BaseException):
+    """Ends a thread that cannot go on."""
+
+
+def is_wanted() -> bool:
+    """Whether threads of this program are put off."""
+    global _decided
+    lines = linecache.cache.get(FILE, (0, None, ()))[2]
+    if _decided[0] is not lines:
+        _decided = lines, any(WAITS.search(line) for line in lines)
+    return _decided[1]
+
+
+def run(thread: threading.Thread) -> None:
+    """Runs a thread to its end."""
+    if thread in _pending:
+        _pending.remove(thread)
+    thread._ident = ident = threading.get_ident()
+    starter = threading.current_thread()
+    threading._active[ident] = thread
+    try:
+        thread.run()
+    except SystemExit:
+        pass
+    except Ended:
+        if not thread.daemon:
+            output.note(f"{thread.name} was ended while it waited: threads run one after the other")
+    except Exception:
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+    finally:
+        thread._conductor_over = True
+        threading._active[ident] = starter
+
+
+def start(thread: threading.Thread) -> None:
+    """Runs a thread, or puts it off."""
+    if is_wanted():
+        _pending.append(thread)
+    else:
+        run(thread)
+
+
+def is_pending(thread: threading.Thread) -> bool:
+    return thread in _pending
+
+
+def run_next() -> bool:
+    """Runs the next that was put off; False if there is none."""
+    if not _pending:
+        return False
+    run(_pending[0])
+    return True
+
+
+def finish() -> None:
+    """Runs what the program has not waited for. Daemons end with it."""
+    while left := [thread for thread in _pending if not thread.daemon]:
+        run(left[0])
+
+
+def give_way() -> None:
+    """Ends a daemon that holds up a sleep below it for too long."""
+    if _sleeps and threading.current_thread().daemon and time.monotonic() > min(_sleeps) + OVERRUN:
+        raise Ended
+
+
+def can_go_on() -> bool:
+    """Whether something that waits below the innermost wait could go on."""
+    return any(is_possible() for is_possible in waits[:-1])
+
+
+def sleep(seconds: float, /) -> None:
+    """time.sleep, in which other threads run."""
+    if not (_pending or _sleeps):
+        return _sleep(seconds)
+    give_way()
+    end = time.monotonic() + seconds
+    _sleeps.append(end)
+    waits.append(lambda: time.monotonic() >= end)
+    try:
+        while time.monotonic() < end and run_next():
+            pass
+    finally:
+        _sleeps.pop()
+        waits.pop()
+    return _sleep(max(0, end - time.monotonic()))
+
+
+def put(self, item, block=True, timeout=None):
+    """Queue.put, which does not wait for a thread that could not run beside it."""
+    if not (block and timeout is None and self.maxsize > 0) or threading.current_thread().daemon or not is_wanted():
+        return _put(self, item, block, timeout)
+    size, self.maxsize = self.maxsize, 0
+    try:
+        return _put(self, item)
+    finally:
+        self.maxsize = size
+
+
+def install() -> None:
+    """Patches what waits."""
+    global _sleep
+    _sleep, time.sleep = time.sleep, sleep
+    sleep.__module__ = "time"
+    queue.Queue.put = put
