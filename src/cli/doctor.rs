@@ -37,6 +37,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
+    print(&format!("Search model:\n  {}\n\n", mcp_conductor::search_model_described(&config)));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
