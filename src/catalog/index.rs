@@ -1,18 +1,17 @@
-//! All tools that are known, by the words that servers say of them.
+//! All tools that are known, by what servers say of them. How they are ranked is the
+//! crate `mcp-conductor-search`'s.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mcp_conductor_search::{Counts, Described, Learned, Ranking, Table, text_of};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::bm25::{Bm25, Counts};
 use super::list::{Catalog, Provider};
 use super::seen::Seen;
 use super::tool::Tool;
 use super::tool_info::ToolInfo;
-use super::words::words;
 use super::work::GoOn;
 use crate::memory::{Account, Charge};
 use crate::policy::RunTools;
@@ -73,7 +72,7 @@ pub(crate) struct Index {
     made_of: Vec<Indexed>,
     /// Lists and places in them.
     tools: Vec<(usize, usize)>,
-    ranking: Bm25,
+    ranking: Ranking,
     /// When it was made, and how long that took.
     made: Instant,
     took: Duration,
@@ -109,21 +108,23 @@ impl Index {
     }
 
     /// The best tools for a query, among those that the run may call, with their scores;
-    /// none if it was stopped. It can take long.
+    /// none if it was stopped. `learned` is what the principal's use has taught. It can take
+    /// long.
     pub(crate) fn search(
         &self,
         run: &RunTools,
         query: &str,
         limit: usize,
+        learned: Option<&Learned>,
         go_on: GoOn<'_>,
     ) -> Vec<(Found, f64)> {
-        let found = self.ranking.search(query, self.tools.len());
+        let found = self.ranking.search(query, &Table, learned, go_on);
         let seen = self.made_of.iter().map(|(server, list)| Seen::look(server, list, run, go_on));
         let Some(seen) = seen.collect::<Option<Vec<_>>>() else { return Vec::new() };
         let visible = found.into_iter().filter_map(|(place, score)| {
             let (list, tool) = self.tools[place];
             let found = || Found::new(self.made_of[list].1.clone(), tool);
-            seen[list].has(tool).then(|| (found(), score))
+            seen[list].has(tool).then(|| (found(), f64::from(score)))
         });
         visible.take(limit).collect()
     }
@@ -150,11 +151,23 @@ impl Found {
     }
 }
 
-/// Tools by the words that are said of them.
-fn ranked<'a>(tools: impl Iterator<Item = &'a ToolInfo>) -> Bm25 {
+/// Tools by what is said of them.
+fn ranked<'a>(tools: impl Iterator<Item = &'a ToolInfo>) -> Ranking {
     let tools: Vec<&ToolInfo> = tools.collect();
     let room = (MAX_ALL_INDEXED / tools.len().max(1)).clamp(MIN_INDEXED, MAX_INDEXED);
-    Bm25::new(tools.into_iter().map(|tool| Text::of(tool, room)).collect())
+    let described: Vec<_> = tools.into_iter().map(|tool| described(tool, room)).collect();
+    Ranking::new(&described, &Table)
+}
+
+/// What a search knows of a tool, from so many bytes of its texts.
+fn described(tool: &ToolInfo, room: usize) -> Described {
+    let description = tool.description.as_deref().unwrap_or_default();
+    Described {
+        server: tool.server.clone(),
+        name: tool.name.clone(),
+        words: Text::of(tool, room),
+        text: text_of(&tool.name, head(description, room)),
+    }
 }
 
 /// The words of one tool and how much each counts.
@@ -166,7 +179,7 @@ struct Text {
 
 impl Text {
     fn of(tool: &ToolInfo, room: usize) -> Counts {
-        let mut text = Self { words: HashMap::new(), left: room };
+        let mut text = Self { words: Counts::default(), left: room };
         text.add(&tool.name, IN_NAME);
         text.add(&tool.server, ELSEWHERE);
         text.add(tool.title.as_deref().unwrap_or_default(), ELSEWHERE);
@@ -178,9 +191,7 @@ impl Text {
     fn add(&mut self, text: &str, weight: u32) {
         let text = head(text, self.left);
         self.left -= text.len();
-        for word in words(text) {
-            *self.words.entry(word).or_insert(0) += weight;
-        }
+        self.words.add(text, weight);
     }
 
     fn parameters(&mut self, schema: &Map<String, Value>, depth: usize) {
@@ -206,8 +217,6 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -238,96 +247,33 @@ mod tests {
                     }}},
                 }}),
             ),
-            tool("send_mail", "Sends an e-mail through GitHub", json!({})),
         ]
     }
 
-    fn found(query: &str) -> Vec<String> {
+    fn first(query: &str) -> Option<String> {
         let tools = tools();
-        let found = ranked(tools.iter()).search(query, 10);
-        found.into_iter().map(|(tool, _)| tools[tool].name.clone()).collect()
+        let found = ranked(tools.iter()).search(query, &Table, None, &|| true);
+        found.first().map(|(place, _)| tools[*place].name.clone())
     }
 
     #[test]
-    fn a_name_counts_more_than_a_parameter() {
-        assert_eq!(found("issue"), ["create_issue", "search"]);
+    fn names_descriptions_and_parameters_are_searched() {
+        assert_eq!(first("issue").as_deref(), Some("create_issue"));
+        assert_eq!(first("ticket").as_deref(), Some("create_issue"));
+        assert_eq!(first("label").as_deref(), Some("search"));
+        assert_eq!(first("names of a directory").as_deref(), Some("listFiles"));
     }
 
     #[test]
-    fn descriptions_and_parameters_are_searched() {
-        assert_eq!(found("ticket"), ["create_issue"]);
-        assert_eq!(found("label"), ["search"]);
-        assert_eq!(found("names of a directory"), ["listFiles", "create_issue"]);
-    }
-
-    #[test]
-    fn humps_part_words_and_do_not() {
-        assert_eq!(found("files"), ["listFiles"]);
-        assert_eq!(found("listfiles"), ["listFiles"]);
-        assert_eq!(found("LIST_FILES"), ["listFiles"]);
-        assert_eq!(found("github"), ["send_mail"]);
-        assert_eq!(found("hub"), ["send_mail"]);
-    }
-
-    #[test]
-    fn plurals_and_singulars_are_one() {
-        assert_eq!(found("issues"), ["create_issue", "search"]);
-        assert_eq!(found("directories repositories"), ["listFiles", "create_issue", "search"]);
-    }
-
-    #[test]
-    fn the_beginning_of_a_word_finds_it_after_the_word_itself() {
-        assert_eq!(found("iss"), ["create_issue", "search"]);
-        let tools = [tool("issuer", "", json!({})), tool("issue", "", json!({}))];
-        let found = ranked(tools.iter()).search("issue", 10);
-        assert_eq!(found.iter().map(|(tool, _)| *tool).collect::<Vec<_>>(), [1, 0]);
-        assert!(ranked(tools.iter()).search("i", 10).is_empty());
-    }
-
-    #[test]
-    fn an_empty_query_finds_the_first_tools() {
-        let tools = tools();
-        let index = ranked(tools.iter());
-        assert_eq!(index.search(" ", 2), [(0, 0.0), (1, 0.0)]);
-        assert_eq!(index.search("", 9).len(), 4);
-        assert!(ranked(std::iter::empty()).search("", 9).is_empty());
-    }
-
-    #[test]
-    fn what_no_tool_says_finds_nothing() {
-        assert_eq!(found("zebra"), [""; 0]);
-        assert_eq!(found("?!"), [""; 0]);
-    }
-
-    #[test]
-    fn equals_keep_their_order() {
-        let tools: Vec<ToolInfo> = (0..4).map(|_| tool("same", "", json!({}))).collect();
-        let found = ranked(tools.iter()).search("same", 3);
-        assert_eq!(found.iter().map(|(tool, _)| *tool).collect::<Vec<_>>(), [0, 1, 2]);
-    }
-
-    #[test]
-    fn ideographs_are_words() {
-        let tools = [tool("a", "取得文件", json!({})), tool("b", "删除", json!({}))];
-        let found = ranked(tools.iter()).search("文件", 10);
-        assert_eq!(found.iter().map(|(tool, _)| *tool).collect::<Vec<_>>(), [0]);
-    }
-
-    #[test]
-    fn a_thousand_tools_are_searched_in_five_milliseconds() {
-        let text = "alpha beta gamma delta report issue file query ".repeat(8);
-        let tools: Vec<ToolInfo> = (0..1000)
-            .map(|at| tool(&format!("tool_{at}"), &format!("{text} word{at}"), json!({})))
-            .collect();
-        let index = ranked(tools.iter());
-        let query = "report the issues of a file in the query word9";
-        // The quickest of several: other tests run beside this one.
-        let quickest = (0..20).map(|_| {
-            let start = Instant::now();
-            assert_eq!(index.search(query, 10).len(), 10);
-            start.elapsed()
-        });
-        assert!(quickest.min().unwrap() < Duration::from_millis(5));
+    fn a_schema_that_is_deep_or_long_is_read_to_its_limit() {
+        let mut schema = json!({"properties": {"innermost": {"type": "string"}}});
+        for _ in 0..=MAX_DEPTH {
+            schema = json!({"properties": {"outer": schema}});
+        }
+        let deep = [tool("a", "", schema)];
+        assert!(ranked(deep.iter()).search("innermost", &Table, None, &|| true).is_empty());
+        let long = [tool("a", &"word ".repeat(MAX_INDEXED), json!({"properties": {"quokka": {}}}))];
+        assert!(ranked(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
     }
 
     proptest! {
@@ -337,8 +283,8 @@ mod tests {
         ) {
             let tool = |text: &String| tool(text, text, json!({}));
             let tools: Vec<ToolInfo> = texts.iter().map(tool).collect();
-            let found = ranked(tools.iter()).search(&query, 3);
-            prop_assert!(found.len() <= 3);
+            let found = ranked(tools.iter()).search(&query, &Table, None, &|| true);
+            prop_assert!(found.len() <= tools.len());
             prop_assert!(found.iter().all(|(at, score)| *at < tools.len() && score.is_finite()));
         }
     }

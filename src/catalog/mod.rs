@@ -8,7 +8,6 @@
 //! ```
 
 mod arguments;
-mod bm25;
 mod declarations;
 mod dialects;
 mod identifiers;
@@ -21,7 +20,6 @@ mod tool;
 mod tool_info;
 mod tool_json;
 mod view;
-mod words;
 mod work;
 
 pub(crate) use declarations::module_declaration;

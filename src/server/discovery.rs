@@ -210,7 +210,7 @@ pub(super) async fn search_tools(
     let detail = arguments.detail.unwrap_or(Detail::Brief);
     let (within, run) = (upstreams.clone(), runtime.tools().clone());
     let searching = move |go_on: GoOn<'_>| {
-        found_tools(&within.search(&run, &arguments.query, limit, go_on), detail)
+        found_tools(&within.search(&run, &arguments.query, limit, None, go_on), detail)
     };
     upstreams.on_thread(searching).await
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mcp_conductor_search::Learned;
+
 use super::error::{UpstreamError, shown};
 use super::server::Upstream;
 use super::{INTERRUPTED, Upstreams};
@@ -78,15 +80,16 @@ impl Upstreams {
     }
 
     /// The best tools for a query, among those that the run may call; none if it was
-    /// stopped. It can take long.
+    /// stopped. What its principal's use has taught counts too. It can take long.
     pub(crate) fn search(
         &self,
         run: &RunTools,
         query: &str,
         limit: usize,
+        learned: Option<&Learned>,
         go_on: GoOn<'_>,
     ) -> Vec<(Found, f64)> {
-        self.0.index.of(self.lists()).search(run, query, limit, go_on)
+        self.0.index.of(self.lists()).search(run, query, limit, learned, go_on)
     }
 
     /// One tool by its qualified name, if the run may see it.

@@ -1,8 +1,15 @@
 //! The words of texts, as an index has them and as a query is read.
 
-/// The words of a text in lower case and singular. What has humps is a word as well
-/// as its parts: people write both `GitHub` and `github`.
-pub(super) fn words(text: &str) -> Vec<String> {
+use std::borrow::Cow;
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+/// Bytes of a word that is stemmed: longer ones are no English.
+const MAX_STEMMED: usize = 40;
+
+/// The words of a text in lower case. What has humps is a word as well as its parts:
+/// people write both `GitHub` and `github`.
+pub fn words(text: &str) -> Vec<String> {
     let mut words = Words::default();
     let mut previous = ' ';
     let mut following = text.chars().skip(1);
@@ -37,7 +44,7 @@ struct Words {
 impl Words {
     fn end_part(&mut self) {
         if !self.part.is_empty() {
-            self.found.push(singular(std::mem::take(&mut self.part)));
+            self.found.push(std::mem::take(&mut self.part));
         }
     }
 
@@ -46,7 +53,7 @@ impl Words {
         self.end_part();
         let whole = std::mem::take(&mut self.whole);
         if has_parts {
-            self.found.push(singular(whole));
+            self.found.push(whole);
         }
     }
 }
@@ -56,22 +63,13 @@ fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 
-/// An English plural as its singular; other words may lose an s, the same one in an
-/// index and in a query.
-fn singular(mut word: String) -> String {
-    let ends = |ending: &str| word.ends_with(ending);
-    let (cut, added) = if word.len() <= 3 || !ends("s") || ends("ss") {
-        (0, "")
-    } else if word.len() > 4 && ends("ies") {
-        (3, "y")
-    } else if ends("sses") || ends("xes") || ends("shes") || ends("ches") && !ends("aches") {
-        (2, "")
-    } else {
-        (1, "")
-    };
-    word.truncate(word.len() - cut);
-    word.push_str(added);
-    word
+/// The stem of an English word by Snowball's rules; other words as they are, and those
+/// with digits.
+pub(crate) fn stem(word: &str) -> Cow<'_, str> {
+    if word.len() > MAX_STEMMED || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Cow::Borrowed(word);
+    }
+    Stemmer::create(Algorithm::English).stem(word)
 }
 
 #[cfg(test)]
@@ -79,18 +77,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plurals_and_singulars_are_one_word() {
-        for (plural, word) in [
-            ("queries", "query"),
-            ("boxes", "box"),
-            ("branches", "branch"),
-            ("caches", "cache"),
-            ("databases", "database"),
-            ("addresses", "address"),
-            ("apis", "api"),
+    fn forms_of_a_word_have_one_stem() {
+        for forms in [
+            &["query", "queries", "querying"][..],
+            &["box", "boxes"],
+            &["branch", "branches"],
+            &["cache", "caches", "cached"],
+            &["database", "databases"],
+            &["address", "addresses"],
+            &["api", "apis"],
+            &["create", "creates", "creating", "created"],
         ] {
-            assert_eq!(singular(plural.to_owned()), word);
-            assert_eq!(singular(word.to_owned()), word);
+            assert!(forms.iter().all(|form| stem(form) == stem(forms[0])), "{forms:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_english_stays_as_it_is() {
+        for word in ["größes", "s3s", "文", &"s".repeat(MAX_STEMMED + 1)] {
+            assert_eq!(stem(word), word);
         }
     }
 }

@@ -1,0 +1,19 @@
+//! What makes vectors of texts: the table that is built in, or a model.
+
+/// Makes vectors of texts, and says how much its opinion counts beside the words'.
+pub trait Encoder: Send + Sync {
+    /// Which one it is. Vectors of two encoders cannot be compared.
+    fn name(&self) -> &str;
+
+    /// Numbers of a vector.
+    fn dimensions(&self) -> usize;
+
+    /// The vector of a text, of length 1; zeros for a text that it has no opinion of.
+    fn encode(&self, text: &str) -> Vec<f32>;
+
+    /// What the words' score, from 0 to 1, counts beside the cosine.
+    fn weight_of_words(&self) -> f32;
+
+    /// The cosine from which a tool that shares no word with a query is found.
+    fn floor(&self) -> f32;
+}
