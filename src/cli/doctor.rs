@@ -37,7 +37,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
-    print(&format!("Search model:\n  {}\n\n", mcp_conductor::search_model_described(&config)));
+    print(&format!("Search:\n{}\n", search(&config, &runtime).await));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
@@ -54,6 +54,12 @@ async fn engines(runtime: &Runtime) -> String {
         format!("  {:<16} {state}\n{}", engine.name, notes.collect::<String>())
     };
     runtime.engines().await.iter().map(line).collect()
+}
+
+/// What ranks tools, and which model is installed.
+async fn search(config: &Config, runtime: &Runtime) -> String {
+    let (ranks, model) = (runtime.search().await, mcp_conductor::search_model_described(config));
+    format!("  {:<16} {ranks}\n  {:<16} {model}\n", "tools are ranked", "model")
 }
 
 /// What of the allowed packages is installed, and what installs them.

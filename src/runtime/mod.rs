@@ -444,6 +444,11 @@ impl Runtime {
         packages::status(&self.0.config, &self.0.shared.common.installed)
     }
 
+    /// What ranks tools in searches, in one line; it is tried, which can take some seconds.
+    pub async fn search(&self) -> String {
+        self.0.shared.common.search.described().await
+    }
+
     /// What programs may do, as Deno's flags.
     pub fn grants(&self) -> &[String] {
         self.0.services.policy.flags()

@@ -14,6 +14,7 @@ use super::queue::Queue;
 use super::unreported::Unreported;
 use crate::audit::Audit;
 use crate::broker::Owner;
+use crate::embedding::Search;
 use crate::memory::Account;
 use crate::packages::Installed;
 use crate::policy::OwnAddress;
@@ -38,6 +39,8 @@ pub(super) struct Common {
     pub eras: Eras,
     /// The packages that are installed.
     pub installed: Installed,
+    /// What ranks tools.
+    pub search: Search,
 }
 
 pub(super) struct Shared {

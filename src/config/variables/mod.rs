@@ -11,6 +11,7 @@ pub(super) mod output;
 pub(super) mod packages;
 pub(super) mod permissions;
 pub(super) mod queue;
+pub(super) mod search;
 pub(super) mod tools;
 pub(super) mod workers;
 
@@ -19,7 +20,7 @@ use std::sync::LazyLock;
 use super::entry::{Scope, Variable};
 
 /// The tables, each with its name in the documentation, in the documentation's order.
-pub(super) const GROUPS: [(&str, &[Variable]); 12] = [
+pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
     ("limits", limits::ENTRIES),
     ("output", output::ENTRIES),
     ("queue", queue::ENTRIES),
@@ -29,6 +30,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 12] = [
     ("network", network::ENTRIES),
     ("commands", commands::ENTRIES),
     ("tools", tools::ENTRIES),
+    ("search", search::ENTRIES),
     ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
     ("http", http::ENTRIES),
