@@ -177,6 +177,10 @@ impl Encoder for Words {
         Vec::new()
     }
 
+    fn knows(&self, _: &str) -> bool {
+        false
+    }
+
     fn weight_of_words(&self) -> f32 {
         1.0
     }
@@ -244,7 +248,7 @@ fn described_tool(tool: &ToolInfo, room: usize) -> Described {
         server: tool.server.clone(),
         name: tool.name.clone(),
         words: Text::of(tool, room),
-        text: text_of(&tool.name, head(description, room)),
+        text: text_of(&tool.server, &tool.name, head(description, room)),
     }
 }
 
@@ -349,12 +353,12 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_deep_or_long_is_read_to_its_limit() {
-        let mut schema = json!({"properties": {"innermost": {"type": "string"}}});
+        let mut schema = json!({"properties": {"quokka": {"type": "string"}}});
         for _ in 0..=MAX_DEPTH {
             schema = json!({"properties": {"outer": schema}});
         }
         let deep = [tool("a", "", schema)];
-        assert!(by_table(deep.iter()).search("innermost", &Table, None, &|| true).is_empty());
+        assert!(by_table(deep.iter()).search("quokka", &Table, None, &|| true).is_empty());
         let long = [tool("a", &"word ".repeat(MAX_INDEXED), json!({"properties": {"quokka": {}}}))];
         assert!(by_table(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
     }
@@ -394,6 +398,23 @@ mod tests {
         };
         let found = tokio::task::spawn_blocking(searching).await.unwrap();
         assert_eq!(found[0].0, 0, "a bug is a ticket: {found:?}");
+    }
+
+    #[test]
+    fn a_thousand_tools_take_less_than_fifteen_megabytes() {
+        let parameter = |at: usize| {
+            let described = format!("The value number {at}, as the service knows it, or its name");
+            (format!("parameter_{at}"), json!({"type": "string", "description": described}))
+        };
+        let properties: Map<String, Value> = (0..8).map(parameter).collect();
+        let text = "Makes an entry and answers with what was made of it. ".repeat(8);
+        let tools: Vec<ToolInfo> = (0..1000)
+            .map(|at| tool(&format!("make_{at}"), &text, json!({"properties": properties})))
+            .collect();
+        let lists: usize = tools.iter().map(ToolInfo::bytes).sum();
+        let index = by_table(tools.iter()).bytes();
+        // The table of vectors is mapped, once for all.
+        assert!(lists + index < 15 << 20, "{lists} and {index}");
     }
 
     proptest! {

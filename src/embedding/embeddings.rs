@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mcp_conductor_search::Encoder;
+use mcp_conductor_search::{Encoder, Table};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -184,6 +184,7 @@ pub(crate) struct Known {
     dimensions: usize,
     weight_of_words: f32,
     floor: f32,
+    knows_pieces: bool,
     vectors: HashMap<String, Vec<f32>>,
 }
 
@@ -194,6 +195,7 @@ impl Known {
             dimensions: vectors.values().map(Vec::len).max().unwrap_or_default(),
             weight_of_words: shared.source.weight_of_words(),
             floor: shared.source.floor(),
+            knows_pieces: shared.source.knows_pieces(),
             vectors,
         }
     }
@@ -214,6 +216,14 @@ impl Encoder for Known {
         match vector.len() == self.dimensions && length > 0.0 {
             true => vector.into_iter().map(|number| number / length).collect(),
             false => vec![0.0; self.dimensions],
+        }
+    }
+
+    fn knows(&self, text: &str) -> bool {
+        match self.knows_pieces {
+            // The model's word pieces are the table's.
+            true => Table.knows(text),
+            false => text.chars().any(char::is_alphanumeric),
         }
     }
 

@@ -55,6 +55,16 @@ struct Posting {
     share: f32,
 }
 
+/// What the words of a query say of a text.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Score {
+    /// The score of BM25.
+    pub(crate) sum: f32,
+    /// The share of the query's words that the text has, divided by their number: of few
+    /// words each one is meant.
+    pub(crate) literal: f32,
+}
+
 impl Bm25 {
     pub(crate) fn new<'a>(texts: impl Iterator<Item = &'a Counts>) -> Self {
         let texts: Vec<&Counts> = texts.collect();
@@ -109,16 +119,20 @@ impl Bm25 {
     }
 
     /// The score of each text; None if it was stopped.
-    pub(crate) fn scores(&self, query: &str, go_on: &dyn Fn() -> bool) -> Option<Vec<f32>> {
-        let mut scores = vec![0.0; self.texts];
+    pub(crate) fn scores(&self, query: &str, go_on: &dyn Fn() -> bool) -> Option<Vec<Score>> {
+        let mut scores = vec![Score::default(); self.texts];
         let mut best = vec![0.0; self.texts];
-        for word in looked_for(query) {
+        let words = looked_for(query);
+        let each = (words.len().max(1) as f32).powi(-2);
+        for word in words {
             if !go_on() {
                 return None;
             }
             self.score(&word, &mut best);
             for (score, best) in scores.iter_mut().zip(&mut best) {
-                *score += std::mem::take(best);
+                let best = std::mem::take(best);
+                score.sum += best;
+                score.literal += if best > 0.0 { each } else { 0.0 };
             }
         }
         Some(scores)
@@ -200,7 +214,7 @@ mod tests {
         let ranking = Bm25::new([counts].iter());
         for (query, is_found) in [("authenti", true), ("authenticatio", true), ("uthent", false)] {
             let scores = ranking.scores(query, &|| true).unwrap();
-            assert_eq!(scores[0] > 0.0, is_found, "{query}");
+            assert_eq!(scores[0].sum > 0.0, is_found, "{query}");
         }
     }
 }

@@ -11,6 +11,10 @@ pub trait Encoder: Send + Sync {
     /// The vector of a text, of length 1; zeros for a text that it has no opinion of.
     fn encode(&self, text: &str) -> Vec<f32>;
 
+    /// Whether a text has words that it knows. A query without any finds no tool by its
+    /// vector alone.
+    fn knows(&self, text: &str) -> bool;
+
     /// What the words' score, from 0 to 1, counts beside the cosine.
     fn weight_of_words(&self) -> f32;
 

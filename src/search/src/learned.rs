@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::encoder::Encoder;
 use crate::learned_use::{Partner, Use};
-use crate::table::normalise;
+use crate::vectors::product;
 
 /// Seconds in which what was learned counts half: 30 days, so that tools of a project that
 /// has ended do not stay in front.
@@ -22,7 +22,7 @@ const HALF_MOVED: f32 = 0.25;
 const MAX_PAIRS: f32 = 32.0;
 /// Queries that the centre is made of before any was recorded: what all tools have in
 /// common stands for what queries have in common.
-const PRIOR: f32 = 4.0;
+const PRIOR: f32 = 20.0;
 /// Tools that are learned of. With names of the greatest length they take 700 KB written
 /// down, and a value of the store has at most 1 MiB.
 pub const MAX_TOOLS: usize = 1000;
@@ -205,7 +205,7 @@ impl<'a> Moved<'a> {
         let count = learned.queries.count + PRIOR;
         let sums = learned.queries.sum.iter().zip(centroid);
         let centre: Vec<f32> = sums.map(|(sum, common)| (sum + PRIOR * common) / count).collect();
-        let length: f32 = centre.iter().map(|number| number * number).sum();
+        let length = product(&centre, &centre);
         Self { learned, centre, distance: (1.0 - length).max(0.1).sqrt() }
     }
 
@@ -219,12 +219,12 @@ impl<'a> Moved<'a> {
     }
 
     fn moved(&self, used: &Use) -> Vec<f32> {
-        let mean = used.sum.iter().map(|sum| sum / used.count).zip(&self.centre);
-        let mut by: Vec<f32> = mean.map(|(mean, common)| (mean - common) / self.distance).collect();
-        if by.iter().map(|number| number * number).sum::<f32>() > 1.0 {
-            normalise(&mut by);
-        }
-        let far = BETA * used.count / (used.count + HALF_MOVED);
+        let (of_sum, of_centre) = ((used.count * self.distance).recip(), self.distance.recip());
+        let both = used.sum.iter().zip(&self.centre);
+        let mut by: Vec<f32> =
+            both.map(|(sum, common)| sum * of_sum - common * of_centre).collect();
+        let length = product(&by, &by).sqrt().max(1.0);
+        let far = BETA * used.count / (used.count + HALF_MOVED) / length;
         by.iter_mut().for_each(|number| *number *= far);
         by
     }

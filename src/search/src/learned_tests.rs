@@ -9,7 +9,12 @@ fn tool(name: &str, description: &str) -> Described {
     let mut words = Counts::default();
     words.add(name, 3);
     words.add(description, 1);
-    Described { server: "up".into(), name: name.into(), words, text: text_of(name, description) }
+    Described {
+        server: "up".into(),
+        name: name.into(),
+        words,
+        text: text_of("up", name, description),
+    }
 }
 
 fn ranking() -> Ranking {

@@ -11,7 +11,7 @@ fn tool(server: &str, name: &str, description: &str) -> Described {
     words.add(name, 3);
     words.add(server, 1);
     words.add(description, 1);
-    let text = text_of(name, description);
+    let text = text_of(server, name, description);
     Described { server: server.into(), name: name.into(), words, text }
 }
 
@@ -58,7 +58,7 @@ fn humps_part_words_and_do_not() {
 #[test]
 fn plurals_and_singulars_are_one() {
     assert_eq!(found("issues")[..2], ["create_issue", "search"]);
-    assert_eq!(found("directories repositories")[0], "listFiles");
+    assert_eq!(found("directories")[0], "listFiles");
 }
 
 #[test]
@@ -86,6 +86,14 @@ fn names_that_are_typed_as_they_are_come_first() {
     assert_eq!(search(&tools, "mcp__github__create_issue")[0], 1);
     assert_eq!(search(&tools, "github")[2], 2);
     assert_eq!(search(&tools, "create_is")[..2], [0, 1]);
+}
+
+#[test]
+fn a_word_that_a_tool_says_is_before_words_that_are_like_it() {
+    let mut tools = tools();
+    tools[2].words.add("only those with this flag", 1);
+    assert_eq!(search(&tools, "flag")[0], 2);
+    assert_eq!(search(&tools, "label")[0], 2);
 }
 
 #[test]
@@ -128,8 +136,8 @@ fn a_search_that_is_stopped_finds_nothing() {
 
 #[test]
 fn the_text_of_a_tool_has_its_name_in_words() {
-    assert_eq!(text_of("createIssue_v2", "Opens one"), "create Issue v 2: Opens one");
-    assert_eq!(text_of("HTTPGet", ""), "HTTPGet: ");
+    assert_eq!(text_of("up", "createIssue_v2", "Opens one"), "up create Issue v 2: Opens one");
+    assert_eq!(text_of("up", "HTTPGet", ""), "up HTTPGet: ");
 }
 
 #[test]

@@ -5,7 +5,10 @@
 //! rows (i8), all little-endian. `assets/NOTICE` says what it was made of.
 
 use crate::encoder::Encoder;
-use crate::wordpiece::pieces;
+use crate::stop_words::is_stop_word;
+use crate::vectors::product;
+use crate::wordpiece::{MAX_PIECES, UNKNOWN, pieces};
+use crate::words::words;
 
 static TABLE: &[u8] = include_bytes!("../assets/table.bin");
 
@@ -42,6 +45,13 @@ impl Encoder for Table {
         sum
     }
 
+    /// The vector of a word of several pieces is that of words which happen to begin or end
+    /// as it does: one of its words must be a piece of its own.
+    fn knows(&self, text: &str) -> bool {
+        let words = words(text).into_iter().filter(|word| !is_stop_word(word));
+        words.take(MAX_PIECES).any(|word| word.len() > 1 && is_known(&word))
+    }
+
     /// As measured: docs/search.md.
     fn weight_of_words(&self) -> f32 {
         0.4
@@ -49,8 +59,12 @@ impl Encoder for Table {
 
     /// As measured: docs/search.md.
     fn floor(&self) -> f32 {
-        0.25
+        0.15
     }
+}
+
+fn is_known(word: &str) -> bool {
+    matches!(pieces(word)[..], [piece] if piece != UNKNOWN)
 }
 
 fn add(sum: &mut [f32], row: usize) {
@@ -67,7 +81,7 @@ fn add(sum: &mut [f32], row: usize) {
 
 /// Makes a vector's length 1, unless it has none.
 pub(crate) fn normalise(vector: &mut [f32]) {
-    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+    let length = product(vector, vector).sqrt();
     if length > 0.0 {
         vector.iter_mut().for_each(|number| *number /= length);
     }

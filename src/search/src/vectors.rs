@@ -73,8 +73,23 @@ impl Vectors {
     /// The vector at a place.
     pub(crate) fn at(&self, place: usize) -> impl Iterator<Item = f32> {
         let numbers = &self.numbers[place * self.dimensions..][..self.dimensions];
-        numbers.iter().map(move |number| f32::from(*number) * self.scales[place])
+        let scale = self.scales[place];
+        numbers.iter().map(move |number| f32::from(*number) * scale)
     }
+}
+
+/// The product of two vectors. Sums of each eighth number, which processors add at once.
+pub(crate) fn product(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; 8];
+    let both = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (a[..both].as_chunks::<8>(), b[..both].as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 fn largest(vector: &[f32]) -> f32 {
@@ -98,6 +113,13 @@ mod tests {
             let product = vectors.product(place, &Compared::new(&query));
             assert!((exact - product).abs() < 0.01, "{text}: {exact} and {product}");
         }
+    }
+
+    #[test]
+    fn a_product_is_over_all_numbers() {
+        let numbers: Vec<f32> = (0..19_u8).map(f32::from).collect();
+        assert_eq!(product(&numbers, &numbers), 2109.0);
+        assert_eq!(product(&numbers, &[]), 0.0);
     }
 
     #[test]
