@@ -20,6 +20,7 @@ mod audit;
 mod broker;
 mod catalog;
 mod config;
+mod embedding;
 mod engines;
 mod hook;
 mod install;
@@ -52,7 +53,7 @@ pub use hook::zygote_hook;
 pub use install::{
     ComponentSource, ComponentSummary, FurtherPackage, InstallError, InstallOptions, Installation,
     PackageSummary, Remark, install_component, install_packages, installation, installer,
-    python_described,
+    python_described, search_model_described,
 };
 pub use mcp_conductor_store::{Kind as StoreKind, StoreError, StoreStatus};
 pub use runtime::{

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mcp_conductor_search::{Counts, Described, Learned, Ranking, Table, text_of};
+use mcp_conductor_search::{
+    Counts, Described, Encoder, Learned, MAX_QUERY, Ranking, Table, text_of,
+};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
@@ -13,6 +15,7 @@ use super::seen::Seen;
 use super::tool::Tool;
 use super::tool_info::ToolInfo;
 use super::work::GoOn;
+use crate::embedding::{Embeddings, Order, Search, Vectors};
 use crate::memory::{Account, Charge};
 use crate::policy::RunTools;
 use crate::text::clip::head;
@@ -41,11 +44,12 @@ pub(crate) type Indexed = (Arc<Provider>, Arc<Catalog>);
 pub(crate) struct KeptIndex {
     kept: Mutex<Option<Arc<Index>>>,
     memory: Account,
+    search: Search,
 }
 
 impl KeptIndex {
-    pub(crate) fn new(memory: Account) -> Self {
-        Self { kept: Mutex::default(), memory }
+    pub(crate) fn new(memory: Account, search: Search) -> Self {
+        Self { kept: Mutex::default(), memory, search }
     }
 
     /// For lists that may be there no more.
@@ -59,7 +63,7 @@ impl KeptIndex {
         if let Some(index) = kept.as_ref().filter(|index| index.serves(&lists)) {
             return index.clone();
         }
-        let (index, is_kept) = Index::new(lists, &self.memory);
+        let (index, is_kept) = Index::new(lists, &self.memory, &self.search);
         let index = Arc::new(index);
         *kept = is_kept.then(|| index.clone());
         index
@@ -73,6 +77,10 @@ pub(crate) struct Index {
     /// Lists and places in them.
     tools: Vec<(usize, usize)>,
     ranking: Ranking,
+    /// What the vectors are of.
+    made_by: Search,
+    /// Vectors that are being made, which are better.
+    ordered: Option<Arc<Order>>,
     /// When it was made, and how long that took.
     made: Instant,
     took: Duration,
@@ -81,22 +89,26 @@ pub(crate) struct Index {
 
 impl Index {
     /// With it: whether there is memory to keep it.
-    fn new(made_of: Vec<Indexed>, memory: &Account) -> (Self, bool) {
+    fn new(made_of: Vec<Indexed>, memory: &Account, search: &Search) -> (Self, bool) {
         let made = Instant::now();
         let tools: Vec<(usize, usize)> = (0..made_of.len())
             .flat_map(|list| (0..made_of[list].1.tools.len()).map(move |tool| (list, tool)))
             .collect();
         let infos = tools.iter().map(|(list, tool)| &made_of[*list].1.tools[*tool].info);
-        let ranking = ranked(infos);
-        let charged = memory.try_charge(ranking.bytes());
+        let (ranking, made_by, ordered) = ranked(&described(infos), search);
+        let ordered_bytes = ordered.as_ref().map_or(0, |order| order.bytes());
+        let charged = memory.try_charge(ranking.bytes() + ordered_bytes);
         let is_kept = charged.is_ok();
         let took = made.elapsed();
         let _charge = charged.unwrap_or_default();
-        (Self { made_of, tools, ranking, made, took, _charge }, is_kept)
+        (Self { made_of, tools, ranking, made_by, ordered, made, took, _charge }, is_kept)
     }
 
     /// Whether it need not be made anew for these lists.
     fn serves(&self, lists: &[Indexed]) -> bool {
+        if self.ordered.as_ref().is_some_and(|order| order.is_due()) {
+            return false;
+        }
         let same =
             |(a, b): (&Indexed, &Indexed)| Arc::ptr_eq(&a.0, &b.0) && Arc::ptr_eq(&a.1, &b.1);
         let is_of = self.made_of.len() == lists.len() && self.made_of.iter().zip(lists).all(same);
@@ -118,7 +130,7 @@ impl Index {
         learned: Option<&Learned>,
         go_on: GoOn<'_>,
     ) -> Vec<(Found, f64)> {
-        let found = self.ranking.search(query, &Table, learned, go_on);
+        let found = self.found(query, learned, go_on);
         let seen = self.made_of.iter().map(|(server, list)| Seen::look(server, list, run, go_on));
         let Some(seen) = seen.collect::<Option<Vec<_>>>() else { return Vec::new() };
         let visible = found.into_iter().filter_map(|(place, score)| {
@@ -127,6 +139,55 @@ impl Index {
             seen[list].has(tool).then(|| (found(), f64::from(score)))
         });
         visible.take(limit).collect()
+    }
+}
+
+impl Index {
+    /// Places and scores of tools, the best first.
+    fn found(&self, query: &str, learned: Option<&Learned>, go_on: GoOn<'_>) -> Vec<(usize, f32)> {
+        match &self.made_by {
+            Search::Words => self.ranking.search(query, &Words, learned, go_on),
+            Search::Table => self.ranking.search(query, &Table, learned, go_on),
+            Search::Embeddings(embeddings) => {
+                // As the ranking reads it.
+                let query = head(query, MAX_QUERY).trim();
+                let known = match query.is_empty() {
+                    true => embeddings.nothing(),
+                    false => embeddings.of_query(query),
+                };
+                self.ranking.search(query, &known, learned, go_on)
+            }
+        }
+    }
+}
+
+/// An encoder without an opinion: words alone rank.
+struct Words;
+
+impl Encoder for Words {
+    fn name(&self) -> &str {
+        "words"
+    }
+
+    fn dimensions(&self) -> usize {
+        0
+    }
+
+    fn encode(&self, _: &str) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn knows(&self, _: &str) -> bool {
+        false
+    }
+
+    fn weight_of_words(&self) -> f32 {
+        1.0
+    }
+
+    /// Above any cosine.
+    fn floor(&self) -> f32 {
+        2.0
     }
 }
 
@@ -151,16 +212,37 @@ impl Found {
     }
 }
 
-/// Tools by what is said of them.
-fn ranked<'a>(tools: impl Iterator<Item = &'a ToolInfo>) -> Ranking {
+/// Tools by what is said of them, what its vectors are of, and better ones that are ordered.
+fn ranked(tools: &[Described], search: &Search) -> (Ranking, Search, Option<Arc<Order>>) {
+    match search {
+        Search::Words => (Ranking::new(tools, &Words), Search::Words, None),
+        Search::Table => (Ranking::new(tools, &Table), Search::Table, None),
+        Search::Embeddings(embeddings) => ranked_by(tools, embeddings),
+    }
+}
+
+/// By these vectors if there are all of them, else by the table until there are.
+fn ranked_by(
+    tools: &[Described],
+    embeddings: &Embeddings,
+) -> (Ranking, Search, Option<Arc<Order>>) {
+    match embeddings.of(tools.iter().map(|tool| tool.text.clone()).collect()) {
+        Vectors::Known(known) => {
+            (Ranking::new(tools, &known), Search::Embeddings(embeddings.clone()), None)
+        }
+        Vectors::Ordered(order) => (Ranking::new(tools, &Table), Search::Table, Some(order)),
+    }
+}
+
+/// What a search knows of tools.
+fn described<'a>(tools: impl Iterator<Item = &'a ToolInfo>) -> Vec<Described> {
     let tools: Vec<&ToolInfo> = tools.collect();
     let room = (MAX_ALL_INDEXED / tools.len().max(1)).clamp(MIN_INDEXED, MAX_INDEXED);
-    let described: Vec<_> = tools.into_iter().map(|tool| described(tool, room)).collect();
-    Ranking::new(&described, &Table)
+    tools.into_iter().map(|tool| described_tool(tool, room)).collect()
 }
 
 /// What a search knows of a tool, from so many bytes of its texts.
-fn described(tool: &ToolInfo, room: usize) -> Described {
+fn described_tool(tool: &ToolInfo, room: usize) -> Described {
     let description = tool.description.as_deref().unwrap_or_default();
     Described {
         server: tool.server.clone(),
@@ -221,6 +303,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::embedding::tests::{by_endpoint, endpoint};
 
     fn tool(name: &str, description: &str, schema: Value) -> ToolInfo {
         ToolInfo {
@@ -231,6 +314,10 @@ mod tests {
             input_schema: schema.as_object().cloned().unwrap_or_default(),
             output_schema: None,
         }
+    }
+
+    fn by_table<'a>(tools: impl Iterator<Item = &'a ToolInfo>) -> Ranking {
+        ranked(&described(tools), &Search::Table).0
     }
 
     fn tools() -> Vec<ToolInfo> {
@@ -252,7 +339,7 @@ mod tests {
 
     fn first(query: &str) -> Option<String> {
         let tools = tools();
-        let found = ranked(tools.iter()).search(query, &Table, None, &|| true);
+        let found = by_table(tools.iter()).search(query, &Table, None, &|| true);
         found.first().map(|(place, _)| tools[*place].name.clone())
     }
 
@@ -271,9 +358,46 @@ mod tests {
             schema = json!({"properties": {"outer": schema}});
         }
         let deep = [tool("a", "", schema)];
-        assert!(ranked(deep.iter()).search("quokka", &Table, None, &|| true).is_empty());
+        assert!(by_table(deep.iter()).search("quokka", &Table, None, &|| true).is_empty());
         let long = [tool("a", &"word ".repeat(MAX_INDEXED), json!({"properties": {"quokka": {}}}))];
-        assert!(ranked(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
+        assert!(by_table(long.iter()).search("quokka", &Table, None, &|| true).is_empty());
+    }
+
+    #[test]
+    fn words_alone_find_what_shares_a_word_and_nothing_else() {
+        let ranking = ranked(&described(tools().iter()), &Search::Words).0;
+        let found = |query: &str| {
+            let found = ranking.search(query, &Words, None, &|| true);
+            found.into_iter().map(|(place, _)| place).collect::<Vec<_>>()
+        };
+        assert_eq!((found("ticket"), found("bug")), (vec![0], vec![]));
+    }
+
+    /// Texts about the same thing have the same vector.
+    fn meaning(text: &str) -> Option<Vec<f32>> {
+        let is_about = ["ticket", "bug"].iter().any(|word| text.contains(word));
+        Some(if is_about { vec![1.0, 0.0] } else { vec![0.0, 1.0] })
+    }
+
+    #[tokio::test]
+    async fn tools_are_found_by_the_table_until_there_are_better_vectors() {
+        let search = by_endpoint(endpoint(meaning).await);
+        let described = described(tools().iter());
+        let (_, made_by, order) = ranked(&described, &search);
+        assert!(matches!(made_by, Search::Table));
+        let order = order.unwrap();
+        while !order.is_due() {
+            tokio::task::yield_now().await;
+        }
+        let (ranking, made_by, order) = ranked(&described, &search);
+        let Search::Embeddings(embeddings) = made_by else { panic!("the vectors are there") };
+        assert!(order.is_none());
+        let searching = move || {
+            let query = "report a bug";
+            ranking.search(query, &embeddings.of_query(query), None, &|| true)
+        };
+        let found = tokio::task::spawn_blocking(searching).await.unwrap();
+        assert_eq!(found[0].0, 0, "a bug is a ticket: {found:?}");
     }
 
     #[test]
@@ -288,7 +412,7 @@ mod tests {
             .map(|at| tool(&format!("make_{at}"), &text, json!({"properties": properties})))
             .collect();
         let lists: usize = tools.iter().map(ToolInfo::bytes).sum();
-        let index = ranked(tools.iter()).bytes();
+        let index = by_table(tools.iter()).bytes();
         // The table of vectors is mapped, once for all.
         assert!(lists + index < 15 << 20, "{lists} and {index}");
     }
@@ -300,7 +424,7 @@ mod tests {
         ) {
             let tool = |text: &String| tool(text, text, json!({}));
             let tools: Vec<ToolInfo> = texts.iter().map(tool).collect();
-            let found = ranked(tools.iter()).search(&query, &Table, None, &|| true);
+            let found = by_table(tools.iter()).search(&query, &Table, None, &|| true);
             prop_assert!(found.len() <= tools.len());
             prop_assert!(found.iter().all(|(at, score)| *at < tools.len() && score.is_finite()));
         }

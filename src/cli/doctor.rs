@@ -37,6 +37,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
+    print(&format!("Search:\n{}\n", search(&config, &runtime).await));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Store:\n{}\n", store(&runtime).await));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
@@ -69,6 +70,12 @@ async fn store(runtime: &Runtime) -> String {
     rows.extend(status.bytes.map(|bytes| ("bytes", format!("{bytes}{limit}"))));
     rows.push(("answered in", format!("{:.1} ms", status.took.as_secs_f64() * 1e3)));
     rows.into_iter().map(|(name, value)| format!("  {name:<16} {value}\n")).collect()
+}
+
+/// What ranks tools, and which model is installed.
+async fn search(config: &Config, runtime: &Runtime) -> String {
+    let (ranks, model) = (runtime.search().await, mcp_conductor::search_model_described(config));
+    format!("  {:<16} {ranks}\n  {:<16} {model}\n", "tools are ranked", "model")
 }
 
 /// What of the allowed packages is installed, and what installs them.

@@ -71,6 +71,11 @@ pub fn python_described(config: &Config) -> String {
     crate::packages::python::described(config.install_dir())
 }
 
+/// The search model in one line: which one is installed and where, or how to install it.
+pub fn search_model_described(config: &Config) -> String {
+    crate::embedding::installed::described(config.install_dir())
+}
+
 /// What is installed below a directory, as it was said when it was.
 pub fn installation(install_dir: &Path) -> Option<Installation> {
     let packages = crate::packages::installed::packages_directory(install_dir);

@@ -72,14 +72,20 @@ pub(crate) fn pypi_directory(install_dir: &Path) -> PathBuf {
 /// comes with it; none, if this release is not. A directory of this name is complete: it
 /// appears by a rename.
 pub(crate) fn installed(install_dir: &Path) -> Option<PythonFiles> {
-    let own = std::env::current_exe().ok();
-    let shared = own.as_deref().and_then(beside);
-    let places = [Some(install_dir), shared.as_deref()].into_iter().flatten();
-    let mut components = places.map(|place| components_directory(place).join(NAME).join(SHA256));
-    components.find(|component| component.is_dir()).map(|component| PythonFiles {
+    component(install_dir, NAME, SHA256).map(|component| PythonFiles {
         component,
         packages: current_generation(&pypi_directory(install_dir)).ok(),
     })
+}
+
+/// The directory of a component of this name and hash: below the one that things are installed
+/// in, or beside this program.
+pub(crate) fn component(install_dir: &Path, name: &str, sha256: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok();
+    let shared = own.as_deref().and_then(beside);
+    let places = [Some(install_dir), shared.as_deref()].into_iter().flatten();
+    let mut components = places.map(|place| components_directory(place).join(name).join(sha256));
+    components.find(|component| component.is_dir())
 }
 
 /// Keeps a generation from being removed by an installation, until it is dropped.

@@ -16,10 +16,11 @@ use crate::broker::{FetchLimits, FileLimits, Owner, Services};
 use crate::config::credentials::Credentials;
 use crate::config::environment::{
     ALLOW_ALL, AUDIT_LOG, FETCH_HEADERS, INSTALL_DIR, MCP_CONFIG, PREFIX, PROXY_CONFIG, RUN_ARGS,
-    WITHOUT_LANDLOCK, WORKSPACE,
+    SEARCH, SEARCH_KEY, WITHOUT_LANDLOCK, WORKSPACE,
 };
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
+use crate::embedding::{Search, Settings};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
 use crate::packages::Installed;
@@ -80,7 +81,25 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
         installed,
         store,
         store_directory,
+        search: search(config)?,
     })
+}
+
+/// What ranks tools, as it is set.
+fn search(config: &Config) -> Result<Search, StartError> {
+    let variable = config.search_key_variable();
+    let key = variable.map(|name| config.environment().get(name).cloned().unwrap_or_default());
+    if let (Some(name), Some("")) = (variable, key.as_deref()) {
+        let problem = format!("the variable {name} is not set or empty");
+        return Err(error(SEARCH_KEY, problem, "env:OPENAI_API_KEY"));
+    }
+    let settings = Settings {
+        method: config.search_method(),
+        model: config.search_model(),
+        key: key.as_deref(),
+        install_dir: config.install_dir(),
+    };
+    Search::start(settings).map_err(|problem| error(SEARCH, problem, "table"))
 }
 
 /// How much of the places a principal may have.
@@ -128,8 +147,10 @@ pub(super) fn services(
     let env_files = config.env_files();
     let list = file.map(|path| List { path, env_files: env_files.clone() });
     let (eras, memory) = (common.eras.clone(), common.memory.clone());
-    let upstreams = Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory)
-        .map_err(|problem| unusable_list(config, &variable, problem))?;
+    let search = common.search.clone();
+    let upstreams =
+        Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory, search)
+            .map_err(|problem| unusable_list(config, &variable, problem))?;
     // A variable of the server's own may hold a token, and so may one that its
     // configuration names; a grant can name it.
     // So do those that say where traces go.
@@ -137,7 +158,8 @@ pub(super) fn services(
     let own = environment.keys().filter(is_own).cloned();
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
     let store = store::variable(config);
-    let secrets: Vec<_> = named.chain(own).chain(store).collect();
+    let key = config.search_key_variable().map(str::to_owned);
+    let secrets: Vec<_> = named.chain(own).chain(store).chain(key).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
     let modules = Modules::new(&upstreams, &playbooks, &common.installed);

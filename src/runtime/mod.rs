@@ -467,6 +467,11 @@ impl Runtime {
         &self.0.shared.common.store
     }
 
+    /// What ranks tools in searches, in one line; it is tried, which can take some seconds.
+    pub async fn search(&self) -> String {
+        self.0.shared.common.search.described().await
+    }
+
     /// What programs may do, as Deno's flags.
     pub fn grants(&self) -> &[String] {
         self.0.services.policy.flags()

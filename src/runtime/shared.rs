@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::unreported::Unreported;
 use crate::audit::Audit;
 use crate::broker::Owner;
+use crate::embedding::Search;
 use crate::memory::Account;
 use crate::packages::Installed;
 use crate::policy::OwnAddress;
@@ -44,6 +45,8 @@ pub(super) struct Common {
     pub store: Arc<dyn Store>,
     /// Where that is on this machine, which no program may reach.
     pub store_directory: Option<PathBuf>,
+    /// What ranks tools.
+    pub search: Search,
 }
 
 pub(super) struct Shared {

@@ -53,6 +53,7 @@ pub(crate) use lookup::no_tool;
 pub(crate) use server::Upstream;
 
 use crate::catalog::{GoOn, KeptIndex, Work, did_you_mean};
+use crate::embedding::Search;
 use crate::memory::{Account, json};
 use crate::policy::RunTools;
 use crate::text::near::near_names;
@@ -104,6 +105,7 @@ impl Upstreams {
         eras: Eras,
         reach: RunTools,
         memory: Account,
+        search: Search,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
         let read = list.as_ref().map(List::stamps).unwrap_or_default();
@@ -114,7 +116,7 @@ impl Upstreams {
             read,
             common: Common { environment, tokens, limits, eras, groups },
             reach,
-            index: KeptIndex::new(memory.clone()),
+            index: KeptIndex::new(memory.clone(), search),
             memory,
             servers: RwLock::default(),
             problem: Mutex::default(),

