@@ -132,3 +132,26 @@ fn a_program_can_be_compiled_and_executed_by_another() {
         ("import timeit\ntimeit.timeit('1', number=10) >= 0", json!(true)),
     ]);
 }
+
+#[test]
+fn a_progress_bar_ends_with_its_loop_and_notebooks_display_is_there() {
+    let Some(python) = python() else { return };
+    let source = "from tqdm import tqdm\nfrom IPython.display import display\n\
+                  import matplotlib.pyplot as plt\nplt.ion()\ndisplay('shown')\n\
+                  sum(n for n in tqdm(range(10)))";
+    let execution = python.run(source);
+    assert_eq!((execution.error, execution.return_value), (None, 45.into()));
+    assert!(execution.output.iter().any(|line| line == "shown"), "{:?}", execution.output);
+}
+
+#[test]
+fn formats_that_pillow_is_without_are_named_with_those_that_are_there() {
+    let Some(python) = python() else { return };
+    for (name, format) in [("a.jpg", "JPEG"), ("a.webp", "WEBP")] {
+        let source = format!("from PIL import Image\nImage.new('RGB', (4, 4)).save('{name}')");
+        let (_, message, detail) = python.error(&source);
+        let expected = format!("{format} is not available here: PNG");
+        assert!(message.contains(&expected), "{message}");
+        assert_eq!(detail.line, Some(2));
+    }
+}

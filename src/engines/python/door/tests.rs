@@ -532,7 +532,7 @@ fn a_value_is_sent_before_what_was_left_behind_is_done() {
     let left = test.door.left(Some(9)).expect("the value was sent");
     let left: Vec<_> = left.iter().map(|work| (&*work.what, work.line, work.count)).collect();
     let running = ("code that was running", Some(9), 1);
-    assert_eq!(left, [("task f", Some(2), 1), running, ("servers", Some(7), 1)]);
+    assert_eq!(left, [("task f", Some(2), 1), running, ("serverNames", Some(7), 1)]);
     let sent =
         |message: &WorkerMessage| matches!(message, WorkerMessage::Value(json) if json == "[1]");
     assert!(test.heard().iter().any(sent));

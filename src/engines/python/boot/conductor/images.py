@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+import types
+from importlib.machinery import ModuleSpec
 import weakref
 from pathlib import Path
 
@@ -203,9 +205,19 @@ def no_command(*args, **kwargs):
     raise FileNotFoundError(args)
 
 
+def module(name: str) -> types.ModuleType:
+    """A new module that can be imported."""
+    made = sys.modules[name] = types.ModuleType(name)
+    made.__spec__ = ModuleSpec(name, None)
+    return made
+
+
 def install() -> None:
-    """Patches what would open a window."""
+    """Patches what would open a window, and what notebooks import."""
     builtins.display = display
+    notebook, shown = module("IPython"), module("IPython.display")
+    notebook.display, notebook.__path__, shown.display = shown, [], display
+    notebook.version_info, notebook.get_ipython = (9, 0, 0), lambda: None  # libraries look whether they are in one
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].show = show
         sys.modules["matplotlib.figure"].Figure.show = show_figure

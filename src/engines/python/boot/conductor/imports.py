@@ -56,6 +56,14 @@ _NEVER = {
     "selenium": "there is no browser",
 }
 
+#: What does the same as a module that is not there, where it may not be installed.
+_INSTEAD = {
+    "httpx": "urllib.request",
+    "plotly": "matplotlib",
+    "pytest": "unittest",
+    "requests": "urllib.request",
+}
+
 #: Where the administrator says what may be installed.
 _SETTING = "MCP_CONDUCTOR_ALLOWED_PACKAGES"
 
@@ -107,7 +115,8 @@ def hint(module: str) -> str:
             "`mcp-conductor install`"
         )
     if not allowed:
-        return f"No package may be installed ({_SETTING}): use the standard library and what is there"
+        instead = _INSTEAD.get(module, "the standard library and what is there")
+        return f"No package may be installed ({_SETTING}): use {instead}"
     shown = ", ".join(sorted(allowed.values())[:20])
     return f"pypi:{package} is not among the packages that the server allows ({_SETTING}): {shown}"
 

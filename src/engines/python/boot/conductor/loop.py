@@ -237,7 +237,9 @@ def wait_until(is_over, end: float | None, is_possible=None) -> bool:
 
     `is_possible` says the same as `is_over` without doing anything.
     """
-    putoff.give_way()
+    last = putoff.latest()
+    must_end = last is not None and (end is None or last < end)
+    end = last if must_end else end
     alarm = None if end is None else LOOP.call_at(end, lambda: None)
     over = False
 
@@ -257,6 +259,8 @@ def wait_until(is_over, end: float | None, is_possible=None) -> bool:
         putoff.waits.pop()
         if alarm is not None:
             alarm.cancel()
+    if must_end and not over:
+        raise putoff.Ended
     return over
 
 

@@ -92,10 +92,9 @@ def finish() -> None:
         run(left[0])
 
 
-def give_way() -> None:
-    """Ends a daemon that holds up a sleep below it for too long."""
-    if _sleeps and threading.current_thread().daemon and time.monotonic() > min(_sleeps) + OVERRUN:
-        raise Ended
+def latest() -> float | None:
+    """The moment until which a daemon may wait: then it has held up a sleep below it for too long."""
+    return min(_sleeps) + OVERRUN if _sleeps and threading.current_thread().daemon else None
 
 
 def can_go_on() -> bool:
@@ -107,8 +106,10 @@ def sleep(seconds: float, /) -> None:
     """time.sleep, in which other threads run."""
     if not (_pending or _sleeps):
         return _sleep(seconds)
-    give_way()
-    end = time.monotonic() + seconds
+    last, end = latest(), time.monotonic() + seconds
+    if last is not None and last < end:
+        _sleep(max(0, last - time.monotonic()))
+        raise Ended
     _sleeps.append(end)
     waits.append(lambda: time.monotonic() >= end)
     try:

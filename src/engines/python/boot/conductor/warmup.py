@@ -24,7 +24,7 @@ MODULES = """
     zipfile zlib zoneinfo _pylong _strptime numpy numpy.random pandas
     PIL.Image PIL.PngImagePlugin bs4 dateutil.parser jinja2 lxml.etree openpyxl tabulate yaml
     email.mime.text encodings.cp437 importlib.resources._adapters numpy.fft numpy.polynomial openpyxl.packaging.extended
-    pandas.io.formats.excel pandas.io.formats.html tomllib._re tzdata.zoneinfo xlsxwriter
+    pandas.io.formats.excel pandas.io.formats.html tomllib._re tqdm tzdata.zoneinfo xlsxwriter
 """.split()
 
 
@@ -35,6 +35,8 @@ def preload() -> None:
             import_module(name)
         except ImportError:
             pass
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.monitor_interval = 0  # its thread would never end
     if find_spec("matplotlib"):
         images.preload()
         import_module("pandas.plotting._matplotlib")
