@@ -14,6 +14,7 @@ use super::failure::Problem;
 use super::rounded::Rounded;
 use crate::catalog::Had;
 use crate::config::environment::MAX_TOOL_CALLS;
+use crate::conversations::Within;
 use crate::policy::RunTools;
 use crate::protocol::Failure;
 use crate::upstream::{Caller, RunCaller};
@@ -34,6 +35,7 @@ pub(crate) struct ToolScope {
     pub tools: RunTools,
     pub caller: Option<Arc<dyn Caller>>,
     pub rounded: Rounded,
+    pub conversation: Within,
 }
 
 /// Calls of one tool.
@@ -101,6 +103,25 @@ impl Tools {
     /// The tools that the run may call.
     pub(super) fn allowed(&self) -> &RunTools {
         &self.scope.tools
+    }
+
+    /// The conversation that the run is in, if it is in one.
+    pub(super) fn conversation(&self) -> &Within {
+        &self.scope.conversation
+    }
+
+    /// Tells the run's conversation of a search.
+    pub(super) fn found(&self, query: &str, tools: &[String]) {
+        if let Within::One(one) = &self.scope.conversation {
+            one.found(query, tools);
+        }
+    }
+
+    /// Tells the run's conversation of a tool that the program knows now.
+    pub(super) fn loaded(&self, tool: &str) {
+        if let Within::One(one) = &self.scope.conversation {
+            one.loaded(tool);
+        }
     }
 
     /// What is wrong with arguments: numbers that JavaScript has rounded.

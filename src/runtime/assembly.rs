@@ -75,6 +75,7 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
         threads: Threads::of_server(),
         owner: Owner::default(),
         eras: Eras::default(),
+        store: mcp_conductor_store::memory(mcp_conductor_store::Limits::DEFAULT),
         installed,
     })
 }

@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::globals::{GlobalsText, is_definable};
+use super::output::OutputEvent;
 use super::{Language, python};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::conversations::Within;
 use crate::packages::allowed::MAX_PACKAGES;
 use crate::policy::RunTools;
 use crate::protocol::{Program, ServerMessage};
@@ -49,6 +51,8 @@ pub struct ExecuteRequest {
     dependencies: Vec<String>,
     caller: Option<CallerOf>,
     trace_parent: Option<TraceParent>,
+    conversation: Option<String>,
+    log: Option<Log>,
 }
 
 /// The client that upstream servers may send requests to.
@@ -58,6 +62,22 @@ struct CallerOf(Arc<dyn Caller>);
 impl fmt::Debug for CallerOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Caller")
+    }
+}
+
+/// What a program's lines are given to as they arrive.
+#[derive(Clone)]
+pub(super) struct Log(Arc<dyn Fn(&OutputEvent) + Send + Sync>);
+
+impl Log {
+    pub(super) fn say(&self, event: &OutputEvent) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
     }
 }
 
@@ -90,6 +110,9 @@ pub enum InvalidRequest {
     /// The patterns of tools are too many or too long.
     #[error("allowedTools: {0}")]
     AllowedTools(String),
+    /// The conversation is not there for this caller.
+    #[error("conversation: {0}")]
+    Conversation(String),
     /// There are more dependencies than packages can be allowed.
     #[error("dependencies: {0} packages are more than {MAX_DEPENDENCIES}")]
     Dependencies(usize),
@@ -108,6 +131,8 @@ impl ExecuteRequest {
             dependencies: Vec::new(),
             caller: None,
             trace_parent: None,
+            conversation: None,
+            log: None,
         }
     }
 
@@ -172,6 +197,31 @@ impl ExecuteRequest {
     ) -> Self {
         self.dependencies = dependencies.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Runs the program within a conversation, by its handle; `"new"` begins one, whose handle
+    /// is in the result.
+    #[must_use]
+    pub fn with_conversation(mut self, handle: impl Into<String>) -> Self {
+        self.conversation = Some(handle.into());
+        self
+    }
+
+    /// Gives each line that the program prints to a function, as it arrives. For
+    /// [`Runtime::execute`](super::Runtime::execute); with
+    /// [`Runtime::stream`](super::Runtime::stream) it is not called.
+    #[must_use]
+    pub fn on_log(mut self, log: impl Fn(&OutputEvent) + Send + Sync + 'static) -> Self {
+        self.log = Some(Log(Arc::new(log)));
+        self
+    }
+
+    pub(super) fn take_log(&mut self) -> Option<Log> {
+        self.log.take()
+    }
+
+    pub(super) fn conversation(&self) -> Option<&str> {
+        self.conversation.as_deref()
     }
 
     /// Lets the MCP servers that the program calls send requests to a client.
@@ -248,7 +298,7 @@ impl ExecuteRequest {
         };
         let (source, dependencies) = (self.source, self.dependencies);
         let request = ValidRequest { language, source, globals, timeout, dependencies };
-        Ok((request, ToolScope { tools, caller, rounded }))
+        Ok((request, ToolScope { tools, caller, rounded, conversation: Within::Nothing }))
     }
 }
 

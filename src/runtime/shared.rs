@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use mcp_conductor_store::Store;
 use nix::fcntl::Flock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -36,6 +37,8 @@ pub(super) struct Common {
     pub owner: Owner,
     /// The MCP era in which each upstream server has answered.
     pub eras: Eras,
+    /// What is kept between calls.
+    pub store: Arc<dyn Store>,
     /// The packages that are installed.
     pub installed: Installed,
 }

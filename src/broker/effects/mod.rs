@@ -8,6 +8,7 @@ mod files;
 mod handles;
 mod modules;
 mod permissions;
+mod session;
 mod tools;
 
 use tokio::task::AbortHandle;
@@ -32,5 +33,6 @@ pub(super) fn start(operation: Operation, dispatch: Dispatch<'_>) -> Option<Abor
         Operation::Tool(operation) => tools::start(operation, dispatch),
         Operation::Module(operation) => modules::start(operation, dispatch),
         Operation::Permission(operation) => permissions::start(operation, dispatch),
+        Operation::Session(operation) => session::start(operation, dispatch),
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod audit;
 pub(super) mod commands;
+pub(super) mod conversations;
 pub(super) mod files;
 pub(super) mod http;
 pub(super) mod limits;
@@ -19,7 +20,7 @@ use std::sync::LazyLock;
 use super::entry::{Scope, Variable};
 
 /// The tables, each with its name in the documentation, in the documentation's order.
-pub(super) const GROUPS: [(&str, &[Variable]); 12] = [
+pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
     ("limits", limits::ENTRIES),
     ("output", output::ENTRIES),
     ("queue", queue::ENTRIES),
@@ -29,6 +30,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 12] = [
     ("network", network::ENTRIES),
     ("commands", commands::ENTRIES),
     ("tools", tools::ENTRIES),
+    ("conversations", conversations::ENTRIES),
     ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
     ("http", http::ENTRIES),
