@@ -44,6 +44,7 @@ const MODULES: &[(&str, &str)] = modules![
     "pools",
     "process",
     "program",
+    "session",
     "sockets",
     "threads",
     "tls",
