@@ -13,7 +13,16 @@ pub const MAX_VALUE: usize = 1 << 20;
 /// Names one state of one entry. A later state, also of an entry that was removed and made
 /// again, has another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version(pub(crate) u64);
+pub struct Version(pub(crate) State);
+
+/// What a version consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    /// The number of a value.
+    Value(u64),
+    /// What a counter shows: two states that show the same are the same.
+    Counter(i64),
+}
 
 /// What is stored below a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

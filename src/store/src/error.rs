@@ -10,8 +10,8 @@ pub enum StoreError {
     Conflict,
     /// The store has reached its size.
     #[error(
-        "The store is full: it holds {limit} bytes, which is the limit (MCP_CONDUCTOR_STORE_SIZE). \
-         Entries that expire make room"
+        "The store is full: {limit} bytes are the limit (MCP_CONDUCTOR_STORE_SIZE, or Redis's \
+         maxmemory). Entries that expire make room"
     )]
     Full {
         /// In bytes.
@@ -46,4 +46,18 @@ pub enum StoreError {
     /// The store did not answer in time. A change may have been made or not.
     #[error("The store did not answer within {} ms (MCP_CONDUCTOR_STORE)", CALL_TIMEOUT.as_millis())]
     Timeout,
+}
+
+impl StoreError {
+    /// Whether the store itself failed, and not one call of it.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Conflict
+            | Self::Full { .. }
+            | Self::TooLarge { .. }
+            | Self::Format { .. }
+            | Self::Timeout => false,
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Names of entries.
 
-use crate::StoreError;
+use std::ops::Bound;
+
+use crate::{MAX_LIST, StoreError};
 
 /// The most bytes of a name: room for a principal and a digest or two.
 pub const MAX_NAME: usize = 512;
@@ -87,4 +89,49 @@ pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {
         return Err(StoreError::TooLarge { limit: MAX_NAME });
     }
     Ok(())
+}
+
+/// What [`crate::Store::list`] asks for, as it is stored.
+pub(crate) struct Range {
+    prefix: String,
+    after: Option<String>,
+    namespace: Namespace,
+    /// The most names.
+    pub(crate) limit: usize,
+}
+
+impl Range {
+    pub(crate) fn new(
+        namespace: Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Self {
+        let after = after.filter(|after| *after >= prefix).map(|after| stored(namespace, after));
+        let prefix = stored(namespace, prefix);
+        Self { prefix, after, namespace, limit: limit.min(MAX_LIST) }
+    }
+
+    /// Where it begins.
+    pub(crate) fn first(&self) -> Bound<&str> {
+        match &self.after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(&self.prefix),
+        }
+    }
+
+    /// Whether a stored name is not before its beginning.
+    pub(crate) fn is_behind_its_beginning(&self, stored: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| stored > after)
+    }
+
+    /// Whether a stored name that is not before its beginning is in it.
+    pub(crate) fn has(&self, stored: &str) -> bool {
+        stored.starts_with(&self.prefix)
+    }
+
+    /// The name of a key in it.
+    pub(crate) fn name(&self, stored: &str) -> String {
+        stored[self.namespace.name().len() + 1..].to_owned()
+    }
 }

@@ -10,11 +10,16 @@
 //! content may come from programs: an implementation never interprets a value.
 
 mod clock;
+mod embedded;
 mod entry;
 mod error;
 mod key;
+mod limits;
 mod memory;
+mod place;
 mod record;
+mod redis;
+mod rules;
 mod status;
 
 use std::time::Duration;
@@ -22,10 +27,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use embedded::embedded;
 pub use entry::{Entry, Expected, Keep, MAX_VALUE, Version};
 pub use error::StoreError;
 pub use key::{Key, MAX_NAME, Namespace};
-pub use memory::{Limits, memory};
+pub use limits::Limits;
+pub use memory::memory;
+pub use place::{Place, RedisAddress};
+pub use redis::{RedisSettings, Tls, redis};
 pub use status::{Kind, StoreStatus};
 
 /// The longest that a call may take before it ends with [`StoreError::Timeout`]: a request to a

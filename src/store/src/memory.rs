@@ -11,32 +11,12 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::entry::check_value;
-use crate::key::{check_name, stored};
-use crate::record::{Record, check_expected};
+use crate::key::{Range, check_name};
+use crate::record::Record;
+use crate::rules::{self, Table};
 use crate::{
-    Entry, Expected, Keep, Key, Kind, MAX_LIST, Namespace, Store, StoreError, StoreStatus, Version,
+    Entry, Expected, Keep, Key, Kind, Limits, Namespace, Store, StoreError, StoreStatus, Version,
 };
-
-/// Expired entries that a change removes: more than it can add, so that they never pile up.
-const SWEPT_BY_A_CHANGE: usize = 16;
-
-/// What a store in this process may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of names and values, with 128 for each entry.
-    pub bytes: u64,
-}
-
-impl Limits {
-    /// 256 MiB: 10,000 conversations of 16 KiB, and the vectors of 10,000 tools.
-    pub const DEFAULT: Self = Self { bytes: 256 << 20 };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
 
 /// A store that ends with the process.
 pub fn memory(limits: Limits) -> Arc<dyn Store> {
@@ -66,44 +46,37 @@ impl std::fmt::Debug for Shelf {
     }
 }
 
-impl Shelf {
-    fn get(&self, name: &str, now: u64) -> Option<&Record> {
-        self.records.get(name).filter(|record| !record.has_expired(now))
+impl Table for Shelf {
+    fn record(&self, name: &str) -> Result<Option<Record>, StoreError> {
+        Ok(self.records.get(name).cloned())
     }
 
-    fn take(&mut self, name: &str) -> Option<Record> {
-        let record = self.records.remove(name)?;
-        self.bytes -= record.size(name.len());
+    fn insert(&mut self, name: &str, record: &Record) -> Result<(), StoreError> {
         if let Some(expires) = record.expires {
-            self.expiries.remove(&(expires, name.to_owned()));
+            self.expiries.insert((expires, name.to_owned()));
         }
-        Some(record)
-    }
-
-    fn put(&mut self, name: String, record: Record, limits: Limits) -> Result<(), StoreError> {
-        let freed = self.records.get(&name).map_or(0, |there| there.size(name.len()));
-        let bytes = self.bytes - freed + record.size(name.len());
-        if bytes > limits.bytes {
-            return Err(StoreError::Full { limit: limits.bytes });
-        }
-        self.take(&name);
-        self.bytes = bytes;
-        if let Some(expires) = record.expires {
-            self.expiries.insert((expires, name.clone()));
-        }
-        self.records.insert(name, record);
+        self.records.insert(name.to_owned(), record.clone());
         Ok(())
     }
 
-    fn sweep(&mut self, now: u64) {
-        for _ in 0..SWEPT_BY_A_CHANGE {
-            let Some((_, name)) = self.expiries.first().filter(|(expires, _)| *expires <= now)
-            else {
-                return;
-            };
-            let name = name.clone();
-            self.take(&name);
+    fn delete(&mut self, name: &str, record: &Record) -> Result<(), StoreError> {
+        self.records.remove(name);
+        if let Some(expires) = record.expires {
+            self.expiries.remove(&(expires, name.to_owned()));
         }
+        Ok(())
+    }
+
+    fn first_expiry(&self) -> Result<Option<(u64, String)>, StoreError> {
+        Ok(self.expiries.first().cloned())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
     }
 
     fn next_version(&mut self) -> u64 {
@@ -116,7 +89,8 @@ impl Shelf {
 impl Store for Memory {
     async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
         key.check()?;
-        Ok(self.shelf.lock().get(&key.stored(), self.clock.now()).map(Record::entry))
+        let record = rules::get(&*self.shelf.lock(), &key.stored(), self.clock.now())?;
+        Ok(record.as_ref().map(Record::entry))
     }
 
     async fn set(
@@ -128,30 +102,21 @@ impl Store for Memory {
     ) -> Result<Version, StoreError> {
         key.check()?;
         check_value(&value)?;
-        let (name, now) = (key.stored(), self.clock.now());
-        let mut shelf = self.shelf.lock();
-        shelf.sweep(now);
-        check_expected(shelf.get(&name, now), expected)?;
-        let version = shelf.next_version();
-        shelf.put(name, Record::of_value(version, value, keep, now), self.limits)?;
-        Ok(Version(version))
+        // A part of a large buffer would keep all of it.
+        let change = (expected, Bytes::copy_from_slice(&value), keep);
+        let bounds = (self.limits, self.clock.now());
+        rules::set(&mut *self.shelf.lock(), &key.stored(), change, bounds)
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreError> {
         key.check()?;
-        let now = self.clock.now();
-        let removed = self.shelf.lock().take(&key.stored());
-        Ok(removed.is_some_and(|record| !record.has_expired(now)))
+        rules::remove(&mut *self.shelf.lock(), &key.stored(), self.clock.now())
     }
 
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
         key.check()?;
-        let (name, now) = (key.stored(), self.clock.now());
-        let mut shelf = self.shelf.lock();
-        shelf.sweep(now);
-        let (record, count) = Record::counted(shelf.get(&name, now), delta, keep, now)?;
-        shelf.put(name, record, self.limits)?;
-        Ok(count)
+        let bounds = (self.limits, self.clock.now());
+        rules::add(&mut *self.shelf.lock(), &key.stored(), (delta, keep), bounds)
     }
 
     async fn list(
@@ -162,19 +127,16 @@ impl Store for Memory {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         check_name(prefix)?;
-        let (whole, now) = (stored(namespace, prefix), self.clock.now());
-        let first = match after.filter(|after| *after >= prefix) {
-            Some(after) => Bound::Excluded(stored(namespace, after)),
-            None => Bound::Included(whole.clone()),
-        };
+        let range = Range::new(namespace, prefix, after, limit);
+        let now = self.clock.now();
         let shelf = self.shelf.lock();
         let names = shelf
             .records
-            .range((first, Bound::Unbounded))
-            .take_while(|(name, _)| name.starts_with(&whole))
+            .range::<str, _>((range.first(), Bound::Unbounded))
+            .take_while(|(name, _)| range.has(name))
             .filter(|(_, record)| !record.has_expired(now))
-            .map(|(name, _)| name[namespace.name().len() + 1..].to_owned());
-        Ok(names.take(limit.min(MAX_LIST)).collect())
+            .map(|(name, _)| range.name(name));
+        Ok(names.take(range.limit).collect())
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::entry::State;
 use crate::{Entry, Expected, Keep, StoreError, Version};
 
 /// What an entry costs beside its name and its value, in bytes: its version, its expiry, and the
@@ -49,18 +50,21 @@ impl Record {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// What a reader gets of it. The version of a counter is its value: two states with one value
-    /// are the same state.
+    /// What a reader gets of it.
     pub(crate) fn entry(&self) -> Entry {
-        match &self.content {
-            Content::Value { version, value } => {
-                Entry { value: value.clone(), version: Version(*version) }
-            }
-            Content::Counter(count) => Entry {
-                value: Bytes::from(count.to_string()),
-                version: Version(count.cast_unsigned()),
-            },
-        }
+        let value = match &self.content {
+            Content::Value { value, .. } => value.clone(),
+            Content::Counter(count) => Bytes::from(count.to_string()),
+        };
+        Entry { value, version: self.version() }
+    }
+
+    /// Its state.
+    pub(crate) fn version(&self) -> Version {
+        Version(match self.content {
+            Content::Value { version, .. } => State::Value(version),
+            Content::Counter(count) => State::Counter(count),
+        })
     }
 
     /// What it is charged with below a key of `name` bytes.
@@ -78,7 +82,7 @@ pub(crate) fn check_expected(there: Option<&Record>, expected: Expected) -> Resu
     let is_expected = match expected {
         Expected::Any => true,
         Expected::Absent => there.is_none(),
-        Expected::Version(version) => there.is_some_and(|record| record.entry().version == version),
+        Expected::Version(version) => there.is_some_and(|record| record.version() == version),
     };
     if is_expected { Ok(()) } else { Err(StoreError::Conflict) }
 }

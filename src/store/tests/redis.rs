@@ -1,0 +1,234 @@
+//! A Redis server that is away, slow, locked, full, or not one.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mcp_conductor_store::{
+    CALL_TIMEOUT, Entry, Expected, Keep, Key, Namespace, RedisAddress, RedisSettings, Store,
+    StoreError, redis,
+};
+
+mod support;
+
+use support::{Server, no_tls, store_at};
+
+/// What a call may take on a machine that does other things too.
+const MARGIN: Duration = Duration::from_secs(2);
+
+fn key() -> Key {
+    Key::new(Namespace::Limits, "a")
+}
+
+async fn get(store: &Arc<dyn Store>) -> Result<Option<Entry>, StoreError> {
+    let start = Instant::now();
+    let got = store.get(&key()).await;
+    let took = start.elapsed();
+    assert!(took < CALL_TIMEOUT + MARGIN, "a call took {took:?}");
+    got
+}
+
+/// Waits until the store answers again.
+async fn answered(store: &Arc<dyn Store>) {
+    while get(store).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_keeps_no_call_waiting() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.store("").await;
+    get(&store).await.unwrap();
+    server.signal("-STOP");
+    assert_eq!(get(&store).await, Err(StoreError::Timeout));
+    let calls = (0..500).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { get(&store).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(error.is_unavailable() || error == StoreError::Timeout, "{error}");
+    }
+    server.signal("-CONT");
+    answered(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_said_to_be_and_is_found_again() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let store = server.store("").await;
+    store.add(&key(), 1, Keep::Always).await.unwrap();
+    server.kill();
+    let error = get(&store).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    let error = get(&store).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("{}/0", server.url())), "{error}");
+    server.restart();
+    answered(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_between_two_calls_is_asked_again() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let store = server.store("").await;
+    get(&store).await.unwrap();
+    server.restart();
+    answered(&store).await;
+    store.add(&key(), 1, Keep::Always).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_asked_before_the_first_call() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    nobody.set_nonblocking(true).unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
+    assert!(nobody.accept().is_err());
+    get(&store).await.unwrap_err();
+    nobody.accept().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_keeps_no_call_waiting() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
+    let error = get(&store).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    // Until the next attempt, the answer is there at once.
+    let start = Instant::now();
+    get(&store).await.unwrap_err();
+    assert!(start.elapsed() < CALL_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_an_error() {
+    let web = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = web.local_addr().unwrap().port();
+    let answers = std::thread::spawn(move || {
+        let (mut connection, _) = web.accept().unwrap();
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
+    let error = get(&store).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    answers.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_password_is_sent_and_never_shown() {
+    let Some(server) = Server::start(&["--requirepass", "s3cret"]) else { return };
+    let url = format!("redis://:env:REDIS_PASSWORD@127.0.0.1:{}", server.port);
+    let store = store_at(&url, Some("s3cret"), no_tls()).await;
+    assert_eq!(get(&store).await, Ok(None));
+    assert!(!format!("{store:?}").contains("s3cret"), "{store:?}");
+    let wrong = store_at(&url, Some("wr0ng"), no_tls()).await;
+    let error = get(&wrong).await.unwrap_err();
+    assert!(error.is_unavailable() && !error.to_string().contains("wr0ng"), "{error}");
+    let none = store_at(&server.url(), None, no_tls()).await;
+    let error = get(&none).await.unwrap_err().to_string();
+    assert!(error.contains("NOAUTH") || error.contains("uthentication"), "{error}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_not_set_is_said_before_anything_is_asked() {
+    let address = RedisAddress::parse("redis://:env:REDIS_PASSWORD@127.0.0.1").unwrap();
+    let settings = RedisSettings { address, password: None, tls: no_tls() };
+    let error = redis(settings).await.unwrap_err().to_string();
+    assert!(error.contains("REDIS_PASSWORD"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_server_says_what_it_may_hold() {
+    let Some(server) = Server::start(&["--maxmemory", "3mb"]) else { return };
+    let store = server.store("").await;
+    let mut number = 0;
+    let error = loop {
+        let key = Key::new(Namespace::Vectors, format!("{number}"));
+        let value = Bytes::from(vec![7; 100_000]);
+        match store.set(&key, Expected::Any, value, Keep::Always).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+        assert!(number < 100);
+    };
+    assert_eq!(error, StoreError::Full { limit: 3 << 20 });
+    assert_eq!(store.check().await.unwrap().limit, Some(3 << 20));
+    assert_eq!(get(&store).await, Ok(None));
+}
+
+#[tokio::test]
+async fn another_format_is_refused() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.store("?prefix=x:").await;
+
+    get(&store).await.unwrap();
+    let client = ::redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let set = ::redis::cmd("SET").arg("y:format").arg(7).to_owned();
+    let _: () = set.query_async(&mut connection).await.unwrap();
+    let other = server.store("?prefix=y:").await;
+    assert_eq!(get(&other).await, Err(StoreError::Format { found: 7, known: 1 }));
+    assert_eq!(get(&store).await, Ok(None));
+}
+
+#[tokio::test]
+async fn stores_with_other_prefixes_and_databases_are_apart() {
+    let Some(server) = Server::start(&[]) else { return };
+    let stores = [
+        server.store("").await,
+        server.store("?prefix=team*:").await,
+        server.store("?prefix=team-a:").await,
+        server.store("/3").await,
+    ];
+    for (number, store) in stores.iter().enumerate() {
+        let key = Key::new(Namespace::Owners, format!("{number}"));
+        store.set(&key, Expected::Absent, Bytes::new(), Keep::Always).await.unwrap();
+    }
+    for (number, store) in stores.iter().enumerate() {
+        let names = store.list(Namespace::Owners, "", None, 9).await.unwrap();
+        assert_eq!(names, [number.to_string()]);
+    }
+}
+
+#[tokio::test]
+async fn replicas_count_together() {
+    let Some(server) = Server::start(&[]) else { return };
+    let mut calls = Vec::new();
+    for _ in 0..4 {
+        let store = server.store("").await;
+        calls.push(tokio::spawn(async move {
+            for _ in 0..50 {
+                store.add(&key(), 1, Keep::Always).await.unwrap();
+            }
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    let total = server.store("").await.add(&key(), 0, Keep::Always).await;
+    assert_eq!(total, Ok(200));
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_the_store_s_is_an_error() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.store("").await;
+    let client = ::redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    for value in ["", "v1234567", "x", "1.5"] {
+        let set = ::redis::cmd("SET").arg("mcp-conductor:limit:a").arg(value).to_owned();
+        let _: () = set.query_async(&mut connection).await.unwrap();
+        let error = get(&store).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+    }
+    let set = ::redis::cmd("DEL").arg("mcp-conductor:limit:a").to_owned();
+    let _: () = set.query_async(&mut connection).await.unwrap();
+    let set = ::redis::cmd("LPUSH").arg("mcp-conductor:limit:a").arg("x").to_owned();
+    let _: () = set.query_async(&mut connection).await.unwrap();
+    let error = store.add(&key(), 1, Keep::Always).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+}
