@@ -57,11 +57,11 @@ pub use install::{
     python_described,
 };
 pub use runtime::{
-    Conversation, ConversationError, EngineStatus, ErrorDetail, ErrorKind, ExecuteError,
-    ExecuteRequest, Execution, ExecutionError, FoundTool, Image, InvalidRequest, Language,
-    MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream, PackagesStatus,
-    Runtime, ServerStatus, StartError, Status, ToolCallSummary, ToolSpec, Truncated,
-    UnfinishedWork,
+    Conversation, ConversationError, ConversationSummary, EngineStatus, ErrorDetail, ErrorKind,
+    ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Image, InvalidRequest,
+    Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
+    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, ToolSpec,
+    Truncated, UnfinishedWork, end_conversation, find_conversation, list_conversations,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

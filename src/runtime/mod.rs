@@ -1,6 +1,7 @@
 //! [`Runtime::execute`]: composes configuration, pool, policy and broker into
 //! one call. Knows nothing of MCP.
 
+mod administration;
 mod assembly;
 mod conversation;
 mod engines;
@@ -31,6 +32,9 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use crate::conversations::ConversationError;
+pub use administration::{
+    ConversationSummary, end_conversation, find_conversation, list_conversations,
+};
 pub(crate) use conversation::Told;
 pub use conversation::{Conversation, FoundTool, ToolSpec};
 pub use engines::EngineStatus;

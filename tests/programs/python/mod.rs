@@ -11,6 +11,7 @@ mod globals;
 mod isolation;
 mod limits;
 mod output;
+mod session;
 mod standard_library;
 mod syntax;
 mod threads;
@@ -74,6 +75,11 @@ pub fn python() -> Option<Python> {
 impl Python {
     pub fn request(self, request: ExecuteRequest) -> Execution {
         run_on(&self.0.runtime, request)
+    }
+
+    /// The runtime, for what is more than one program.
+    pub fn runtime(self) -> &'static Runtime {
+        &self.0.runtime
     }
 
     pub fn run(self, source: &str) -> Execution {
