@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use mcp_conductor::{Config, Conversation, ExecuteRequest, Runtime};
+use mcp_conductor::{Config, Conversation, ExecuteRequest, Grant, Runtime};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // First, before any thread exists: this executable is also the zygote.
@@ -38,6 +38,7 @@ async fn first(conversation: &Conversation) -> Result<(), Box<dyn Error>> {
     )
     // This call can do less than the administrator allows, never more.
     .with_allowed_tools(["mcp__shop__list_*"])
+    .without([Grant::Net, Grant::Run])
     .on_log(|event| println!("program: {}", event.line));
     conversation.execute(request).await?;
     Ok(())

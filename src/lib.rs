@@ -56,12 +56,13 @@ pub use install::{
     PackageSummary, Remark, install_component, install_packages, installation, installer,
     python_described,
 };
+pub use mcp_conductor_store::{Kind as StoreKind, StoreError, StoreStatus};
 pub use runtime::{
     Conversation, ConversationError, ConversationSummary, EngineStatus, ErrorDetail, ErrorKind,
-    ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Image, InvalidRequest,
-    Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents, OutputStream,
-    PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary, ToolSpec,
-    Truncated, UnfinishedWork, end_conversation, find_conversation, list_conversations,
+    ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Grant, Image,
+    InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents,
+    OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary,
+    ToolSpec, Truncated, UnfinishedWork, end_conversation, find_conversation, list_conversations,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

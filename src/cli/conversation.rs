@@ -36,7 +36,7 @@ struct Named {
 const NOBODY: &str = "-";
 
 pub(super) async fn conversation(config: &Config, arguments: &ConversationArguments) -> ExitCode {
-    let text = match &arguments.command {
+    let text: Result<String, ConversationError> = match &arguments.command {
         ConversationCommand::List => list_conversations(config).await.map(|all| listed(&all)),
         ConversationCommand::Show(Named { handle }) => {
             find_conversation(config, handle).await.map(|one| shown(&one))

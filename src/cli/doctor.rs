@@ -38,6 +38,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
+    print(&format!("Store:\n{}\n", store(&runtime).await));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
     ExitCode::SUCCESS
@@ -53,6 +54,21 @@ async fn engines(runtime: &Runtime) -> String {
         format!("  {:<16} {state}\n{}", engine.name, notes.collect::<String>())
     };
     runtime.engines().await.iter().map(line).collect()
+}
+
+/// Which store is in force, and whether it answers.
+async fn store(runtime: &Runtime) -> String {
+    let status = match runtime.store_status().await {
+        Ok(status) => status,
+        Err(error) => return format!("  Not available: {error}\n"),
+    };
+    let mut rows = vec![("kept", format!("{}, {}", status.kind.name(), status.place))];
+    rows.extend(status.version.map(|version| ("version", version)));
+    rows.extend(status.entries.map(|entries| ("entries", entries.to_string())));
+    let limit = status.limit.map_or(String::new(), |limit| format!(" of {limit}"));
+    rows.extend(status.bytes.map(|bytes| ("bytes", format!("{bytes}{limit}"))));
+    rows.push(("answered in", format!("{:.1} ms", status.took.as_secs_f64() * 1e3)));
+    rows.into_iter().map(|(name, value)| format!("  {name:<16} {value}\n")).collect()
 }
 
 /// What of the allowed packages is installed, and what installs them.

@@ -140,7 +140,7 @@ impl Variable {
     }
 }
 
-fn home() -> std::path::PathBuf {
+pub(super) fn home() -> std::path::PathBuf {
     std::env::home_dir().unwrap_or_else(|| "/".into())
 }
 

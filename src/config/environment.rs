@@ -14,6 +14,7 @@ pub(crate) use variables::output::names::*;
 pub(crate) use variables::packages::names::*;
 pub(crate) use variables::permissions::names::*;
 pub(crate) use variables::queue::names::*;
+pub(crate) use variables::store::names::*;
 pub(crate) use variables::tools::names::*;
 pub(crate) use variables::workers::names::*;
 

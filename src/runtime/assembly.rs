@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::StartError;
 use super::engines::python_files;
 use super::queue::{Queue, Share};
+use super::request::PERMISSIONS;
 use super::shared::Common;
+use super::{StartError, store};
 use crate::audit::Audit;
 use crate::broker::{FetchLimits, FileLimits, Owner, Services};
 use crate::config::credentials::Credentials;
@@ -54,7 +55,11 @@ const COMMAND_FILES: u64 = 256;
 /// hundreds.
 const COMMAND_PROCESSES: u64 = 2048;
 
-fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> StartError {
+pub(super) fn error(
+    variable: &'static str,
+    problem: impl Into<String>,
+    example: &str,
+) -> StartError {
     ConfigError::variable(variable, problem, example).into()
 }
 
@@ -67,16 +72,19 @@ pub(super) fn installed(config: &Config) -> Installed {
 pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, StartError> {
     let audit = Audit::open(config.audit_log())
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
+    let metrics = Arc::new(Metrics::new());
+    let (store, store_directory) = store::of(config, &metrics)?;
     Ok(Common {
         audit,
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         own_address: Arc::default(),
         memory: Account::of_server(SERVER_BYTES),
         threads: Threads::of_server(),
         owner: Owner::default(),
         eras: Eras::default(),
-        store: mcp_conductor_store::memory(mcp_conductor_store::Limits::DEFAULT),
         installed,
+        store,
+        store_directory,
     })
 }
 
@@ -133,7 +141,8 @@ pub(super) fn services(
     let is_own = |name: &&String| name.starts_with(PREFIX) || name.starts_with("OTEL_EXPORTER_");
     let own = environment.keys().filter(is_own).cloned();
     let named = credentials.variables().iter().cloned().chain(upstreams.variables());
-    let secrets: Vec<_> = named.chain(own).collect();
+    let store = store::variable(config);
+    let secrets: Vec<_> = named.chain(own).chain(store).collect();
     let policy = policy(config, common, &workspace, &secrets, env_files, variable("PATH"))?;
     let playbooks = playbooks(config, &policy);
     let modules = Modules::new(&upstreams, &playbooks, &common.installed);
@@ -258,7 +267,8 @@ fn policy(
     let lists = home.as_deref().map(default_files).into_iter().flatten();
     let own = config.own_files().into_iter().chain(env_files);
     let registries = config.registries_file(home.as_deref());
-    let protected: Vec<_> = own.chain(tokens).chain(lists).chain(registries).collect();
+    let protected = own.chain(tokens).chain(lists).chain(registries);
+    let protected: Vec<_> = protected.chain(common.store_directory.clone()).collect();
     if let Some(place) = config.install_dir() {
         let has_code = !config.allowed_packages().texts().is_empty()
             || crate::packages::python::components_directory(place).is_dir();
@@ -357,7 +367,7 @@ pub(super) fn globals(config: &Config, services: &Services) -> Map<String, Value
         "WORKSPACE_DIR": services.workspace.to_string_lossy(),
         "ROOT_DIR": root.to_string_lossy(),
         "PLAYBOOKS_DIR": root.join("playbooks").to_string_lossy(),
-        "PERMISSIONS": services.policy.flags(),
+        PERMISSIONS: services.policy.flags(),
     });
     match given {
         Value::Object(given) => given,

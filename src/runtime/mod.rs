@@ -20,6 +20,7 @@ mod routing;
 mod session;
 mod shared;
 mod slot_worker;
+mod store;
 mod unreported;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use mcp_conductor_store::{Store, StoreError, StoreStatus};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -50,7 +52,7 @@ pub use language::Language;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use packages::PackagesStatus;
 use request::Log;
-pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
+pub use request::{ExecuteRequest, Grant, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
@@ -353,7 +355,7 @@ impl Runtime {
         let number = inner.shared.next_execution();
         observed.queues(number, request.language.name());
         let services = &inner.services;
-        let grants = services.policy.flags().join(" ");
+        let grants = scope.withheld.flags(services.policy.flags()).join(" ");
         let language = request.language;
         let mut record =
             services.audit.execution(number, language.name(), &request.source, &grants);
@@ -488,6 +490,20 @@ impl Runtime {
     /// Whether allowed packages are installed.
     pub fn packages(&self) -> PackagesStatus {
         packages::status(&self.0.config, &self.0.shared.common.installed)
+    }
+
+    /// The state of the store, which is opened for that.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn store_status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send {
+        let store = Arc::clone(self.store());
+        async move { store.check().await }.boxed()
+    }
+
+    /// What the server remembers. It is opened by its first call.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.shared.common.store
     }
 
     /// What programs may do, as Deno's flags.

@@ -15,7 +15,7 @@ use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
 use crate::conversations::Within;
 use crate::packages::allowed::MAX_PACKAGES;
-use crate::policy::RunTools;
+use crate::policy::{Permission, RunTools, Withheld};
 use crate::protocol::{Program, ServerMessage};
 use crate::telemetry::TraceParent;
 use crate::upstream::Caller;
@@ -28,6 +28,9 @@ const MAX_DEPENDENCIES: usize = MAX_PACKAGES;
 
 /// Largest globals in bytes of JSON text.
 pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
+
+/// The global that tells a program what is granted.
+pub(super) const PERMISSIONS: &str = "PERMISSIONS";
 
 /// A program and how to run it.
 ///
@@ -52,6 +55,7 @@ pub struct ExecuteRequest {
     caller: Option<CallerOf>,
     trace_parent: Option<TraceParent>,
     conversation: Option<String>,
+    withheld: Vec<Grant>,
     log: Option<Log>,
 }
 
@@ -62,6 +66,33 @@ struct CallerOf(Arc<dyn Caller>);
 impl fmt::Debug for CallerOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Caller")
+    }
+}
+
+/// What an administrator can grant, and a call do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// Reading files.
+    Read,
+    /// Writing files.
+    Write,
+    /// Requests to hosts.
+    Net,
+    /// Variables of the environment.
+    Env,
+    /// Commands.
+    Run,
+}
+
+impl From<Grant> for Permission {
+    fn from(grant: Grant) -> Self {
+        match grant {
+            Grant::Read => Self::Read,
+            Grant::Write => Self::Write,
+            Grant::Net => Self::Net,
+            Grant::Env => Self::Env,
+            Grant::Run => Self::Run,
+        }
     }
 }
 
@@ -132,6 +163,7 @@ impl ExecuteRequest {
             caller: None,
             trace_parent: None,
             conversation: None,
+            withheld: Vec::new(),
             log: None,
         }
     }
@@ -204,6 +236,14 @@ impl ExecuteRequest {
     #[must_use]
     pub fn with_conversation(mut self, handle: impl Into<String>) -> Self {
         self.conversation = Some(handle.into());
+        self
+    }
+
+    /// Runs the program without some of what the administrator grants. It never has more.
+    /// Without one of the others it has no commands either, which would have it.
+    #[must_use]
+    pub fn without(mut self, grants: impl IntoIterator<Item = Grant>) -> Self {
+        self.withheld.extend(grants);
         self
     }
 
@@ -280,7 +320,11 @@ impl ExecuteRequest {
                 Language::Python => InvalidRequest::PythonGlobalName(name),
             });
         }
+        let withheld = Withheld::of(self.withheld.into_iter().map(Permission::from));
         let mut globals = given.clone();
+        if let Some(Value::Array(flags)) = globals.get_mut(PERMISSIONS) {
+            flags.extend(withheld.flags(&[]).into_iter().map(Value::from));
+        }
         globals.extend(self.globals);
         let globals = match self.globals_text {
             Some(text) => text.after(globals),
@@ -298,7 +342,7 @@ impl ExecuteRequest {
         };
         let (source, dependencies) = (self.source, self.dependencies);
         let request = ValidRequest { language, source, globals, timeout, dependencies };
-        Ok((request, ToolScope { tools, caller, rounded, conversation: Within::Nothing }))
+        Ok((request, ToolScope { tools, caller, rounded, conversation: Within::Nothing, withheld }))
     }
 }
 

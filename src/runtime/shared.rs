@@ -1,6 +1,7 @@
 //! State that all principals of a server share.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -37,10 +38,12 @@ pub(super) struct Common {
     pub owner: Owner,
     /// The MCP era in which each upstream server has answered.
     pub eras: Eras,
-    /// What is kept between calls.
-    pub store: Arc<dyn Store>,
     /// The packages that are installed.
     pub installed: Installed,
+    /// What the server remembers. It is opened by its first call.
+    pub store: Arc<dyn Store>,
+    /// Where that is on this machine, which no program may reach.
+    pub store_directory: Option<PathBuf>,
 }
 
 pub(super) struct Shared {

@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::End;
 use super::process::ServerProcess;
+use super::store::StoreCall;
 
 /// The Content-Type of [`Metrics::encode`] (OpenMetrics 1.0, section "Overall
 /// Structure").
@@ -84,6 +85,8 @@ pub(crate) struct Metrics {
     standby: Gauge,
     tool_calls: Counters<2>,
     tool_call_duration: Histograms<1>,
+    store_calls: Counters<3>,
+    store_call_duration: Histograms<2>,
     refusals: Counters<1>,
     http_requests: Counters<2>,
     http_connections: Gauge,
@@ -108,6 +111,8 @@ impl Metrics {
             standby: Gauge::default(),
             tool_calls: Counters::default(),
             tool_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
+            store_calls: Counters::default(),
+            store_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
             refusals: Counters::default(),
             http_requests: Counters::default(),
             http_connections: Gauge::default(),
@@ -131,6 +136,7 @@ impl Metrics {
         own.register("build", "The version of this server", Info::new(version));
         self.register_executions(own);
         self.register_requests(own);
+        self.register_store(own);
         self.registry = registry;
         self
     }
@@ -209,6 +215,20 @@ impl Metrics {
         own.register("rate_limited", "Calls rejected by the rate limit", self.rate_limited.clone());
     }
 
+    fn register_store(&self, own: &mut Registry) {
+        own.register(
+            "store_calls",
+            "Calls of the store, by operation and outcome",
+            self.store_calls.clone(),
+        );
+        own.register_with_unit(
+            "store_call_duration",
+            "Latency of calls of the store",
+            Unit::Seconds,
+            self.store_call_duration.clone(),
+        );
+    }
+
     /// A program ran, whatever became of it.
     pub(super) fn execution_ended(&self, end: &End) {
         self.execution_failed(end.outcome);
@@ -237,6 +257,16 @@ impl Metrics {
         let [outcome] = label("outcome", if ok { "ok" } else { "error" });
         self.tool_calls.get_or_create(&[of_server.clone(), outcome]).inc();
         self.tool_call_duration.get_or_create(&[of_server]).observe(time.as_secs_f64());
+    }
+
+    /// The store was called. All labels are the store's own words.
+    pub(super) fn store_called(&self, call: &StoreCall, time: Duration) {
+        let [store] = label("store", call.store);
+        let [operation] = label("operation", call.operation);
+        let [outcome] = label("outcome", call.outcome);
+        self.store_calls.get_or_create(&[store.clone(), operation.clone(), outcome]).inc();
+        let duration = self.store_call_duration.get_or_create(&[store, operation]);
+        duration.observe(time.as_secs_f64());
     }
 
     /// A program was refused something.

@@ -7,6 +7,7 @@ mod log;
 mod metrics;
 mod parent;
 mod process;
+mod store;
 mod traces;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use log::Log;
 pub(crate) use log::lines_lost;
 pub(crate) use metrics::{Gauges, METRICS_TYPE, Metrics};
 pub(crate) use parent::TraceParent;
+pub(crate) use store::measured;
 pub(crate) use traces::{ExecutionSpan, OperationSpan};
 
 /// One run, as metrics and traces see it. Dropped before its end, it was cancelled.

@@ -28,6 +28,7 @@ mod races;
 mod reach;
 mod servers;
 mod tree;
+mod withheld;
 mod write_limit;
 
 #[path = "../support/mod.rs"]

@@ -16,7 +16,7 @@ use crate::support::upstreams::only_stub;
 static SHARED: LazyLock<(Runtime, Directory)> = LazyLock::new(|| {
     let files = Directory::kept("conversations");
     let servers = files.write("mcp.json", json!({ "mcpServers": only_stub() }).to_string());
-    let config = config().with_mcp_config(servers);
+    let config = config().with_mcp_config(servers).with_store("memory").expect("a store");
     // Tests begin more than a principal has by default.
     (start(config.with_max_conversations(1000)), files)
 });

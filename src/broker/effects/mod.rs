@@ -14,6 +14,7 @@ mod tools;
 use tokio::task::AbortHandle;
 
 use super::dispatch::Dispatch;
+use super::withheld;
 use crate::protocol::{Failure, Operation};
 
 const TOO_MANY_PARTS: &str =
@@ -23,6 +24,9 @@ const TOO_MANY_PARTS: &str =
 pub(super) fn start(operation: Operation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     if operation.has_too_many_parts() {
         return dispatch.at_once(|_| Err(Failure::type_error(TOO_MANY_PARTS).into()));
+    }
+    if let Err(denied) = withheld::check(dispatch.run.tools.withheld(), &operation) {
+        return dispatch.at_once(|_| Err(denied.into()));
     }
     match operation {
         Operation::File(operation) => files::start(operation, dispatch),

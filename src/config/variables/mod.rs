@@ -12,6 +12,7 @@ pub(super) mod output;
 pub(super) mod packages;
 pub(super) mod permissions;
 pub(super) mod queue;
+pub(super) mod store;
 pub(super) mod tools;
 pub(super) mod workers;
 
@@ -20,7 +21,7 @@ use std::sync::LazyLock;
 use super::entry::{Scope, Variable};
 
 /// The tables, each with its name in the documentation, in the documentation's order.
-pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
+pub(super) const GROUPS: [(&str, &[Variable]); 14] = [
     ("limits", limits::ENTRIES),
     ("output", output::ENTRIES),
     ("queue", queue::ENTRIES),
@@ -33,6 +34,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
     ("conversations", conversations::ENTRIES),
     ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
+    ("store", store::ENTRIES),
     ("http", http::ENTRIES),
 ];
 

@@ -49,6 +49,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Full { .. } => "full",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Format { .. } => "format",
+            Self::Timeout => "timeout",
+        }
+    }
+
     /// Whether the store itself failed, and not one call of it.
     pub fn is_unavailable(&self) -> bool {
         match self {

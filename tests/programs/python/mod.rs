@@ -41,7 +41,9 @@ static SHARED: LazyLock<Option<Shared>> = LazyLock::new(|| {
         .with_mcp_config(servers)
         // How long a program takes is the machine's, unless that is what is tested.
         .with_default_timeout(PATIENCE)
-        .with_max_cpu_time(PATIENCE);
+        .with_max_cpu_time(PATIENCE)
+        .with_store("memory")
+        .expect("a store");
     let runtime = start(config);
     loaded(|| {
         let execution = run_on(&runtime, ExecuteRequest::python("1 + 1"));
