@@ -44,8 +44,8 @@ WebSocket. {PACKAGES}.
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), in parallel \
 with Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
 
-Each call is a fresh process: files are kept, and in a `conversation` session.set(key, value). Limits: {WALL} s wall time \
-(`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
+Each call is a fresh process: files are kept, and in a `conversation` session.set(key, value). \
+Limits: {WALL} s wall time (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
 (line, frame), fix the code and call again.";
