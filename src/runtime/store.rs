@@ -6,9 +6,8 @@ use std::sync::Arc;
 use mcp_conductor_store::{Limits, Place, RedisAddress, RedisSettings, Settings, Store, Tls, lazy};
 
 use super::StartError;
-use super::assembly::error;
-use crate::config::Config;
 use crate::config::environment::STORE;
+use crate::config::{Config, ConfigError};
 use crate::net::tls::tls_with_roots;
 use crate::policy::normalize;
 use crate::telemetry::{Metrics, measured};
@@ -47,7 +46,7 @@ fn redis(config: &Config, address: RedisAddress) -> Result<RedisSettings, StartE
         None => None,
         Some(variable) => Some(config.environment().remove(variable).ok_or_else(|| {
             let problem = format!("the variable {variable}, which it names, is not set");
-            error(STORE, problem, "redis://redis.example:6379/0")
+            ConfigError::variable(STORE, problem, "redis://redis.example:6379/0")
         })?),
     };
     let tls: Tls = Arc::new(|| Box::pin(tls_with_roots()));

@@ -16,7 +16,6 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::End;
 use super::process::ServerProcess;
-use super::store::StoreCall;
 
 /// The Content-Type of [`Metrics::encode`] (OpenMetrics 1.0, section "Overall
 /// Structure").
@@ -70,6 +69,13 @@ pub(crate) struct Gauges {
     pub audit_lines_lost: u64,
     /// Since the process began.
     pub log_lines_lost: u64,
+}
+
+/// A call of the store, by the store's own words.
+pub(super) struct StoreCall {
+    pub store: &'static str,
+    pub operation: &'static str,
+    pub outcome: &'static str,
 }
 
 /// All metrics of the server.

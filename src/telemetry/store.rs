@@ -9,14 +9,7 @@ use mcp_conductor_store::{
     Entry, Expected, Keep, Key, Kind, Namespace, Store, StoreError, StoreStatus, Version,
 };
 
-use super::Metrics;
-
-/// One call, as metrics see it.
-pub(super) struct StoreCall {
-    pub store: &'static str,
-    pub operation: &'static str,
-    pub outcome: &'static str,
-}
+use super::metrics::{Metrics, StoreCall};
 
 /// This store, with its calls in the metrics.
 pub(crate) fn measured(store: Arc<dyn Store>, kind: Kind, metrics: Arc<Metrics>) -> Arc<dyn Store> {
