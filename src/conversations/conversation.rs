@@ -2,14 +2,15 @@
 //! the record when it ends.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::sync::Mutex;
 
-use super::book::Conversations;
 use super::error::ConversationError;
 use super::handle::Handle;
 use super::record::{Known, RunNote, now};
+use super::shelf::Shelf;
 use super::values::{check_key, checked};
 
 /// Calls of `session` that one run may make: each reads up to half a MiB from the store, and
@@ -18,7 +19,7 @@ const MAX_CALLS: u32 = 1000;
 
 /// A conversation that a call goes on with.
 pub(crate) struct Conversation {
-    book: Conversations,
+    shelf: Arc<Shelf>,
     handle: Handle,
     /// What was known when the call began.
     before: Known,
@@ -38,9 +39,9 @@ impl fmt::Debug for Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(book: Conversations, handle: Handle, before: Known) -> Self {
+    pub(super) fn new(shelf: Arc<Shelf>, handle: Handle, before: Known) -> Self {
         Self {
-            book,
+            shelf,
             handle,
             before,
             added: parking_lot::Mutex::default(),
@@ -79,7 +80,7 @@ impl Conversation {
     pub(crate) async fn get(&self, key: &str) -> Result<Option<String>, ConversationError> {
         self.count()?;
         check_key(key)?;
-        Ok(self.book.values(&self.handle).await?.get(key))
+        Ok(self.shelf.values(&self.handle).await?.get(key))
     }
 
     /// All keys, in their order.
@@ -88,7 +89,7 @@ impl Conversation {
     /// As of [`Self::get`].
     pub(crate) async fn keys(&self) -> Result<Vec<String>, ConversationError> {
         self.count()?;
-        Ok(self.book.values(&self.handle).await?.keys())
+        Ok(self.shelf.values(&self.handle).await?.keys())
     }
 
     /// Sets a key to a value, which is JSON.
@@ -100,9 +101,9 @@ impl Conversation {
         check_key(key)?;
         let value = checked(value)?;
         let _turn = self.turn.lock().await;
-        self.book.change_values(&self.handle, |values| values.set(key, value.clone())).await?;
+        self.shelf.change_values(&self.handle, |values| values.set(key, value.clone())).await?;
         if !self.has_values.swap(true, Ordering::Relaxed) {
-            self.book.update(&self.handle, |record| record.values_at = now()).await?;
+            self.shelf.update(&self.handle, |record| record.values_at = now()).await?;
         }
         Ok(())
     }
@@ -115,7 +116,7 @@ impl Conversation {
         self.count()?;
         check_key(key)?;
         let _turn = self.turn.lock().await;
-        self.book.change_values(&self.handle, |values| Ok(values.remove(key))).await
+        self.shelf.change_values(&self.handle, |values| Ok(values.remove(key))).await
     }
 
     /// Adds what the call found, and its run if it was one, to what is kept.
@@ -132,7 +133,7 @@ impl Conversation {
             record.known.merge(&added);
             run.iter().for_each(|run| record.add(run.clone()));
         };
-        self.book.update(&self.handle, change).await.map(drop)
+        self.shelf.update(&self.handle, change).await.map(drop)
     }
 
     fn count(&self) -> Result<(), ConversationError> {

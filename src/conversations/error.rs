@@ -3,7 +3,7 @@
 use mcp_conductor_store::StoreError;
 use thiserror::Error;
 
-use super::values::{MAX_KEY, MAX_KEYS, MAX_VALUE, MAX_VALUES};
+use super::limits::{MAX_KEY, MAX_KEYS, MAX_VALUE, MAX_VALUES};
 use crate::config::environment::MAX_CONVERSATIONS;
 
 /// Why a conversation cannot be used, as a sentence for a model.

@@ -14,19 +14,22 @@ mod book;
 mod conversation;
 mod error;
 mod handle;
+mod limits;
 mod overview;
 mod record;
+mod shelf;
 mod values;
 mod within;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use book::{Conversations, Limits};
+pub(crate) use book::Conversations;
 pub(crate) use conversation::Conversation;
 pub use error::ConversationError;
 pub(crate) use handle::NEW;
+pub(crate) use limits::MAX_VALUES;
 pub(crate) use overview::{Overview, all, end, find};
 pub(crate) use record::{MAX_NAMED, RunNote, RunStart};
-pub(crate) use values::MAX_VALUES;
+pub(crate) use shelf::Limits;
 pub(crate) use within::Within;

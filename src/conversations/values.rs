@@ -8,19 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::ConversationError;
-
-/// Bytes of a key.
-pub(crate) const MAX_KEY: usize = 256;
-
-/// Keys of one conversation.
-pub(crate) const MAX_KEYS: usize = 256;
-
-/// Bytes of one value as JSON text.
-pub(crate) const MAX_VALUE: usize = 256 << 10;
-
-/// Bytes of all keys and values: two of the largest. As it is written, keys escaped, it stays
-/// below the 1 MiB that a store takes.
-pub(crate) const MAX_VALUES: usize = 512 << 10;
+use super::limits::{MAX_KEY, MAX_KEYS, MAX_VALUE, MAX_VALUES};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
