@@ -8,9 +8,14 @@ use crate::Host;
 const GRANTS: &str =
     "allow-read=.,allow-write=.,allow-env=HOME,allow-net=127.0.0.1:9,allow-run=true";
 
-/// What became of one access of each kind: `ok`, or the name of the error.
+/// What became of one access of each kind. An import that is denied is a `TypeError`, so that the
+/// text tells.
 const ACCESSES: &str = r#"
-const became = async (act) => { try { await act(); return "ok" } catch (e) { return e.name } };
+const became = async (act) => {
+  try { await act(); return "ok" } catch (e) {
+    return e.message.includes("the caller runs this program without it") ? "denied" : e.name;
+  }
+};
 return {
   read: await became(() => Deno.readTextFile("kept.txt")),
   stat: await became(() => Deno.statSync("kept.txt")),
@@ -38,7 +43,7 @@ fn denied(host: &Host, without: &[Grant]) -> Vec<String> {
     let request = ExecuteRequest::new(ACCESSES).without(without.iter().copied());
     let execution = host.execute(request);
     let Value::Object(became) = execution.return_value else { panic!("{:?}", execution.error) };
-    let is_denied = |(_, how): &(String, Value)| how == "NotCapable";
+    let is_denied = |(_, how): &(String, Value)| how == "denied";
     became.into_iter().filter(is_denied).map(|(kind, _)| kind).collect()
 }
 
