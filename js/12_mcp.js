@@ -4,6 +4,7 @@
 import { core, primordials } from "ext:core/mod.js";
 import { parse, parseText, stringify } from "ext:conductor/02_json.js";
 import { call } from "ext:conductor/03_broker.js";
+import { findTools, loadToolSpec, values } from "ext:conductor/12_session.js";
 const {
   ArrayIsArray,
   ArrayPrototypeEvery,
@@ -223,9 +224,12 @@ function installMcp() {
     callMCPTool: hidden(callMCPTool),
     callTool: hidden(callTool),
     discoverMCPTools: hidden(discoverMCPTools),
+    findTools: hidden(findTools),
     getToolSchema: hidden(getToolSchema),
     importPlaybook: hidden(importPlaybook),
+    loadToolSpec: hidden(loadToolSpec),
     searchTools: hidden(searchTools),
+    session: hidden(values),
   });
   // For the modules mcp:name, whatever a program does with its globals.
   ObjectDefineProperty(globalThis, SymbolFor("mcp-conductor.callTool"), {

@@ -129,6 +129,7 @@ deno_core::extension!(
         "09_deno.js",
         "10_value.js",
         "11_globals.js",
+        "12_session.js",
         "12_mcp.js",
         "13_lock.js",
         "99_main.js",

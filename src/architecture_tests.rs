@@ -20,8 +20,7 @@ use std::path::Path;
 use graph::Graph;
 use source::Sources;
 
-/// What several rooms use stands below them and knows none of them. `store` and
-/// `conversations` come later.
+/// What several rooms use stands below them and knows none of them.
 const GROUND: &[&str] = &[
     "audit",
     "links",
@@ -43,6 +42,7 @@ const OF_THE_SERVER: &[&str] = &[
     "broker",
     "catalog",
     "config",
+    "conversations",
     "modules",
     "playbooks",
     "policy",
@@ -73,6 +73,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "connections serve programs and know of none",
     ),
     ("broker", &["pool", "runtime", "server"], "effects know neither workers nor transports"),
+    (
+        "conversations",
+        &["broker", "catalog", "modules", "pool", "runtime", "server", "upstream"],
+        "what calls have in common is names and values, whatever made them",
+    ),
     (
         "config",
         &["broker", "catalog", "modules", "pool", "runtime", "server", "upstream"],

@@ -12,7 +12,8 @@
 //! `worker` (the shell of what runs in the child), `engines` (what runs programs in it),
 //! `hook` (this executable as that child), `pool`, `catalog` (what is known of other
 //! servers' tools), `upstream` (connections to them), `playbooks`, `modules` (what
-//! programs import), `broker`, `runtime`, `server`.
+//! programs import), `conversations` (what calls have in common), `broker`, `runtime`,
+//! `server`.
 
 #[cfg(test)]
 mod architecture_tests;
@@ -20,6 +21,7 @@ mod audit;
 mod broker;
 mod catalog;
 mod config;
+mod conversations;
 mod embedding;
 mod engines;
 mod hook;
@@ -57,10 +59,11 @@ pub use install::{
 };
 pub use mcp_conductor_store::{Kind as StoreKind, StoreError, StoreStatus};
 pub use runtime::{
-    EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
-    Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent,
-    OutputEvents, OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status,
-    ToolCallSummary, Truncated, UnfinishedWork,
+    Conversation, ConversationError, ConversationSummary, EngineStatus, ErrorDetail, ErrorKind,
+    ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Grant, Image,
+    InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents,
+    OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary,
+    ToolSpec, Truncated, UnfinishedWork, end_conversation, find_conversation, list_conversations,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

@@ -38,6 +38,7 @@ mod streams;
 mod tally;
 mod tool_calls;
 mod walk;
+mod withheld;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

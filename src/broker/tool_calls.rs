@@ -14,7 +14,8 @@ use super::failure::Problem;
 use super::rounded::Rounded;
 use crate::catalog::Had;
 use crate::config::environment::MAX_TOOL_CALLS;
-use crate::policy::RunTools;
+use crate::conversations::Within;
+use crate::policy::{RunTools, Withheld};
 use crate::protocol::Failure;
 use crate::upstream::{Caller, RunCaller};
 
@@ -28,12 +29,15 @@ const MAX_SUMMARY: usize = 256;
 /// Progress messages of a run that are passed on; more tell nothing new.
 const MAX_PROGRESS: u32 = 1000;
 
-/// The tool scope of a run, and the client that it may send requests to.
+/// The tool scope of a run, the client that it may send requests to, and what else is its own.
 #[derive(Clone, Default)]
 pub(crate) struct ToolScope {
     pub tools: RunTools,
     pub caller: Option<Arc<dyn Caller>>,
     pub rounded: Rounded,
+    pub conversation: Within,
+    /// What the run does without, whatever is granted.
+    pub withheld: Withheld,
 }
 
 /// Calls of one tool.
@@ -101,6 +105,30 @@ impl Tools {
     /// The tools that the run may call.
     pub(super) fn allowed(&self) -> &RunTools {
         &self.scope.tools
+    }
+
+    /// What the run does without.
+    pub(super) fn withheld(&self) -> Withheld {
+        self.scope.withheld
+    }
+
+    /// The conversation that the run is in, if it is in one.
+    pub(super) fn conversation(&self) -> &Within {
+        &self.scope.conversation
+    }
+
+    /// Tells the run's conversation of a search.
+    pub(super) fn found(&self, query: &str, tools: &[String]) {
+        if let Within::One(one) = &self.scope.conversation {
+            one.found(query, tools);
+        }
+    }
+
+    /// Tells the run's conversation of a tool that the program knows now.
+    pub(super) fn loaded(&self, tool: &str) {
+        if let Within::One(one) = &self.scope.conversation {
+            one.loaded(tool);
+        }
     }
 
     /// What is wrong with arguments: numbers that JavaScript has rounded.

@@ -32,4 +32,5 @@ pub(crate) use seen::Seen;
 pub(crate) use signatures::{python_sample, python_signatures};
 pub(crate) use tool::{MAX_TOOL_NAME, Tool};
 pub(crate) use tool_info::{ToolInfo, show_texts};
+pub(crate) use tool_json::{qualified_name, to_found};
 pub(crate) use work::{GoOn, Work};

@@ -2,8 +2,52 @@
 
 use serde_json::{Value, json};
 
+use super::index::Found;
 use super::tool_info::ToolInfo;
 use crate::text::clip::head;
+
+/// The name of a server's tool that is unique among all servers.
+pub(crate) fn qualified_name(server: &str, tool: &str) -> String {
+    format!("mcp__{server}__{tool}")
+}
+
+/// Tools as `findTools` shows them: in their order those that are new, then those that are
+/// among `loaded`, which say so.
+pub(crate) fn to_found<'a>(
+    tools: impl Iterator<Item = &'a ToolInfo>,
+    loaded: &[String],
+) -> Vec<Value> {
+    let (mut known, mut new) = (Vec::new(), Vec::new());
+    for info in tools {
+        let name = info.qualified_name();
+        let is_loaded = loaded.contains(&name);
+        let tool = json!({
+            "name": name,
+            "server": info.server,
+            "tool": info.name,
+            "description": info.brief(),
+            "loaded": is_loaded,
+        });
+        if is_loaded { known.push(tool) } else { new.push(tool) }
+    }
+    new.append(&mut known);
+    new
+}
+
+impl Found {
+    /// As `loadToolSpec` shows it: all that a call needs.
+    pub(crate) fn to_spec(&self) -> Value {
+        let info = self.info();
+        let mut spec = info.to_discovered();
+        spec["server"] = info.server.as_str().into();
+        spec["tool"] = info.name.as_str().into();
+        spec["signature"] = self.tool().sample().into();
+        if let Some(schema) = &info.output_schema {
+            spec["returns"] = schema.clone().into();
+        }
+        spec
+    }
+}
 
 impl ToolInfo {
     /// As in MCP's `tools/list`.
@@ -24,7 +68,7 @@ impl ToolInfo {
 
     /// The name that is unique among all servers.
     pub(crate) fn qualified_name(&self) -> String {
-        format!("mcp__{}__{}", self.server, self.name)
+        qualified_name(&self.server, &self.name)
     }
 
     /// As `getToolSchema` and `discoverMCPTools` show it.

@@ -1,6 +1,7 @@
 //! Commands and their arguments.
 
 mod config;
+mod conversation;
 mod doctor;
 mod healthcheck;
 mod install;
@@ -49,6 +50,8 @@ enum Command {
     Login(login::LoginArguments),
     /// Add, list or remove the bearer tokens of `http`.
     Token(token::TokenArguments),
+    /// List, show or end the conversations of the store.
+    Conversation(conversation::ConversationArguments),
     /// Check the configuration, or print its JSON Schema.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -185,6 +188,7 @@ fn start(arguments: Arguments, log: &Log) -> ExitCode {
 async fn dispatch(command: Command, config: Config, sources: Sources) -> ExitCode {
     match command {
         Command::Config(_) => ExitCode::SUCCESS,
+        Command::Conversation(arguments) => conversation::conversation(&config, &arguments).await,
         Command::Doctor => doctor::doctor(config).await,
         Command::Healthcheck => healthcheck::healthcheck(config.http().port),
         Command::Http(arguments) => http(config, arguments.serve.return_mode(), sources).await,

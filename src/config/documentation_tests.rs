@@ -163,6 +163,8 @@ fn the_defaults_are_these() {
         ("max_command_output", "16777216"),
         ("max_tool_calls", "1000"),
         ("max_tool_result", "8388608"),
+        ("conversation_ttl", "3600000"),
+        ("max_conversations", "100"),
         ("store_size", "256"),
         ("packages.allowed", "[]"),
         ("packages.auto", "false"),

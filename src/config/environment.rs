@@ -5,6 +5,7 @@ pub(crate) use super::entry::PREFIX;
 use super::variables;
 pub(crate) use variables::audit::names::*;
 pub(crate) use variables::commands::names::*;
+pub(crate) use variables::conversations::names::*;
 pub(crate) use variables::files::names::*;
 pub(crate) use variables::http::names::*;
 pub(crate) use variables::limits::names::*;

@@ -22,6 +22,7 @@ mod paths;
 mod paths_fuzz_tests;
 mod run;
 mod tools;
+mod withheld;
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +38,7 @@ pub(crate) use net::{AllowedAddress, AllowedUrl, NetRules, UrlRefusal, parse_hos
 pub(crate) use paths::{AllowedPath, MAX_PATH_BYTES, PathRefusal, PathRules, is_plain_name};
 pub(crate) use run::{AllowedCommand, RunRules};
 pub(crate) use tools::{RunTools, ServerToolRules, allow_tool, is_visible};
+pub(crate) use withheld::Withheld;
 
 use crate::packages::allowed::AllowedPackages;
 use crate::protocol::PermissionState;

@@ -10,8 +10,8 @@ use serde_bytes::ByteBuf;
 use super::{
     CommandOperation, FileOperation, FrameReader, HandleCall, HandleOperation, MAX_RELATED,
     MAX_UNFINISHED, NetworkOperation, Operation, Outcome, PermissionOperation, ProgramError,
-    RelatedError, RequestBody, SpawnOptions, Stream, Unfinished, Whence, WorkerMessage,
-    WriteOptions, decode, encode,
+    RelatedError, RequestBody, SessionOperation, SpawnOptions, Stream, Unfinished, Whence,
+    WorkerMessage, WriteOptions, decode, encode,
 };
 
 /// Bytes of the length before each frame.
@@ -127,6 +127,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         (text(), option::of(text())).prop_map(|(name, target)| {
             Operation::Permission(PermissionOperation::Query { name, target })
         }),
+        (text(), text())
+            .prop_map(|(key, value)| { Operation::Session(SessionOperation::Set { key, value }) }),
     ]
 }
 
@@ -193,6 +195,9 @@ fn memory_of_operation(operation: &Operation) -> usize {
         }
         Operation::Handle(HandleOperation::InTurn { call: HandleCall::Write { data }, .. }) => {
             data.capacity()
+        }
+        Operation::Session(SessionOperation::Set { key, value }) => {
+            key.capacity() + value.capacity()
         }
         Operation::Network(NetworkOperation::Fetch { method, url, headers, .. }) => {
             let pairs = headers.iter().map(|(name, value)| name.capacity() + value.capacity());

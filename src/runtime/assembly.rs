@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::engines::python_files;
 use super::queue::{Queue, Share};
+use super::request::PERMISSIONS;
 use super::shared::Common;
 use super::{StartError, store};
 use crate::audit::Audit;
@@ -384,7 +385,7 @@ pub(super) fn globals(config: &Config, services: &Services) -> Map<String, Value
         "WORKSPACE_DIR": services.workspace.to_string_lossy(),
         "ROOT_DIR": root.to_string_lossy(),
         "PLAYBOOKS_DIR": root.join("playbooks").to_string_lossy(),
-        "PERMISSIONS": services.policy.flags(),
+        PERMISSIONS: services.policy.flags(),
     });
     match given {
         Value::Object(given) => given,

@@ -40,8 +40,11 @@ pub struct Execution {
     pub tool_calls: Vec<ToolCallSummary>,
     /// The pictures that it made, such as plots, in order.
     pub images: Vec<Image>,
-    /// What was left out of the value or of the pictures, in words.
+    /// What was left out of the value or of the pictures, and what its conversation has loaded,
+    /// in words.
     pub notes: Vec<String>,
+    /// The handle of the conversation that it ran in.
+    pub conversation: Option<String>,
     /// Its charge to the server's memory.
     pub(crate) held: Held,
 }

@@ -1,7 +1,9 @@
 //! [`Runtime::execute`]: composes configuration, pool, policy and broker into
 //! one call. Knows nothing of MCP.
 
+mod administration;
 mod assembly;
+mod conversation;
 mod engines;
 mod execution;
 mod globals;
@@ -31,6 +33,12 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub use crate::conversations::ConversationError;
+pub use administration::{
+    ConversationSummary, end_conversation, find_conversation, list_conversations,
+};
+pub(crate) use conversation::Told;
+pub use conversation::{Conversation, FoundTool, ToolSpec};
 pub use engines::EngineStatus;
 use engines::{lanes, python_files, python_packages, zygote_executable};
 pub(crate) use execution::Held;
@@ -43,10 +51,12 @@ pub use images::Image;
 pub use language::Language;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use packages::PackagesStatus;
-pub use request::{ExecuteRequest, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
+use request::Log;
+pub use request::{ExecuteRequest, Grant, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
 
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
+use crate::conversations::{Conversations, Limits, Within};
 use crate::memory::Account;
 use crate::packages::Installed;
 use crate::packages::allowed::AllowedPackages;
@@ -167,6 +177,7 @@ struct PrincipalState {
     /// The widest tool scope that a run can have.
     tools: RunTools,
     share: Share,
+    conversations: Conversations,
 }
 
 impl Runtime {
@@ -269,7 +280,11 @@ impl Runtime {
         &self,
         request: ExecuteRequest,
     ) -> impl Future<Output = Result<Execution, ExecuteError>> + Send {
-        self.run(request, None).boxed()
+        let mut request = request;
+        match request.take_log() {
+            Some(log) => self.run_with_log(request, log).boxed(),
+            None => self.run(request, None).boxed(),
+        }
     }
 
     /// Runs one program, and yields its output while it runs.
@@ -285,6 +300,28 @@ impl Runtime {
         (execution.boxed(), OutputEvents::new(receiver))
     }
 
+    /// Calls `log` with each line as it arrives, and then has the result.
+    async fn run_with_log(
+        &self,
+        request: ExecuteRequest,
+        log: Log,
+    ) -> Result<Execution, ExecuteError> {
+        let (execution, mut events) = self.stream(request);
+        let mut execution = std::pin::pin!(execution.fuse());
+        let (mut result, mut has_more) = (None, true);
+        while has_more || result.is_none() {
+            tokio::select! {
+                biased;
+                event = events.next(), if has_more => match event {
+                    Some(event) => log.say(&event),
+                    None => has_more = false,
+                },
+                ended = &mut execution, if result.is_none() => result = Some(ended),
+            }
+        }
+        result.expect("the loop ends with a result")
+    }
+
     async fn run(
         &self,
         request: ExecuteRequest,
@@ -294,7 +331,14 @@ impl Runtime {
         let metrics = &self.0.shared.common.metrics;
         let language = request.language().name();
         let mut observed = Observed::start(metrics, language, self.principal(), parent);
-        let result = self.run_observed(request, events, &mut observed).await;
+        let result = match self.enter(&request).await {
+            Ok(entered) => {
+                let within = entered.within().clone();
+                let result = self.run_observed(request, within, events, &mut observed).await;
+                self.leave(entered, result).await
+            }
+            Err(error) => Err(error),
+        };
         if let Err(error) = &result {
             observed.failed(error.outcome());
         }
@@ -304,16 +348,18 @@ impl Runtime {
     async fn run_observed(
         &self,
         request: ExecuteRequest,
+        within: Within,
         mut events: Option<mpsc::UnboundedSender<Printed>>,
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
+        scope.conversation = within;
         let number = inner.shared.next_execution();
         observed.queues(number);
         let services = &inner.services;
-        let grants = services.policy.flags().join(" ");
+        let grants = scope.withheld.flags(services.policy.flags()).join(" ");
         let language = request.language;
         let mut record =
             services.audit.execution(number, language.name(), &request.source, &grants);
@@ -624,7 +670,11 @@ impl PrincipalState {
         }
         let globals = assembly::globals(&config, &services);
         let services = Arc::new(services);
-        Arc::new(Self { config, shared, services, globals, principal, tools, share })
+        let limits =
+            Limits { time_to_live: config.conversation_ttl(), count: config.max_conversations() };
+        let store = shared.common.store.clone();
+        let conversations = Conversations::new(store, principal.clone(), limits);
+        Arc::new(Self { config, shared, services, globals, principal, tools, share, conversations })
     }
 
     /// Bytes of what a run can have that an administrator may have made larger.

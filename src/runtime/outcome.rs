@@ -171,6 +171,7 @@ pub(super) fn execution(
         tool_calls,
         images,
         notes,
+        conversation: None,
         held,
     }
 }
@@ -188,6 +189,7 @@ pub(super) fn without_dependency(problem: String) -> Execution {
         tool_calls: Vec::new(),
         images: Vec::new(),
         notes: Vec::new(),
+        conversation: None,
         held: Held::default(),
     }
 }

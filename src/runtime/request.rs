@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::globals::{GlobalsText, is_definable};
+use super::output::OutputEvent;
 use super::{Language, python};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
+use crate::conversations::Within;
 use crate::packages::allowed::MAX_PACKAGES;
-use crate::policy::RunTools;
+use crate::policy::{Permission, RunTools, Withheld};
 use crate::protocol::{Program, ServerMessage};
 use crate::telemetry::TraceParent;
 use crate::upstream::Caller;
@@ -26,6 +28,9 @@ const MAX_DEPENDENCIES: usize = MAX_PACKAGES;
 
 /// Largest globals in bytes of JSON text.
 pub const MAX_GLOBALS_BYTES: usize = 8 << 20;
+
+/// The global that tells a program what is granted.
+pub(super) const PERMISSIONS: &str = "PERMISSIONS";
 
 /// A program and how to run it.
 ///
@@ -49,6 +54,9 @@ pub struct ExecuteRequest {
     dependencies: Vec<String>,
     caller: Option<CallerOf>,
     trace_parent: Option<TraceParent>,
+    conversation: Option<String>,
+    withheld: Vec<Grant>,
+    log: Option<Log>,
 }
 
 /// The client that upstream servers may send requests to.
@@ -58,6 +66,49 @@ struct CallerOf(Arc<dyn Caller>);
 impl fmt::Debug for CallerOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Caller")
+    }
+}
+
+/// What an administrator can grant, and a call do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// Reading files.
+    Read,
+    /// Writing files.
+    Write,
+    /// Requests to hosts.
+    Net,
+    /// Variables of the environment.
+    Env,
+    /// Commands.
+    Run,
+}
+
+impl From<Grant> for Permission {
+    fn from(grant: Grant) -> Self {
+        match grant {
+            Grant::Read => Self::Read,
+            Grant::Write => Self::Write,
+            Grant::Net => Self::Net,
+            Grant::Env => Self::Env,
+            Grant::Run => Self::Run,
+        }
+    }
+}
+
+/// What a program's lines are given to as they arrive.
+#[derive(Clone)]
+pub(super) struct Log(Arc<dyn Fn(&OutputEvent) + Send + Sync>);
+
+impl Log {
+    pub(super) fn say(&self, event: &OutputEvent) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
     }
 }
 
@@ -90,6 +141,9 @@ pub enum InvalidRequest {
     /// The patterns of tools are too many or too long.
     #[error("allowedTools: {0}")]
     AllowedTools(String),
+    /// The conversation is not there for this caller.
+    #[error("conversation: {0}")]
+    Conversation(String),
     /// There are more dependencies than packages can be allowed.
     #[error("dependencies: {0} packages are more than {MAX_DEPENDENCIES}")]
     Dependencies(usize),
@@ -108,6 +162,9 @@ impl ExecuteRequest {
             dependencies: Vec::new(),
             caller: None,
             trace_parent: None,
+            conversation: None,
+            withheld: Vec::new(),
+            log: None,
         }
     }
 
@@ -174,6 +231,39 @@ impl ExecuteRequest {
         self
     }
 
+    /// Runs the program within a conversation, by its handle; `"new"` begins one, whose handle
+    /// is in the result.
+    #[must_use]
+    pub fn with_conversation(mut self, handle: impl Into<String>) -> Self {
+        self.conversation = Some(handle.into());
+        self
+    }
+
+    /// Runs the program without some of what the administrator grants. It never has more.
+    /// Without one of the others it has no commands either, which would have it.
+    #[must_use]
+    pub fn without(mut self, grants: impl IntoIterator<Item = Grant>) -> Self {
+        self.withheld.extend(grants);
+        self
+    }
+
+    /// Gives each line that the program prints to a function, as it arrives. For
+    /// [`Runtime::execute`](super::Runtime::execute); with
+    /// [`Runtime::stream`](super::Runtime::stream) it is not called.
+    #[must_use]
+    pub fn on_log(mut self, log: impl Fn(&OutputEvent) + Send + Sync + 'static) -> Self {
+        self.log = Some(Log(Arc::new(log)));
+        self
+    }
+
+    pub(super) fn take_log(&mut self) -> Option<Log> {
+        self.log.take()
+    }
+
+    pub(super) fn conversation(&self) -> Option<&str> {
+        self.conversation.as_deref()
+    }
+
     /// Lets the MCP servers that the program calls send requests to a client.
     #[must_use]
     pub(crate) fn with_caller(mut self, caller: Arc<dyn Caller>) -> Self {
@@ -230,7 +320,11 @@ impl ExecuteRequest {
                 Language::Python => InvalidRequest::PythonGlobalName(name),
             });
         }
+        let withheld = Withheld::of(self.withheld.into_iter().map(Permission::from));
         let mut globals = given.clone();
+        if let Some(Value::Array(flags)) = globals.get_mut(PERMISSIONS) {
+            flags.extend(withheld.flags(&[]).into_iter().map(Value::from));
+        }
         globals.extend(self.globals);
         let globals = match self.globals_text {
             Some(text) => text.after(globals),
@@ -248,7 +342,7 @@ impl ExecuteRequest {
         };
         let (source, dependencies) = (self.source, self.dependencies);
         let request = ValidRequest { language, source, globals, timeout, dependencies };
-        Ok((request, ToolScope { tools, caller, rounded }))
+        Ok((request, ToolScope { tools, caller, rounded, conversation: Within::Nothing, withheld }))
     }
 }
 

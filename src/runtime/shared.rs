@@ -1,12 +1,10 @@
 //! State that all principals of a server share.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use mcp_conductor_store::Store;
-use nix::fcntl::Flock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;

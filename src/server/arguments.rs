@@ -32,6 +32,10 @@ pub(super) struct RunDenoCode {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     dependencies: Option<Vec<String>>,
+    /// Goes on with a conversation by its handle; "new" begins one, whose handle comes back in the result.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    conversation: Option<String>,
 }
 
 /// The same of `execute_python`.
@@ -56,6 +60,10 @@ pub(super) struct ExecutePython {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     dependencies: Option<Vec<String>>,
+    /// Goes on with a conversation by its handle; "new" begins one, whose handle comes back in the result.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    conversation: Option<String>,
 }
 
 const TIMEOUT: Argument = Argument {
@@ -79,6 +87,14 @@ const GLOBALS: Argument = Argument {
     expected: "an object, such as {\"rows\": [1, 2]}",
 };
 
+/// The same for all tools that have it.
+pub(super) const CONVERSATION: Argument = Argument {
+    name: "conversation",
+    kind: Kind::Text,
+    also: &["conversation_id", "conversation_handle"],
+    expected: "\"new\", or the handle of a result, such as \"conv_…\"",
+};
+
 impl Arguments for RunDenoCode {
     const KNOWN: &'static [Argument] = &[
         Argument {
@@ -96,6 +112,7 @@ impl Arguments for RunDenoCode {
             also: &[],
             expected: "a list of packages, such as [\"npm:zod\"]",
         },
+        CONVERSATION,
     ];
 }
 
@@ -116,6 +133,7 @@ impl Arguments for ExecutePython {
             also: &["packages", "requirements"],
             expected: "a list of packages, such as [\"pypi:tabulate\"]",
         },
+        CONVERSATION,
     ];
 }
 
@@ -125,6 +143,7 @@ struct Options {
     globals: Option<Value>,
     allowed_tools: Option<Vec<String>>,
     dependencies: Option<Vec<String>>,
+    conversation: Option<String>,
 }
 
 impl Options {
@@ -132,6 +151,9 @@ impl Options {
         let mut request = request.with_dependencies(self.dependencies.unwrap_or_default());
         if let Some(patterns) = self.allowed_tools {
             request = request.with_allowed_tools(patterns);
+        }
+        if let Some(handle) = self.conversation {
+            request = request.with_conversation(handle);
         }
         if let Some(timeout) = self.timeout {
             request = request.with_timeout(Duration::from_millis(timeout));
@@ -154,15 +176,21 @@ pub(super) fn parse(
 ) -> Result<ExecuteRequest, String> {
     match language {
         Language::TypeScript => {
-            let RunDenoCode { deno_code, timeout, globals, allowed_tools, dependencies } =
-                coercion::read(arguments)?;
-            let options = Options { timeout, globals, allowed_tools, dependencies };
+            let RunDenoCode {
+                deno_code,
+                timeout,
+                globals,
+                allowed_tools,
+                dependencies,
+                conversation,
+            } = coercion::read(arguments)?;
+            let options = Options { timeout, globals, allowed_tools, dependencies, conversation };
             options.of(ExecuteRequest::new(deno_code))
         }
         Language::Python => {
-            let ExecutePython { code, timeout, globals, allowed_tools, dependencies } =
+            let ExecutePython { code, timeout, globals, allowed_tools, dependencies, conversation } =
                 coercion::read(arguments)?;
-            let options = Options { timeout, globals, allowed_tools, dependencies };
+            let options = Options { timeout, globals, allowed_tools, dependencies, conversation };
             options.of(ExecuteRequest::python(code))
         }
     }

@@ -9,11 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::arguments::CONVERSATION;
 use super::coercion::{Argument, Arguments, Kind};
 use crate::catalog::{
     Found, GoOn, Seen, Tool, module_declaration, python_sample, python_signatures,
 };
-use crate::runtime::{Language, Runtime};
+use crate::conversations::{Conversation, Within};
+use crate::runtime::{Language, Runtime, Told};
 use crate::upstream::{Listed, UpstreamError, no_tool};
 
 /// Tools that one search gives back at most.
@@ -94,6 +96,10 @@ pub(super) struct SearchTools {
     #[serde(default)]
     #[schemars(with = "Notation")]
     format: Option<Notation>,
+    /// Goes on with a conversation by its handle, "new" begins one: tools that it has loaded are listed apart.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    conversation: Option<String>,
 }
 
 impl Arguments for SearchTools {
@@ -122,6 +128,7 @@ impl Arguments for SearchTools {
             also: &["language"],
             expected: "\"typescript\" or \"python\"",
         },
+        CONVERSATION,
     ];
 }
 
@@ -235,17 +242,42 @@ pub(super) async fn search_tools(
     if !(1..=MAX_FOUND).contains(&limit) {
         return Err(format!("limit must be between 1 and {MAX_FOUND}, not {limit}"));
     }
+    let within = runtime.within(arguments.conversation.as_deref()).await;
+    let within = within.map_err(|error| format!("conversation: {error}"))?;
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
     let shown = Shown {
         detail: arguments.detail.unwrap_or(Detail::Brief),
         notation: arguments.format.unwrap_or(Notation::Typescript),
     };
-    let (within, run) = (upstreams.clone(), runtime.tools().clone());
+    let (servers, run, conversation) = (upstreams.clone(), runtime.tools().clone(), within.clone());
     let searching = move |go_on: GoOn<'_>| {
-        found_tools(&within.search(&run, &arguments.query, limit, None, go_on), shown)
+        let query = &arguments.query;
+        match conversation {
+            Within::One(one) => {
+                let loaded = one.known().loaded;
+                // As many new ones, whatever is known already.
+                let found = servers.search(&run, query, limit + loaded.len(), None, go_on);
+                found_apart(&found, limit, shown, query, &one)
+            }
+            Within::Nothing | Within::Unavailable(_) => {
+                found_tools(servers.search(&run, query, limit, None, go_on).iter(), shown)
+            }
+        }
     };
-    upstreams.on_thread(searching).await
+    let mut found = upstreams.on_thread(searching).await?;
+    match within {
+        Within::One(one) => {
+            let Told { handle, note } = runtime.conclude(&one, None).await;
+            found["conversation"] = handle.into();
+            found["notes"] = note.into_iter().collect();
+        }
+        Within::Unavailable(error) => {
+            found["notes"] = json!([format!("{error}. The search was made without it")]);
+        }
+        Within::Nothing => {}
+    }
+    Ok(found)
 }
 
 /// What is shown of a tool that was found.
@@ -255,9 +287,31 @@ struct Shown {
     notation: Notation,
 }
 
-fn found_tools(found: &[(Found, f64)], shown: Shown) -> Value {
+/// What a search within a conversation shows: tools that it has loaded by their names alone.
+fn found_apart(
+    found: &[(Found, f64)],
+    limit: usize,
+    how: Shown,
+    query: &str,
+    one: &Conversation,
+) -> Value {
+    let names: Vec<_> = found.iter().map(|(found, _)| found.info().qualified_name()).collect();
+    let loaded = one.known().loaded;
+    let both = found.iter().zip(&names).take(limit + loaded.len());
+    let (known, new): (Vec<_>, Vec<_>) = both.partition(|(_, name)| loaded.contains(name));
+    let new: Vec<_> = new.into_iter().take(limit).collect();
+    one.found(query, &names[..names.len().min(limit)]);
+    if how.detail == Detail::Full {
+        new.iter().for_each(|(_, name)| one.loaded(name));
+    }
+    let mut shown = found_tools(new.iter().map(|(found, _)| *found), how);
+    shown["loaded"] = known.into_iter().map(|(_, name)| Value::from(name.as_str())).collect();
+    shown
+}
+
+fn found_tools<'a>(found: impl Iterator<Item = &'a (Found, f64)>, shown: Shown) -> Value {
     let Shown { detail, notation } = shown;
-    let tools = found.iter().map(|(found, score)| {
+    let tools = found.map(|(found, score)| {
         let info = found.info();
         let mut tool = json!({
             "server": info.server,

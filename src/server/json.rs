@@ -40,9 +40,13 @@ pub struct ExecutionJson {
     /// Pictures that the program made, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<ImageJson>,
-    /// What was left out of the value or of the pictures.
+    /// What was left out of the value or of the pictures, and tools that the conversation has loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    /// The handle of the conversation, to be passed with the next call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    conversation: Option<String>,
     /// Work that was not awaited and did not finish soon after the value was reached: it was
     /// ended. Await it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -195,6 +199,7 @@ impl From<Execution> for ExecutionJson {
             tool_calls: execution.tool_calls.into_iter().map(ToolCallJson::from).collect(),
             images: execution.images.into_iter().map(ImageJson::from).collect(),
             notes: execution.notes,
+            conversation: execution.conversation,
             unfinished: execution.unfinished.into_iter().map(UnfinishedJson::from).collect(),
             truncated: execution.truncated.map(|cut| TruncatedJson { output: cut.output }),
         }

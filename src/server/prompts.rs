@@ -109,6 +109,8 @@ const TOOLS: &str = r#"## Tools of other MCP servers
 
 Find them with `list_mcp_servers`, `search_tools` and `get_tools` (`format: "typescript"` gives declarations, `format: "python"` calls in Python), or in a program with `mcpFactory.listServers()`, `searchTools(query, limit)`, `discoverMCPTools({ search })` and `getToolSchema("mcp__server__tool")`.
 
+Work that takes several calls is a conversation: pass `conversation: "new"`, and then the handle of the result. It remembers which tools were found and loaded, and JSON values: `await session.set("rows", rows)`, `session.get`, `session.delete`, `session.keys`; `findTools(query)` and `loadToolSpec(name)` (in Python `find_tools`, `load_tool_spec`) search within it.
+
 Four ways to call one; all of them do the same:
 
 ```typescript

@@ -11,9 +11,9 @@ pub(super) const EXECUTE_PYTHON: &str = "execute_python";
 
 /// Within the limits of [`super::tool`], as `run_deno_code`'s.
 const DESCRIPTION: &str = "\
-Run a Python 3.15 program in a sandbox and get its value back. For data and documents: numpy, \
+Run a Python 3.15 program in a sandbox and get its value back. Included: numpy, \
 pandas, scipy, sklearn, statsmodels, matplotlib, PIL, lxml, openpyxl, pypdf, bs4, yaml, sympy, \
-networkx are there{PACKAGES}; no pip. For tool calls and JSON run_deno_code starts faster.
+networkx{PACKAGES}; no pip. For tool calls and JSON run_deno_code starts faster.
 
 Granted here: {GRANTS}. All else raises PermissionError, which names the missing flag: do not \
 retry, tell the user. Relative paths start at WORKSPACE_DIR (open, pathlib, sqlite3); HTTP by \
@@ -31,11 +31,11 @@ TOOL; in parallel: await asyncio.gather(...). Find them with search_tools.
 
 Top-level await works. Threads run one after the other. Not available: sockets, ctypes, input().
 
-Each call is a fresh process: only files are kept. Limits: {WALL} s wall time (`timeout` in ms, up \
-to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
+Each call is a fresh process: files are kept, and in a `conversation` session.set(key, value). \
+Limits: {WALL} s wall time (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
-(line, frame), fix the code and call again.";
+(line, frame), fix the code, call again.";
 
 /// The tool's definition.
 pub(super) fn execute_python(

@@ -22,15 +22,15 @@ const MAX_DESCRIPTION: usize = 1800;
 
 /// 800 to 1800 bytes: clients cut at 2 KB, and the first facts matter most.
 const DESCRIPTION: &str = "\
-Run a TypeScript program in a sandbox and get its value back. Use it to compute, transform or \
-analyse data, or to call many tools, in one call. Only what the program returns \
+Run a TypeScript program in a sandbox and get its value back. Use it to compute or \
+transform data, or call many tools in one call. Only what the program returns \
 and prints comes back.
 
 Granted here: {GRANTS}. All else fails with NotCapable, which names the missing flag: do not \
 retry, tell the user. Relative paths start at WORKSPACE_DIR. Use Deno's API (Deno.readTextFile, \
 Deno.Command) and fetch.
 
-Value: a top-level `return`, else `export default`, else the last expression, as in a REPL. \
+Value: a top-level `return`, else `export default`, else the last expression. \
 A promise is awaited; await all else too: what is left has {GRACE} s. It becomes JSON (Map, Set, \
 Error, BigInt too); keep it small ({RETURN} KiB): a summary. console.log lines come \
 back as `output`, also on failure.
@@ -44,11 +44,11 @@ WebSocket. {PACKAGES}.
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), in parallel \
 with Promise.all; find them with search_tools. Playbooks: await importPlaybook(\"FOLDER\").
 
-Each call is a fresh process: only files are kept. Limits: {WALL} s wall time \
-(`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
+Each call is a fresh process: files are kept, and in a `conversation` session.set(key, value). \
+Limits: {WALL} s wall time (`timeout` in ms, up to {MAX} s), {CPU} s CPU, {MEMORY} MiB memory.
 
 A failed program is a normal result with status \"error\": read errorType, error and errorDetail \
-(line, column, code frame), fix the code and call again.";
+(line, frame), fix the code and call again.";
 
 /// Bytes of the grants in the description; a program sees all in PERMISSIONS.
 const MAX_GRANTS: usize = 300;

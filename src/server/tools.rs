@@ -148,7 +148,8 @@ pub(super) fn all() -> Vec<Tool> {
             "Search tools",
             "Search the tools of all MCP servers by words from their names, descriptions and \
              parameters. Best matches come first. Then call them in run_deno_code: await \
-             callTool(\"SERVER\", \"NAME\", {...}).",
+             callTool(\"SERVER\", \"NAME\", {...}). With `conversation` what was loaded is \
+             listed apart.",
         )
         .with_annotations(reads("Search tools", true)),
         input::<NoArguments>(

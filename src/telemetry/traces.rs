@@ -180,7 +180,10 @@ impl<'a> About<'a> {
             Operation::Network(operation) => Some(Self::of_network(operation)),
             Operation::Command(operation) => Self::of_command(operation),
             Operation::Tool(operation) => Self::of_tool(operation),
-            Operation::Handle(_) | Operation::Environment(_) | Operation::Permission(_) => None,
+            Operation::Handle(_)
+            | Operation::Environment(_)
+            | Operation::Permission(_)
+            | Operation::Session(_) => None,
         }
     }
 
@@ -208,7 +211,9 @@ impl<'a> About<'a> {
             ToolOperation::Servers
             | ToolOperation::DescribeServers
             | ToolOperation::SearchTools { .. }
-            | ToolOperation::ToolSchema { .. } => return None,
+            | ToolOperation::ToolSchema { .. }
+            | ToolOperation::FindTools { .. }
+            | ToolOperation::LoadToolSpec { .. } => return None,
         };
         Some(Self { is_request: true, server, tool, ..Self::default() })
     }

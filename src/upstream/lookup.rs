@@ -7,7 +7,9 @@ use mcp_conductor_search::Learned;
 use super::error::{UpstreamError, shown};
 use super::server::Upstream;
 use super::{INTERRUPTED, Upstreams};
-use crate::catalog::{Catalog, Found, GoOn, Had, Indexed, Missing, Seen, WITHIN, did_you_mean};
+use crate::catalog::{
+    Catalog, Found, GoOn, Had, Indexed, Missing, Seen, WITHIN, did_you_mean, qualified_name,
+};
 use crate::policy::{RunTools, is_visible};
 use crate::text::near::near_names;
 
@@ -100,6 +102,28 @@ impl Upstreams {
         let place = *catalog.by_name.get(&tool)?;
         is_visible(&upstream.provider.rules, run, &server, &tool)
             .then(|| Found::new(catalog, place))
+    }
+
+    /// One tool by its name, `mcp__server__tool` or `server/tool`, after connecting to its
+    /// server if need be.
+    ///
+    /// # Errors
+    /// The run may not see it, with names that are near.
+    pub(crate) async fn named(&self, run: &RunTools, name: &str) -> Result<Found, UpstreamError> {
+        let (server, tool) = match name.split_once('/') {
+            Some((server, tool)) if !name.starts_with("mcp__") => {
+                (server.to_owned(), tool.to_owned())
+            }
+            _ => self.qualified(name)?,
+        };
+        let upstream = self.server(&server)?;
+        let seen = self.seen(&upstream, run).await?;
+        if let Some(found) = self.find(run, &qualified_name(&server, &tool)) {
+            return Ok(found);
+        }
+        let missing = move |_: GoOn<'_>| no_tool(&server, &tool, seen.names());
+        let missing = self.on_thread(missing).await;
+        Err(missing.unwrap_or_else(UpstreamError::Invalid))
     }
 
     /// The lists of all servers as they are now.

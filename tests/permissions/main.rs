@@ -29,6 +29,7 @@ mod reach;
 mod servers;
 mod store;
 mod tree;
+mod withheld;
 mod write_limit;
 
 #[path = "../support/mod.rs"]

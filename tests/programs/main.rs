@@ -5,6 +5,7 @@ mod behaviour;
 mod callbacks;
 mod capture;
 mod commonjs;
+mod conversations;
 mod crypto;
 mod deno;
 mod entry;

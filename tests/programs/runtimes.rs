@@ -31,6 +31,11 @@ pub fn start(config: Config) -> Runtime {
     EVENT_LOOP.block_on(Runtime::new(config)).expect("the sandbox works on this machine")
 }
 
+/// Waits in the event loop of the runtimes.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    EVENT_LOOP.block_on(future)
+}
+
 /// Runs a request on a runtime that is shared between tests.
 pub fn run_on(runtime: &Runtime, request: ExecuteRequest) -> Execution {
     EVENT_LOOP.block_on(runtime.execute(request)).expect("the request is valid")

@@ -8,11 +8,13 @@ mod files;
 mod handles;
 mod modules;
 mod permissions;
+mod session;
 mod tools;
 
 use tokio::task::AbortHandle;
 
 use super::dispatch::Dispatch;
+use super::withheld;
 use crate::protocol::{Failure, Operation};
 
 const TOO_MANY_PARTS: &str =
@@ -23,6 +25,9 @@ pub(super) fn start(operation: Operation, dispatch: Dispatch<'_>) -> Option<Abor
     if operation.has_too_many_parts() {
         return dispatch.at_once(|_| Err(Failure::type_error(TOO_MANY_PARTS).into()));
     }
+    if let Err(denied) = withheld::check(dispatch.run.tools.withheld(), &operation) {
+        return dispatch.at_once(|_| Err(denied.into()));
+    }
     match operation {
         Operation::File(operation) => files::start(operation, dispatch),
         Operation::Handle(operation) => handles::start(operation, dispatch),
@@ -32,5 +37,6 @@ pub(super) fn start(operation: Operation, dispatch: Dispatch<'_>) -> Option<Abor
         Operation::Tool(operation) => tools::start(operation, dispatch),
         Operation::Module(operation) => modules::start(operation, dispatch),
         Operation::Permission(operation) => permissions::start(operation, dispatch),
+        Operation::Session(operation) => session::start(operation, dispatch),
     }
 }

@@ -13,7 +13,7 @@ use crate::broker::run::Run;
 use crate::broker::streams::MAX_READ;
 use crate::modules::{ModuleError, Reading};
 use crate::packages::allowed::PackageKind;
-use crate::policy::{AllowedModule, AllowedPackage, AllowedPath};
+use crate::policy::{AllowedModule, AllowedPackage, AllowedPath, Permission};
 use crate::protocol::{Answer, Failure, MAX_SPECIFIER_BYTES, ModuleOperation, ModuleSource};
 
 /// The files that an import map is made of. Of the first two, one is enough.
@@ -77,7 +77,12 @@ fn import(specifier: &str, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     match dispatch.run.services().policy.import(specifier) {
         Err(denied) => dispatch.at_once(|_| Err(denied.into())),
         Ok(AllowedModule::Package(package)) => dispatch.at_once(move |run| run.package(&package)),
-        Ok(AllowedModule::File(path)) => file(path, dispatch),
+        Ok(AllowedModule::File(path)) => {
+            match dispatch.run.tools.withheld().check(Permission::Read) {
+                Ok(()) => file(path, dispatch),
+                Err(denied) => dispatch.at_once(|_| Err(denied.into())),
+            }
+        }
         Ok(AllowedModule::Mcp { name }) => {
             in_turn(dispatch, |run| async move { run.server_module(&name).await })
         }
@@ -133,6 +138,9 @@ impl Run {
         let workspace = &self.services().workspace;
         let opener = self.files(workspace);
         let mut files: Vec<(String, String)> = Vec::new();
+        if self.tools.withheld().has(Permission::Read) {
+            return Ok(Answer::ImportMap { files });
+        }
         for name in MAP_FILES {
             if name == "deno.jsonc" && !files.is_empty() {
                 continue;

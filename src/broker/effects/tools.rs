@@ -10,7 +10,7 @@ use crate::broker::dispatch::Dispatch;
 use crate::broker::event::Room;
 use crate::broker::failure::Problem;
 use crate::broker::run::Run;
-use crate::catalog::{GoOn, MAX_TOOL_NAME};
+use crate::catalog::{Found, GoOn, MAX_TOOL_NAME, qualified_name, to_found};
 use crate::config::servers::MAX_SERVER_NAME;
 use crate::memory::Charge;
 use crate::protocol::{Answer, Failure, Question, ToolOperation};
@@ -93,6 +93,7 @@ impl Run {
                     let upstreams = &run.services().upstreams;
                     let go_on = || !run.quota.is_over();
                     let found = upstreams.search(run.tools.allowed(), &query, limit, None, &go_on);
+                    run.note_found(&query, &found);
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
                     text(&tools.collect::<Vec<_>>().into())
                 };
@@ -102,10 +103,54 @@ impl Run {
                 upstreams.settled().await;
                 let fits = name.len() <= MAX_QUALIFIED_NAME;
                 let found = fits.then(|| upstreams.find(run, &name)).flatten();
+                if found.is_some() {
+                    self.tools.loaded(&name);
+                }
                 let json = found.map(|found| found.info().to_discovered().to_string());
                 Ok(Answer::MaybeText(json))
             }
+            ToolOperation::FindTools { query, limit } => self.find_tools(query, limit).await,
+            ToolOperation::LoadToolSpec { name } => {
+                let one = self.tools.conversation().one()?;
+                if name.len() > MAX_QUALIFIED_NAME {
+                    let message = "There is no tool with a name of this length";
+                    return Err(Failure::type_error(message).into());
+                }
+                let found = upstreams.named(run, &name).await?;
+                one.loaded(&found.info().qualified_name());
+                Ok(text(&found.to_spec()))
+            }
         }
+    }
+
+    /// As a search, within the run's conversation: what it has loaded comes last, and says so.
+    async fn find_tools(
+        self: &Arc<Self>,
+        mut query: String,
+        limit: u32,
+    ) -> Result<Answer, Problem> {
+        let one = self.tools.conversation().one()?.clone();
+        self.services().upstreams.settled().await;
+        let limit = limit.min(MAX_FOUND) as usize;
+        truncate(&mut query, MAX_QUERY);
+        query.shrink_to_fit();
+        let place = self.file_place().await?;
+        let run = self.clone();
+        let searching = move || {
+            let _place = place;
+            let upstreams = &run.services().upstreams;
+            let go_on = || !run.quota.is_over();
+            let found = upstreams.search(run.tools.allowed(), &query, limit, &go_on);
+            run.note_found(&query, &found);
+            let tools = found.iter().map(|(found, _)| found.info());
+            text(&to_found(tools, &one.known().loaded).into())
+        };
+        Ok(self.on_thread(searching).await.ok_or_else(Failure::interrupted)?)
+    }
+
+    fn note_found(&self, query: &str, found: &[(Found, f64)]) {
+        let names = found.iter().map(|(found, _)| found.info().qualified_name());
+        self.tools.found(query, &names.collect::<Vec<_>>());
     }
 
     async fn call_tool(
@@ -141,6 +186,9 @@ impl Run {
         let (failed, time) = (result.as_ref().map_or(true, is_error), start.elapsed());
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);
+        if result.is_ok() {
+            self.tools.loaded(&qualified_name(&server, &tool));
+        }
         let Charged { value: result, charge } = result?;
         let mut value = json!({"server": server, "tool": tool});
         value["result"] = result;

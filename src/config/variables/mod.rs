@@ -3,6 +3,7 @@
 
 pub(super) mod audit;
 pub(super) mod commands;
+pub(super) mod conversations;
 pub(super) mod files;
 pub(super) mod http;
 pub(super) mod limits;
@@ -21,7 +22,7 @@ use std::sync::LazyLock;
 use super::entry::{Scope, Variable};
 
 /// The tables, each with its name in the documentation, in the documentation's order.
-pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
+pub(super) const GROUPS: [(&str, &[Variable]); 15] = [
     ("limits", limits::ENTRIES),
     ("output", output::ENTRIES),
     ("queue", queue::ENTRIES),
@@ -32,6 +33,7 @@ pub(super) const GROUPS: [(&str, &[Variable]); 13] = [
     ("commands", commands::ENTRIES),
     ("tools", tools::ENTRIES),
     ("search", search::ENTRIES),
+    ("conversations", conversations::ENTRIES),
     ("packages", packages::ENTRIES),
     ("audit", audit::ENTRIES),
     ("store", store::ENTRIES),

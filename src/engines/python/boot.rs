@@ -47,6 +47,7 @@ const MODULES: &[(&str, &str)] = modules![
     "process",
     "program",
     "putoff",
+    "session",
     "sockets",
     "threads",
     "tls",

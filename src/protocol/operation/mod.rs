@@ -13,6 +13,7 @@ mod handle;
 mod module;
 mod network;
 mod permission;
+mod session;
 mod tool;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub(crate) use handle::*;
 pub(crate) use module::*;
 pub(crate) use network::*;
 pub(crate) use permission::*;
+pub(crate) use session::*;
 pub(crate) use tool::*;
 
 /// Longest list in an operation. Each entry of an empty text takes 24 bytes of memory
@@ -44,6 +46,7 @@ pub(crate) enum Operation {
     Tool(ToolOperation),
     Module(ModuleOperation),
     Permission(PermissionOperation),
+    Session(SessionOperation),
 }
 
 /// A time since the epoch.
@@ -88,7 +91,8 @@ impl Operation {
             | Self::Environment(_)
             | Self::Tool(_)
             | Self::Module(_)
-            | Self::Permission(_) => None,
+            | Self::Permission(_)
+            | Self::Session(_) => None,
         }
     }
 
@@ -102,7 +106,8 @@ impl Operation {
             | Self::Environment(_)
             | Self::Tool(_)
             | Self::Module(_)
-            | Self::Permission(_) => false,
+            | Self::Permission(_)
+            | Self::Session(_) => false,
         }
     }
 
@@ -117,6 +122,7 @@ impl Operation {
             Self::Tool(operation) => operation.name(),
             Self::Module(operation) => operation.name(),
             Self::Permission(operation) => operation.name(),
+            Self::Session(operation) => operation.name(),
         }
     }
 }

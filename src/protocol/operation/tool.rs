@@ -30,6 +30,12 @@ pub(crate) enum ToolOperation {
     /// One tool by its qualified name; answered by
     /// [`Answer::MaybeText`](super::Answer::MaybeText), JSON.
     ToolSchema { name: String },
+    /// The same search within a conversation, with those that it has loaded apart; answered by
+    /// [`Answer::Text`](super::Answer::Text), JSON.
+    FindTools { query: String, limit: u32 },
+    /// One tool by its name, which the conversation has loaded then; answered by
+    /// [`Answer::Text`](super::Answer::Text), JSON.
+    LoadToolSpec { name: String },
 }
 
 /// What a program can ask an upstream server beside calls of tools.
@@ -58,6 +64,8 @@ impl ToolOperation {
             Self::DescribeServers => "listServers",
             Self::SearchTools { .. } => "searchTools",
             Self::ToolSchema { .. } => "getToolSchema",
+            Self::FindTools { .. } => "findTools",
+            Self::LoadToolSpec { .. } => "loadToolSpec",
         }
     }
 }

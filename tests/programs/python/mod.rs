@@ -11,6 +11,7 @@ mod globals;
 mod isolation;
 mod limits;
 mod output;
+mod session;
 mod standard_library;
 mod syntax;
 mod threads;
@@ -40,7 +41,9 @@ static SHARED: LazyLock<Option<Shared>> = LazyLock::new(|| {
         .with_mcp_config(servers)
         // How long a program takes is the machine's, unless that is what is tested.
         .with_default_timeout(PATIENCE)
-        .with_max_cpu_time(PATIENCE);
+        .with_max_cpu_time(PATIENCE)
+        .with_store("memory")
+        .expect("a store");
     let runtime = start(config);
     loaded(|| {
         let execution = run_on(&runtime, ExecuteRequest::python("1 + 1"));
@@ -74,6 +77,11 @@ pub fn python() -> Option<Python> {
 impl Python {
     pub fn request(self, request: ExecuteRequest) -> Execution {
         run_on(&self.0.runtime, request)
+    }
+
+    /// The runtime, for what is more than one program.
+    pub fn runtime(self) -> &'static Runtime {
+        &self.0.runtime
     }
 
     pub fn run(self, source: &str) -> Execution {

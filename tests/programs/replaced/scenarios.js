@@ -430,6 +430,8 @@ const scenarios = {
     prompt()],
   tools: async () => [await attempt(() => callTool("s", "t", { a: 1 })), await attempt(() => callMCPTool("mcp__a__b", {})),
     await attempt(() => discoverMCPTools({ search: "x" })), await attempt(() => searchTools("x", 2)), await attempt(() =>
+    findTools("x", 2)), await attempt(() => loadToolSpec("s/t")), await attempt(() => session.get("x")), await attempt(() =>
+    session.set("x", { a: [1] })), await attempt(() => session.delete("x")), await attempt(() => session.keys()), await attempt(() =>
     getToolSchema("x")), await attempt(() => importPlaybook("nowhere")), await attempt(() => import("mcp:nowhere")),
     await attempt(() => globalThis.mcpFactory.listServers()), await attempt(() => globalThis.mcpFactory.load("up"))],
   // Printing.

@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod bad_input;
 mod conformance;
+mod conversations;
 mod crowding;
 mod disconnect;
 mod few_descriptors;

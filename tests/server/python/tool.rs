@@ -58,6 +58,7 @@ fn only_the_code_is_required() {
             "globals": "object",
             "allowedTools": "array",
             "dependencies": "array",
+            "conversation": "string",
         })
     );
     assert_eq!(schema["required"], json!(["code"]));

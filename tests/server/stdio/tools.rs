@@ -161,6 +161,7 @@ fn only_the_code_of_a_program_is_required() {
             "globals": "object",
             "allowedTools": "array",
             "dependencies": "array",
+            "conversation": "string",
         })
     );
     assert_eq!(tool["inputSchema"]["required"], json!(["deno_code"]));

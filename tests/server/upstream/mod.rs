@@ -7,6 +7,7 @@
 mod badlist;
 mod behaviour;
 mod connections;
+mod conversations;
 mod environment;
 mod eras;
 mod examples;

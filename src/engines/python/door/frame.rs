@@ -169,7 +169,8 @@ fn put(operation: &mut Operation, body: &[u8]) {
         | Operation::Command(_)
         | Operation::Tool(_)
         | Operation::Module(_)
-        | Operation::Permission(_) => {}
+        | Operation::Permission(_)
+        | Operation::Session(_) => {}
     }
 }
 

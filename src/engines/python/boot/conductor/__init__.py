@@ -6,7 +6,7 @@ The engine calls `load` and `warm` in the zygote, `fresh` and `main` in each wor
 from importlib import import_module
 
 #: What reaches the world, in the order in which it is patched and entered.
-WORLD = ("environ", "files", "net", "process", "imports", "tools")
+WORLD = ("environ", "files", "net", "process", "imports", "tools", "session")
 
 #: What a program sees of running.
 OWN = ("output", "loop", "threads", "pools", "images", "pillow")

@@ -84,7 +84,7 @@ class ToolTask(collections.abc.Coroutine):
         return "<call of a tool, to be awaited>"
 
 
-def _pending(operation: dict, convert):
+def _pending(operation: dict, convert, failed):
     """A future of the loop for an operation."""
     settled = loop.LOOP.create_future()
 
@@ -93,7 +93,7 @@ def _pending(operation: dict, convert):
             return
         try:
             if failure is not None:
-                raise _failed(failure)
+                raise failed(failure)
             settled.set_result(convert(answer, data))
         except Exception as error:
             settled.set_exception(error)
@@ -103,11 +103,11 @@ def _pending(operation: dict, convert):
     return settled
 
 
-def _convert_or_raise(operation: dict, convert):
+def _convert_or_raise(operation: dict, convert, failed=_failed):
     try:
         answer, data = door.call(operation)
     except door.Failure as failure:
-        error = _failed(failure)
+        error = failed(failure)
     else:
         return convert(answer, data)
     raise error
@@ -117,15 +117,18 @@ def _convert_or_raise(operation: dict, convert):
 _pool: list[types.FrameType] = []
 
 
-def _perform(frame: types.FrameType, operation: dict, convert):
+def perform(frame: types.FrameType, operation: dict, convert, failed=_failed):
     """Performs an operation in the way that the caller at `frame` needs: its value, a task, or
     what a pool waits for."""
-    operation = {"tool": operation}
     if _pool and (frame is _pool[-1] or frame.f_back is _pool[-1] and calls.is_last_act(frame)):
-        return loop.pending(operation, then=convert, failed=_failed)
+        return loop.pending(operation, then=convert, failed=failed)
     if calls.is_awaited(frame):
-        return ToolTask(_pending(operation, convert))
-    return _convert_or_raise(operation, convert)
+        return ToolTask(_pending(operation, convert, failed))
+    return _convert_or_raise(operation, convert, failed)
+
+
+def _perform(frame: types.FrameType, operation: dict, convert):
+    return perform(frame, {"tool": operation}, convert)
 
 
 def in_pool(function, args: tuple, kwargs: dict):
@@ -201,7 +204,7 @@ def _maybe_json_of(answer, _data):
     return None if text is None else json.loads(text)
 
 
-def _plain(value):
+def plain(value):
     """What json does not know, of what programs commonly have."""
     for method in ("isoformat", "tolist", "item", "to_dict"):
         convert = getattr(value, method, None)
@@ -222,7 +225,7 @@ def _to_text(arguments) -> str:
             f"The arguments of a tool must be a dict, not {type(arguments).__name__}: "
             'call_mcp_tool("mcp__server__tool", {"name": "value"})'
         )
-    return json.dumps(dict(arguments), default=_plain, allow_nan=False)
+    return json.dumps(dict(arguments), default=plain, allow_nan=False)
 
 
 def _call(frame: types.FrameType, server: str | None, tool: str, arguments):
@@ -278,6 +281,18 @@ def discover_mcp_tools(search: str = "", limit: int | None = None):
 def get_tool_schema(name: str):
     """One tool by its name mcp__server__tool: {name, description, parameters}, or None."""
     return _perform(sys._getframe(1), {"toolSchema": {"name": str(name)}}, _maybe_json_of)
+
+
+def find_tools(query: str = "", limit: int | None = None):
+    """Tools for a query, those that the conversation has loaded last: a list of {name, server, tool,
+    description, loaded}."""
+    wanted = {"query": str(query), "limit": _count(limit, FOUND)}
+    return _perform(sys._getframe(1), {"findTools": wanted}, _json_of)
+
+
+def load_tool_spec(name: str):
+    """All that a call of a tool needs: {name, description, parameters, signature}."""
+    return _perform(sys._getframe(1), {"loadToolSpec": {"name": str(name)}}, _json_of)
 
 
 def list_mcp_servers():
@@ -470,6 +485,7 @@ def enter(program: dict) -> None:
 
 
 for _function in (
-    McpToolError, call_mcp_tool, discover_mcp_tools, get_tool_schema, list_mcp_servers, search_tools
+    McpToolError, call_mcp_tool, discover_mcp_tools, find_tools, get_tool_schema, list_mcp_servers,
+    load_tool_spec, search_tools,
 ):
     NAMES[_function.__name__] = _function

@@ -1,0 +1,38 @@
+//! The conversations of one principal: begun, found again, ended.
+
+use std::sync::Arc;
+
+use mcp_conductor_store::Store;
+
+use super::conversation::Conversation;
+use super::error::ConversationError;
+use super::handle::NEW;
+use super::shelf::{Limits, Shelf};
+
+/// The conversations of one principal. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Conversations(Arc<Shelf>);
+
+impl Conversations {
+    pub(crate) fn new(store: Arc<dyn Store>, principal: Option<Arc<str>>, limits: Limits) -> Self {
+        Self(Arc::new(Shelf::new(store, principal, limits)))
+    }
+
+    /// The conversation that a call names, or a new one.
+    ///
+    /// # Errors
+    /// It is not there for this principal, the limit, or the store.
+    pub(crate) async fn of(&self, given: &str) -> Result<Arc<Conversation>, ConversationError> {
+        let (handle, record) =
+            if given == NEW { self.0.begin().await? } else { self.0.open(given).await? };
+        Ok(Arc::new(Conversation::new(self.0.clone(), handle, record.known)))
+    }
+
+    /// Ends a conversation: nothing of it is kept.
+    ///
+    /// # Errors
+    /// It is not there for this principal, or the store.
+    pub(crate) async fn end(&self, given: &str) -> Result<(), ConversationError> {
+        self.0.end(given).await
+    }
+}

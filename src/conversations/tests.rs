@@ -1,0 +1,227 @@
+//! Conversations with a store in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mcp_conductor_store::{
+    Entry, Expected, Keep, Key, Limits as StoreLimits, Namespace, Store, StoreError, StoreStatus,
+    Version, memory,
+};
+
+use super::record::Record;
+use super::*;
+
+const LIMITS: Limits = Limits { time_to_live: Duration::from_secs(3600), count: 3 };
+
+fn store() -> Arc<dyn Store> {
+    memory(StoreLimits::DEFAULT)
+}
+
+fn of(store: &Arc<dyn Store>, principal: Option<&str>) -> Conversations {
+    Conversations::new(store.clone(), principal.map(Arc::from), LIMITS)
+}
+
+async fn again(book: &Conversations, one: &Conversation) -> Arc<Conversation> {
+    book.of(one.handle()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_one_call_loads_the_next_one_knows() {
+    let book = of(&store(), Some("ada"));
+    let one = book.of(NEW).await.unwrap();
+    one.found("an issue", &["mcp__g__a".into(), "mcp__g__b".into()]);
+    one.loaded("mcp__g__b");
+    let note = RunStart::of("typescript", "1 + 1").ended("success", Duration::from_millis(3));
+    one.finish(Some(note)).await.unwrap();
+    let known = again(&book, &one).await.known();
+    assert_eq!(known.found, ["mcp__g__a", "mcp__g__b"]);
+    assert_eq!(known.loaded, ["mcp__g__b"]);
+    assert_eq!(known.searches[0].query, "an issue");
+}
+
+#[tokio::test]
+async fn others_the_expired_the_ended_and_the_invented_have_the_same_answer() {
+    let store = store();
+    let (ada, bob) = (of(&store, Some("ada")), of(&store, Some("bob")));
+    let (one, ended, old) =
+        (ada.of(NEW).await.unwrap(), ada.of(NEW).await.unwrap(), ada.of(NEW).await.unwrap());
+    ada.end(ended.handle()).await.unwrap();
+    age(&store, old.handle()).await;
+    assert!(ada.of(one.handle()).await.is_ok());
+    let nobody = of(&store, None);
+    for (book, handle) in [
+        (&bob, one.handle()),
+        (&nobody, one.handle()),
+        (&ada, ended.handle()),
+        (&ada, old.handle()),
+        (&ada, "conv_AAAAAAAAAAAAAAAAAAAAAA"),
+        (&ada, "conv_x"),
+        (&ada, ""),
+    ] {
+        let error = book.of(handle).await.unwrap_err();
+        assert_eq!(error, ConversationError::Unknown, "{handle}");
+        assert_eq!(book.end(handle).await.is_err(), handle != old.handle(), "{handle}");
+    }
+}
+
+/// Makes a conversation one that was used long ago, and that the store has not removed.
+async fn age(store: &Arc<dyn Store>, handle: &str) {
+    let names = store.list(Namespace::Conversations, "", None, 100).await.unwrap();
+    let name = names.into_iter().find(|name| name.ends_with(handle)).unwrap();
+    let key = Key::new(Namespace::Conversations, name);
+    let mut record = Record::read(&store.get(&key).await.unwrap().unwrap().value).unwrap();
+    record.used -= 3_600_001;
+    store.set(&key, Expected::Any, record.write(), Keep::Always).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_principal_has_so_many_and_another_one_its_own() {
+    let store = store();
+    let (ada, bob) = (of(&store, Some("ada")), of(&store, Some("bob")));
+    let first = ada.of(NEW).await.unwrap();
+    for _ in 1..LIMITS.count {
+        ada.of(NEW).await.unwrap();
+    }
+    assert_eq!(ada.of(NEW).await.unwrap_err(), ConversationError::TooMany(LIMITS.count));
+    bob.of(NEW).await.unwrap();
+    ada.of(first.handle()).await.unwrap();
+    ada.end(first.handle()).await.unwrap();
+    ada.of(NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_many_that_begin_at_the_same_time_no_more_than_the_limit_do() {
+    let ada = of(&store(), Some("ada"));
+    let begun = futures::future::join_all((0..20).map(|_| ada.of(NEW))).await;
+    assert_eq!(begun.iter().filter(|one| one.is_ok()).count(), LIMITS.count);
+}
+
+#[tokio::test]
+async fn where_the_limit_is_nothing_none_begins() {
+    let limits = Limits { count: 0, ..LIMITS };
+    let book = Conversations::new(store(), None, limits);
+    assert_eq!(book.of(NEW).await.unwrap_err(), ConversationError::Off);
+}
+
+#[tokio::test]
+async fn a_value_is_there_for_the_next_call_and_for_nobody_else() {
+    let store = store();
+    let (ada, bob) = (of(&store, Some("ada")), of(&store, Some("bob")));
+    let one = ada.of(NEW).await.unwrap();
+    one.set("rows", r#"{"a": [1, 2]}"#.to_owned()).await.unwrap();
+    let next = again(&ada, &one).await;
+    assert_eq!(next.get("rows").await.unwrap().as_deref(), Some(r#"{"a": [1, 2]}"#));
+    assert_eq!(next.keys().await.unwrap(), ["rows"]);
+    let other = bob.of(NEW).await.unwrap();
+    assert_eq!(other.get("rows").await.unwrap(), None);
+    assert!(next.delete("rows").await.unwrap());
+    assert!(!next.delete("rows").await.unwrap());
+    assert_eq!(next.get("rows").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn values_that_are_set_at_the_same_time_are_all_kept() {
+    let book = of(&store(), None);
+    let one = book.of(NEW).await.unwrap();
+    let (a, b) = (again(&book, &one).await, again(&book, &one).await);
+    let sets = (0..20).map(|n| {
+        let of = if n % 2 == 0 { &a } else { &b };
+        async move { of.set(&format!("k{n:02}"), n.to_string()).await }
+    });
+    for set in futures::future::join_all(sets).await {
+        set.unwrap();
+    }
+    assert_eq!(one.keys().await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn an_ended_conversation_keeps_no_value_and_takes_none() {
+    let store = store();
+    let book = of(&store, None);
+    let one = book.of(NEW).await.unwrap();
+    one.set("a", "1".to_owned()).await.unwrap();
+    book.end(one.handle()).await.unwrap();
+    for namespace in [Namespace::Conversations, Namespace::Sessions] {
+        assert!(store.list(namespace, "", None, 10).await.unwrap().is_empty());
+    }
+    assert_eq!(one.get("a").await.unwrap_err(), ConversationError::Unknown);
+    assert_eq!(one.set("a", "1".to_owned()).await.unwrap_err(), ConversationError::Unknown);
+    assert_eq!(one.keys().await.unwrap_err(), ConversationError::Unknown);
+    assert_eq!(one.delete("a").await.unwrap_err(), ConversationError::Unknown);
+    one.loaded("mcp__s__t");
+    assert_eq!(one.finish(None).await.unwrap_err(), ConversationError::Unknown);
+}
+
+#[tokio::test]
+async fn a_run_calls_session_so_often_and_no_more() {
+    let one = of(&store(), None).of(NEW).await.unwrap();
+    for _ in 0..1000 {
+        one.get("a").await.unwrap();
+    }
+    assert_eq!(one.get("a").await.unwrap_err(), ConversationError::TooManyCalls(1000));
+}
+
+#[tokio::test]
+async fn the_administrator_sees_and_ends_all() {
+    let store = store();
+    let ada = of(&store, Some("ada")).of(NEW).await.unwrap();
+    of(&store, None).of(NEW).await.unwrap();
+    let listed = all(&*store, 10).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|one| one.record.principal.as_deref()).collect();
+    assert!(names.contains(&Some("ada")) && names.contains(&None) && names.len() == 2);
+    assert_eq!(all(&*store, 1).await.unwrap().len(), 1);
+    assert_eq!(find(&*store, ada.handle()).await.unwrap().handle, ada.handle());
+    end(&*store, ada.handle()).await.unwrap();
+    assert_eq!(find(&*store, ada.handle()).await.unwrap_err(), ConversationError::Unknown);
+    assert_eq!(end(&*store, ada.handle()).await.unwrap_err(), ConversationError::Unknown);
+}
+
+/// A store that does not answer.
+#[derive(Debug)]
+struct Down;
+
+#[async_trait]
+impl Store for Down {
+    async fn get(&self, _: &Key) -> Result<Option<Entry>, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn set(&self, _: &Key, _: Expected, _: Bytes, _: Keep) -> Result<Version, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn remove(&self, _: &Key) -> Result<bool, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn add(&self, _: &Key, _: i64, _: Keep) -> Result<i64, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn list(
+        &self,
+        _: Namespace,
+        _: &str,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        Err(StoreError::Timeout)
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_no_fault_of_the_caller() {
+    let book = Conversations::new(Arc::new(Down), None, LIMITS);
+    for given in [NEW, "conv_AAAAAAAAAAAAAAAAAAAAAA"] {
+        let error = book.of(given).await.unwrap_err();
+        assert!(error.is_of_the_store(), "{error}");
+        assert!(error.to_string().contains("MCP_CONDUCTOR_STORE"), "{error}");
+    }
+    assert!(!book.of("conv_x").await.unwrap_err().is_of_the_store());
+}
