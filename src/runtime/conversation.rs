@@ -297,7 +297,7 @@ impl Runtime {
         upstreams.settled().await;
         let (within, run, one) = (upstreams.clone(), self.tools().clone(), one.clone());
         let searching = move |go_on: GoOn<'_>| {
-            let found = within.search(&run, &query, limit, go_on);
+            let found = within.search(&run, &query, limit, None, go_on);
             let names: Vec<_> =
                 found.iter().map(|(found, _)| found.info().qualified_name()).collect();
             let tools = to_found(found.iter().map(|(found, _)| found.info()), &one.known().loaded);

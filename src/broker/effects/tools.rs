@@ -140,7 +140,7 @@ impl Run {
             let _place = place;
             let upstreams = &run.services().upstreams;
             let go_on = || !run.quota.is_over();
-            let found = upstreams.search(run.tools.allowed(), &query, limit, &go_on);
+            let found = upstreams.search(run.tools.allowed(), &query, limit, None, &go_on);
             run.note_found(&query, &found);
             let tools = found.iter().map(|(found, _)| found.info());
             text(&to_found(tools, &one.known().loaded).into())
