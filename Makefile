@@ -38,7 +38,7 @@ RUST_TEST_THREADS ?= 4
 test: setup installer conformance build ## run every test, those in the documentation included
 	-@.setup/python
 	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --no-fail-fast
-	cargo test --release -p mcp-conductor-search
+	cargo test --release -p mcp-conductor-search -p mcp-conductor-model
 	cargo test --release --manifest-path src/installer/Cargo.toml --target-dir target
 
 test-slow: setup ## the races of the hostile programs, a minute each
@@ -58,8 +58,8 @@ bench: setup ## measure; see benches/README.md
 lint: setup ## check formatting, and clippy with warnings as errors
 	cargo fmt --check
 	cargo clippy --release --all-targets -- -D warnings
-	cargo fmt --check -p mcp-conductor-search
-	cargo clippy --release --all-targets -p mcp-conductor-search -- -D warnings
+	cargo fmt --check -p mcp-conductor-search -p mcp-conductor-model
+	cargo clippy --release --all-targets -p mcp-conductor-search -p mcp-conductor-model -- -D warnings
 	cargo fmt --check --manifest-path src/installer/Cargo.toml
 	cargo clippy --release --all-targets --manifest-path src/installer/Cargo.toml --target-dir target -- -D warnings
 
