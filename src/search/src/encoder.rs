@@ -13,7 +13,9 @@ pub trait Encoder: Send + Sync {
 
     /// Whether a text has words that it knows. A query without any finds no tool by its
     /// vector alone.
-    fn knows(&self, text: &str) -> bool;
+    fn knows(&self, _text: &str) -> bool {
+        true
+    }
 
     /// What the words' score, from 0 to 1, counts beside the cosine.
     fn weight_of_words(&self) -> f32;

@@ -86,7 +86,9 @@ impl Learned {
                 of_server.insert(tool, used);
             }
             room -= of_server.len();
-            tools.insert(server, of_server);
+            if !of_server.is_empty() {
+                tools.insert(server, of_server);
+            }
         }
         Ok(Self { encoder: kept.encoder, queries, tools, now: kept.now, next })
     }
