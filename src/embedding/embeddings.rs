@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mcp_conductor_search::{Encoder, Table};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::error::EmbeddingError;
 use super::kept::{Kept, Key, MAX_BYTES};
@@ -16,6 +16,10 @@ use super::source::Source;
 
 /// Orders that wait: one for each list of tools, and a principal has one list.
 const MAX_ORDERS: usize = 64;
+
+/// Queries that are encoded at a time: each holds a thread, with an endpoint for seconds. Others
+/// go by words.
+const MAX_QUERIES: usize = 8;
 
 /// Until it is asked again what has failed.
 const REST: Duration = Duration::from_secs(30);
@@ -32,6 +36,7 @@ struct Shared {
     source: Source,
     identity: String,
     kept: Mutex<Kept>,
+    queries: Semaphore,
     /// When the source failed last, and how.
     failed: Mutex<Option<(Instant, EmbeddingError)>>,
 }
@@ -49,7 +54,8 @@ impl Embeddings {
     pub(super) fn new(source: Source) -> Self {
         let identity = source.identity();
         let kept = Mutex::new(Kept::new(MAX_BYTES));
-        let shared = Arc::new(Shared { source, identity, kept, failed: Mutex::default() });
+        let (queries, failed) = (Semaphore::new(MAX_QUERIES), Mutex::default());
+        let shared = Arc::new(Shared { source, identity, kept, queries, failed });
         let (orders, received) = mpsc::channel(MAX_ORDERS);
         tokio::spawn(work(shared.clone(), received));
         Self { shared, orders }
@@ -77,10 +83,9 @@ impl Embeddings {
     /// can take as long as an answer of the endpoint.
     pub(crate) fn of_query(&self, query: &str) -> Known {
         let rests = self.shared.failed.lock().as_ref().is_some_and(|it| it.0.elapsed() < REST);
-        let vector = match rests {
-            true => None,
-            false => self.shared.take_down(self.shared.source.encode_query(query)).ok(),
-        };
+        let turn = self.shared.queries.try_acquire().ok().filter(|_| !rests);
+        let encode = |_turn| self.shared.take_down(self.shared.source.encode_query(query)).ok();
+        let vector = turn.and_then(encode);
         let vectors = vector.map(|vector| (query.to_owned(), vector));
         Known::new(&self.shared, vectors.into_iter().collect())
     }

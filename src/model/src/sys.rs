@@ -133,7 +133,8 @@ impl Kernel {
     /// # Panics
     /// If the lengths do not fit.
     pub(crate) fn sums(self, inputs: &[u32], words: usize, groups: &[Group], sums: &mut [i32]) {
-        assert!(words > 0 && inputs.len() % words == 0 && groups.len() % words == 0);
+        let is_whole = |len: usize| words > 0 && len.is_multiple_of(words);
+        assert!(is_whole(inputs.len()) && is_whole(groups.len()));
         let (rows, outputs) = (inputs.len() / words, groups.len() / words * GROUP_OUTPUTS);
         assert_eq!(sums.len(), rows * outputs);
         #[cfg(target_arch = "x86_64")]
