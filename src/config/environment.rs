@@ -14,8 +14,8 @@ pub(crate) use variables::output::names::*;
 pub(crate) use variables::packages::names::*;
 pub(crate) use variables::permissions::names::*;
 pub(crate) use variables::queue::names::*;
-pub(crate) use variables::store::names::*;
 pub(crate) use variables::search::names::*;
+pub(crate) use variables::store::names::*;
 pub(crate) use variables::tools::names::*;
 pub(crate) use variables::workers::names::*;
 

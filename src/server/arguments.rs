@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(
             parse(Language::Python, given.as_object().cloned()).unwrap_err(),
             "unknown field `deno_code`, expected one of `code`, `timeout`, `globals`, \
-             `allowedTools`, `dependencies`"
+             `allowedTools`, `dependencies`, `conversation`"
         );
     }
 
@@ -238,7 +238,7 @@ mod tests {
     fn an_argument_that_does_not_exist_is_named() {
         assert_eq!(
             error(json!({"deno_code": "1", "cwd": "2"})),
-            "unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`"
+            "unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`, `conversation`"
         );
     }
 

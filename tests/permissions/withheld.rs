@@ -32,7 +32,8 @@ return {
 };"#;
 
 fn host() -> Host {
-    let host = Host::with_grants(GRANTS);
+    let path = ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default());
+    let host = Host::with(GRANTS, |config| config.with_environment([path]));
     let files = "Deno.writeTextFileSync('kept.txt', 'x'); Deno.writeTextFileSync('kept.json', '1')";
     host.value(files);
     host

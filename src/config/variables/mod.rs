@@ -12,8 +12,8 @@ pub(super) mod output;
 pub(super) mod packages;
 pub(super) mod permissions;
 pub(super) mod queue;
-pub(super) mod store;
 pub(super) mod search;
+pub(super) mod store;
 pub(super) mod tools;
 pub(super) mod workers;
 

@@ -92,7 +92,7 @@ fn what_a_run_changes_is_as_before_in_the_next() {
 fn a_program_sees_nothing_of_the_warm_up() {
     let Some(python) = python() else { return };
     python.gives(&[
-        ("sorted(n for n in globals() if not n.startswith('__') and not callable(globals()[n]) and n not in ('WORKSPACE_DIR', 'ROOT_DIR', 'PLAYBOOKS_DIR', 'PERMISSIONS', 'mcp'))", json!([])),
+        ("sorted(n for n in globals() if not n.startswith('__') and not callable(globals()[n]) and n not in ('WORKSPACE_DIR', 'ROOT_DIR', 'PLAYBOOKS_DIR', 'PERMISSIONS', 'mcp', 'session'))", json!([])),
         ("import gc\nlen([o for o in gc.get_objects() if type(o).__name__ == 'DataFrame'])", json!(0)),
         ("import matplotlib.pyplot as plt\nplt.get_fignums()", json!([])),
         ("import asyncio\nlen(asyncio.all_tasks())", json!(1)),

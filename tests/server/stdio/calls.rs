@@ -273,7 +273,10 @@ fn the_other_tools_take_arguments_that_can_mean_one_thing_only() {
          between 1 and 100, not \"few\""
     );
     let text = refusal(&server.call("get_tools", json!({ "server": "a", "format": "yaml" })));
-    assert!(text.ends_with("format must be \"json\" or \"typescript\", not \"yaml\""), "{text}");
+    assert!(
+        text.ends_with("format must be \"json\", \"typescript\" or \"python\", not \"yaml\""),
+        "{text}"
+    );
     let _ = std::fs::remove_dir_all(root);
 }
 

@@ -141,7 +141,9 @@ impl Open {
             Request::Value => self.value(body),
             Request::Left { work } => Ok(self.tell_left(work)),
             Request::Outcome { outcome } => Ok(self.ended(outcome, body)),
-            Request::Immortal => Ok(Reply::error(&failure("Objects are made immortal before a run"))),
+            Request::Immortal => {
+                Ok(Reply::error(&failure("Objects are made immortal before a run")))
+            }
         }
     }
 
