@@ -96,11 +96,9 @@ impl JsonBody for reqwest::RequestBuilder {
 }
 
 async fn client() -> Result<Client, EmbeddingError> {
-    let builder = Client::builder();
-    // Tests ask this machine, whatever the environment says.
-    #[cfg(test)]
-    let builder = builder.no_proxy();
-    builder
+    Client::builder()
+        // Nor does a proxy of the environment get the key.
+        .no_proxy()
         .tls_backend_preconfigured(tls_with_roots().await.map_err(EmbeddingError::Unreachable)?)
         // The key is for this endpoint.
         .redirect(redirect::Policy::none())

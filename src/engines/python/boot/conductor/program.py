@@ -188,16 +188,19 @@ def namespace(program: dict, names: dict) -> dict:
 
 async def execute(code: Code, space: dict):
     """The task that a program is."""
-    begun = eval(code.statements, space)
-    if code.statements.co_flags & inspect.CO_COROUTINE:
-        await begun
-    putoff.finish()
-    if code.last is None:
-        return None
-    value = eval(code.last, space)
-    if code.last.co_flags & inspect.CO_COROUTINE:
-        value = await value
-    return await value if is_awaitable(value) else value
+    try:
+        begun = eval(code.statements, space)
+        if code.statements.co_flags & inspect.CO_COROUTINE:
+            await begun
+        putoff.finish()
+        if code.last is None:
+            return None
+        value = eval(code.last, space)
+        if code.last.co_flags & inspect.CO_COROUTINE:
+            value = await value
+        return await value if is_awaitable(value) else value
+    finally:
+        putoff.finish()
 
 
 def is_awaitable(value: object) -> bool:

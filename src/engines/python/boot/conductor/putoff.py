@@ -15,10 +15,15 @@ from . import output
 from .door import FILE
 
 #: What threads wait with. Threads of other programs run where they are started.
-WAITS = re.compile(r"\b(Simple|Lifo|Priority|Joinable)?Queue\(|\b(Event|Condition|Barrier|(Bounded)?Semaphore)\(")
+WAITS = re.compile(
+    r"(?<!asyncio\.)\b((Simple|Lifo|Priority|Joinable)?Queue|Event|Condition|Barrier|(Bounded)?Semaphore)\("
+)
 
 #: How long a daemon may hold up a sleep below it, in seconds, until it is ended where it waits itself.
 OVERRUN = 2
+
+#: Threads that run on top of each other at most: each takes some 10 frames of Python's 1,000.
+DEEPEST = 50
 
 _put, _sleep = queue.Queue.put, time.sleep
 
@@ -28,6 +33,12 @@ _pending: list[threading.Thread] = []
 #: Whether what waits below could go on, the innermost last; and when sleeps end.
 waits: list = []
 _sleeps: list[float] = []
+
+#: Locks and semaphores that are held: who sleeps with one lets nobody run on top, who could not wait for it.
+held = 0
+
+#: Threads that run on top of each other now.
+_depth = 0
 
 _decided: tuple = (None, False)
 
@@ -47,12 +58,15 @@ def is_wanted() -> bool:
 
 def run(thread: threading.Thread) -> None:
     """Runs a thread to its end."""
-    if thread in _pending:
-        _pending.remove(thread)
-    thread._ident = ident = threading.get_ident()
+    global _depth
+    ident = threading.get_ident()
     starter = threading.current_thread()
-    threading._active[ident] = thread
+    _depth += 1
     try:
+        if thread in _pending:
+            _pending.remove(thread)
+        thread._ident = ident
+        threading._active[ident] = thread
         thread.run()
     except SystemExit:
         pass
@@ -64,6 +78,7 @@ def run(thread: threading.Thread) -> None:
     finally:
         thread._conductor_over = True
         threading._active[ident] = starter
+        _depth -= 1
 
 
 def start(thread: threading.Thread) -> None:
@@ -79,8 +94,8 @@ def is_pending(thread: threading.Thread) -> bool:
 
 
 def run_next() -> bool:
-    """Runs the next that was put off; False if there is none."""
-    if not _pending:
+    """Runs the next that was put off; False if there is none, or no room on top of those that run."""
+    if not _pending or _depth >= DEEPEST:
         return False
     run(_pending[0])
     return True
@@ -104,7 +119,7 @@ def can_go_on() -> bool:
 
 def sleep(seconds: float, /) -> None:
     """time.sleep, in which other threads run."""
-    if not (_pending or _sleeps):
+    if held or not (_pending or _sleeps):
         return _sleep(seconds)
     last, end = latest(), time.monotonic() + seconds
     if last is not None and last < end:
@@ -119,6 +134,24 @@ def sleep(seconds: float, /) -> None:
         _sleeps.pop()
         waits.pop()
     return _sleep(max(0, end - time.monotonic()))
+
+
+def counted(acquire, release) -> tuple:
+    """Ways to acquire and to release that count what is held."""
+
+    def acquire_counted(self, *args, **kwargs):
+        global held
+        acquired = acquire(self, *args, **kwargs)
+        held += bool(acquired)
+        return acquired
+
+    def release_counted(self, *args):
+        global held
+        released = release(self, *args)
+        held = max(0, held - (args[0] if args else 1))
+        return released
+
+    return acquire_counted, release_counted
 
 
 def put(self, item, block=True, timeout=None):

@@ -4,6 +4,7 @@ Pools give futures that are done, or operations that go on beside each other. Wh
 another thread goes on with the event loop instead, and says so if nothing can end the wait.
 """
 
+import _thread
 import concurrent.futures.thread
 import sys
 import threading
@@ -105,7 +106,7 @@ class Lock:
     def __init__(self):
         self._lock = threading._allocate_lock()
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def _acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if self._lock.acquire(False):
             return True
         if not blocking:
@@ -113,8 +114,10 @@ class Lock:
         end = None if timeout < 0 else time.monotonic() + timeout
         return wait_until(lambda: self._lock.acquire(False), end, lambda: not self._lock.locked())
 
-    def release(self) -> None:
+    def _release(self) -> None:
         self._lock.release()
+
+    acquire, release = putoff.counted(_acquire, _release)
 
     def locked(self) -> bool:
         return self._lock.locked()
@@ -126,14 +129,35 @@ class Lock:
         return self.acquire()
 
     def __exit__(self, *exc) -> None:
-        self._lock.release()
+        self.release()
+
+
+class RLock(_thread.RLock):
+    """Replaces threading.RLock, to count what is held. All threads are one to the interpreter."""
+
+    acquire, release = putoff.counted(_thread.RLock.acquire, _thread.RLock.release)
+    __enter__ = acquire
+
+    def __exit__(self, *exc) -> None:
+        self.release()
+
+    def _release_save(self):
+        putoff.held -= 1
+        return super()._release_save()
+
+    def _acquire_restore(self, saved) -> None:
+        super()._acquire_restore(saved)
+        putoff.held += 1
 
 
 def install() -> None:
     """Patches threads and pools."""
     putoff.install()
     LOOP.before_idle = putoff.run_next
-    threading.Lock = Lock
+    threading.Lock, threading.RLock = Lock, RLock
+    for semaphore in (threading.Semaphore, threading.BoundedSemaphore):
+        semaphore.acquire, semaphore.release = putoff.counted(semaphore.acquire, semaphore.release)
+        semaphore.__enter__ = semaphore.acquire
     threading.Thread.start, threading.Thread.join, threading.Thread.is_alive = start, join, is_alive
     threading.excepthook = threading.__excepthook__ = excepthook
     threading.Condition.wait = wait_of_condition

@@ -23,10 +23,10 @@ def tasks() -> set:
 def finish(grace: float) -> None:
     """Goes on for so many seconds with what was left behind, and says what of it is not done."""
     LOOP.end = time.monotonic() + grace * (1 - OWN_PART)
-    left = Left(tasks())
+    left = Left()
     LOOP.before_wait = left.tell
     try:
-        LOOP.run_until(lambda: not (left.tasks or LOOP.operations) or time.monotonic() >= LOOP.end)
+        LOOP.run_until(lambda: not (left.find() or LOOP.operations) or time.monotonic() >= LOOP.end)
     except NeverSettles:
         pass
     finally:
@@ -37,15 +37,25 @@ def finish(grace: float) -> None:
 class Left:
     """The tasks that are not done yet."""
 
-    def __init__(self, left: set):
-        self.tasks, self._told = left, None
-        for task in left:
-            task.add_done_callback(left.discard)
+    def __init__(self):
+        self.tasks, self._told = set(), None
         self.tell()
         self._told = None  # at the first wait all have begun
 
+    def find(self) -> set:
+        """The tasks; when all that are known are done, those that they have begun."""
+        if not self.tasks:
+            self._add(tasks())
+        return self.tasks
+
+    def _add(self, found: set) -> None:
+        for task in found - self.tasks:
+            task.add_done_callback(self.tasks.discard)
+        self.tasks |= found
+
     def tell(self) -> None:
         """Tells the worker of them, which may be stopped at any time, if one is done since the last time."""
+        self._add(tasks())
         if len(self.tasks) != self._told:
             self._told = len(self.tasks)
             counts: dict = {}
