@@ -180,3 +180,13 @@ fn a_coroutine_that_is_never_awaited_is_a_warning() {
     let output = python.output("async def f():\n    pass\nf()\nNone").join("\n");
     assert!(output.contains("never awaited"), "{output}");
 }
+
+#[test]
+fn a_task_that_a_task_left_behind_begins_goes_on_too() {
+    let Some(python) = python() else { return };
+    let source = "import asyncio\n\nasync def child():\n    await asyncio.sleep(0.01)\n    print('child')\n\nasync def parent():\n    asyncio.create_task(child())\n\nasync def main():\n    asyncio.create_task(parent())\n    return 1\n\nawait main()";
+    let execution = python.run(source);
+    assert_eq!(execution.return_value, 1, "{execution:?}");
+    assert_eq!(execution.output, ["child"], "{execution:?}");
+    assert_eq!(execution.unfinished, [], "{execution:?}");
+}

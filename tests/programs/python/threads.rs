@@ -127,3 +127,29 @@ fn locks_events_and_timers_do_not_hang() {
         ("import queue\ntry:\n    queue.Queue().get(timeout=0.01)\nexcept queue.Empty:\n    r = 'empty'\nr", json!("empty")),
     ]);
 }
+
+/// Who runs on top of a sleep could not wait for what the sleeper holds.
+#[test]
+fn threads_that_sleep_with_a_lock_or_a_semaphore_keep_the_others_out() {
+    let Some(python) = python() else { return };
+    python.gives(&[
+        ("import threading, time\nfew = threading.Semaphore(3)\nr = []\ndef work(i):\n    with few:\n        time.sleep(0.005)\n        r.append(i)\nts = [threading.Thread(target=work, args=(i,)) for i in range(20)]\nfor t in ts: t.start()\nfor t in ts: t.join()\nsorted(r) == list(range(20))", json!(true)),
+        ("import queue, threading, time\nq, lock, n = queue.Queue(), threading.RLock(), 0\ndef work():\n    global n\n    with lock:\n        seen = n\n        time.sleep(0.005)\n        n = seen + 1\n    q.put(n)\nts = [threading.Thread(target=work) for _ in range(5)]\nfor t in ts: t.start()\nfor t in ts: t.join()\n[n, q.qsize()]", json!([5, 5])),
+    ]);
+}
+
+#[test]
+fn a_thread_that_the_last_expression_starts_has_run() {
+    let Some(python) = python() else { return };
+    let source = "import queue, threading\n\ndef main():\n    q = queue.Queue()\n    threading.Thread(target=lambda: print('ran', q.empty())).start()\n    return 5\n\nmain()";
+    let execution = python.run(source);
+    assert_eq!(execution.return_value, 5, "{execution:?}");
+    assert_eq!(execution.output, ["ran True"], "{execution:?}");
+}
+
+#[test]
+fn more_threads_than_have_room_on_the_stack_run_all_the_same() {
+    let Some(python) = python() else { return };
+    let source = "import threading, time\nr, told = [], threading.Event()\ndef work():\n    time.sleep(0.005)\n    r.append(1)\nts = [threading.Thread(target=work) for _ in range(300)]\nfor t in ts: t.start()\nfor t in ts: t.join()\nlen(r)";
+    assert_eq!(python.value(source), 300);
+}
