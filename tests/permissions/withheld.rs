@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Host;
 
 const GRANTS: &str =
-    "allow-read=.,allow-write=.,allow-env=HOME,allow-net=127.0.0.1:9,allow-run=true";
+    "allow-read=.,allow-write=.,allow-env=HOME,allow-net=127.0.0.1:49151,allow-run=true";
 
 /// What became of one access of each kind. An import that is denied is a `TypeError`, so that the
 /// text tells.
@@ -26,8 +26,8 @@ return {
   temp: await became(() => Deno.makeTempFileSync({ dir: "." })),
   rename: await became(() => Deno.renameSync("new.txt", "newer.txt")),
   env: await became(() => Deno.env.get("HOME")),
-  // Nobody listens there.
-  net: await became(() => fetch("http://127.0.0.1:9/")),
+  // Nobody need listen there: fetch itself refuses some of the lower ports.
+  net: await became(() => fetch("http://127.0.0.1:49151/")),
   run: await became(() => new Deno.Command("true").output()),
 };"#;
 
