@@ -42,9 +42,6 @@ def preload() -> None:
         import_module("pandas.plotting._matplotlib")
 
 
-#: So often that V8 compiles with optimization what they use most, which no worker does again then.
-TIMES = 2
-
 #: Until the interpreter has specialized what each run goes through, and writes nothing to it any more
 #: (PEP 659; the largest counter of pycore_backoff.h has been counted down by then for what is hot).
 REHEARSALS = 16
@@ -54,8 +51,7 @@ def run() -> None:
     """Runs the corpus through the path of every program, and leaves nothing of it."""
     from .corpus import PROGRAMS
 
-    for _ in range(TIMES):
-        _run(PROGRAMS)
+    _run(PROGRAMS)
     rehearse()
     forget()
 
