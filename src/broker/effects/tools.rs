@@ -79,25 +79,11 @@ impl Run {
                 Ok(written(upstreams.written(json!(listed)).await)?)
             }
             ToolOperation::SearchTools { query, limit } => {
-                upstreams.settled().await;
-                let limit = limit.min(MAX_FOUND) as usize;
-                let mut query = query;
-                truncate(&mut query, MAX_QUERY);
-                query.shrink_to_fit();
-                let place = self.file_place().await?;
-                let run = self.clone();
-                // Patterns of the call against names of servers: both can be made to
-                // take long.
-                let searching = move || {
-                    let _place = place;
-                    let upstreams = &run.services().upstreams;
-                    let go_on = || !run.quota.is_over();
-                    let found = upstreams.search(run.tools.allowed(), &query, limit, None, &go_on);
-                    run.note_found(&query, &found);
+                let shown = |found: &[(Found, f64)]| {
                     let tools = found.iter().map(|(found, _)| found.info().to_discovered());
-                    text(&tools.collect::<Vec<_>>().into())
+                    tools.collect::<Vec<_>>()
                 };
-                Ok(self.on_thread(searching).await.ok_or_else(Failure::interrupted)?)
+                self.search(query, limit, shown).await
             }
             ToolOperation::ToolSchema { name } => {
                 upstreams.settled().await;
@@ -109,7 +95,14 @@ impl Run {
                 let json = found.map(|found| found.info().to_discovered().to_string());
                 Ok(Answer::MaybeText(json))
             }
-            ToolOperation::FindTools { query, limit } => self.find_tools(query, limit).await,
+            // As a search, within the run's conversation: what it has loaded comes last, and says so.
+            ToolOperation::FindTools { query, limit } => {
+                let one = self.tools.conversation().one()?.clone();
+                let shown = move |found: &[(Found, f64)]| {
+                    to_found(found.iter().map(|(found, _)| found.info()), &one.known().loaded)
+                };
+                self.search(query, limit, shown).await
+            }
             ToolOperation::LoadToolSpec { name } => {
                 let one = self.tools.conversation().one()?;
                 if name.len() > MAX_QUALIFIED_NAME {
@@ -123,34 +116,30 @@ impl Run {
         }
     }
 
-    /// As a search, within the run's conversation: what it has loaded comes last, and says so.
-    async fn find_tools(
+    /// The best tools for a query, as they are shown.
+    async fn search(
         self: &Arc<Self>,
         mut query: String,
         limit: u32,
+        shown: impl FnOnce(&[(Found, f64)]) -> Vec<Value> + Send + 'static,
     ) -> Result<Answer, Problem> {
-        let one = self.tools.conversation().one()?.clone();
         self.services().upstreams.settled().await;
         let limit = limit.min(MAX_FOUND) as usize;
         truncate(&mut query, MAX_QUERY);
         query.shrink_to_fit();
         let place = self.file_place().await?;
         let run = self.clone();
+        // Patterns of the call against names of servers: both can be made to take long.
         let searching = move || {
             let _place = place;
             let upstreams = &run.services().upstreams;
             let go_on = || !run.quota.is_over();
             let found = upstreams.search(run.tools.allowed(), &query, limit, None, &go_on);
-            run.note_found(&query, &found);
-            let tools = found.iter().map(|(found, _)| found.info());
-            text(&to_found(tools, &one.known().loaded).into())
+            let names = found.iter().map(|(found, _)| found.info().qualified_name());
+            run.tools.found(&query, &names.collect::<Vec<_>>());
+            text(&shown(&found).into())
         };
         Ok(self.on_thread(searching).await.ok_or_else(Failure::interrupted)?)
-    }
-
-    fn note_found(&self, query: &str, found: &[(Found, f64)]) {
-        let names = found.iter().map(|(found, _)| found.info().qualified_name());
-        self.tools.found(query, &names.collect::<Vec<_>>());
     }
 
     async fn call_tool(
