@@ -7,6 +7,7 @@ use mcp_conductor_store::Store;
 use super::conversation::Conversation;
 use super::error::ConversationError;
 use super::handle::NEW;
+use super::patience::in_time;
 use super::shelf::{Limits, Shelf};
 
 /// The conversations of one principal. Cheap to clone.
@@ -23,8 +24,10 @@ impl Conversations {
     /// # Errors
     /// It is not there for this principal, the limit, or the store.
     pub(crate) async fn of(&self, given: &str) -> Result<Arc<Conversation>, ConversationError> {
-        let (handle, record) =
-            if given == NEW { self.0.begin().await? } else { self.0.open(given).await? };
+        let (handle, record) = match given {
+            NEW => in_time(self.0.begin()).await?,
+            _ => in_time(self.0.open(given)).await?,
+        };
         Ok(Arc::new(Conversation::new(self.0.clone(), handle, record.known)))
     }
 

@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tokio::sync::Mutex;
-
 use super::error::ConversationError;
 use super::handle::Handle;
+use super::patience::in_time;
 use super::record::{Known, RunNote, now};
 use super::shelf::Shelf;
 use super::values::{check_key, checked};
@@ -28,8 +27,6 @@ pub(crate) struct Conversation {
     calls: AtomicU32,
     /// The record says that there are values.
     has_values: AtomicBool,
-    /// One change of the values at a time, so that a run does not contend with itself.
-    turn: Mutex<()>,
 }
 
 impl fmt::Debug for Conversation {
@@ -47,7 +44,6 @@ impl Conversation {
             added: parking_lot::Mutex::default(),
             calls: AtomicU32::new(0),
             has_values: AtomicBool::new(false),
-            turn: Mutex::default(),
         }
     }
 
@@ -100,12 +96,12 @@ impl Conversation {
         self.count()?;
         check_key(key)?;
         let value = checked(value)?;
-        let _turn = self.turn.lock().await;
-        self.shelf.change_values(&self.handle, |values| values.set(key, value.clone())).await?;
-        if !self.has_values.swap(true, Ordering::Relaxed) {
+        // First, so that no value is there that is not kept as long as the conversation.
+        if !self.has_values.load(Ordering::Relaxed) {
             self.shelf.update(&self.handle, |record| record.values_at = now()).await?;
+            self.has_values.store(true, Ordering::Relaxed);
         }
-        Ok(())
+        self.shelf.change_values(&self.handle, |values| values.set(key, value.clone())).await
     }
 
     /// Deletes a key, and says whether it was there.
@@ -115,7 +111,6 @@ impl Conversation {
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, ConversationError> {
         self.count()?;
         check_key(key)?;
-        let _turn = self.turn.lock().await;
         self.shelf.change_values(&self.handle, |values| Ok(values.remove(key))).await
     }
 
@@ -133,7 +128,7 @@ impl Conversation {
             record.known.merge(&added);
             run.iter().for_each(|run| record.add(run.clone()));
         };
-        self.shelf.update(&self.handle, change).await.map(drop)
+        in_time(self.shelf.update(&self.handle, change)).await.map(drop)
     }
 
     fn count(&self) -> Result<(), ConversationError> {

@@ -16,6 +16,7 @@ mod error;
 mod handle;
 mod limits;
 mod overview;
+mod patience;
 mod record;
 mod shelf;
 mod values;

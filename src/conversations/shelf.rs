@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_conductor_store::{Expected, Keep, Key, Namespace, Store, StoreError, Version};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::ConversationError;
 use super::handle::{Handle, Owner};
 use super::record::{Record, millis, now};
 use super::values::Values;
 
-/// How often a change is tried anew that others came before. Each time one of them has
-/// succeeded; a run makes 32 requests at a time, which wait for each other here.
+/// How often a change is tried anew that other replicas came before. Each time one of them has
+/// succeeded; the calls of this server wait for each other.
 const ATTEMPTS: u32 = 8;
+
+/// Changes at the same time, each of another conversation but for those that have the same turn:
+/// more than one principal has runs in a server of some processors.
+const TURNS: usize = 16;
 
 /// The administrator's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +39,20 @@ pub(super) struct Shelf {
     limits: Limits,
     /// One is begun at a time: each counts those before it.
     beginning: Mutex<()>,
+    /// One change of a conversation at a time, so that a client's parallel calls do not contend.
+    turns: [Mutex<()>; TURNS],
 }
 
 impl Shelf {
     pub(super) fn new(store: Arc<dyn Store>, principal: Option<Arc<str>>, limits: Limits) -> Self {
-        let (owner, beginning) = (Owner::of(principal.as_deref()), Mutex::default());
-        Self { store, principal, owner, limits, beginning }
+        let owner = Owner::of(principal.as_deref());
+        let (beginning, turns) = (Mutex::default(), Default::default());
+        Self { store, principal, owner, limits, beginning, turns }
+    }
+
+    async fn turn(&self, handle: &Handle) -> MutexGuard<'_, ()> {
+        let sum: usize = handle.as_str().bytes().map(usize::from).sum();
+        self.turns[sum % TURNS].lock().await
     }
 
     /// A new conversation.
@@ -112,6 +124,7 @@ impl Shelf {
         handle: &Handle,
         change: impl Fn(&mut Record),
     ) -> Result<Record, ConversationError> {
+        let _turn = self.turn(handle).await;
         for _ in 0..ATTEMPTS {
             let (mut record, version) = self.record(handle).await?;
             change(&mut record);
@@ -162,6 +175,7 @@ impl Shelf {
         change: impl Fn(&mut Values) -> Result<T, ConversationError>,
     ) -> Result<T, ConversationError> {
         let keep = Keep::For(self.limits.time_to_live.saturating_mul(2));
+        let _turn = self.turn(handle).await;
         for _ in 0..ATTEMPTS {
             self.record(handle).await?;
             let (mut values, expected) = self.kept_values(handle).await?;

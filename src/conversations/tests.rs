@@ -225,3 +225,68 @@ async fn a_store_that_does_not_answer_is_no_fault_of_the_caller() {
     }
     assert!(!book.of("conv_x").await.unwrap_err().is_of_the_store());
 }
+
+/// A store in memory that lets others come between any two calls.
+#[derive(Debug)]
+struct Yielding(Arc<dyn Store>);
+
+#[async_trait]
+impl Store for Yielding {
+    async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        let entry = self.0.get(key).await;
+        tokio::task::yield_now().await;
+        entry
+    }
+
+    async fn set(
+        &self,
+        key: &Key,
+        expected: Expected,
+        value: Bytes,
+        keep: Keep,
+    ) -> Result<Version, StoreError> {
+        self.0.set(key, expected, value, keep).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, StoreError> {
+        self.0.remove(key).await
+    }
+
+    async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
+        self.0.add(key, delta, keep).await
+    }
+
+    async fn list(
+        &self,
+        namespace: Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.0.list(namespace, prefix, after, limit).await
+    }
+
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        self.0.check().await
+    }
+}
+
+#[tokio::test]
+async fn many_calls_at_the_same_time_are_all_in_the_conversation() {
+    let book = Conversations::new(Arc::new(Yielding(store())), None, LIMITS);
+    let one = book.of(NEW).await.unwrap();
+    let calls = (0..40).map(|at| {
+        let (book, handle) = (book.clone(), one.handle().to_owned());
+        async move {
+            let call = book.of(&handle).await?;
+            call.set(&format!("k{at}"), "1".to_owned()).await?;
+            call.loaded(&format!("mcp__s__t{at}"));
+            call.finish(None).await
+        }
+    });
+    let ended = futures::future::join_all(calls).await;
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+    let after = again(&book, &one).await;
+    assert_eq!(after.known().loaded.len(), 40);
+    assert_eq!(after.keys().await.unwrap().len(), 40);
+}
