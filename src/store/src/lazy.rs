@@ -50,13 +50,13 @@ impl Settings {
 
 /// A store that is opened by its first call, and opened again after its file failed.
 pub fn lazy(settings: Settings) -> Arc<dyn Store> {
-    Arc::new(Lazy { settings, state: Mutex::default() })
+    Arc::new(Lazy { settings, state: Arc::default() })
 }
 
 #[derive(Debug)]
 struct Lazy {
     settings: Settings,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,20 +68,27 @@ enum State {
 }
 
 impl Lazy {
-    /// The open store.
+    /// The open store. It is opened by one task, whoever goes away meanwhile: opening waits for
+    /// other processes, on a thread.
     async fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
-        let mut state = self.state.lock().await;
+        let mut state = Arc::clone(&self.state).lock_owned().await;
         match &*state {
             State::Open(store) => return Ok(Arc::clone(store)),
             State::Failed(since, error) if since.elapsed() < PAUSE => return Err(error.clone()),
             State::Failed(..) | State::Closed => {}
         }
-        let opened = self.settings.open().await;
-        *state = match &opened {
-            Ok(store) => State::Open(Arc::clone(store)),
-            Err(error) => State::Failed(Instant::now(), error.clone()),
-        };
-        opened
+        let settings = self.settings.clone();
+        let opening = tokio::spawn(async move {
+            let opened = settings.open().await;
+            *state = match &opened {
+                Ok(store) => State::Open(Arc::clone(store)),
+                Err(error) => State::Failed(Instant::now(), error.clone()),
+            };
+            opened
+        });
+        let lost =
+            |_| StoreError::Unavailable { reason: "it was not opened to the end".to_owned() };
+        opening.await.map_err(lost)?
     }
 
     /// Makes a call, within the time of one.

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_conductor_store::{
     Expected, Keep, Key, Limits, Namespace, Settings, Store, StoreError, lazy,
 };
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 fn key() -> Key {
     Key::new(Namespace::Owners, "a")
@@ -56,4 +58,35 @@ async fn a_directory_that_can_be_made_later_is_found() {
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+/// How often this process has the file open.
+fn open_files(file: &Path) -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    descriptors
+        .filter(|it| std::fs::read_link(it.as_ref().unwrap().path()).is_ok_and(|it| it == file))
+        .count()
+}
+
+#[tokio::test]
+async fn calls_that_do_not_wait_for_a_file_that_another_writes_open_it_once() {
+    let parent = TempDir::new().unwrap();
+    let file = parent.path().canonicalize().unwrap().join("store.redb");
+    let mut builder = redb::Database::builder();
+    builder.set_concurrency_mode(redb::ConcurrencyMode::MultiWriter);
+    let writer = builder.create(&file).unwrap();
+    let written = writer.begin_write().unwrap();
+    let before = open_files(&file);
+    let store = below(parent.path());
+    while open_files(&file) == before {
+        let _ = timeout(Duration::from_millis(1), store.get(&key())).await;
+    }
+    for _ in 0..3 {
+        assert!(timeout(Duration::from_millis(50), store.get(&key())).await.is_err());
+    }
+    assert_eq!(open_files(&file), before + 1);
+    written.abort().unwrap();
+    drop(writer);
+    while store.get(&key()).await == Err(StoreError::Timeout) {}
+    assert_eq!(store.get(&key()).await, Ok(None));
 }

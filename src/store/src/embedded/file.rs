@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{ConcurrencyMode, Database, DatabaseError};
+use redb::{ConcurrencyMode, Database, DatabaseError, TransactionError};
 
 use super::failed;
 use super::table::Changed;
@@ -21,6 +21,9 @@ const CACHE: usize = 8 << 20;
 
 /// Between two attempts to open the file.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// For how long it is attempted: the first call still has the other half of its time.
+const PATIENCE: Duration = Duration::from_millis(CALL_TIMEOUT.as_millis() as u64 / 2);
 
 /// The file below this directory.
 pub(super) fn path(directory: &Path) -> PathBuf {
@@ -43,11 +46,11 @@ pub(super) fn open(directory: &Path) -> Result<Database, StoreError> {
         builder.set_cache_size(CACHE).set_concurrency_mode(ConcurrencyMode::MultiWriter);
         match builder.create_with_backend(backend) {
             Ok(database) => {
-                made(&database)?;
+                made(&database, start)?;
                 return Ok(database);
             }
             // Another process opens or repairs it, which takes some milliseconds.
-            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < CALL_TIMEOUT / 2 => {
+            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < PATIENCE => {
                 std::thread::sleep(PAUSE);
             }
             Err(error) => return Err(unavailable(&file, &error)),
@@ -55,9 +58,17 @@ pub(super) fn open(directory: &Path) -> Result<Database, StoreError> {
     }
 }
 
-/// Sees to it that the tables are there, and of this format.
-fn made(database: &Database) -> Result<(), StoreError> {
-    let transaction = database.begin_write().map_err(failed)?;
+/// Sees to it that the tables are there, and of this format. Another process that writes is waited
+/// for like one that opens.
+fn made(database: &Database, start: Instant) -> Result<(), StoreError> {
+    let transaction = loop {
+        match database.try_begin_write() {
+            Err(TransactionError::WouldBlock) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE);
+            }
+            begun => break begun.map_err(failed)?,
+        }
+    };
     Changed::open(&transaction)?.finish()?;
     transaction.commit().map_err(failed)
 }

@@ -28,10 +28,12 @@ use crate::{
 };
 
 /// A store in a file below `directory`, which is made for its owner alone where it is not there.
+/// While another process is in a write it waits for that, on a thread of its own, without an end:
+/// [`lazy`](crate::lazy) opens a store within the time of a call, and once.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] if it cannot be opened, [`StoreError::Format`] for one of another
-/// version, [`StoreError::Timeout`].
+/// version.
 pub async fn embedded(directory: &Path, limits: Limits) -> Result<Arc<dyn Store>, StoreError> {
     let threads = Threads::start(directory).await?;
     Ok(Arc::new(Embedded { threads, file: file::path(directory), limits }))

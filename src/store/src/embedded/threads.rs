@@ -41,10 +41,10 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    /// Opens the file on the threads.
+    /// Opens the file on the threads, as [`super::embedded`] says.
     ///
     /// # Errors
-    /// As [`file::open`], and [`StoreError::Timeout`].
+    /// As [`file::open`].
     pub(super) async fn start(directory: &Path) -> Result<Self, StoreError> {
         let (changes, to_change) = mpsc::channel(WAITING);
         let (reads, to_read) = mpsc::channel(WAITING);
@@ -61,7 +61,7 @@ impl Threads {
                 change_all(&database, to_change);
             }
         })?;
-        within(is_open).await?.map_err(|_| ended())??;
+        is_open.await.map_err(|_| ended())??;
         Ok(Self { changes, reads })
     }
 
