@@ -101,6 +101,16 @@ fn a_program_sees_nothing_of_the_warm_up() {
     ]);
 }
 
+/// Whoever reads it writes no page of it then (PEP 683).
+#[test]
+fn what_the_zygote_has_is_immortal_and_what_a_program_makes_is_not() {
+    let Some(python) = python() else { return };
+    python.gives(&[
+        ("import json, sys\nall(sys.getrefcount(it) >= 1 << 28 for it in (json, json.loads, json.loads.__code__, json.JSONDecoder))", json!(true)),
+        ("import sys\nsys.getrefcount([1, 2]) < 10", json!(true)),
+    ]);
+}
+
 #[test]
 fn a_run_that_crashed_is_no_trouble_for_the_next() {
     let Some(python) = python() else { return };

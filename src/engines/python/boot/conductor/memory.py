@@ -20,7 +20,8 @@ except ImportError:  # what is large is then allocated where it may be
 #: Bytes of a new part of the heap that is larger than any hole.
 NEW = 16 << 20
 
-#: The largest objects that Python's own allocator has, and the step between its sizes (obmalloc.c).
+#: Up to which size objects fill the holes one size after the other, and the step between sizes: those of
+#: obmalloc.c. An interpreter without it has one heap, of which the smallest objects fill all.
 SMALL = 512
 STEP = 8
 
@@ -71,9 +72,7 @@ def _fill_small(size: int, new: int) -> None:
 
 
 def _small(size: int) -> object:
-    if size >= BYTES_HEAD:
-        return b"\0".ljust(size - BYTES_HEAD, b"\0") if size > BYTES_HEAD else bytes(bytearray(1))
-    return object()
+    return b"\0".ljust(size - BYTES_HEAD, b"\0") if size > BYTES_HEAD else object()
 
 
 def _room(size: int):
