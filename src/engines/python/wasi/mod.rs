@@ -46,6 +46,10 @@ pub(super) struct Wasi {
     descriptors: Descriptors,
     /// The directory of the run. Empty before there is one.
     workspace: String,
+    /// Nothing has asked for that directory yet. The first that does is `chdir` at the run's
+    /// beginning, which is not worth a round trip: what is refused there is refused, by its
+    /// whole name, when a program uses it.
+    to_be_entered: bool,
     /// Monotonic time is since then: a program is not told since when the machine runs.
     since: Instant,
     /// Of a file that the call before this one has opened: `open` of Python asks at once,
@@ -66,6 +70,7 @@ impl Wasi {
                 .collect(),
             descriptors: Descriptors::default(),
             workspace: String::new(),
+            to_be_entered: false,
             since: Instant::now(),
             just_opened: None,
             ahead: Ahead::default(),
@@ -82,6 +87,7 @@ impl Wasi {
     /// asked for that.
     pub(super) fn set_workspace(&mut self, workspace: &str) {
         workspace.trim_end_matches('/').clone_into(&mut self.workspace);
+        self.to_be_entered = true;
     }
 
     /// Forgets what it knows of the world: something else has acted on it.

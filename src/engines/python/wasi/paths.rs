@@ -159,6 +159,9 @@ impl Call<'_> {
                 Node::Directory => Filestat::own(FileType::Directory, &path, 0),
             },
             Place::Ancestor(path) => Filestat::own(FileType::Directory, &path, 0),
+            Place::World(path) if self.enters(&path) => {
+                Filestat::own(FileType::Directory, &path, 0)
+            }
             // Whoever asks has the lock: nobody else has, and it is not to be seen.
             Place::World(path) if self.wasi.locks.holds(&path) => return Err(Errno::Noent.into()),
             Place::World(path) => {
@@ -170,6 +173,11 @@ impl Call<'_> {
             return Err(Errno::Notdir.into());
         }
         Ok(self.memory.put(self.word(4), &stat.encode())?)
+    }
+
+    /// Whether this is `chdir` to the workspace at the run's beginning.
+    fn enters(&mut self, path: &str) -> bool {
+        path == self.wasi.workspace && std::mem::take(&mut self.wasi.to_be_entered)
     }
 
     pub(super) fn path_filestat_set_times(&mut self) -> Done {
