@@ -135,7 +135,6 @@ impl Tools {
     pub(super) fn called(&self, qualified: &str, server: &str, tool: &str) {
         if let Within::One(one) = &self.scope.conversation {
             one.called(qualified, (server.to_owned(), tool.to_owned()));
-            one.loaded(qualified);
         }
     }
 

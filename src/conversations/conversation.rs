@@ -88,6 +88,7 @@ impl Conversation {
             added.take(qualified);
             used.pair(query, tool);
         }
+        added.load(qualified);
     }
 
     /// What the call has used until now. It is given out once.
