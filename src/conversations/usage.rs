@@ -35,6 +35,13 @@ impl Usage {
         self.pairs.is_empty() && self.called.len() < 2
     }
 
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_tool = |(server, tool): &ToolName| size_of::<ToolName>() + server.len() + tool.len();
+        let of_pair = |pair: &Pair| size_of::<String>() + pair.query.len() + of_tool(&pair.tool);
+        self.pairs.iter().map(of_pair).chain(self.called.iter().map(of_tool)).sum()
+    }
+
     pub(super) fn call(&mut self, tool: &ToolName) {
         if self.called.len() < MAX_TOGETHER && !self.called.contains(tool) {
             self.called.push(tool.clone());

@@ -37,8 +37,8 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// meantime is one.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs that wait to be learned from: as many as begin in a pause at 32 a second, some 4 KB each.
-/// What comes beyond is not learned.
+/// Runs that wait to be learned from: as many as end in a pause at 32 a second, some 1 KB each and
+/// 10 KB at the most. What comes beyond is not learned.
 const MAX_WAITING: usize = 64;
 
 /// What one principal's use has taught. Cheap to clone.
@@ -58,7 +58,7 @@ struct State {
     _charge: Charge,
     /// When the store was asked last.
     asked: Option<Instant>,
-    waiting: Vec<Usage>,
+    waiting: Vec<(Usage, Charge)>,
     /// A task reads or writes.
     is_busy: bool,
 }
@@ -90,8 +90,10 @@ impl Learning {
             return;
         }
         let mut state = self.0.state.lock();
-        if state.waiting.len() < MAX_WAITING {
-            state.waiting.push(usage);
+        if state.waiting.len() < MAX_WAITING
+            && let Ok(charge) = self.0.memory.try_charge(usage.bytes())
+        {
+            state.waiting.push((usage, charge));
         }
         self.begin(&mut state);
     }
@@ -120,8 +122,9 @@ async fn work(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    async fn keep(&self, waiting: Vec<Usage>) -> Result<Learned, LearningError> {
-        let recorded = Recorded::of(self.search.clone(), waiting).await?;
+    async fn keep(&self, waiting: Vec<(Usage, Charge)>) -> Result<Learned, LearningError> {
+        let (runs, _charges): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let recorded = Recorded::of(self.search.clone(), runs).await?;
         self.kept.change(recorded).await
     }
 

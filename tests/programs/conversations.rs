@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::runtimes::{config, error, start, value_of, wait};
 use crate::support::directory::Directory;
 use crate::support::upstreams::{only_stub, upstream};
+use crate::support::waiting::eventually;
 
 /// With the fixture as the MCP servers `stub` and `shop`, and a store of its own.
 static SHARED: LazyLock<(Runtime, Directory)> = LazyLock::new(|| {
@@ -246,4 +247,20 @@ fn a_second_message_goes_on_with_the_tools_and_values_of_the_first() {
     assert!(second.notes.concat().contains("mcp__shop__list_orders"), "{:?}", second.notes);
     assert_eq!(value_of(second), orders * 2);
     wait(conversation.end()).unwrap();
+}
+
+#[test]
+fn searches_learn_from_what_was_called_after_others() {
+    let finds = || {
+        let found = wait(begun().find_tools("revenue by quarter")).unwrap();
+        found.iter().any(|tool| tool.name == "mcp__shop__list_orders")
+    };
+    assert!(!finds());
+    for query in ["quarterly turnover from orders", "revenue of the orders in spring"] {
+        let conversation = begun();
+        let found = wait(conversation.find_tools(query)).unwrap();
+        assert!(found.iter().any(|tool| tool.name == "mcp__shop__list_orders"), "{query}");
+        run_in(&conversation, "await callTool('shop', 'list_orders', { month: '2026-03' })");
+    }
+    assert!(eventually(finds));
 }
