@@ -251,8 +251,9 @@ fn a_second_message_goes_on_with_the_tools_and_values_of_the_first() {
 
 #[test]
 fn searches_learn_from_what_was_called_after_others() {
+    let asking = begun();
     let finds = || {
-        let found = wait(begun().find_tools("bill or invoice")).unwrap();
+        let found = wait(asking.find_tools("bill or invoice")).unwrap();
         found.iter().any(|tool| tool.name == "mcp__shop__get_order")
     };
     assert!(!finds());
