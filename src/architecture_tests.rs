@@ -43,6 +43,7 @@ const OF_THE_SERVER: &[&str] = &[
     "catalog",
     "config",
     "conversations",
+    "learning",
     "modules",
     "playbooks",
     "policy",
@@ -77,6 +78,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "conversations",
         &["broker", "catalog", "modules", "pool", "runtime", "server", "upstream"],
         "what calls have in common is names and values, whatever made them",
+    ),
+    (
+        "learning",
+        &["broker", "catalog", "modules", "pool", "runtime", "server", "upstream"],
+        "what is learned is names and vectors, whatever they are of",
     ),
     (
         "config",

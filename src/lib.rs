@@ -12,8 +12,8 @@
 //! `worker` (the shell of what runs in the child), `engines` (what runs programs in it),
 //! `hook` (this executable as that child), `pool`, `catalog` (what is known of other
 //! servers' tools), `upstream` (connections to them), `playbooks`, `modules` (what
-//! programs import), `conversations` (what calls have in common), `broker`, `runtime`,
-//! `server`.
+//! programs import), `conversations` (what calls have in common), `learning` (what use teaches
+//! of tools), `broker`, `runtime`, `server`.
 
 #[cfg(test)]
 mod architecture_tests;
@@ -26,6 +26,7 @@ mod embedding;
 mod engines;
 mod hook;
 mod install;
+mod learning;
 mod links;
 mod memory;
 mod modules;
@@ -63,7 +64,8 @@ pub use runtime::{
     ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Grant, Image,
     InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents,
     OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary,
-    ToolSpec, Truncated, UnfinishedWork, end_conversation, find_conversation, list_conversations,
+    ToolSpec, Truncated, UnfinishedWork, end_conversation, find_conversation, forget_use,
+    list_conversations,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

@@ -8,6 +8,7 @@ use super::io::{FetchLimits, Owner};
 use super::quota::FileLimits;
 use crate::audit::Audit;
 use crate::config::credentials::Credentials;
+use crate::learning::Learning;
 use crate::memory::Account;
 use crate::modules::Modules;
 use crate::playbooks::Playbooks;
@@ -41,6 +42,8 @@ pub(crate) struct Services {
     pub threads: Threads,
     /// The MCP servers that programs may call.
     pub upstreams: Upstreams,
+    /// What use of their tools has taught; nothing where it may teach nothing.
+    pub learning: Option<Learning>,
     pub playbooks: Playbooks,
     /// What programs can import.
     pub modules: Modules,

@@ -131,6 +131,13 @@ impl Tools {
         }
     }
 
+    /// Tells the run's conversation of a tool that has answered.
+    pub(super) fn called(&self, qualified: &str, server: &str, tool: &str) {
+        if let Within::One(one) = &self.scope.conversation {
+            one.called(qualified, (server.to_owned(), tool.to_owned()));
+        }
+    }
+
     /// What is wrong with arguments: numbers that JavaScript has rounded.
     pub(super) fn problem_with(&self, arguments: &Map<String, Value>) -> Option<String> {
         self.scope.rounded.problem_with(arguments)

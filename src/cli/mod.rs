@@ -7,6 +7,7 @@ mod healthcheck;
 mod install;
 mod login;
 mod run;
+mod search;
 mod token;
 
 use std::io::Write;
@@ -52,6 +53,9 @@ enum Command {
     Token(token::TokenArguments),
     /// List, show or end the conversations of the store.
     Conversation(conversation::ConversationArguments),
+    /// Forget what use of tools has taught searches.
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Check the configuration, or print its JSON Schema.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -195,6 +199,7 @@ async fn dispatch(command: Command, config: Config, sources: Sources) -> ExitCod
         Command::Install(arguments) => install::install(config, arguments).await,
         Command::Login(arguments) => login::login(config, arguments).await,
         Command::Run(arguments) => run::run(config, arguments).await,
+        Command::Search(command) => search::search(&config, &command).await,
         Command::Stdio(arguments) => stdio(config, arguments.return_mode()).await,
         Command::Token(arguments) => token::token(&config, &arguments),
     }

@@ -165,6 +165,7 @@ fn the_defaults_are_these() {
         ("max_tool_result", "8388608"),
         ("conversation_ttl", "3600000"),
         ("max_conversations", "100"),
+        ("learn", "\"on\""),
         ("store_size", "256"),
         ("packages.allowed", "[]"),
         ("packages.auto", "false"),

@@ -10,6 +10,7 @@ use super::handle::Handle;
 use super::patience::in_time;
 use super::record::{Known, RunNote, now};
 use super::shelf::Shelf;
+use super::usage::{ToolName, Usage};
 use super::values::{check_key, checked};
 
 /// Calls of `session` that one run may make: each reads up to half a MiB from the store, and
@@ -24,6 +25,8 @@ pub(crate) struct Conversation {
     before: Known,
     /// What the call adds.
     added: parking_lot::Mutex<Known>,
+    /// What the call has used, for who learns from it.
+    used: parking_lot::Mutex<Usage>,
     calls: AtomicU32,
     /// The record says that there are values.
     has_values: AtomicBool,
@@ -42,6 +45,7 @@ impl Conversation {
             handle,
             before,
             added: parking_lot::Mutex::default(),
+            used: parking_lot::Mutex::default(),
             calls: AtomicU32::new(0),
             has_values: AtomicBool::new(false),
         }
@@ -59,14 +63,37 @@ impl Conversation {
         known
     }
 
-    /// Notes what a search found, by qualified names, best first.
+    /// Notes what a search found, by qualified names, best first. A tool that is loaded needs
+    /// no search: a call of it does not follow from this one.
     pub(crate) fn found(&self, query: &str, tools: &[String]) {
-        self.added.lock().search(query, tools);
+        let mut added = self.added.lock();
+        let is_new =
+            |tool: &&String| !self.before.loaded.contains(tool) && !added.loaded.contains(tool);
+        let new: Vec<_> = tools.iter().filter(is_new).cloned().collect();
+        added.search(query, &new);
     }
 
     /// Notes that a tool's parameters were shown, or that it was called.
     pub(crate) fn loaded(&self, tool: &str) {
         self.added.lock().load(tool);
+    }
+
+    /// Notes that a tool was called and has answered: the last search that found it led to this.
+    pub(crate) fn called(&self, qualified: &str, tool: ToolName) {
+        let (mut added, mut used) = (self.added.lock(), self.used.lock());
+        used.call(&tool);
+        let is_taken = added.taken.iter().any(|taken| taken == qualified);
+        let before = if is_taken { None } else { self.before.query_of(qualified) };
+        if let Some(query) = added.query_of(qualified).or(before).map(str::to_owned) {
+            added.take(qualified);
+            used.pair(query, tool);
+        }
+        added.load(qualified);
+    }
+
+    /// What the call has used until now. It is given out once.
+    pub(crate) fn take_usage(&self) -> Usage {
+        std::mem::take(&mut *self.used.lock())
     }
 
     /// The value of a key as JSON.

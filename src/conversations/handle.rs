@@ -56,14 +56,18 @@ impl fmt::Display for Handle {
 /// Who has a conversation, as keys of the store begin: names of principals have any
 /// characters and lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner(String);
+pub(crate) struct Owner(String);
 
 impl Owner {
     /// Of the principal, or of all who have no name.
-    pub(super) fn of(principal: Option<&str>) -> Self {
+    pub(crate) fn of(principal: Option<&str>) -> Self {
         let Some(name) = principal else { return Self("anonymous".to_owned()) };
         let hash = Sha256::digest(name);
         Self(hash[..OWNER_BYTES].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// What the names of all of its entries begin with.

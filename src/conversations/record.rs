@@ -25,6 +25,9 @@ pub(crate) const MAX_NAMED: usize = 20;
 const MAX_SEARCHES: usize = 10;
 const MAX_OF_SEARCH: usize = 10;
 
+/// Tools that one call takes from searches before it: all that these can have.
+const MAX_TAKEN: usize = MAX_SEARCHES * MAX_OF_SEARCH;
+
 /// Bytes of a query that are remembered.
 const MAX_QUERY: usize = 256;
 
@@ -88,8 +91,12 @@ pub(crate) struct Known {
     pub found: Vec<String>,
     /// Their parameters were shown, or they were called.
     pub loaded: Vec<String>,
-    /// For who learns from use: a search, and below what was called after it.
+    /// For who learns from use: searches, each with those of its results that were not loaded
+    /// before it and have not been called since.
     pub searches: Vec<Search>,
+    /// Tools that were called after a search: those before this no longer have them.
+    #[serde(skip)]
+    pub taken: Vec<String>,
 }
 
 impl Known {
@@ -111,6 +118,22 @@ impl Known {
         remember(&mut self.loaded, tool, MAX_LOADED);
     }
 
+    /// The query of the last search that has found a tool which was not called since.
+    pub(super) fn query_of(&self, tool: &str) -> Option<&str> {
+        let has = |search: &&Search| search.tools.iter().any(|found| found == tool);
+        self.searches.iter().rev().find(has).map(|search| search.query.as_str())
+    }
+
+    /// Notes that a tool was called: a search before this leads to it once.
+    pub(super) fn take(&mut self, tool: &str) {
+        self.forget_found(tool);
+        remember(&mut self.taken, tool, MAX_TAKEN);
+    }
+
+    fn forget_found(&mut self, tool: &str) {
+        self.searches.iter_mut().for_each(|search| search.tools.retain(|found| found != tool));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty() && self.loaded.is_empty() && self.searches.is_empty()
     }
@@ -119,6 +142,7 @@ impl Known {
     pub(super) fn merge(&mut self, later: &Self) {
         later.found.iter().for_each(|tool| remember(&mut self.found, tool, MAX_FOUND));
         later.loaded.iter().for_each(|tool| remember(&mut self.loaded, tool, MAX_LOADED));
+        later.taken.iter().for_each(|tool| self.forget_found(tool));
         self.searches.extend(later.searches.iter().cloned());
         keep_last(&mut self.searches, MAX_SEARCHES);
     }
@@ -242,6 +266,23 @@ mod tests {
             );
         }
         assert!(record.write().len() < 256 << 10, "{}", record.write().len());
+    }
+
+    #[test]
+    fn a_call_takes_its_tool_from_all_searches_before_it_and_from_none_after_it() {
+        let tools = ["mcp__s__a".to_owned(), "mcp__s__b".to_owned()];
+        let (mut known, mut later) = (Known::default(), Known::default());
+        known.search("one", &tools);
+        known.search("two", &tools);
+        assert_eq!(known.query_of("mcp__s__a"), Some("two"));
+        later.take("mcp__s__a");
+        later.search("three", &tools);
+        known.merge(&later);
+        assert_eq!(known.query_of("mcp__s__a"), Some("three"));
+        assert_eq!(known.query_of("mcp__s__b"), Some("three"));
+        assert_eq!(known.searches[1].tools, ["mcp__s__b"]);
+        known.take("mcp__s__a");
+        assert_eq!(known.query_of("mcp__s__a"), None);
     }
 
     #[test]

@@ -41,6 +41,43 @@ async fn what_one_call_loads_the_next_one_knows() {
     assert_eq!(known.searches[0].query, "an issue");
 }
 
+fn tool(name: &str) -> (String, String) {
+    ("g".to_owned(), name.to_owned())
+}
+
+#[tokio::test]
+async fn a_search_and_a_call_of_its_result_are_a_pair_once() {
+    let book = of(&store(), Some("ada"));
+    let one = book.of(NEW).await.unwrap();
+    one.found("open a bug", &["mcp__g__a".into(), "mcp__g__b".into()]);
+    one.finish(None).await.unwrap();
+    let run = again(&book, &one).await;
+    run.called("mcp__g__a", tool("a"));
+    run.called("mcp__g__a", tool("a"));
+    run.called("mcp__g__c", tool("c"));
+    let used = run.take_usage();
+    assert_eq!(used.pairs, [Pair { query: "open a bug".into(), tool: tool("a") }]);
+    assert_eq!(used.called, [tool("a"), tool("c")]);
+    assert!(run.take_usage().says_nothing());
+    run.finish(None).await.unwrap();
+    let next = again(&book, &one).await;
+    next.called("mcp__g__a", tool("a"));
+    next.called("mcp__g__b", tool("b"));
+    assert_eq!(next.take_usage().pairs, [Pair { query: "open a bug".into(), tool: tool("b") }]);
+}
+
+#[tokio::test]
+async fn a_tool_that_is_loaded_before_a_search_makes_no_pair_with_it() {
+    let one = of(&store(), None).of(NEW).await.unwrap();
+    one.loaded("mcp__g__a");
+    one.found("open a bug", &["mcp__g__a".into(), "mcp__g__b".into()]);
+    // Looked up after the search, as a program does that is about to call it.
+    one.loaded("mcp__g__b");
+    one.called("mcp__g__a", tool("a"));
+    one.called("mcp__g__b", tool("b"));
+    assert_eq!(one.take_usage().pairs, [Pair { query: "open a bug".into(), tool: tool("b") }]);
+}
+
 #[tokio::test]
 async fn others_the_expired_the_ended_and_the_invented_have_the_same_answer() {
     let store = store();

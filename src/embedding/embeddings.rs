@@ -189,6 +189,7 @@ pub(crate) struct Known {
     dimensions: usize,
     weight_of_words: f32,
     floor: f32,
+    beta: f32,
     knows_pieces: bool,
     vectors: HashMap<String, Vec<f32>>,
 }
@@ -200,6 +201,7 @@ impl Known {
             dimensions: vectors.values().map(Vec::len).max().unwrap_or_default(),
             weight_of_words: shared.source.weight_of_words(),
             floor: shared.source.floor(),
+            beta: shared.source.beta(),
             knows_pieces: shared.source.knows_pieces(),
             vectors,
         }
@@ -238,5 +240,9 @@ impl Encoder for Known {
 
     fn floor(&self) -> f32 {
         self.floor
+    }
+
+    fn beta(&self) -> f32 {
+        self.beta
     }
 }

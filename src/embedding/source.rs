@@ -23,6 +23,12 @@ const WEIGHT_OF_WORDS: f32 = 0.2;
 /// the highest that loses no right tool of the set in src/search/benches.
 const MODEL_FLOOR: f32 = 0.15;
 
+/// How far use moves the vectors of all-MiniLM-L6-v2, as measured (docs/search.md).
+const MODEL_BETA: f32 = 1.2;
+
+/// Half of it: of an endpoint's model it was not measured.
+const ENDPOINT_BETA: f32 = 0.6;
+
 /// Of an endpoint's model it is not known which cosine says that texts have nothing in common.
 const ENDPOINT_FLOOR: f32 = 0.0;
 
@@ -72,6 +78,13 @@ impl Source {
         match self {
             Self::Model(_) => MODEL_FLOOR,
             Self::Endpoint(_) => ENDPOINT_FLOOR,
+        }
+    }
+
+    pub(super) fn beta(&self) -> f32 {
+        match self {
+            Self::Model(_) => MODEL_BETA,
+            Self::Endpoint(_) => ENDPOINT_BETA,
         }
     }
 

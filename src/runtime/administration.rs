@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::FutureExt;
-use mcp_conductor_store::Store;
+use mcp_conductor_store::{Store, StoreError};
 
 use super::store;
 use crate::audit::timestamp;
 use crate::config::Config;
-use crate::conversations::{self, ConversationError, Overview, RunNote};
+use crate::conversations::{self, ConversationError, Overview, Owner, RunNote};
+use crate::learning;
 use crate::telemetry::Metrics;
+
+/// The principal of those who do not authenticate, as `conversation list` shows it.
+const NOBODY: &str = "-";
 
 /// Conversations that are listed at most: as many as ten principals may have.
 const MAX_LISTED: usize = 100_000;
@@ -73,6 +77,26 @@ pub fn end_conversation(
 ) -> impl Future<Output = Result<(), ConversationError>> + Send + use<> {
     let (store, handle) = (opened(config), handle.to_owned());
     async move { conversations::end(&*store?, &handle).await }.boxed()
+}
+
+/// Forgets what a principal's use of tools has taught searches, or everybody's where none is
+/// named; `-` is whoever has no name. How many there were. Servers that run do so within a minute.
+///
+/// # Errors
+/// The store.
+pub fn forget_use(
+    config: &Config,
+    principal: Option<&str>,
+) -> impl Future<Output = Result<usize, StoreError>> + Send + use<> {
+    let opened = store::of(config, &Arc::new(Metrics::new()));
+    let owner = principal.map(|name| Owner::of(Some(name).filter(|name| *name != NOBODY)));
+    async move {
+        let unavailable =
+            |error: super::StartError| StoreError::Unavailable { reason: error.to_string() };
+        let (store, _) = opened.map_err(unavailable)?;
+        learning::forget(&*store, owner.as_ref()).await
+    }
+    .boxed()
 }
 
 fn opened(config: &Config) -> Result<Arc<dyn Store>, ConversationError> {

@@ -22,6 +22,7 @@ use crate::config::environment::{
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
 use crate::embedding::{Search, Settings};
+use crate::learning::{Kept, Learning};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
 use crate::packages::Installed;
@@ -103,6 +104,13 @@ fn search(config: &Config) -> Result<Search, StartError> {
     Search::start(settings).map_err(|problem| error(SEARCH, problem, "table"))
 }
 
+/// What learns from a principal's use, unless it is off: then nothing is read either.
+fn learning(config: &Config, common: &Common, principal: Option<&str>) -> Option<Learning> {
+    let kept = || Kept::new(common.store.clone(), common.store_directory.clone(), principal);
+    let learning = || Learning::new(kept(), common.search.clone(), common.memory.clone());
+    config.learn().then(learning)
+}
+
 /// How much of the places a principal may have.
 pub(super) fn share(queue: &Queue, config: &Config) -> Share {
     let http = config.http();
@@ -127,6 +135,7 @@ pub(super) fn services(
     config: &Config,
     common: &Common,
     tools: RunTools,
+    principal: Option<&str>,
 ) -> Result<Services, StartError> {
     let workspace = workspace(config.workspace())?;
     let environment = config.environment();
@@ -198,6 +207,7 @@ pub(super) fn services(
         threads: common.threads.clone(),
         owner: common.owner.clone(),
         upstreams,
+        learning: learning(config, common, principal),
         playbooks,
         modules,
         without_landlock: config.unsafe_run_without_landlock(),

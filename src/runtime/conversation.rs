@@ -9,7 +9,7 @@ use super::request::InvalidRequest;
 use super::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::catalog::{GoOn, to_found};
 use crate::conversations::{
-    Conversation as Kept, ConversationError, Conversations, MAX_NAMED, NEW, RunStart, Within,
+    Conversation as Kept, ConversationError, Conversations, MAX_NAMED, NEW, RunStart, Usage, Within,
 };
 use crate::text::shown;
 
@@ -68,7 +68,10 @@ impl Runtime {
     /// # Errors
     /// What the caller names is not there.
     pub(crate) async fn within(&self, given: Option<&str>) -> Result<Within, ConversationError> {
-        let Some(given) = given else { return Ok(Within::Nothing) };
+        // Some clients send an option that is not set as an empty text.
+        let Some(given) = given.filter(|given| !given.is_empty()) else {
+            return Ok(Within::Nothing);
+        };
         match self.conversations().of(given).await {
             Ok(one) => Ok(Within::One(one)),
             Err(error) if error.is_of_the_store() => Ok(Within::Unavailable(error)),
@@ -96,6 +99,7 @@ impl Runtime {
                 let told = self.conclude(&one, Some(start.ended(outcome, took))).await;
                 execution.conversation = told.handle;
                 execution.notes.extend(told.note);
+                self.learn(one.take_usage());
                 Ok(execution)
             }
             (Within::Unavailable(error), Ok(mut execution)) => {
@@ -103,13 +107,27 @@ impl Runtime {
                 Ok(execution)
             }
             (Within::One(one), Err(error)) => {
-                // Nobody is told its handle. What cannot be removed expires.
-                if is_new && let Err(problem) = self.conversations().end(one.handle()).await {
-                    tracing::debug!("a conversation is not removed: {problem}");
+                if is_new {
+                    self.discard(&one).await;
                 }
                 Err(error)
             }
             (Within::Nothing, result) | (Within::Unavailable(_), result) => result,
+        }
+    }
+
+    /// Ends a conversation that a call began and whose handle nobody is told. What cannot be
+    /// removed expires.
+    pub(crate) async fn discard(&self, one: &Kept) {
+        if let Err(problem) = self.conversations().end(one.handle()).await {
+            tracing::debug!("a conversation is not removed: {problem}");
+        }
+    }
+
+    /// Learns from what a run has used, in the background: its result waits for nothing.
+    fn learn(&self, usage: Usage) {
+        if let Some(learning) = &self.0.services.learning {
+            learning.record(usage);
         }
     }
 
@@ -296,8 +314,9 @@ impl Runtime {
         let upstreams = self.upstreams();
         upstreams.settled().await;
         let (within, run, one) = (upstreams.clone(), self.tools().clone(), one.clone());
+        let learned = self.learned();
         let searching = move |go_on: GoOn<'_>| {
-            let found = within.search(&run, &query, limit, None, go_on);
+            let found = within.search(&run, &query, limit, learned.as_deref(), go_on);
             let names: Vec<_> =
                 found.iter().map(|(found, _)| found.info().qualified_name()).collect();
             let tools = to_found(found.iter().map(|(found, _)| found.info()), &one.known().loaded);

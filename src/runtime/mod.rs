@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use mcp_conductor_search::Learned;
 use mcp_conductor_store::{Store, StoreError, StoreStatus};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -35,7 +36,7 @@ use tokio::sync::mpsc;
 
 pub use crate::conversations::ConversationError;
 pub use administration::{
-    ConversationSummary, end_conversation, find_conversation, list_conversations,
+    ConversationSummary, end_conversation, find_conversation, forget_use, list_conversations,
 };
 pub(crate) use conversation::Told;
 pub use conversation::{Conversation, FoundTool, ToolSpec};
@@ -57,6 +58,7 @@ pub use request::{ExecuteRequest, Grant, InvalidRequest, MAX_GLOBALS_BYTES, MAX_
 use crate::broker::{Broker, Owner, Services, run_account};
 use crate::config::{Config, ConfigError, Principal};
 use crate::conversations::{Conversations, Limits, Within};
+use crate::learning::Learning;
 use crate::memory::Account;
 use crate::packages::Installed;
 use crate::packages::allowed::AllowedPackages;
@@ -82,7 +84,7 @@ use unreported::Used;
 #[cfg(test)]
 pub(crate) fn services_of(config: &Config) -> Result<Services, StartError> {
     let common = assembly::common(config, Installed::none())?;
-    assembly::services(config, &common, RunTools::all())
+    assembly::services(config, &common, RunTools::all(), None)
 }
 
 /// Why a runtime cannot be started.
@@ -212,7 +214,7 @@ impl Runtime {
         let snapshot = installed.current();
         let generation = packages::generation(&config, &snapshot);
         let common = assembly::common(&config, installed)?;
-        let services = assembly::services(&config, &common, RunTools::all())?;
+        let services = assembly::services(&config, &common, RunTools::all(), None)?;
         let python = python_files(&config);
         let python = python.as_ref();
         // Of the same look as the lane has: an installation may end between two.
@@ -246,7 +248,7 @@ impl Runtime {
         common.memory = common.memory.of_principal();
         common.threads = common.threads.share();
         common.owner = Owner::default();
-        let services = assembly::services(&config, &common, tools.clone())?;
+        let services = assembly::services(&config, &common, tools.clone(), Some(&name))?;
         let share = assembly::share(&shared.queue, &config);
         Ok(Self(PrincipalState::new(config, shared, services, tools, Some(name), share)))
     }
@@ -257,7 +259,7 @@ impl Runtime {
     /// [`StartError`] if the settings cannot be used.
     pub(crate) fn with_settings(&self, config: Config) -> Result<Self, StartError> {
         let shared = self.0.shared.clone();
-        let services = assembly::services(&config, &shared.common, RunTools::all())?;
+        let services = assembly::services(&config, &shared.common, RunTools::all(), None)?;
         let share = shared.queue.whole();
         Ok(Self(PrincipalState::new(config, shared, services, RunTools::all(), None, share)))
     }
@@ -548,6 +550,11 @@ impl Runtime {
     /// The MCP servers that programs may call.
     pub(crate) fn upstreams(&self) -> &Upstreams {
         &self.0.services.upstreams
+    }
+
+    /// What use of the principal's tools has taught, as far as it is known at the moment.
+    pub(crate) fn learned(&self) -> Option<Arc<Learned>> {
+        self.0.services.learning.as_ref().and_then(Learning::learned)
     }
 
     /// The memory account of the runs' principal.

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::arguments::CONVERSATION;
 use super::coercion::{Argument, Arguments, Kind};
 use crate::catalog::{
-    Found, GoOn, Seen, Tool, module_declaration, python_sample, python_signatures,
+    Found, GoOn, Seen, Tool, ToolInfo, module_declaration, python_sample, python_signatures,
 };
-use crate::conversations::{Conversation, Within};
+use crate::conversations::{Conversation, NEW, Within};
 use crate::runtime::{Language, Runtime, Told};
 use crate::upstream::{Listed, UpstreamError, no_tool};
 
@@ -46,6 +46,10 @@ pub(super) struct GetTools {
     #[serde(default)]
     #[schemars(with = "Format")]
     format: Option<Format>,
+    /// Goes on with a conversation by its handle, "new" begins one: it remembers the tools that are shown as loaded.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    conversation: Option<String>,
 }
 
 impl Arguments for GetTools {
@@ -68,6 +72,7 @@ impl Arguments for GetTools {
             also: &["language"],
             expected: "\"json\", \"typescript\" or \"python\"",
         },
+        CONVERSATION,
     ];
 }
 
@@ -167,13 +172,68 @@ pub(super) async fn list_mcp_servers(runtime: &Runtime) -> Value {
 
 /// Tools of one server, as schemas or as TypeScript.
 pub(super) async fn get_tools(runtime: &Runtime, arguments: GetTools) -> Result<Value, String> {
+    let call = Call::begin(runtime, arguments.conversation.clone()).await?;
+    let within = call.within.clone();
+    call.end(shown_of(runtime, arguments, within).await, "The tools are shown").await
+}
+
+async fn shown_of(runtime: &Runtime, arguments: GetTools, within: Within) -> Result<Value, String> {
     let upstreams = runtime.upstreams();
     let text = |error: UpstreamError| error.to_string();
     let upstream = upstreams.server(&arguments.server).map_err(text)?;
     let seen = upstreams.seen(&upstream, runtime.tools()).await.map_err(text)?;
     let servers: Vec<Arc<str>> = upstreams.servers().iter().map(|it| it.name.clone()).collect();
-    let shown = move |_: GoOn<'_>| shown_tools(&arguments, &seen, &servers);
+    let shown = move |_: GoOn<'_>| {
+        let Shown { value, tools } = shown_tools(&arguments, &seen, &servers)?;
+        if let Within::One(one) = within {
+            tools.iter().for_each(|info| one.loaded(&info.qualified_name()));
+        }
+        Ok(value)
+    };
     upstreams.on_thread(shown).await?
+}
+
+/// A call of one of these tools within a conversation, or without one.
+struct Call<'a> {
+    runtime: &'a Runtime,
+    within: Within,
+    is_new: bool,
+}
+
+impl<'a> Call<'a> {
+    async fn begin(runtime: &'a Runtime, given: Option<String>) -> Result<Self, String> {
+        let within = runtime.within(given.as_deref()).await;
+        let within = within.map_err(|error| format!("conversation: {error}"))?;
+        Ok(Self { runtime, within, is_new: given.as_deref() == Some(NEW) })
+    }
+
+    /// The result with what it says of the conversation. `made` is what was done without one
+    /// where the store does not answer.
+    async fn end(self, result: Result<Value, String>, made: &str) -> Result<Value, String> {
+        let mut shown = match result {
+            Ok(shown) => shown,
+            Err(error) => {
+                if let (true, Within::One(one)) = (self.is_new, &self.within) {
+                    self.runtime.discard(one).await;
+                }
+                return Err(error);
+            }
+        };
+        match self.within {
+            Within::One(one) => {
+                let Told { handle, note } = self.runtime.conclude(&one, None).await;
+                if let Some(handle) = handle {
+                    shown["conversation"] = handle.into();
+                }
+                shown["notes"] = note.into_iter().collect();
+            }
+            Within::Unavailable(error) => {
+                shown["notes"] = json!([format!("{error}. {made} without it")]);
+            }
+            Within::Nothing => {}
+        }
+        Ok(shown)
+    }
 }
 
 /// Bytes of the schemas that one call lists, beyond the first tool's: more than a model
@@ -183,7 +243,17 @@ const MAX_LISTED: usize = 1 << 20;
 /// Names of tools that one call may list.
 const MAX_WANTED: usize = 1000;
 
-fn shown_tools(arguments: &GetTools, seen: &Seen, servers: &[Arc<str>]) -> Result<Value, String> {
+/// What is shown of a server's tools, and which these are.
+struct Shown<'a> {
+    value: Value,
+    tools: Vec<&'a ToolInfo>,
+}
+
+fn shown_tools<'a>(
+    arguments: &GetTools,
+    seen: &'a Seen,
+    servers: &[Arc<str>],
+) -> Result<Shown<'a>, String> {
     let mut tools: Vec<&Tool> = seen.tools().collect();
     if let Some(wanted) = &arguments.tools {
         if wanted.len() > MAX_WANTED {
@@ -197,8 +267,8 @@ fn shown_tools(arguments: &GetTools, seen: &Seen, servers: &[Arc<str>]) -> Resul
         let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
         tools.retain(|tool| wanted.contains(&*tool.info.name));
     }
-    let infos: Vec<_> = tools.iter().map(|tool| &tool.info).collect();
-    Ok(match arguments.format.unwrap_or(Format::Json) {
+    let mut infos: Vec<_> = tools.iter().map(|tool| &tool.info).collect();
+    let value = match arguments.format.unwrap_or(Format::Json) {
         Format::Typescript => {
             json!({"declarations": module_declaration(&arguments.server, &infos)})
         }
@@ -223,6 +293,7 @@ fn shown_tools(arguments: &GetTools, seen: &Seen, servers: &[Arc<str>]) -> Resul
                 listed.push(tool);
             }
             let more = infos.len() - listed.len();
+            infos.truncate(listed.len());
             let mut shown = json!({"tools": listed});
             if more > 0 {
                 let text = format!("There are {more} more: name the tools that you need.");
@@ -230,7 +301,8 @@ fn shown_tools(arguments: &GetTools, seen: &Seen, servers: &[Arc<str>]) -> Resul
             }
             shown
         }
-    })
+    };
+    Ok(Shown { value, tools: infos })
 }
 
 /// The best tools of all servers for a query.
@@ -242,47 +314,44 @@ pub(super) async fn search_tools(
     if !(1..=MAX_FOUND).contains(&limit) {
         return Err(format!("limit must be between 1 and {MAX_FOUND}, not {limit}"));
     }
-    let within = runtime.within(arguments.conversation.as_deref()).await;
-    let within = within.map_err(|error| format!("conversation: {error}"))?;
+    let call = Call::begin(runtime, arguments.conversation.clone()).await?;
+    let found = found(runtime, arguments, limit, call.within.clone()).await;
+    call.end(found, "The search was made").await
+}
+
+async fn found(
+    runtime: &Runtime,
+    arguments: SearchTools,
+    limit: usize,
+    within: Within,
+) -> Result<Value, String> {
     let upstreams = runtime.upstreams();
     upstreams.settled().await;
-    let shown = Shown {
+    let shown = How {
         detail: arguments.detail.unwrap_or(Detail::Brief),
         notation: arguments.format.unwrap_or(Notation::Typescript),
     };
-    let (servers, run, conversation) = (upstreams.clone(), runtime.tools().clone(), within.clone());
+    let (servers, run, learned) = (upstreams.clone(), runtime.tools().clone(), runtime.learned());
     let searching = move |go_on: GoOn<'_>| {
-        let query = &arguments.query;
-        match conversation {
+        let (query, learned) = (&arguments.query, learned.as_deref());
+        match within {
             Within::One(one) => {
                 let loaded = one.known().loaded;
                 // As many new ones, whatever is known already.
-                let found = servers.search(&run, query, limit + loaded.len(), None, go_on);
+                let found = servers.search(&run, query, limit + loaded.len(), learned, go_on);
                 found_apart(&found, limit, shown, query, &one)
             }
             Within::Nothing | Within::Unavailable(_) => {
-                found_tools(servers.search(&run, query, limit, None, go_on).iter(), shown)
+                found_tools(servers.search(&run, query, limit, learned, go_on).iter(), shown)
             }
         }
     };
-    let mut found = upstreams.on_thread(searching).await?;
-    match within {
-        Within::One(one) => {
-            let Told { handle, note } = runtime.conclude(&one, None).await;
-            found["conversation"] = handle.into();
-            found["notes"] = note.into_iter().collect();
-        }
-        Within::Unavailable(error) => {
-            found["notes"] = json!([format!("{error}. The search was made without it")]);
-        }
-        Within::Nothing => {}
-    }
-    Ok(found)
+    upstreams.on_thread(searching).await
 }
 
 /// What is shown of a tool that was found.
 #[derive(Debug, Clone, Copy)]
-struct Shown {
+struct How {
     detail: Detail,
     notation: Notation,
 }
@@ -291,7 +360,7 @@ struct Shown {
 fn found_apart(
     found: &[(Found, f64)],
     limit: usize,
-    how: Shown,
+    how: How,
     query: &str,
     one: &Conversation,
 ) -> Value {
@@ -300,7 +369,8 @@ fn found_apart(
     let both = found.iter().zip(&names).take(limit + loaded.len());
     let (known, new): (Vec<_>, Vec<_>) = both.partition(|(_, name)| loaded.contains(name));
     let new: Vec<_> = new.into_iter().take(limit).collect();
-    one.found(query, &names[..names.len().min(limit)]);
+    let shown: Vec<String> = new.iter().map(|(_, name)| (*name).clone()).collect();
+    one.found(query, &shown);
     if how.detail == Detail::Full {
         new.iter().for_each(|(_, name)| one.loaded(name));
     }
@@ -309,8 +379,8 @@ fn found_apart(
     shown
 }
 
-fn found_tools<'a>(found: impl Iterator<Item = &'a (Found, f64)>, shown: Shown) -> Value {
-    let Shown { detail, notation } = shown;
+fn found_tools<'a>(found: impl Iterator<Item = &'a (Found, f64)>, how: How) -> Value {
+    let How { detail, notation } = how;
     let tools = found.map(|(found, score)| {
         let info = found.info();
         let mut tool = json!({

@@ -317,7 +317,8 @@ impl Handler {
         let python =
             python.then(|| execute_python(config, grants, self.runtime.allowed_packages()));
         let describe = (!available.is_empty()).then(tools::describe_package);
-        std::iter::once(run).chain(python).chain(tools::all()).chain(describe).collect()
+        let all = tools::all(config.max_conversations() > 0);
+        std::iter::once(run).chain(python).chain(all).chain(describe).collect()
     }
 }
 

@@ -123,8 +123,13 @@ pub(super) fn describe_package() -> Tool {
     .with_annotations(reads("Describe a package", false))
 }
 
+/// Of a tool that remembers in a conversation what it shows, where there are conversations.
+fn remembers(title: &str, has_conversations: bool) -> ToolAnnotations {
+    reads(title, true).read_only(!has_conversations).idempotent(!has_conversations)
+}
+
 /// In the order in which clients see them.
-pub(super) fn all() -> Vec<Tool> {
+pub(super) fn all(has_conversations: bool) -> Vec<Tool> {
     vec![
         input::<NoArguments>(
             LIST_MCP_SERVERS,
@@ -140,9 +145,10 @@ pub(super) fn all() -> Vec<Tool> {
             "Get tools of an MCP server",
             "Show tools of one MCP server before calling them in run_deno_code: JSON Schemas of \
              their parameters, or with format \"typescript\" declarations of the module \
-             mcp:SERVER. Name the tools you need, to read less.",
+             mcp:SERVER. Name the tools you need, to read less. With `conversation` they are \
+             remembered as loaded.",
         )
-        .with_annotations(reads("Get tools of an MCP server", true)),
+        .with_annotations(remembers("Get tools of an MCP server", has_conversations)),
         input::<SearchTools>(
             SEARCH_TOOLS,
             "Search tools",
@@ -151,7 +157,7 @@ pub(super) fn all() -> Vec<Tool> {
              callTool(\"SERVER\", \"NAME\", {...}). With `conversation` what was loaded is \
              listed apart.",
         )
-        .with_annotations(reads("Search tools", true)),
+        .with_annotations(remembers("Search tools", has_conversations)),
         input::<NoArguments>(
             LIST_PLAYBOOKS,
             "List playbooks",

@@ -3,19 +3,22 @@
 use std::sync::{Arc, LazyLock};
 
 use mcp_conductor::{
-    Conversation, ConversationError, ExecuteError, ExecuteRequest, Execution, Runtime,
+    Conversation, ConversationError, ExecuteError, ExecuteRequest, Execution, Grant, Runtime,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::runtimes::{config, error, start, value_of, wait};
 use crate::support::directory::Directory;
-use crate::support::upstreams::only_stub;
+use crate::support::upstreams::{only_stub, upstream};
+use crate::support::waiting::eventually;
 
-/// With the fixture as the MCP server `stub`, and a store of its own.
+/// With the fixture as the MCP servers `stub` and `shop`, and a store of its own.
 static SHARED: LazyLock<(Runtime, Directory)> = LazyLock::new(|| {
     let files = Directory::kept("conversations");
-    let servers = files.write("mcp.json", json!({ "mcpServers": only_stub() }).to_string());
+    let mut servers = only_stub();
+    servers["shop"] = upstream(&["shop"]);
+    let servers = files.write("mcp.json", json!({ "mcpServers": servers }).to_string());
     let config = config().with_mcp_config(servers).with_store("memory").expect("a store");
     // Tests begin more than a principal has by default.
     (start(config.with_max_conversations(1000)), files)
@@ -214,4 +217,51 @@ fn lines_are_given_out_in_order_before_the_result_is() {
     let execution = wait(begun().execute(request)).unwrap();
     assert_eq!(execution.return_value, 7);
     assert_eq!(*lines.lock(), ["a", "b"]);
+}
+
+/// As examples/conversation.rs: "Which orders are there?", and then: "And with tax?"
+#[test]
+fn a_second_message_goes_on_with_the_tools_and_values_of_the_first() {
+    let conversation = begun();
+    let found = wait(conversation.find_tools("list orders")).unwrap();
+    assert_eq!(found[0].name, "mcp__shop__list_orders");
+    let spec = wait(conversation.load_tool_spec(&found[0].name)).unwrap();
+    assert_eq!(spec.parameters["required"], json!(["month"]));
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = lines.clone();
+    let first = ExecuteRequest::new(
+        "const { orders } = await callTool('shop', 'list_orders', { month: '2026-03' });
+         console.log(`${orders.length} orders`);
+         await session.set('orders', orders.length);
+         const echo = await callTool('stub', 'echo', { text: 'x' }).catch(() => 'denied');
+         [orders.length, echo]",
+    )
+    .with_allowed_tools(["mcp__shop__list_*"])
+    .without([Grant::Net, Grant::Run])
+    .on_log(move |event| kept.lock().push(event.line.clone()));
+    let first = value_of(wait(conversation.execute(first)).unwrap());
+    let orders = first[0].as_u64().expect("a number");
+    assert!(orders > 0 && first[1] == "denied", "{first}");
+    assert_eq!(*lines.lock(), [format!("{orders} orders")]);
+    let second = run_in(&conversation, "(await session.get('orders')) * 2");
+    assert!(second.notes.concat().contains("mcp__shop__list_orders"), "{:?}", second.notes);
+    assert_eq!(value_of(second), orders * 2);
+    wait(conversation.end()).unwrap();
+}
+
+#[test]
+fn searches_learn_from_what_was_called_after_others() {
+    let asking = begun();
+    let finds = || {
+        let found = wait(asking.find_tools("bill or invoice")).unwrap();
+        found.iter().any(|tool| tool.name == "mcp__shop__get_order")
+    };
+    assert!(!finds());
+    for query in ["invoice of an order as a bill", "the bill for one order, invoice"] {
+        let conversation = begun();
+        let found = wait(conversation.find_tools(query)).unwrap();
+        assert!(found.iter().any(|tool| tool.name == "mcp__shop__get_order"), "{query}");
+        run_in(&conversation, "await callTool('shop', 'get_order', { id: 1 })");
+    }
+    assert!(eventually(finds));
 }

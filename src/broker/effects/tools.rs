@@ -12,6 +12,7 @@ use crate::broker::failure::Problem;
 use crate::broker::run::Run;
 use crate::catalog::{Found, GoOn, MAX_TOOL_NAME, qualified_name, to_found};
 use crate::config::servers::MAX_SERVER_NAME;
+use crate::learning::Learning;
 use crate::memory::Charge;
 use crate::protocol::{Answer, Failure, Question, ToolOperation};
 use crate::telemetry::TraceParent;
@@ -128,13 +129,14 @@ impl Run {
         truncate(&mut query, MAX_QUERY);
         query.shrink_to_fit();
         let place = self.file_place().await?;
+        let learned = self.services().learning.as_ref().and_then(Learning::learned);
         let run = self.clone();
         // Patterns of the call against names of servers: both can be made to take long.
         let searching = move || {
             let _place = place;
             let upstreams = &run.services().upstreams;
-            let go_on = || !run.quota.is_over();
-            let found = upstreams.search(run.tools.allowed(), &query, limit, None, &go_on);
+            let (go_on, learned) = (|| !run.quota.is_over(), learned.as_deref());
+            let found = upstreams.search(run.tools.allowed(), &query, limit, learned, &go_on);
             let names = found.iter().map(|(found, _)| found.info().qualified_name());
             run.tools.found(&query, &names.collect::<Vec<_>>());
             text(&shown(&found).into())
@@ -176,7 +178,13 @@ impl Run {
         self.tools.finish(entry, failed, time);
         self.services().metrics.tool_called(&server, !failed, time);
         if result.is_ok() {
-            self.tools.loaded(&qualified_name(&server, &tool));
+            let qualified = qualified_name(&server, &tool);
+            // What it was wrongly called for teaches nothing.
+            if failed {
+                self.tools.loaded(&qualified);
+            } else {
+                self.tools.called(&qualified, &server, &tool);
+            }
         }
         let Charged { value: result, charge } = result?;
         let mut value = json!({"server": server, "tool": tool});

@@ -14,6 +14,8 @@ const MAX_MODEL: usize = 256;
 group! {
     /// How tools of other MCP servers are found.
     Search as search {
+        /// Whether searches learn from use within conversations. Yes.
+        learn, with_learn: bool;
     } and {
         method: Option<String>;
         model: Option<String>;
@@ -81,6 +83,20 @@ entries! {
         applies: Applies::AtStart,
         default: Standard::Unset,
         form: Form::Text { check: key, at: at!(search.key) },
+    }
+    LEARN = "MCP_CONDUCTOR_LEARN" {
+        meaning: "Whether searches learn from use: `on`: which tools were called after which \
+                  searches of a conversation is kept in the store, for each principal apart; \
+                  `off`: nothing is kept, and what is kept is not read",
+        example: "off",
+        scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Text("on"),
+        form: Form::Choice {
+            of: &["on", "off"],
+            get: |config| if config.search.learn { "on" } else { "off" },
+            set: |config, word| config.search.learn = word == "on",
+        },
     }
 }
 

@@ -6,9 +6,9 @@ mod common;
 use std::path::Path;
 use std::time::Instant;
 
-use common::{Asked, Set, described, places, recall};
+use common::{Asked, HEAD, Set, described, places, recall};
 use mcp_conductor_model::{Expected, Model, Precision};
-use mcp_conductor_search::{Encoder, Ranking, Table};
+use mcp_conductor_search::{Encoder, Learned, Ranking, Table};
 
 const DIRECTORY: &str = "MCP_CONDUCTOR_TEST_MODEL";
 
@@ -42,6 +42,10 @@ impl Encoder for MiniLm {
     fn floor(&self) -> f32 {
         self.floor
     }
+
+    fn beta(&self) -> f32 {
+        1.2
+    }
 }
 
 fn main() {
@@ -66,8 +70,28 @@ fn main() {
         println!("| {weight} | {floor} | {} |", shown.join(" | "));
     }
     let model = MiniLm { model: open().expect("it is the model"), weight: 0.2, floor: 0.15 };
+    learned(&set, &model);
     for tools in [1_000, 10_000] {
         time(&set, &model, tools);
+    }
+}
+
+/// What past queries teach: one for each of half of the tools, and the same when a part of them led
+/// to wrong calls.
+fn learned(set: &Set, model: &MiniLm) {
+    let ranking = Ranking::new(&set.described(), model);
+    println!("| learned | {} |", HEAD);
+    println!("|---|---|---|---|---|");
+    let none = Learned::new();
+    let ways = [
+        ("nothing", none),
+        ("past queries", set.learned(model, 0)),
+        ("one in five wrong", set.learned(model, 5)),
+        ("one in two wrong", set.learned(model, 2)),
+    ];
+    for (name, learned) in &ways {
+        let search = |query: &str| places(&ranking, model, Some(learned), query);
+        println!("| {name} | {} |", set.recalls(&search));
     }
 }
 

@@ -8,7 +8,7 @@ mod common;
 use std::time::Instant;
 
 use before::Before;
-use common::{Asked, Nothing, Set, described, places, recall};
+use common::{Asked, HEAD, Nothing, Set, described, places};
 use mcp_conductor_search::{Encoder, Learned, Ranking, Table};
 
 /// Vectors that are timed.
@@ -35,28 +35,16 @@ fn quality(set: &Set) {
     let before = Before::new(&set.tools);
     let (words, table) =
         (Ranking::new(&set.described(), &Nothing), Ranking::new(&set.described(), &Table));
-    let learned = set.learned();
+    let learned = set.learned(&Table, 0);
     let ways: [(&str, Search<'_>); 4] = [
         ("before", Box::new(|query| before.search(query))),
         ("words", Box::new(|query| places(&words, &Nothing, None, query))),
         ("table", Box::new(|query| places(&table, &Table, None, query))),
         ("learned", Box::new(|query| places(&table, &Table, Some(&learned), query))),
     ];
-    let is_warm = |asked: &&Asked| {
-        asked.tools.iter().all(|tool| set.past.iter().any(|past| past.tools.contains(tool)))
-    };
-    println!("| way | one tool: recall@1, 5, 10 | two tools | tools with a past query | without |");
-    println!("|---|---|---|---|---|");
+    println!("| way | {HEAD} |\n|---|---|---|---|---|");
     for (name, search) in &ways {
-        let one = || set.asked.iter().filter(|asked| asked.tools.len() == 1);
-        let shown = [
-            recall(one(), search),
-            recall(set.asked.iter().filter(|asked| asked.tools.len() > 1), search),
-            recall(one().filter(is_warm), search),
-            recall(one().filter(|asked| !is_warm(asked)), search),
-        ]
-        .map(|[one, five, ten]| format!("{one:.3}, {five:.3}, {ten:.3}"));
-        println!("| {name} | {} |", shown.join(" | "));
+        println!("| {name} | {} |", set.recalls(search));
     }
     if std::env::var_os("SHOW_MISSES").is_some() {
         misses(set, &table, &learned);

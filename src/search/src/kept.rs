@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::learned::{Learned, MAX_TOOLS};
+use crate::learned::{Learned, MAX_PAIRS, most_tools};
 use crate::learned_use::{MAX_PARTNERS, Partner, Use};
 
 /// The form of the bytes, which is the first of them.
@@ -45,7 +45,7 @@ struct KeptUse {
 }
 
 impl Learned {
-    /// As bytes for a store: 700 KB at the most.
+    /// As bytes for a store: 900 KB at the most.
     pub fn to_bytes(&self) -> Vec<u8> {
         let servers = self.tools.iter().map(|(server, tools)| {
             let tools = tools.iter().map(|(tool, used)| (tool.clone(), KeptUse::of(used)));
@@ -74,11 +74,14 @@ impl Learned {
             .map_err(|_| LearnedError::Damaged("it is not what was written"))?;
         let queries = kept.queries.used()?;
         let dimensions = queries.sum.len();
-        let (mut tools, mut next, mut room) = (HashMap::new(), 0, MAX_TOOLS);
+        let (mut tools, mut next, mut room) = (HashMap::new(), 0, most_tools(dimensions));
         for (server, kept) in kept.servers {
             let mut of_server = HashMap::new();
             for (tool, kept) in kept.into_iter().take(room) {
                 let used = kept.used()?;
+                if used.count > MAX_PAIRS {
+                    return Err(LearnedError::Damaged("a tool has more pairs than count"));
+                }
                 if !used.sum.is_empty() && used.sum.len() != dimensions {
                     return Err(LearnedError::Damaged("vectors have several lengths"));
                 }
@@ -114,6 +117,10 @@ impl KeptUse {
         if !counts.chain([self.count, self.scale]).all(is_number) {
             return Err(LearnedError::Damaged("a count is not a number"));
         }
+        // A sum of so many vectors of length 1.
+        if self.scale * f32::from(i8::MAX) > self.count * 1.01 {
+            return Err(LearnedError::Damaged("a vector is too long"));
+        }
         if self.sum.len() > MAX_DIMENSIONS || self.partners.len() > MAX_PARTNERS {
             return Err(LearnedError::Damaged("a list is too long"));
         }
@@ -135,6 +142,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::encoder::Encoder;
+    use crate::learned::MAX_TOOLS;
     use crate::table::Table;
 
     fn learned() -> Learned {
@@ -169,6 +178,46 @@ mod tests {
         }
         assert!(learned.len() <= MAX_TOOLS);
         assert!(learned.to_bytes().len() < 1 << 20, "{}", learned.to_bytes().len());
+    }
+
+    #[test]
+    fn tools_of_long_vectors_fit_too_and_are_fewer() {
+        struct Long;
+        impl Encoder for Long {
+            fn name(&self) -> &str {
+                "long"
+            }
+            fn dimensions(&self) -> usize {
+                3072
+            }
+            fn encode(&self, _: &str) -> Vec<f32> {
+                vec![(1.0 / 3072.0_f32).sqrt(); 3072]
+            }
+            fn weight_of_words(&self) -> f32 {
+                0.2
+            }
+            fn floor(&self) -> f32 {
+                0.0
+            }
+        }
+        let mut learned = Learned::new();
+        for at in 0..MAX_TOOLS {
+            let tool = format!("{at:0256}");
+            learned.record_together(&[(&"s".repeat(64), &tool), ("s", "t")], 1);
+        }
+        (0..300).for_each(|at| learned.record(&Long, "a query", ("s", &at.to_string()), 1));
+        assert_eq!(learned.len(), most_tools(3072));
+        let bytes = learned.to_bytes();
+        assert!(bytes.len() < 1 << 20, "{}", bytes.len());
+        assert_eq!(Learned::from_bytes(&bytes).unwrap().len(), learned.len());
+    }
+
+    #[test]
+    fn a_vector_that_is_longer_than_its_pairs_is_damaged() {
+        let mut learned = learned();
+        learned.tools.get_mut("github").unwrap().get_mut("create_issue").unwrap().sum[0] = 9e30;
+        let damaged = Err(LearnedError::Damaged("a vector is too long"));
+        assert_eq!(Learned::from_bytes(&learned.to_bytes()), damaged);
     }
 
     #[test]

@@ -13,19 +13,20 @@ use crate::vectors::product;
 /// Seconds in which what was learned counts half: 30 days, so that tools of a project that
 /// has ended do not stay in front.
 pub const HALF_LIFE: u64 = 30 * 24 * 60 * 60;
-/// How far use moves a tool's vector, which has length 1, at the most: by 17 degrees. What
-/// the tool says of itself always counts more than any number of wrong pairs.
-const BETA: f32 = 0.3;
 /// Pairs at which a tool's vector has gone half its way.
 const HALF_MOVED: f32 = 0.25;
 /// Pairs of a tool that count; beyond, newer ones replace older ones.
-const MAX_PAIRS: f32 = 32.0;
+pub(crate) const MAX_PAIRS: f32 = 32.0;
 /// Queries that the centre is made of before any was recorded: what all tools have in
 /// common stands for what queries have in common.
 const PRIOR: f32 = 20.0;
-/// Tools that are learned of. With names of the greatest length they take 700 KB written
-/// down, and a value of the store has at most 1 MiB.
+/// Tools that are learned of, where vectors have up to 384 numbers.
 pub const MAX_TOOLS: usize = 1000;
+/// Bytes of all tools as they are written down: a value of the store has at most 1 MiB.
+const MAX_BYTES: usize = 800 << 10;
+/// Bytes of a tool as it is written down, beside its vector: names of 64 and 256, and eight
+/// partners of nine. 1000 tools of the model's 384 numbers take 800 KB.
+const OF_A_TOOL: usize = 416;
 /// Tools of one program that count as used together.
 const MAX_TOGETHER: usize = 8;
 /// Results of a search that raise others, and those that may be raised.
@@ -36,6 +37,11 @@ const TOGETHER: f32 = 0.08;
 const HALF_TOGETHER: f32 = 2.0;
 /// What is less than this counts no more: a pair after five half-lives.
 pub(crate) const FADED: f32 = 0.03;
+
+/// Tools that are learned of, with vectors of so many numbers.
+pub(crate) fn most_tools(dimensions: usize) -> usize {
+    (MAX_BYTES / (dimensions + OF_A_TOOL)).min(MAX_TOOLS)
+}
 
 /// What is learned of one principal's tools.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,16 +83,18 @@ impl Learned {
     /// Records that a query led to a call of a tool, at a moment in seconds since 1970.
     pub fn record(&mut self, encoder: &dyn Encoder, query: &str, tool: (&str, &str), now: u64) {
         self.age(now);
-        if self.encoder != encoder.name() {
-            self.encoder = encoder.name().to_owned();
-            self.queries = Use::default();
-            self.tools.values_mut().flat_map(HashMap::values_mut).for_each(Use::forget_queries);
-        }
         let vector = encoder.encode(query);
         if vector.iter().all(|number| *number == 0.0) {
             return;
         }
+        let is_other = !self.queries.sum.is_empty() && self.queries.sum.len() != vector.len();
+        if self.encoder != encoder.name() || is_other {
+            self.encoder = encoder.name().to_owned();
+            self.queries = Use::default();
+            self.tools.values_mut().flat_map(HashMap::values_mut).for_each(Use::forget_queries);
+        }
         self.queries.add(&vector, f32::MAX);
+        self.make_room();
         self.tool(tool).add(&vector, MAX_PAIRS);
     }
 
@@ -136,7 +144,7 @@ impl Learned {
     /// The state of a tool; the one that is used least makes room for a new one.
     fn tool(&mut self, (server, tool): (&str, &str)) -> &mut Use {
         let is_known = self.tools.get(server).is_some_and(|tools| tools.contains_key(tool));
-        if !is_known && self.len() >= MAX_TOOLS {
+        if !is_known && self.len() >= most_tools(self.queries.sum.len()) {
             self.forget_least();
         }
         let tools = self.tools.entry(server.to_owned()).or_default();
@@ -144,6 +152,13 @@ impl Learned {
             self.next = self.next.wrapping_add(1);
             Use { id: self.next, ..Use::default() }
         })
+    }
+
+    /// Longer vectors leave room for fewer tools.
+    fn make_room(&mut self) {
+        while self.len() > most_tools(self.queries.sum.len()) {
+            self.forget_least();
+        }
     }
 
     fn forget_least(&mut self) {
@@ -162,9 +177,13 @@ impl Learned {
     }
 
     /// The tools whose vectors have moved, if they are of this encoder.
-    pub(crate) fn moved<'a>(&'a self, encoder: &str, centroid: &[f32]) -> Option<Moved<'a>> {
-        let is_of = self.encoder == encoder && self.queries.count > 0.0;
-        is_of.then(|| Moved::new(self, centroid))
+    pub(crate) fn moved<'a>(
+        &'a self,
+        encoder: &dyn Encoder,
+        centroid: &[f32],
+    ) -> Option<Moved<'a>> {
+        let is_of = self.encoder == encoder.name() && self.queries.count > 0.0;
+        is_of.then(|| Moved::new(self, centroid, encoder.beta()))
     }
 
     /// Raises tools that were used together with the best ones: by little, and not above
@@ -198,19 +217,21 @@ pub(crate) struct Moved<'a> {
     centre: Vec<f32>,
     /// What a query's distance from the centre is divided by, so that its length is 1 nearly.
     distance: f32,
+    /// How far vectors move at the most.
+    beta: f32,
 }
 
 impl<'a> Moved<'a> {
-    fn new(learned: &'a Learned, centroid: &[f32]) -> Self {
+    fn new(learned: &'a Learned, centroid: &[f32], beta: f32) -> Self {
         let count = learned.queries.count + PRIOR;
         let sums = learned.queries.sum.iter().zip(centroid);
         let centre: Vec<f32> = sums.map(|(sum, common)| (sum + PRIOR * common) / count).collect();
         let length = product(&centre, &centre);
-        Self { learned, centre, distance: (1.0 - length).max(0.1).sqrt() }
+        Self { learned, centre, distance: (1.0 - length).max(0.1).sqrt(), beta }
     }
 
     /// Servers and names of the tools that have moved, and how far into which direction:
-    /// by less than [`BETA`].
+    /// by less than [`Encoder::beta`].
     pub(crate) fn tools(&self) -> impl Iterator<Item = ((&'a str, &'a str), Vec<f32>)> {
         let all = self.learned.tools.iter().flat_map(|(server, tools)| {
             tools.iter().map(move |(tool, used)| ((server.as_str(), tool.as_str()), used))
@@ -224,7 +245,7 @@ impl<'a> Moved<'a> {
         let mut by: Vec<f32> =
             both.map(|(sum, common)| sum * of_sum - common * of_centre).collect();
         let length = product(&by, &by).sqrt().max(1.0);
-        let far = BETA * used.count / (used.count + HALF_MOVED) / length;
+        let far = self.beta * used.count / (used.count + HALF_MOVED) / length;
         by.iter_mut().for_each(|number| *number *= far);
         by
     }

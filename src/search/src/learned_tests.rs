@@ -66,6 +66,51 @@ fn any_number_of_wrong_pairs_leaves_a_tool_where_its_own_words_find_it() {
     assert_eq!(found[0].0, 3, "{found:?}");
 }
 
+/// The table, with the step that is right for a model.
+struct Far;
+
+impl Encoder for Far {
+    fn name(&self) -> &str {
+        Table.name()
+    }
+
+    fn dimensions(&self) -> usize {
+        Table.dimensions()
+    }
+
+    fn encode(&self, text: &str) -> Vec<f32> {
+        Table.encode(text)
+    }
+
+    fn weight_of_words(&self) -> f32 {
+        Table.weight_of_words()
+    }
+
+    fn floor(&self) -> f32 {
+        Table.floor()
+    }
+
+    fn beta(&self) -> f32 {
+        1.2
+    }
+}
+
+#[test]
+fn however_far_use_moves_a_vector_its_score_changes_by_little() {
+    let queries = ["an appointment with the dentist on Monday", "run a SQL statement", "a letter"];
+    for query in queries {
+        let learned = used(query, "query", 1000);
+        for asked in queries {
+            let scores = |learned: &Learned| {
+                let found = ranking().search(asked, &Far, Some(learned), &|| true);
+                found.iter().find(|(at, _)| *at == 3).map_or(0.0, |(_, score)| *score)
+            };
+            let change = scores(&learned) - scores(&Learned::new());
+            assert!((-0.11..=0.21).contains(&change), "{query}, {asked}: {change}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_used_any_more_fades_and_is_forgotten() {
     let (query, mut learned) = ("inform colleagues", used("inform colleagues", "post_message", 2));

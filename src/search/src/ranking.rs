@@ -16,6 +16,10 @@ const HALF: f32 = 8.0;
 /// word is a guess, and in a list of few tools every word is frequent. Of two words, each
 /// counts a quarter of it. It changes recall by less than 0.01 (docs/search.md).
 const LITERAL: f32 = 0.3;
+/// What use raises and lowers a tool's cosine by at the most, whatever led to it: less than its
+/// words and its own vector tell, and recall is the same as without these limits.
+const MOST_RAISED: f32 = 0.2;
+const MOST_LOWERED: f32 = 0.1;
 /// Vectors that are compared between two looks at whether somebody waits: some 50 µs.
 const STRIDE: usize = 1024;
 
@@ -137,7 +141,7 @@ impl Ranking {
             }
             *cosine = self.vectors.product(place, &compared);
         }
-        let moved = learned.and_then(|learned| learned.moved(encoder.name(), &self.centroid));
+        let moved = learned.and_then(|learned| learned.moved(encoder, &self.centroid));
         for (key, by) in moved.iter().flat_map(Moved::tools) {
             if let Some(place) = self.names.place(key) {
                 cosines[place] = self.moved(place, cosines[place], &by, &query);
@@ -150,7 +154,12 @@ impl Ranking {
     fn moved(&self, place: usize, cosine: f32, by: &[f32], query: &[f32]) -> f32 {
         let vector: Vec<f32> = self.vectors.at(place).collect();
         let length = product(&vector, &vector) + 2.0 * product(&vector, by) + product(by, by);
-        if length > 0.0 { (cosine + product(by, query)) / length.sqrt() } else { cosine }
+        let moved = (cosine + product(by, query)) / length.sqrt();
+        // What a store keeps may be such that it is not a number.
+        match moved.is_finite() {
+            true => moved.clamp(cosine - MOST_LOWERED, cosine + MOST_RAISED),
+            false => cosine,
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn tools_are_found_far_better_than_by_words_as_they_are() {
 fn use_makes_tools_easier_to_find_and_others_not_harder() {
     let set = Set::read();
     let ranking = Ranking::new(&set.described(), &Table);
-    let learned = set.learned();
+    let learned = set.learned(&Table, 0);
     let is_warm = |asked: &&Asked| set.past.iter().any(|past| past.tools.contains(&asked.tools[0]));
     let is_cold = |asked: &&Asked| !is_warm(asked);
     let five = |asked: Vec<&Asked>, learned| {

@@ -6,7 +6,7 @@ use crate::support::command::ended;
 use crate::support::home::Home;
 use crate::support::pipes::Server;
 use crate::support::snippets::RUN;
-use crate::support::upstreams::only_stub;
+use crate::support::upstreams::{only_stub, upstream};
 
 fn handle(told: &Value) -> String {
     let handle = told["conversation"].as_str().unwrap_or_else(|| panic!("no handle: {told:#}"));
@@ -73,7 +73,7 @@ fn a_search_in_full_loads_what_it_shows() {
 #[test]
 fn an_invented_conversation_runs_nothing() {
     let mut server = Server::with(&only_stub());
-    for given in ["conv_AAAAAAAAAAAAAAAAAAAAAA", "conv_", "x", "", "../anonymous"] {
+    for given in ["conv_AAAAAAAAAAAAAAAAAAAAAA", "conv_", "x", " ", "../anonymous"] {
         let told = server.refused_run(json!({
             "deno_code": "Deno.writeTextFileSync('ran', '')", "conversation": given,
         }));
@@ -182,4 +182,86 @@ fn without_a_store_a_program_runs_and_its_result_says_so() {
     let found = server.structured("search_tools", search);
     assert_eq!(found["tools"], json!([]));
     assert!(found["notes"].to_string().contains("The search was made without it"), "{found:#}");
+}
+
+/// "Which orders were there in March?", and then: "And in April?"
+#[test]
+fn a_second_message_goes_on_with_the_tools_and_values_of_the_first() {
+    let mut server = Server::with(&json!({ "shop": upstream(&["shop"]) }));
+    let search = json!({ "query": "list orders", "conversation": "new" });
+    let found = server.structured("search_tools", search);
+    let conversation = handle(&found);
+    assert_eq!(names(&found["tools"])[0], "list_orders");
+    let get = json!({ "server": "shop", "tools": ["list_orders"], "conversation": conversation });
+    let shown = server.structured("get_tools", get);
+    assert_eq!(names(&shown["tools"]), ["list_orders"]);
+    assert_eq!(handle(&shown), conversation);
+    assert!(shown["notes"].to_string().contains("mcp__shop__list_orders"), "{shown:#}");
+    let orders = |month: &str| {
+        format!(
+            "const {{ orders }} = await callTool('shop', 'list_orders', {{ month: '{month}' }});
+             const n = orders.length;"
+        )
+    };
+    let first = format!("{} await session.set('march', n); n", orders("2026-03"));
+    let again = json!({ "conversation": conversation });
+    let march = server.execute(&first, again.clone());
+    assert!(march["returnValue"].as_u64().is_some_and(|n| n > 0), "{march:#}");
+    assert!(march["notes"].to_string().contains("mcp__shop__list_orders"), "{march:#}");
+    // The second message searches nothing: the note has said what is there.
+    let second = format!("{} [await session.get('march'), n > 0]", orders("2026-04"));
+    let april = server.execute(&second, again);
+    assert_eq!(april["returnValue"], json!([march["returnValue"], true]), "{april:#}");
+}
+
+#[test]
+fn what_get_tools_shows_in_full_is_loaded_and_nothing_else() {
+    let mut server = Server::with(&only_stub());
+    for format in ["json", "typescript", "python"] {
+        let get = json!({
+            "server": "stub", "tools": ["echo"], "format": format, "conversation": "new",
+        });
+        let shown = server.structured("get_tools", get);
+        let notes = shown["notes"].to_string();
+        assert!(notes.contains("mcp__stub__echo"), "{format}: {notes}");
+        assert!(!notes.contains("mcp__stub__fail"), "{format}: {notes}");
+    }
+    let plain = server.structured("get_tools", json!({ "server": "stub", "tools": ["echo"] }));
+    let members: Vec<_> = plain.as_object().expect("an object").keys().collect();
+    assert_eq!(members, ["tools"]);
+}
+
+#[test]
+fn an_empty_handle_is_none() {
+    let mut server = Server::with(&only_stub());
+    let execution = server.execute("1 + 1", json!({ "conversation": "" }));
+    assert_eq!(execution["returnValue"], 2);
+    assert_eq!(execution.get("conversation"), None, "{execution:#}");
+    let search = json!({ "query": "echo", "conversation": "" });
+    let found = server.structured("search_tools", search);
+    assert_eq!(found.get("conversation"), None, "{found:#}");
+}
+
+#[test]
+fn a_call_that_fails_takes_its_new_conversation_with_it() {
+    let limit = [("MCP_CONDUCTOR_MAX_CONVERSATIONS", "1")];
+    let mut server = Server::at(Home::with(&only_stub()), &limit);
+    for _ in 0..2 {
+        let get = json!({ "server": "stub", "tools": ["no_such"], "conversation": "new" });
+        assert!(server.refusal("get_tools", get).contains("no_such"));
+    }
+    handle(&server.execute("1", json!({ "conversation": "new" })));
+}
+
+#[test]
+fn tools_that_begin_conversations_do_not_say_that_they_only_read() {
+    for (most, is_only_read) in [("100", false), ("0", true)] {
+        let mut server = Server::ready(&[("MCP_CONDUCTOR_MAX_CONVERSATIONS", most)]);
+        let listed = server.ask("tools/list", json!({}));
+        let tools = listed["tools"].as_array().expect("a list").clone();
+        for name in ["search_tools", "get_tools"] {
+            let tool = tools.iter().find(|tool| tool["name"] == name).expect("it is there");
+            assert_eq!(tool["annotations"]["readOnlyHint"], is_only_read, "{name}, {most}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod forwarding;
 mod hostile;
 mod hostile_http;
 mod http;
+mod learning;
 mod modules;
 mod playbooks;
 mod policy;

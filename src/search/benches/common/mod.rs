@@ -3,7 +3,7 @@
 // The bench and the test use a part each.
 #![allow(dead_code)]
 
-use mcp_conductor_search::{Counts, Described, Encoder, Learned, Ranking, Table, text_of};
+use mcp_conductor_search::{Counts, Described, Encoder, Learned, Ranking, text_of};
 use serde_json::Value;
 
 /// A query, and the places of the tools that answer it.
@@ -46,18 +46,42 @@ impl Set {
         self.tools.iter().map(|[server, name, text]| described(server, name, text)).collect()
     }
 
-    /// What the past queries taught.
-    pub fn learned(&self) -> Learned {
+    /// What the past queries taught, where each so-many-th one led to another tool than the
+    /// right one; 0 for none.
+    pub fn learned(&self, encoder: &dyn Encoder, wrong: usize) -> Learned {
         let mut learned = Learned::new();
-        for asked in &self.past {
+        for (at, asked) in self.past.iter().enumerate() {
+            let is_wrong = wrong > 0 && at % wrong == 0;
             for tool in &asked.tools {
-                let [server, name, _] = &self.tools[*tool];
-                learned.record(&Table, &asked.query, (server, name), 1);
+                // A tool that is far away in the list is of another server.
+                let tool =
+                    if is_wrong { (tool + self.tools.len() / 2) % self.tools.len() } else { *tool };
+                let [server, name, _] = &self.tools[tool];
+                learned.record(encoder, &asked.query, (server, name), 1);
             }
         }
         learned
     }
+
+    /// Recall of queries about one tool and about two, and of those whose tools have a past
+    /// query, and have none: as the cells of a table below [`HEAD`].
+    pub fn recalls(&self, search: &dyn Fn(&str) -> Vec<usize>) -> String {
+        let is_warm = |asked: &&Asked| {
+            asked.tools.iter().all(|tool| self.past.iter().any(|past| past.tools.contains(tool)))
+        };
+        let one = || self.asked.iter().filter(|asked| asked.tools.len() == 1);
+        let shown = [
+            recall(one(), search),
+            recall(self.asked.iter().filter(|asked| asked.tools.len() > 1), search),
+            recall(one().filter(is_warm), search),
+            recall(one().filter(|asked| !is_warm(asked)), search),
+        ];
+        shown.map(|[one, five, ten]| format!("{one:.3}, {five:.3}, {ten:.3}")).join(" | ")
+    }
 }
+
+/// What [`Set::recalls`] has the cells of.
+pub const HEAD: &str = "one tool: recall@1, 5, 10 | two tools | tools with a past query | without";
 
 fn lines(text: &'static str) -> impl Iterator<Item = Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"))
