@@ -39,6 +39,7 @@ mod protocol;
 mod runtime;
 mod sandbox;
 mod server;
+mod shared_limits;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
 mod telemetry;
