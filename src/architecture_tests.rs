@@ -50,6 +50,7 @@ const OF_THE_SERVER: &[&str] = &[
     "pool",
     "runtime",
     "server",
+    "shared_limits",
     "upstream",
 ];
 
@@ -90,6 +91,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "settings are read before anything is started",
     ),
     ("runtime", &["server"], "a run knows nothing of MCP"),
+    (
+        "shared_limits",
+        &["broker", "catalog", "config", "modules", "pool", "runtime", "server", "upstream"],
+        "limits are numbers and names, whatever they are of",
+    ),
 ];
 
 /// Files that import each other in a circle, each named in docs/architecture.md with the

@@ -40,6 +40,7 @@ mod protocol;
 mod runtime;
 mod sandbox;
 mod server;
+mod shared_limits;
 #[path = "../snapshots/mod.rs"]
 mod snapshots;
 mod telemetry;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mcp_conductor_store::{
-    Entry, Expected, Keep, Key, Limits as StoreLimits, Namespace, Store, StoreError, StoreStatus,
-    Version, memory,
+    Claim, Entry, Expected, Held, Keep, Key, Limits as StoreLimits, Namespace, Refill, Store,
+    StoreError, StoreStatus, Taken, Version, memory,
 };
 
 use super::record::Record;
@@ -237,6 +237,14 @@ impl Store for Down {
         Err(StoreError::Timeout)
     }
 
+    async fn take(&self, _: &Key, _: i32, _: Refill) -> Result<Taken, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
+    async fn hold(&self, _: &Key, _: Claim<'_>) -> Result<Held, StoreError> {
+        Err(StoreError::Timeout)
+    }
+
     async fn list(
         &self,
         _: Namespace,
@@ -291,6 +299,14 @@ impl Store for Yielding {
 
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
         self.0.add(key, delta, keep).await
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        self.0.take(key, wanted, refill).await
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        self.0.hold(key, claim).await
     }
 
     async fn list(

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::engines::python_files;
-use super::queue::{Queue, Share};
+use super::queue::Queue;
 use super::request::PERMISSIONS;
+use super::share::Share;
 use super::shared::Common;
 use super::{StartError, store};
 use crate::audit::Audit;
@@ -32,6 +33,7 @@ use crate::playbooks::Playbooks;
 use crate::policy::{Grants, Policy, PolicyInput, RunTools, Scope, normalize};
 use crate::private_file::check_writers;
 use crate::sandbox::{CommandLimits, landlock_is_available};
+use crate::shared_limits::SharedLimits;
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
 use crate::upstream::{Eras, List, Upstreams};
@@ -72,6 +74,7 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
         .map_err(|problem| error(AUDIT_LOG, problem.to_string(), "/var/log/conductor.jsonl"))?;
     let metrics = Arc::new(Metrics::new());
     let (store, store_directory) = store::of(config, &metrics)?;
+    let limits = store::limits(config, &store, &metrics);
     Ok(Common {
         audit,
         metrics,
@@ -83,6 +86,7 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
         installed,
         store,
         store_directory,
+        limits,
         search: search(config)?,
     })
 }
@@ -111,8 +115,13 @@ fn learning(config: &Config, common: &Common, principal: Option<&str>) -> Option
     config.learn().then(learning)
 }
 
-/// How much of the places a principal may have.
-pub(super) fn share(queue: &Queue, config: &Config) -> Share {
+/// How much of the places a principal may have. A limit that is set holds over all replicas; half
+/// of the slots is half of each one's.
+pub(super) fn share(
+    queue: &Queue,
+    config: &Config,
+    limits: Option<(&SharedLimits, &str)>,
+) -> Share {
     let http = config.http();
     let part = |given: usize, whole: usize| match given {
         // Somebody else always finds a place.
@@ -120,10 +129,14 @@ pub(super) fn share(queue: &Queue, config: &Config) -> Share {
         0 => whole,
         given => given.min(whole),
     };
-    queue.share(
-        part(http.principal_concurrent, config.max_concurrent()),
-        part(http.principal_queue, config.max_queue()),
-    )
+    let most = part(http.principal_concurrent, config.max_concurrent());
+    let share = queue.share(most, part(http.principal_queue, config.max_queue()));
+    match limits.filter(|_| http.principal_concurrent > 0) {
+        Some((limits, name)) => {
+            share.within(queue, limits.slots(name, http.principal_concurrent, most))
+        }
+        None => share,
+    }
 }
 
 pub(super) fn invalid_tools(problem: String) -> StartError {

@@ -18,6 +18,7 @@ mod related;
 mod request;
 mod routing;
 mod session;
+mod share;
 mod shared;
 mod slot_worker;
 mod store;
@@ -68,14 +69,16 @@ use crate::policy::RunTools;
 use crate::pool::{Pool, PoolError};
 use crate::protocol::{Kind, encode};
 use crate::sandbox::SandboxStatus;
+use crate::shared_limits::SharedLimits;
 use crate::telemetry::{End, Metrics, Observed};
 use crate::upstream::Upstreams;
 use output::Printed;
 use python::Included;
 pub(crate) use queue::Executions;
-use queue::{Queue, Share, Slot};
+use queue::{Queue, Slot};
 use routing::{Routed, route};
 use session::{Ran, Session};
+use share::Share;
 use shared::Shared;
 use slot_worker::SlotWorker;
 use unreported::Used;
@@ -249,7 +252,8 @@ impl Runtime {
         common.threads = common.threads.share();
         common.owner = Owner::default();
         let services = assembly::services(&config, &common, tools.clone(), Some(&name))?;
-        let share = assembly::share(&shared.queue, &config);
+        let limits = shared.common.limits.as_ref();
+        let share = assembly::share(&shared.queue, &config, limits.map(|limits| (limits, &*name)));
         Ok(Self(PrincipalState::new(config, shared, services, tools, Some(name), share)))
     }
 
@@ -513,6 +517,11 @@ impl Runtime {
     /// What the server remembers. It is opened by its first call.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.0.shared.common.store
+    }
+
+    /// What holds limits of principals over all replicas, where they share a store.
+    pub(crate) fn shared_limits(&self) -> Option<&SharedLimits> {
+        self.0.shared.common.limits.as_ref()
     }
 
     /// What ranks tools in searches, in one line; it is tried, which can take some seconds.

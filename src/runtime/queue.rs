@@ -11,10 +11,12 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::ExecuteError;
+use super::share::Share;
 use crate::config::Config;
 use crate::config::environment::{
     MAX_CONCURRENT, MAX_QUEUE, MAX_QUEUE_WAIT, PRINCIPAL_CONCURRENT, PRINCIPAL_QUEUE,
 };
+use crate::shared_limits::SharedSlots;
 
 /// All slots and all who wait. Cheap to clone.
 #[derive(Clone)]
@@ -44,15 +46,9 @@ struct State {
     /// Of these the ones that have their result, and only have to exit.
     ending: usize,
     max_running: usize,
+    shared: Option<SharedSlots>,
     served: u64,
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
-}
-
-/// What one principal may have of the slots.
-pub(super) struct Share {
-    id: u64,
-    max_concurrent: usize,
-    max_waiting: usize,
 }
 
 /// Runs now.
@@ -90,7 +86,7 @@ impl Queue {
 
     /// A share of at most so many runs and so many that wait.
     pub(super) fn share(&self, max_concurrent: usize, max_waiting: usize) -> Share {
-        Share { id: self.next_number(), max_concurrent, max_waiting }
+        Share { id: self.next_number(), max_concurrent, max_waiting, shared: None }
     }
 
     /// A share of everything.
@@ -106,17 +102,20 @@ impl Queue {
 
     /// Waits for a slot.
     pub(super) async fn enter(&self, share: &Share) -> Result<Slot, ExecuteError> {
-        let mut waiter = match self.arrive(share)? {
+        let arriving = match &share.shared {
+            Some(shared) => Some(shared.arrive().await),
+            None => None,
+        };
+        let arrived = self.arrive(share);
+        drop(arriving);
+        let mut waiter = match arrived? {
             Arrived::Slot(slot) => return Ok(slot),
             Arrived::Waiter(waiter) => waiter,
         };
         match timeout(self.0.max_wait, &mut waiter.granted).await {
             Ok(_) => Ok(waiter.take()),
             Err(_) => {
-                let (most, variable) = match share.max_concurrent < self.0.max_concurrent {
-                    true => (share.max_concurrent, PRINCIPAL_CONCURRENT),
-                    false => (self.0.max_concurrent, MAX_CONCURRENT),
-                };
+                let (most, variable) = share.limit(self.0.max_concurrent);
                 let waited = self.0.max_wait.as_millis();
                 Err(ExecuteError::Busy(format!(
                     "Busy: no slot among {most} runs ({variable}) after {waited} ms \
@@ -158,13 +157,26 @@ impl Queue {
         line.running >= self.0.max_concurrent && line.waiting >= self.0.max_waiting
     }
 
+    /// Runs of a share, and those that wait.
+    pub(super) fn demand(&self, share: u64) -> (usize, usize) {
+        let line = self.line();
+        line.shares.get(&share).map_or((0, 0), |state| (state.running, state.waiting.len()))
+    }
+
+    /// Gives slots to those that may have one now.
+    pub(super) fn serve(&self) {
+        let mut line = self.line();
+        while line.running < self.0.max_concurrent && line.serve_next() {}
+    }
+
     fn arrive(&self, share: &Share) -> Result<Arrived, ExecuteError> {
         let mut line = self.line();
         let (running, waiting) = (line.running, line.waiting);
         let state = line.shares.entry(share.id).or_default();
         state.max_running = share.max_concurrent;
+        state.shared = share.shared.as_ref().map(|shared| shared.slots.clone());
         let own = state.waiting.len();
-        if own == 0 && state.running < share.max_concurrent && running < self.0.max_concurrent {
+        if own == 0 && state.may_run_another() && running < self.0.max_concurrent {
             line.grant(share.id);
             drop(line);
             return Ok(Arrived::Slot(Slot { queue: self.clone(), share: share.id, ending: false }));
@@ -176,7 +188,7 @@ impl Queue {
                  ({MAX_QUEUE})"
             )
         } else if own >= share.max_waiting {
-            let (most, line) = (share.max_concurrent, share.max_waiting);
+            let (most, line) = (share.most(), share.max_waiting);
             format!(
                 "{most} of your programs are running ({PRINCIPAL_CONCURRENT}) and {line} are \
                  waiting ({PRINCIPAL_QUEUE})"
@@ -198,12 +210,18 @@ impl Queue {
     fn leave(&self, share: u64, was_ending: bool) {
         let mut line = self.line();
         line.running -= 1;
+        let mut shared = None;
         if let Some(state) = line.shares.get_mut(&share) {
             state.running -= 1;
             state.ending -= usize::from(was_ending);
+            shared = state.shared.clone();
         }
         line.forget(share);
         while line.running < self.0.max_concurrent && line.serve_next() {}
+        drop(line);
+        if let Some(slots) = shared {
+            slots.has_left();
+        }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -212,6 +230,14 @@ impl Queue {
 
     fn next_number(&self) -> u64 {
         self.0.tickets.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl State {
+    /// Whether one more run is within the share, here and over all replicas.
+    fn may_run_another(&self) -> bool {
+        self.running < self.max_running
+            && self.shared.as_ref().is_none_or(|slots| self.running < slots.allowed())
     }
 }
 
@@ -227,8 +253,7 @@ impl Line {
 
     /// Gives a slot to who has the fewest runs. Whether somebody could take it.
     fn serve_next(&mut self) -> bool {
-        let may_run =
-            |state: &State| !state.waiting.is_empty() && state.running < state.max_running;
+        let may_run = |state: &State| !state.waiting.is_empty() && state.may_run_another();
         let next = self
             .shares
             .iter()

@@ -19,6 +19,7 @@ use crate::memory::Account;
 use crate::packages::Installed;
 use crate::policy::OwnAddress;
 use crate::pool::Pool;
+use crate::shared_limits::SharedLimits;
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
 use crate::upstream::Eras;
@@ -43,6 +44,8 @@ pub(super) struct Common {
     pub store: Arc<dyn Store>,
     /// Where that is on this machine, which no program may reach.
     pub store_directory: Option<PathBuf>,
+    /// What holds limits of principals over all replicas. None where none share the store.
+    pub limits: Option<SharedLimits>,
     /// What ranks tools.
     pub search: Search,
 }

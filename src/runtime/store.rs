@@ -10,6 +10,7 @@ use crate::config::environment::STORE;
 use crate::config::{Config, ConfigError};
 use crate::net::tls::tls_with_roots;
 use crate::policy::normalize;
+use crate::shared_limits::SharedLimits;
 use crate::telemetry::{Metrics, measured};
 
 /// The store, and where it is on this machine.
@@ -31,6 +32,18 @@ pub(super) fn of(
     };
     let kind = settings.kind();
     Ok((measured(lazy(settings), kind, metrics.clone()), directory))
+}
+
+/// What holds limits over all replicas, if the store is one that they share.
+pub(super) fn limits(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+) -> Option<SharedLimits> {
+    match config.store() {
+        Place::Redis(_) => SharedLimits::new(store.clone(), metrics.clone()),
+        Place::Directory(_) | Place::Memory => None,
+    }
 }
 
 /// The variable that has the password of the store.

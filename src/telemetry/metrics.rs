@@ -96,6 +96,7 @@ pub(crate) struct Metrics {
     tool_call_duration: Histograms<1>,
     store_calls: Counters<3>,
     store_call_duration: Histograms<2>,
+    limits_alone: Gauge,
     refusals: Counters<1>,
     http_requests: Counters<2>,
     http_connections: Gauge,
@@ -122,6 +123,7 @@ impl Metrics {
             tool_call_duration: all_in_seconds(),
             store_calls: Counters::default(),
             store_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
+            limits_alone: Gauge::default(),
             refusals: Counters::default(),
             http_requests: Counters::default(),
             http_connections: Gauge::default(),
@@ -252,6 +254,11 @@ impl Metrics {
             Unit::Seconds,
             self.store_call_duration.clone(),
         );
+        own.register(
+            "limits_alone",
+            "Whether limits of principals hold on this replica alone",
+            self.limits_alone.clone(),
+        );
     }
 
     /// A program ran, whatever became of it. The language is one of [`LANGUAGES`], here and below.
@@ -292,6 +299,11 @@ impl Metrics {
         self.store_calls.get_or_create(&[store.clone(), operation.clone(), outcome]).inc();
         let duration = self.store_call_duration.get_or_create(&[store, operation]);
         duration.observe(time.as_secs_f64());
+    }
+
+    /// Limits of principals hold on this replica alone, or over all again.
+    pub(crate) fn limits_alone(&self, alone: bool) {
+        self.limits_alone.set(i64::from(alone));
     }
 
     /// A program was refused something.

@@ -6,7 +6,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mcp_conductor_store::{
-    Entry, Expected, Keep, Key, Kind, Namespace, Store, StoreError, StoreStatus, Version,
+    Claim, Entry, Expected, Held, Keep, Key, Kind, Namespace, Refill, Store, StoreError,
+    StoreStatus, Taken, Version,
 };
 
 use super::metrics::{Metrics, StoreCall};
@@ -65,6 +66,14 @@ impl Store for Measured {
 
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
         self.call("add", self.store.add(key, delta, keep)).await
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        self.call("take", self.store.take(key, wanted, refill)).await
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        self.call("hold", self.store.hold(key, claim)).await
     }
 
     async fn list(

@@ -210,7 +210,7 @@ async fn post<H: ServerHandler + Send + 'static>(
     let mut charges = vec![budget.for_message(sizes, values, stays, text).await?];
     let session = session(&parts.headers);
     match head.method.as_deref() {
-        Some("tools/call") => tenant.admit_call(head.id.as_ref())?,
+        Some("tools/call") => tenant.admit_call(head.id.as_ref()).await?,
         Some("initialize") if app.serving.is_draining() => {
             return Err(Refusal::Draining { id: head.id });
         }

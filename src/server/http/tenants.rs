@@ -28,6 +28,7 @@ use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
 use crate::server::auth::{Credential, Identity};
 use crate::server::handler::Serving;
+use crate::shared_limits::{RateAnswer, SharedRate};
 
 /// Principals at the same time. Each has a policy and a task, some 100 KiB.
 const MAX_TENANTS: usize = 1000;
@@ -61,6 +62,8 @@ pub(super) struct Tenant<H> {
 struct Rate {
     limiter: DefaultDirectRateLimiter,
     limit: u32,
+    /// The same over all replicas, where they share a store.
+    shared: Option<SharedRate>,
 }
 
 /// What a session is served by, made for each one.
@@ -170,7 +173,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             sessions,
             unanswered: Unanswered::default(),
             budget: Budget::of(runtime.memory()),
-            rate: Rate::new(http.rate_limit, http.burst()),
+            rate: Rate::new(http.rate_limit, http.burst(), &runtime),
             requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_requests,
             stop,
@@ -288,15 +291,11 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
         longest(self.runtime.config())
     }
 
-    /// Counts a call of a tool.
-    pub(super) fn admit_call(&self, id: Option<&Value>) -> Result<(), Refusal> {
-        let Some(Rate { limiter, limit }) = &self.rate else { return Ok(()) };
-        limiter.check().map_err(|not_until| Refusal::Rate {
-            limit: *limit,
-            // The answer has whole milliseconds, and a wait that is too short is none.
-            wait: not_until.wait_time_from(limiter.clock().now()) + Duration::from_millis(1),
-            id: id.cloned(),
-        })
+    /// Counts a call of a tool: over all replicas, and, whatever their store says, on this one.
+    pub(super) async fn admit_call(&self, id: Option<&Value>) -> Result<(), Refusal> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let admitted = rate.admit().await;
+        admitted.map_err(|wait| Refusal::Rate { limit: rate.limit, wait, id: id.cloned() })
     }
 
     /// Whether there is room for one more session.
@@ -334,9 +333,30 @@ fn longest(config: &Config) -> Duration {
 }
 
 impl Rate {
-    fn new(limit: u32, burst: u32) -> Option<Self> {
-        let quota = Quota::per_minute(NonZeroU32::new(limit)?);
-        let quota = NonZeroU32::new(burst).map_or(quota, |burst| quota.allow_burst(burst));
-        Some(Self { limiter: RateLimiter::direct(quota), limit })
+    fn new(limit: u32, burst: u32, runtime: &Runtime) -> Option<Self> {
+        let (per_minute, burst) = (NonZeroU32::new(limit)?, burst.max(1));
+        let shared = runtime
+            .shared_limits()
+            .and_then(|limits| limits.rate(runtime.principal(), limit, burst));
+        // What the store has given may be used some time later.
+        let jitter = if shared.is_some() { SharedRate::jitter(limit) } else { 0 };
+        let quota = Quota::per_minute(per_minute);
+        let quota = NonZeroU32::new(burst.saturating_add(jitter))
+            .map_or(quota, |burst| quota.allow_burst(burst));
+        Some(Self { limiter: RateLimiter::direct(quota), limit, shared })
+    }
+
+    /// Counts a call, or says how long to wait.
+    async fn admit(&self) -> Result<(), Duration> {
+        if let Some(shared) = &self.shared {
+            match shared.take().await {
+                RateAnswer::Granted | RateAnswer::Alone => {}
+                RateAnswer::Refused(wait) => return Err(wait + Duration::from_millis(1)),
+            }
+        }
+        self.limiter.check().map_err(|not_until| {
+            // The answer has whole milliseconds, and a wait that is too short is none.
+            not_until.wait_time_from(self.limiter.clock().now()) + Duration::from_millis(1)
+        })
     }
 }

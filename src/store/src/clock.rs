@@ -1,6 +1,6 @@
 //! The time that expiry counts by.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock that is read in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +19,18 @@ impl Clock {
 
     /// Milliseconds since the clock's beginning.
     pub(crate) fn now(self) -> u64 {
-        let elapsed = match self {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Microseconds since the clock's beginning.
+    pub(crate) fn micros(self) -> i64 {
+        i64::try_from(self.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    fn elapsed(self) -> Duration {
+        match self {
             Self::SinceStart(start) => start.elapsed(),
             Self::Wall => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        };
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        }
     }
 }

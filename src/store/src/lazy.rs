@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::{
-    CALL_TIMEOUT, Entry, Expected, Keep, Key, Limits, Namespace, RedisSettings, Store, StoreError,
-    StoreStatus, Version, embedded, memory, redis,
+    CALL_TIMEOUT, Claim, Entry, Expected, Held, Keep, Key, Limits, Namespace, RedisSettings,
+    Refill, Store, StoreError, StoreStatus, Taken, Version, embedded, memory, redis,
 };
 
 /// After a failure to open, how long calls fail at once: a directory that cannot be made is not
@@ -148,6 +148,14 @@ impl Store for Lazy {
 
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
         self.call(|store| async move { store.add(key, delta, keep).await }).await
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        self.call(|store| async move { store.take(key, wanted, refill).await }).await
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        self.call(|store| async move { store.hold(key, claim).await }).await
     }
 
     async fn list(

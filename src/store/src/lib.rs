@@ -9,10 +9,12 @@
 //! Every call ends within [`CALL_TIMEOUT`]. What is stored was written by a server, but its
 //! content may come from programs: an implementation never interprets a value.
 
+mod bucket;
 mod clock;
 mod embedded;
 mod entry;
 mod error;
+mod holders;
 mod key;
 mod lazy;
 mod limits;
@@ -28,9 +30,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use bucket::{Refill, Taken};
 pub use embedded::embedded;
 pub use entry::{Entry, Expected, Keep, MAX_VALUE, Version};
 pub use error::StoreError;
+pub use holders::{Claim, Held};
 pub use key::{Key, MAX_NAME, Namespace};
 pub use lazy::{Settings, lazy};
 pub use limits::Limits;
@@ -74,6 +78,21 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError::Conflict`] if an entry is there that [`Store::set`] made.
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError>;
+
+    /// Takes up to `wanted` tokens out of the bucket below `key`, which is full where there is
+    /// none; fewer than none gives tokens back. By the store's own clock. What it shows as an
+    /// entry is when it is full.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an entry is there that [`Store::set`] made.
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError>;
+
+    /// Holds a part of a limit below `key`, in place of what the holder held before. What a holder
+    /// does not claim again in time is free, by the store's own clock.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if a counter is there.
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError>;
 
     /// Names in `namespace` that begin with `prefix`, in order of their bytes and behind `after`;
     /// at most `limit` and at most [`MAX_LIST`].

@@ -15,7 +15,8 @@ use crate::key::{Range, check_name};
 use crate::record::Record;
 use crate::rules::{self, Table};
 use crate::{
-    Entry, Expected, Keep, Key, Kind, Limits, Namespace, Store, StoreError, StoreStatus, Version,
+    Claim, Entry, Expected, Held, Keep, Key, Kind, Limits, Namespace, Refill, Store, StoreError,
+    StoreStatus, Taken, Version,
 };
 
 /// A store that ends with the process.
@@ -117,6 +118,19 @@ impl Store for Memory {
         key.check()?;
         let bounds = (self.limits, self.clock.now());
         rules::add(&mut *self.shelf.lock(), &key.stored(), (delta, keep), bounds)
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        key.check()?;
+        let bounds = (self.limits, self.clock.micros());
+        rules::take_tokens(&mut *self.shelf.lock(), &key.stored(), (wanted, refill), bounds)
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        key.check()?;
+        claim.check()?;
+        let bounds = (self.limits, self.clock.now());
+        rules::hold(&mut *self.shelf.lock(), &key.stored(), claim, bounds)
     }
 
     async fn list(

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 
-use crate::record::{Record, check_expected};
-use crate::{Expected, Keep, Limits, StoreError, Version};
+use crate::record::{Content, Record, check_expected};
+use crate::{Claim, Expected, Held, Keep, Limits, Refill, StoreError, Taken, Version};
 
 /// Expired entries that a change removes: more than it can add, so that they never pile up.
 const SWEPT_BY_A_CHANGE: usize = 16;
@@ -60,6 +60,56 @@ pub(crate) fn add(
     let (record, count) = Record::counted(get(table, name, now)?.as_ref(), delta, keep, now)?;
     put(table, name, &record, (limits, now))?;
     Ok(count)
+}
+
+/// [`crate::Store::take`], at `micros` by the clock whose milliseconds are `now`.
+pub(crate) fn take_tokens(
+    table: &mut impl Table,
+    name: &str,
+    (wanted, refill): (i32, Refill),
+    (limits, micros): (Limits, i64),
+) -> Result<Taken, StoreError> {
+    let now = u64::try_from(micros / 1000).unwrap_or_default();
+    sweep(table, now, SWEPT_BY_A_CHANGE)?;
+    let there = get(table, name, now)?;
+    let full = match there.as_ref().map(|record| &record.content) {
+        None => 0,
+        Some(Content::Counter(full)) => *full,
+        Some(Content::Value { .. }) => return Err(StoreError::Conflict),
+    };
+    let (full, taken) = refill.take(full, micros, i64::from(wanted));
+    if full <= micros {
+        take(table, name)?;
+        return Ok(taken);
+    }
+    let expires = u64::try_from(full / 1000).unwrap_or_default().saturating_add(1);
+    let record = Record { expires: Some(expires), content: Content::Counter(full) };
+    put(table, name, &record, (limits, now))?;
+    Ok(taken)
+}
+
+/// [`crate::Store::hold`].
+pub(crate) fn hold(
+    table: &mut impl Table,
+    name: &str,
+    claim: Claim<'_>,
+    (limits, now): (Limits, u64),
+) -> Result<Held, StoreError> {
+    sweep(table, now, SWEPT_BY_A_CHANGE)?;
+    let there = get(table, name, now)?;
+    let before = match there.as_ref().map(|record| &record.content) {
+        None => &[][..],
+        Some(Content::Value { value, .. }) => value,
+        Some(Content::Counter(_)) => return Err(StoreError::Conflict),
+    };
+    let (holders, held) = claim.made(before, now);
+    let Some((value, expires)) = holders else {
+        take(table, name)?;
+        return Ok(held);
+    };
+    let content = Content::Value { version: table.next_version(), value };
+    put(table, name, &Record { expires: Some(expires), content }, (limits, now))?;
+    Ok(held)
 }
 
 /// [`crate::Store::remove`].

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_conductor_store::{
-    Expected, Keep, Key, Limits, MAX_NAME, MAX_VALUE, Namespace, Store, StoreError,
+    Claim, Expected, Held, Keep, Key, Limits, MAX_NAME, MAX_VALUE, Namespace, Refill, Store,
+    StoreError,
 };
 
 mod support;
@@ -188,6 +189,88 @@ async fn an_entry_is_not_counted_and_a_counter_can_be_replaced(store: Arc<dyn St
     assert_eq!(replace(Expected::Version(version)).await, Err(StoreError::Conflict));
 }
 
+/// A token in a minute: none comes back in a test.
+const SLOW: Refill = Refill { per_minute: 1, burst: 5 };
+
+/// A token in a millisecond.
+const FAST: Refill = Refill { per_minute: 60_000, burst: 5 };
+
+async fn a_bucket_gives_its_burst_and_says_when_there_is_more(store: Arc<dyn Store>) {
+    let take = async |wanted| store.take(&key("a"), wanted, SLOW).await.unwrap();
+    let first = take(3).await;
+    assert_eq!((first.granted, first.wait), (3, Duration::ZERO));
+    let second = take(3).await;
+    assert_eq!(second.granted, 2);
+    assert!(second.wait > Duration::from_secs(30) && second.wait <= Duration::from_secs(60));
+    assert_eq!(take(1).await.granted, 0);
+    assert_eq!(take(-2).await.granted, 0);
+    assert_eq!(take(9).await.granted, 2);
+    assert_eq!(store.take(&key("b"), 9, SLOW).await.unwrap().granted, 5);
+}
+
+async fn tokens_come_back(store: Arc<dyn Store>) {
+    let take = async |wanted| store.take(&key("a"), wanted, FAST).await.unwrap().granted;
+    let start = std::time::Instant::now();
+    let mut taken = 0;
+    while taken < 100 {
+        taken += take(9).await;
+    }
+    assert!(start.elapsed() >= Duration::from_millis(90), "{:?}", start.elapsed());
+    gone(&store, "a").await;
+    assert_eq!(take(9).await, 5);
+}
+
+async fn every_token_is_given_once(store: Arc<dyn Store>) {
+    let refill = Refill { burst: 30, ..SLOW };
+    let calls = (0..40).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.take(&key("a"), 1, refill).await.unwrap().granted })
+    });
+    let mut taken = 0;
+    for call in calls.collect::<Vec<_>>() {
+        taken += call.await.unwrap();
+    }
+    assert_eq!(taken, 30);
+}
+
+async fn a_limit_is_held_by_all_together_and_no_longer_than_was_said(store: Arc<dyn Store>) {
+    let hold = async |holder, used, wanted, time| {
+        let claim = Claim { holder, used, wanted, limit: 4, time };
+        store.hold(&key("a"), claim).await.unwrap()
+    };
+    let (short, long) = (Duration::from_millis(20), Duration::from_secs(3600));
+    assert_eq!(hold("a1", 0, 3, long).await, Held { held: 3, others: 0 });
+    assert_eq!(hold("b2", 1, 3, long).await, Held { held: 1, others: 3 });
+    assert_eq!(hold("a1", 0, 1, long).await, Held { held: 1, others: 1 });
+    assert_eq!(hold("b2", 0, 9, long).await, Held { held: 3, others: 1 });
+    // What is used is held.
+    assert_eq!(hold("c3", 2, 2, long).await, Held { held: 2, others: 4 });
+    assert_eq!(hold("c3", 0, 0, long).await, Held { held: 0, others: 4 });
+    assert_eq!(hold("b2", 0, 3, short).await, Held { held: 3, others: 1 });
+    while hold("c3", 0, 9, long).await.held != 3 {}
+    assert_eq!(hold("a1", 0, 0, long).await, Held { held: 0, others: 3 });
+    assert_eq!(hold("c3", 0, 0, long).await, Held { held: 0, others: 0 });
+    assert_eq!(text(&store, "a").await, None);
+    let nobody = Claim { holder: "a b", used: 0, wanted: 1, limit: 1, time: long };
+    assert!(store.hold(&key("a"), nobody).await.is_err());
+}
+
+async fn what_is_held_expires(store: Arc<dyn Store>) {
+    let time = Duration::from_millis(20);
+    let claim = Claim { holder: "a", used: 1, wanted: 1, limit: 1, time };
+    store.hold(&key("a"), claim).await.unwrap();
+    gone(&store, "a").await;
+}
+
+async fn what_is_something_else_is_neither_a_bucket_nor_a_limit(store: Arc<dyn Store>) {
+    set(&store, "a", "1").await;
+    assert_eq!(store.take(&key("a"), 1, SLOW).await, Err(StoreError::Conflict));
+    store.add(&key("b"), 1, Keep::Always).await.unwrap();
+    let time = Duration::from_secs(1);
+    let claim = Claim { holder: "a", used: 0, wanted: 1, limit: 1, time };
+    assert_eq!(store.hold(&key("b"), claim).await, Err(StoreError::Conflict));
+}
+
 async fn names_are_listed_in_order_and_in_pieces(store: Arc<dyn Store>) {
     for name in ["b/2", "a", "b/1", "b/3", "c", "b", "b*", "b/[", "ü"] {
         set(&store, name, "").await;
@@ -287,6 +370,12 @@ conforms! {
     a_counter_is_kept_from_when_it_was_made,
     every_addition_counts_once,
     an_entry_is_not_counted_and_a_counter_can_be_replaced,
+    a_bucket_gives_its_burst_and_says_when_there_is_more,
+    tokens_come_back,
+    every_token_is_given_once,
+    a_limit_is_held_by_all_together_and_no_longer_than_was_said,
+    what_is_held_expires,
+    what_is_something_else_is_neither_a_bucket_nor_a_limit,
     names_are_listed_in_order_and_in_pieces,
     what_is_too_long_is_refused,
     it_says_what_it_is

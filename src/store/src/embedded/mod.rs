@@ -23,8 +23,8 @@ use crate::entry::check_value;
 use crate::key::{Range, check_name};
 use crate::record::Record;
 use crate::{
-    Entry, Expected, Keep, Key, Kind, Limits, Namespace, Store, StoreError, StoreStatus, Version,
-    rules,
+    Claim, Entry, Expected, Held, Keep, Key, Kind, Limits, Namespace, Refill, Store, StoreError,
+    StoreStatus, Taken, Version, rules,
 };
 
 /// A store in a file below `directory`, which is made for its owner alone where it is not there.
@@ -96,6 +96,29 @@ impl Store for Embedded {
             rules::add(tables, &name, (delta, keep), Self::bounds(limits))
         };
         self.threads.change(add).await
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        key.check()?;
+        let (name, limits) = (key.stored(), self.limits);
+        let take = move |tables: &mut Changed<'_>| {
+            let bounds = (limits, Clock::Wall.micros());
+            rules::take_tokens(tables, &name, (wanted, refill), bounds)
+        };
+        self.threads.change(take).await
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        key.check()?;
+        claim.check()?;
+        let (name, limits) = (key.stored(), self.limits);
+        let Claim { used, wanted, limit, time, .. } = claim;
+        let holder = claim.holder.to_owned();
+        let hold = move |tables: &mut Changed<'_>| {
+            let claim = Claim { holder: &holder, used, wanted, limit, time };
+            rules::hold(tables, &name, claim, Self::bounds(limits))
+        };
+        self.threads.change(hold).await
     }
 
     async fn list(

@@ -4,6 +4,7 @@
 //! `appendfsync`). One server is asked, not a cluster.
 
 mod coding;
+mod limits;
 mod link;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,10 @@ use self::coding::{ADD, FORMAT, SET_IF};
 use self::link::{Link, deadline};
 use crate::entry::{State, check_value};
 use crate::key::{Range, check_name, stored};
-use crate::{Entry, Expected, Keep, Key, Kind, Namespace, Store, StoreError, StoreStatus, Version};
+use crate::{
+    Claim, Entry, Expected, Held, Keep, Key, Kind, Namespace, Refill, Store, StoreError,
+    StoreStatus, Taken, Version,
+};
 
 /// Keys that one step of SCAN looks at: less than a millisecond of the server.
 const SCANNED: usize = 1000;
@@ -156,6 +160,19 @@ impl Store for Redis {
         command.arg(ADD).arg(1).arg(&key).arg(delta).arg(keep.millis().unwrap_or(0)).arg(end);
         let count: Option<i64> = self.change(&command).await?;
         count.ok_or(StoreError::Conflict)
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        let key = self.key(key)?;
+        let taken: Option<(i64, i64)> = self.change(&limits::take(&key, wanted, refill)).await?;
+        taken.map(|taken| limits::taken(wanted, taken)).ok_or(StoreError::Conflict)
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        claim.check()?;
+        let key = self.key(key)?;
+        let held: Option<(i64, i64)> = self.change(&limits::hold(&key, &claim)?).await?;
+        held.map(|held| limits::held(&claim, held)).ok_or(StoreError::Conflict)
     }
 
     async fn list(
