@@ -45,6 +45,8 @@ pub(super) struct AnswerStream<H: ServerHandler + Send + 'static> {
     pub held: Held,
     /// An event of it was seen, which has rmcp's number.
     is_numbered: bool,
+    /// Its call goes on without its client, whose answer is kept.
+    outlives: bool,
     end: End,
 }
 
@@ -55,7 +57,8 @@ impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
         let number = STREAMS.fetch_add(1, Ordering::Relaxed);
         let held = Held::new(&tenant.budget.answers);
         let tenant = tenant.clone();
-        Self { tenant, number, call: None, held, is_numbered: false, end: End::NotBegun }
+        let (is_numbered, outlives) = (false, false);
+        Self { tenant, number, call: None, held, is_numbered, outlives, end: End::NotBegun }
     }
 
     /// Of the answer to a POST. None if the call's id is in use.
@@ -76,6 +79,11 @@ impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
         // A client that comes back in the wrong way has not come back.
         answers.begin();
         answers
+    }
+
+    /// The client may repeat its call for the answer: that does not end with the stream.
+    pub(super) fn outlives(&mut self) {
+        self.outlives = true;
     }
 
     pub(super) fn has_call(&self) -> bool {
@@ -126,7 +134,7 @@ impl<H: ServerHandler + Send + 'static> Drop for AnswerStream<H> {
                 self.tenant.unanswered.take(&call, self.number);
             }
             End::Broken => {
-                tokio::spawn(give_up(self.tenant.clone(), call, self.number));
+                tokio::spawn(give_up(self.tenant.clone(), call, self.number, self.outlives));
             }
         }
     }
@@ -204,9 +212,10 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     tenant: Arc<Tenant<H>>,
     call: Call,
     number: u64,
+    outlives: bool,
 ) {
     tokio::time::sleep(timing().resume).await;
-    if tenant.unanswered.take(&call, number) {
+    if tenant.unanswered.take(&call, number) && !outlives {
         cancel(&tenant, call, "the client has disconnected").await;
     }
 }
