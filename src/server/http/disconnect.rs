@@ -45,8 +45,6 @@ pub(super) struct AnswerStream<H: ServerHandler + Send + 'static> {
     pub held: Held,
     /// An event of it was seen, which has rmcp's number.
     is_numbered: bool,
-    /// Its call goes on without its client, whose answer is kept.
-    outlives: bool,
     end: End,
 }
 
@@ -57,8 +55,7 @@ impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
         let number = STREAMS.fetch_add(1, Ordering::Relaxed);
         let held = Held::new(&tenant.budget.answers);
         let tenant = tenant.clone();
-        let (is_numbered, outlives) = (false, false);
-        Self { tenant, number, call: None, held, is_numbered, outlives, end: End::NotBegun }
+        Self { tenant, number, call: None, held, is_numbered: false, end: End::NotBegun }
     }
 
     /// Of the answer to a POST. None if the call's id is in use.
@@ -82,8 +79,10 @@ impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
     }
 
     /// The client may repeat its call for the answer: that does not end with the stream.
-    pub(super) fn outlives(&mut self) {
-        self.outlives = true;
+    pub(super) fn is_kept(&self) {
+        if let Some(call) = &self.call {
+            self.tenant.unanswered.is_kept(call);
+        }
     }
 
     pub(super) fn has_call(&self) -> bool {
@@ -134,7 +133,7 @@ impl<H: ServerHandler + Send + 'static> Drop for AnswerStream<H> {
                 self.tenant.unanswered.take(&call, self.number);
             }
             End::Broken => {
-                tokio::spawn(give_up(self.tenant.clone(), call, self.number, self.outlives));
+                tokio::spawn(give_up(self.tenant.clone(), call, self.number));
             }
         }
     }
@@ -212,10 +211,10 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     tenant: Arc<Tenant<H>>,
     call: Call,
     number: u64,
-    outlives: bool,
 ) {
     tokio::time::sleep(timing().resume).await;
-    if tenant.unanswered.take(&call, number) && !outlives {
+    let goes_on = tenant.unanswered.goes_on(&call);
+    if tenant.unanswered.take(&call, number) && !goes_on {
         cancel(&tenant, call, "the client has disconnected").await;
     }
 }

@@ -261,11 +261,11 @@ async fn post<H: ServerHandler + Send + 'static>(
         Some((session, id)) => AnswerStream::of_call(tenant, Call { session, id }),
         None => Some(AnswerStream::none(tenant)),
     };
-    let mut answers = answers.ok_or(Refusal::IdInUse { id })?;
+    let answers = answers.ok_or(Refusal::IdInUse { id })?;
     charges.into_iter().for_each(|charge| answers.held.keep(charge));
     let mut request = Request::from_parts(parts, Body::from(bytes));
     if let Some(keyed) = keyed {
-        answers.outlives();
+        answers.is_kept();
         request.extensions_mut().insert(keyed);
     }
     Ok((answers, is_large, request))
@@ -291,6 +291,7 @@ async fn key_of<H: ServerHandler + Send + 'static>(
     let who = Who {
         principal: tenant.principal(),
         kept: tenant.keeps_calls_for(),
+        longest: tenant.longest(),
         stop: session(headers).is_none().then(|| tenant.stop().clone()),
     };
     repeated::begin(&app.tenants.replica, who, asked).await.map(Some).map_err(refusal)

@@ -61,8 +61,10 @@ impl Keyed {
 /// Who makes a call with a key.
 pub(super) struct Who<'a> {
     pub principal: Option<&'a str>,
-    /// How long what is known of the call is kept.
+    /// How long the answer is kept.
     pub kept: Duration,
+    /// The longest that a call can take: until then it must not be forgotten that it runs.
+    pub longest: Duration,
     /// See [`Pending::stop`].
     pub stop: Option<CancellationToken>,
 }
@@ -73,16 +75,17 @@ pub(super) struct Who<'a> {
 /// It must not be made, or the store cannot say whether it was.
 pub(super) async fn begin(
     replica: &Arc<Replica>,
-    Who { principal, kept, stop }: Who<'_>,
+    Who { principal, kept, longest, stop }: Who<'_>,
     asked: Asked,
 ) -> Result<Keyed, RepeatError> {
     let owner = owner_of(principal);
     let key = Key::new(Namespace::Calls, format!("{owner}/{}", asked.key));
     replica.shows_life().await?;
     let record = Record::running(replica, &asked);
+    let running = Keep::For(kept.max(longest));
     for _ in 0..ATTEMPTS {
         let noted = Note::new(replica, &key);
-        let made = replica.store().set(&key, Expected::Absent, record.write(), Keep::For(kept));
+        let made = replica.store().set(&key, Expected::Absent, record.write(), running);
         match made.await {
             Ok(version) => {
                 let room = Room { replica: replica.clone(), owner, kept };

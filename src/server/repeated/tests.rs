@@ -17,9 +17,18 @@ fn call(key: &str, fingerprint: &str) -> Asked {
     Asked { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
 }
 
-async fn ask(replica: &Arc<Replica>, principal: &str, asked: Asked) -> Result<Keyed, RepeatError> {
-    let who = Who { principal: Some(principal), kept: KEPT, stop: None };
+async fn kept_for(
+    kept: Duration,
+    replica: &Arc<Replica>,
+    principal: &str,
+    asked: Asked,
+) -> Result<Keyed, RepeatError> {
+    let who = Who { principal: Some(principal), kept, longest: KEPT, stop: None };
     begin(replica, who, asked).await
+}
+
+async fn ask(replica: &Arc<Replica>, principal: &str, asked: Asked) -> Result<Keyed, RepeatError> {
+    kept_for(KEPT, replica, principal, asked).await
 }
 
 async fn of_alice(replica: &Arc<Replica>, key: &str) -> Result<Keyed, RepeatError> {
@@ -134,7 +143,7 @@ async fn made_at_last(replica: &Arc<Replica>, key: &str) -> Arc<Pending> {
     loop {
         match of_alice(replica, key).await {
             Ok(Keyed::New(pending)) => return pending,
-            Ok(Keyed::Made(answer)) => panic!("made: {answer:?}"),
+            Ok(Keyed::Made(_)) => {}
             Err(error) => assert_eq!(error, RepeatError::Running),
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -211,4 +220,134 @@ async fn of_many_that_ask_at_once_one_makes_the_call() {
     for keyed in all {
         assert!(matches!(keyed, Ok(Keyed::New(_)) | Err(RepeatError::Running)));
     }
+}
+
+#[tokio::test]
+async fn a_call_that_runs_is_not_forgotten_when_an_answer_would_be() {
+    let store = memory(Limits::DEFAULT);
+    let one = replica("one", &store);
+    let short = || kept_for(Duration::from_millis(1), &one, "alice", call("k", "f"));
+    let pending = new(short().await);
+    pending.begins();
+    // As long as an answer would be kept.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(refused(short().await), RepeatError::Running);
+    pending.ends(Ok(&said("42")), ()).await;
+    drop(pending);
+    // An answer expires, and the key is free.
+    drop(made_at_last(&one, "k").await);
+}
+
+/// A store that can be made to fail: before it does what it is asked, or behind it.
+#[derive(Debug)]
+struct Failing {
+    inner: Arc<dyn Store>,
+    how: parking_lot::Mutex<Option<Failure>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// Nothing is done.
+    Away,
+    /// What is set is set, and nobody hears of it.
+    Unheard,
+}
+
+impl Failing {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { inner: memory(Limits::DEFAULT), how: parking_lot::Mutex::default() })
+    }
+
+    fn fails(&self, how: Option<Failure>) {
+        *self.how.lock() = how;
+    }
+
+    fn is(&self, how: Failure) -> Result<(), StoreError> {
+        if *self.how.lock() == Some(how) { Err(StoreError::Timeout) } else { Ok(()) }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Failing {
+    async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        self.is(Failure::Away)?;
+        self.inner.get(key).await
+    }
+
+    async fn set(
+        &self,
+        key: &Key,
+        expected: Expected,
+        value: bytes::Bytes,
+        keep: Keep,
+    ) -> Result<mcp_conductor_store::Version, StoreError> {
+        self.is(Failure::Away)?;
+        let version = self.inner.set(key, expected, value, keep).await;
+        if key.namespace == Namespace::Calls {
+            self.is(Failure::Unheard)?;
+        }
+        version
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, StoreError> {
+        self.is(Failure::Away)?;
+        self.inner.remove(key).await
+    }
+
+    async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
+        self.is(Failure::Away)?;
+        self.inner.add(key, delta, keep).await
+    }
+
+    async fn list(
+        &self,
+        namespace: Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.inner.list(namespace, prefix, after, limit).await
+    }
+
+    async fn check(&self) -> Result<mcp_conductor_store::StoreStatus, StoreError> {
+        self.inner.check().await
+    }
+}
+
+#[tokio::test]
+async fn without_a_store_no_call_is_made() {
+    let store = Failing::new();
+    let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
+    store.fails(Some(Failure::Away));
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Store(StoreError::Timeout));
+    store.fails(None);
+    ends(&made_at_last(&one, "k").await, "42").await;
+}
+
+#[tokio::test]
+async fn a_note_that_was_made_unheard_is_removed_and_the_call_can_be_made() {
+    let store = Failing::new();
+    let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
+    store.fails(Some(Failure::Unheard));
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Store(StoreError::Timeout));
+    store.fails(None);
+    ends(&made_at_last(&one, "k").await, "42").await;
+    assert_eq!(text_of(of_alice(&one, "k").await), "42");
+}
+
+#[tokio::test]
+async fn an_answer_that_the_store_did_not_take_is_kept_when_it_is_back() {
+    let store = Failing::new();
+    let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
+    let pending = new(of_alice(&one, "k").await);
+    store.fails(Some(Failure::Away));
+    ends(&pending, "42").await;
+    drop(pending);
+    store.fails(None);
+    let mut answer = of_alice(&one, "k").await;
+    while matches!(answer, Err(RepeatError::Running)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        answer = of_alice(&one, "k").await;
+    }
+    assert_eq!(text_of(answer), "42");
 }
