@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup installer build run test test-slow siege corpus conformance python redis bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege replicas corpus conformance python redis bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ test-slow: setup ## the races of the hostile programs, a minute each
 
 corpus: setup installer ## programs with 97 popular packages, from npm's registry; 3 minutes
 	cargo test --release --test cli corpus -- --ignored --nocapture
+
+replicas: setup ## three servers with one store, one killed, the store started again; 2 minutes
+	MCP_CONDUCTOR_REPLICAS_SECONDS=120 cargo test --release --test pressure replicas -- --nocapture
 
 siege: setup ## honest clients among hostile ones, for 30 minutes
 	MCP_CONDUCTOR_SIEGE_SECONDS=1800 cargo test --release --test pressure siege -- --nocapture

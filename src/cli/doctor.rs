@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use mcp_conductor::{Capabilities, Config, EngineStatus, ExecuteRequest, Installation, Runtime};
+use mcp_conductor::{
+    Capabilities, Config, EngineStatus, ExecuteRequest, Installation, Runtime, StoreStatus,
+};
 
 use super::{print, unusable};
 
@@ -39,7 +41,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
     print(&format!("Search:\n{}\n", search(&config, &runtime).await));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
-    print(&format!("Store:\n{}\n", store(&runtime).await));
+    print(&format!("Store:\n{}\n", store(&config, &runtime).await));
     print(&format!("Configuration:\n{}", describe(&config, &runtime)));
     print(&format!("MCP servers:\n{}", servers(&runtime).await));
     ExitCode::SUCCESS
@@ -57,19 +59,29 @@ async fn engines(runtime: &Runtime) -> String {
     runtime.engines().await.iter().map(line).collect()
 }
 
-/// Which store is in force, and whether it answers.
-async fn store(runtime: &Runtime) -> String {
-    let status = match runtime.store_status().await {
-        Ok(status) => status,
-        Err(error) => return format!("  Not available: {error}\n"),
+/// Which store is in force, whether it answers, and who else can have it.
+async fn store(config: &Config, runtime: &Runtime) -> String {
+    let shown = |(name, value): (&str, String)| format!("  {name:<16} {value}\n");
+    let mut lines: String = match runtime.store_status().await {
+        Ok(status) => rows_of(status).into_iter().map(shown).collect(),
+        Err(error) => format!("  Not available: {error}\n"),
     };
+    let shared = match config.store_is_shared() {
+        true => "by all servers with this store and prefix",
+        false => "no (MCP_CONDUCTOR_STORE=redis://… for several replicas)",
+    };
+    lines.extend([("replica", config.replica()), ("shared", shared.to_owned())].map(shown));
+    lines
+}
+
+fn rows_of(status: StoreStatus) -> Vec<(&'static str, String)> {
     let mut rows = vec![("kept", format!("{}, {}", status.kind.name(), status.place))];
     rows.extend(status.version.map(|version| ("version", version)));
     rows.extend(status.entries.map(|entries| ("entries", entries.to_string())));
     let limit = status.limit.map_or(String::new(), |limit| format!(" of {limit}"));
     rows.extend(status.bytes.map(|bytes| ("bytes", format!("{bytes}{limit}"))));
     rows.push(("answered in", format!("{:.1} ms", status.took.as_secs_f64() * 1e3)));
-    rows.into_iter().map(|(name, value)| format!("  {name:<16} {value}\n")).collect()
+    rows
 }
 
 /// What ranks tools, and which model is installed.

@@ -47,6 +47,8 @@ http_config! {
     /// Concurrent sessions of one principal (protocol versions before
     /// 2026-07-28). 1000.
     max_sessions: usize;
+    /// How long the answer of a call with an idempotency key is kept. 10 min.
+    idempotency_ttl: Duration;
     /// How long runs may go on after SIGTERM. 8 s: container engines kill after 10 s.
     drain_timeout: Duration;
     /// The file of hashed bearer tokens.

@@ -23,6 +23,7 @@ use super::coercion::{self, Arguments};
 use super::held::{Held, bytes_of};
 use super::packages::Available;
 use super::python::{EXECUTE_PYTHON, execute_python};
+use super::repeated::{Keyed, Pending};
 use super::tool::{RUN_DENO_CODE, run_deno_code};
 use super::tools::{self, CreatePlaybook, GetPlaybook};
 use super::{ReturnMode, yaml};
@@ -149,7 +150,14 @@ impl Handler {
         given: Option<JsonObject>,
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let keyed = Keyed::of(&context.extensions);
+        let was_not_made = || {
+            if let Some(Keyed::New(pending)) = &keyed {
+                pending.was_not_made();
+            }
+        };
         if self.serving.is_draining() {
+            was_not_made();
             return failed("The server is shutting down");
         }
         let request = match self.parse(language, given).await {
@@ -165,7 +173,10 @@ impl Handler {
                 self.succeeded(execution)
             }
             Some(Err(ExecuteError::Invalid(error))) => invalid_arguments(tool, &error.to_string()),
-            Some(Err(error)) => failed(&error.to_string()),
+            Some(Err(error)) => {
+                was_not_made();
+                failed(&error.to_string())
+            }
             None => failed("Cancelled"),
         }
     }
@@ -293,6 +304,28 @@ impl Handler {
         })
     }
 
+    /// Makes a call that the client may repeat: it goes on when the client goes away, and its
+    /// answer is kept.
+    async fn call_once(
+        &self,
+        request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+        pending: Arc<Pending>,
+    ) -> Result<CallToolResult, ErrorData> {
+        if let Some(stop) = pending.stop() {
+            context.ct = stop.child_token();
+        }
+        let (this, held) = (self.clone(), Held::of(&context.extensions));
+        let made = tokio::spawn(async move {
+            pending.begins();
+            let result = this.call(&request.name, request.arguments, context).await;
+            pending.ends(result.as_ref(), held).await;
+            result
+        });
+        let lost = |_| ErrorData::internal_error("The call did not come to its end", None);
+        made.await.map_err(lost)?
+    }
+
     /// Does something with files, on a thread for that.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -371,7 +404,11 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         check_progress_token(context.meta.get_progress_token())?;
         let held = Held::of(&context.extensions);
-        let result = self.call(&request.name, request.arguments, context).await?;
+        let result = match Keyed::of(&context.extensions) {
+            None => self.call(&request.name, request.arguments, context).await?,
+            Some(Keyed::Made(answer)) => answer.as_ref().clone().into_result()?,
+            Some(Keyed::New(pending)) => self.call_once(request, context, pending).await?,
+        };
         let kept = match held {
             Some(held) => held.answer(bytes_of(&result)).await,
             None => Ok(()),

@@ -23,6 +23,8 @@ mod progress;
 mod prompts;
 mod python;
 mod python_packages;
+mod repeated;
+mod replica;
 mod resources;
 mod signals;
 mod stdio;

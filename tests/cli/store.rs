@@ -6,7 +6,8 @@ use crate::support::command::{Ended, binary, ended};
 use crate::support::directory::{Directory, TemporaryFile, mode};
 
 fn with_store(command: &[&str], store: &str) -> Ended {
-    ended(binary(command).env("MCP_CONDUCTOR_STORE", store))
+    let env = [("MCP_CONDUCTOR_STORE", store), ("MCP_CONDUCTOR_REPLICA", "10.0.3.7")];
+    ended(binary(command).envs(env))
 }
 
 /// The lines of doctor's section, without what depends on the machine's speed.
@@ -29,6 +30,8 @@ fn the_doctor_says_which_store_is_in_force() {
             "  version          format 1",
             "  entries          0",
             "  bytes            0 of 268435456",
+            "  replica          10.0.3.7",
+            "  shared           no (MCP_CONDUCTOR_STORE=redis://… for several replicas)",
         ]
     );
     assert_eq!(mode(Path::new(&store)) & 0o777, 0o700);
@@ -43,6 +46,13 @@ fn a_store_that_is_away_is_said_by_the_doctor_and_keeps_no_program_from_running(
     let line = section(&doctor)[0];
     assert!(line.starts_with("  Not available: The store is unavailable"), "{line}");
     assert!(line.contains("redis://127.0.0.1:1/0"), "{line}");
+    assert_eq!(
+        section(&doctor)[1..],
+        [
+            "  replica          10.0.3.7",
+            "  shared           by all servers with this store and prefix",
+        ]
+    );
     let program = TemporaryFile::new("1 + 1");
     assert_eq!(with_store(&["run", program.path()], away), Ended::new(0, "2\n", ""));
 }

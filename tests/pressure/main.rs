@@ -11,6 +11,7 @@ mod crowd;
 mod fairness;
 mod front;
 mod load;
+mod replicas;
 mod siege;
 
 #[path = "../support/mod.rs"]

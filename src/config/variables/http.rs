@@ -116,6 +116,15 @@ entries! {
             at: Integer::Usize(at!(http.max_sessions)),
         },
     }
+    IDEMPOTENCY_TTL = "MCP_CONDUCTOR_IDEMPOTENCY_TTL" {
+        meaning: "How long in ms the answer of a call with an `Idempotency-Key` is kept, so that a \
+                  repetition gets it",
+        example: "3600000",
+        scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Number(600_000),
+        form: Form::Millis(at!(http.idempotency_ttl)),
+    }
     DRAIN_TIMEOUT = "MCP_CONDUCTOR_DRAIN_TIMEOUT" {
         meaning: "How long runs may continue after SIGTERM, in ms",
         example: "8000",

@@ -8,6 +8,9 @@ use super::super::Config;
 use super::super::entry::{Applies, Scope, Standard, Variable, entries, group, home};
 use super::super::form::{Form, Integer, Unit, at};
 
+/// Bytes of a replica's name: of a host name (RFC 1035, section 2.3.4).
+const MAX_NAME: usize = 253;
+
 group! {
     /// Where what the server remembers is kept.
     Kept as kept {
@@ -15,6 +18,7 @@ group! {
         store_size, with_store_size: u64;
     } and {
         store: Option<String>;
+        replica: Option<String>;
     }
 }
 
@@ -36,10 +40,35 @@ impl Config {
         Ok(self)
     }
 
+    /// Whether servers on several machines can have the store.
+    pub fn store_is_shared(&self) -> bool {
+        matches!(self.store(), Place::Redis(_))
+    }
+
+    /// The name of this server among those that share its store: by default the host's.
+    pub fn replica(&self) -> String {
+        self.kept.replica.clone().unwrap_or_else(host_name)
+    }
+
     fn default_store(&self) -> PathBuf {
         let beside = self.workspace().parent().filter(|_| self.workspace().ends_with("workspace"));
         let root = beside.map_or_else(|| home().join(".mcp-conductor"), PathBuf::from);
         root.join("store")
+    }
+}
+
+/// The kernel's name of this machine or container (sethostname(2)), if others can be told it.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    named(name.trim()).unwrap_or_else(|_| "unnamed".to_owned())
+}
+
+/// A name that can be in a header, and be an address.
+fn named(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    match (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("not 1 to {MAX_NAME} letters, digits, `.`, `-`, `_` and `:`")),
     }
 }
 
@@ -73,6 +102,15 @@ entries! {
             at: Integer::U64(at!(kept.store_size)),
         },
     }
+    REPLICA = "MCP_CONDUCTOR_REPLICA" {
+        meaning: "The name of this server among those that share its store, such as the address \
+                  at which a balancer reaches it. Unset: the host name",
+        example: "10.0.3.7",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Means("the host name"),
+        form: Form::Text { check: named, at: at!(kept.replica) },
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +132,15 @@ mod tests {
         assert_eq!(directory(&config), Path::new("/srv/conductor/store"));
         let config = Config::default().with_workspace("/srv/data");
         assert!(directory(&config).ends_with(".mcp-conductor/store"));
+    }
+
+    #[test]
+    fn a_replica_is_named_by_its_setting_or_its_host() {
+        assert!(!Config::default().replica().is_empty());
+        for (name, is_one) in [("10.0.3.7", true), ("fd00::7", true), ("a\r\nb", false)] {
+            assert_eq!(named(name).is_ok(), is_one, "{name:?}");
+        }
+        assert!(named("").is_err() && named(&"a".repeat(MAX_NAME + 1)).is_err());
     }
 
     #[test]

@@ -78,6 +78,13 @@ impl<H: ServerHandler + Send + 'static> AnswerStream<H> {
         answers
     }
 
+    /// The client may repeat its call for the answer: that does not end with the stream.
+    pub(super) fn is_kept(&self) {
+        if let Some(call) = &self.call {
+            self.tenant.unanswered.is_kept(call);
+        }
+    }
+
     pub(super) fn has_call(&self) -> bool {
         self.call.is_some()
     }
@@ -206,7 +213,8 @@ async fn give_up<H: ServerHandler + Send + 'static>(
     number: u64,
 ) {
     tokio::time::sleep(timing().resume).await;
-    if tenant.unanswered.take(&call, number) {
+    let goes_on = tenant.unanswered.goes_on(&call);
+    if tenant.unanswered.take(&call, number) && !goes_on {
         cancel(&tenant, call, "the client has disconnected").await;
     }
 }

@@ -9,12 +9,13 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::ServerHandler;
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::connections::StageReporter;
@@ -28,12 +29,16 @@ use super::tenants::Tenant;
 use super::unanswered::Call;
 use crate::server::auth::AuthError;
 use crate::server::envelope::{self, Head};
+use crate::server::repeated::{self, Asked, Keyed, RepeatError, Who};
 use crate::server::timing::timing;
 use crate::text::mended::{is_whole, mend};
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 const LAST_EVENT: &str = "last-event-id";
+
+/// The name of the replica that has a session.
+const OWNER: &str = "mcp-conductor-replica";
 
 /// The first version without sessions.
 const STATELESS: &str = "2026-07-28";
@@ -120,6 +125,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
         _ => (AnswerStream::none(tenant), false, request),
     };
     request.extensions_mut().insert(answers.held.clone());
+    let session = session(request.headers());
     let answering = (method == Method::POST || answers.has_call()).then(|| Answering::new(app));
     // Access may have been taken away while the body came in.
     if tenant.has_ended() {
@@ -138,6 +144,7 @@ async fn answer<H: ServerHandler + Send + 'static>(
         StatusCode::ACCEPTED if method == Method::DELETE => {
             *response.status_mut() = StatusCode::NO_CONTENT;
         }
+        StatusCode::NOT_FOUND => name_owner(tenant, session, &mut response).await,
         // What rmcp says of a service that was stopped.
         StatusCode::INTERNAL_SERVER_ERROR if tenant.has_ended() => return Err(ended(app)),
         _ => {}
@@ -148,6 +155,20 @@ async fn answer<H: ServerHandler + Send + 'static>(
     }
     let admitted = (place, answering);
     Ok(response.map(|body| Body::new(WatchedBody::new(body, answers, until, admitted))))
+}
+
+/// Says which replica has a session that is not here, so that a balancer can send the request
+/// there. A client that gets this answer starts anew.
+async fn name_owner<H: ServerHandler + Send + 'static>(
+    tenant: &Tenant<H>,
+    session: Option<SessionId>,
+    response: &mut http::Response<BoxBody<Bytes, Infallible>>,
+) {
+    let Some(session) = session else { return };
+    let Some(owner) = tenant.sessions.owner_elsewhere(&session).await else { return };
+    if let Ok(owner) = HeaderValue::from_str(&owner) {
+        response.headers_mut().insert(OWNER, owner);
+    }
 }
 
 /// Gives a request to rmcp, which reads its message.
@@ -209,8 +230,16 @@ async fn post<H: ServerHandler + Send + 'static>(
     let stays = head.id.is_none() || head.method.is_none();
     let mut charges = vec![budget.for_message(sizes, values, stays, text).await?];
     let session = session(&parts.headers);
+    let mut keyed = None;
     match head.method.as_deref() {
-        Some("tools/call") => tenant.admit_call(head.id.as_ref()).await?,
+        // A balancer can send it on.
+        Some("tools/call") if app.serving.is_draining() => {
+            return Err(Refusal::Draining { id: head.id });
+        }
+        Some("tools/call") => {
+            tenant.admit_call(head.id.as_ref()).await?;
+            keyed = key_of(app, tenant, &parts.headers, &bytes, head.id.as_ref()).await?;
+        }
         Some("initialize") if app.serving.is_draining() => {
             return Err(Refusal::Draining { id: head.id });
         }
@@ -234,7 +263,38 @@ async fn post<H: ServerHandler + Send + 'static>(
     };
     let answers = answers.ok_or(Refusal::IdInUse { id })?;
     charges.into_iter().for_each(|charge| answers.held.keep(charge));
-    Ok((answers, is_large, Request::from_parts(parts, Body::from(bytes))))
+    let mut request = Request::from_parts(parts, Body::from(bytes));
+    if let Some(keyed) = keyed {
+        answers.is_kept();
+        request.extensions_mut().insert(keyed);
+    }
+    Ok((answers, is_large, request))
+}
+
+/// What is known of a call with an idempotency key. None without one.
+async fn key_of<H: ServerHandler + Send + 'static>(
+    app: &App<H>,
+    tenant: &Tenant<H>,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    id: Option<&Value>,
+) -> Result<Option<Keyed>, Refusal> {
+    let refusal = |error: RepeatError| Refusal::Repeated { error, id: id.cloned() };
+    let asked = match bytes.len() > SMALL && repeated::may_ask(headers, bytes) {
+        true => {
+            let (headers, bytes) = (headers.clone(), bytes.clone());
+            app.readers.run(move || repeated::asked(&headers, &bytes)).await
+        }
+        false => repeated::asked(headers, bytes),
+    };
+    let Some::<Asked>(asked) = asked.map_err(refusal)? else { return Ok(None) };
+    let who = Who {
+        principal: tenant.principal(),
+        kept: tenant.keeps_calls_for(),
+        longest: tenant.longest(),
+        stop: session(headers).is_none().then(|| tenant.stop().clone()),
+    };
+    repeated::begin(&app.tenants.replica, who, asked).await.map(Some).map_err(refusal)
 }
 
 /// What is known of a message before rmcp reads it, and how many values it has.

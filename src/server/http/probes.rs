@@ -93,7 +93,8 @@ pub(super) async fn counted<H: ServerHandler + Send + 'static>(
     let route = route(request.uri().path());
     let mut response = next.run(request).await;
     app.base.metrics().http_request(route, response.status());
-    if app.is_crowded() {
+    // Balancers keep connections, and would send further calls to a server that drains.
+    if app.is_crowded() || app.serving.is_draining() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::config::environment::{MAX_BODY_SIZE, MAX_CLIENTS, MAX_SESSIONS, RATE_LIMIT};
 use crate::server::envelope::INVALID_REQUEST;
+use crate::server::repeated::RepeatError;
 
 /// JSON-RPC's code for it: of the range for servers (-32000 to -32099), with the
 /// digits of 429.
@@ -21,6 +22,9 @@ const NO_ROOM: i32 = -32003;
 
 /// As above, of credentials.
 const UNAUTHORIZED: i32 = -32001;
+
+/// As above, of a call that the client repeats or may repeat: with the digits of 409.
+const REPEATED: i32 = -32009;
 
 #[derive(Debug, Error)]
 pub(super) enum Refusal {
@@ -90,6 +94,9 @@ pub(super) enum Refusal {
     /// 503: the tenant was ended while it answered.
     #[error("Your settings on this server have changed: try again")]
     Changed,
+    /// 400, 409, 410, 422, 429 or 503: a call with an idempotency key.
+    #[error("{error}")]
+    Repeated { error: RepeatError, id: Option<Value> },
     /// 504: no answer within every limit that there is.
     #[error("Gateway Timeout: no answer within {} s", .0.as_secs())]
     Timeout(Duration),
@@ -119,6 +126,7 @@ impl Refusal {
             | Self::Settings
             | Self::Draining { .. }
             | Self::Changed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Repeated { error, .. } => error.status(),
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -142,6 +150,7 @@ impl Refusal {
             Self::Settings => "settings",
             Self::Draining { .. } => "draining",
             Self::Changed => "changed",
+            Self::Repeated { error, .. } => error.reason(),
             Self::Timeout(_) => "timeout",
         }
     }
@@ -150,6 +159,7 @@ impl Refusal {
         match self {
             Self::Rate { wait, .. } => Some(*wait),
             Self::Credentials { retry_after, .. } => *retry_after,
+            Self::Repeated { error, .. } => error.retry_after(),
             Self::Sessions { .. }
             | Self::Requests(_)
             | Self::Connections
@@ -179,6 +189,9 @@ impl Refusal {
             Self::Rate { wait, id, .. } => {
                 let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 error(RATE_LIMITED, id, json!({"retryAfterMs": milliseconds}))
+            }
+            Self::Repeated { error: problem, id } => {
+                error(REPEATED, id, json!({"reason": problem.reason()}))
             }
             Self::Sessions { id, .. } | Self::Draining { id } => error(NO_ROOM, id, Value::Null),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {

@@ -15,6 +15,7 @@ use rmcp::transport::streamable_http_server::session::{
 };
 
 use crate::server::held::Held;
+use crate::server::replica::SessionNotes;
 
 tokio::task_local! {
     /// What the request has that rmcp is given.
@@ -27,6 +28,8 @@ type RmcpSessions = LocalSessionManager;
 pub(super) struct Sessions {
     inner: RmcpSessions,
     kept: Mutex<HashMap<SessionId, Kept>>,
+    /// For other replicas.
+    notes: Option<SessionNotes>,
 }
 
 /// What a session keeps.
@@ -51,7 +54,18 @@ impl Sessions {
     pub(super) fn new(config: SessionConfig) -> Self {
         let mut inner = RmcpSessions::default();
         inner.session_config = config;
-        Self { inner, kept: Mutex::default() }
+        Self { inner, kept: Mutex::default(), notes: None }
+    }
+
+    /// The same, with its sessions noted for other replicas.
+    pub(super) fn noted_by(self, notes: Option<SessionNotes>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// The name of the replica that has a session that is not here.
+    pub(super) async fn owner_elsewhere(&self, id: &SessionId) -> Option<String> {
+        let notes = self.notes.as_ref().filter(|_| !self.kept().contains_key(id))?;
+        notes.owner_of(id).await
     }
 
     /// How many there are.
@@ -77,6 +91,9 @@ impl SessionManager for Sessions {
         let answers = Arc::new(Queue::default());
         let kept = Kept { _first: held(), answers: answers.clone() };
         self.kept().insert(id.clone(), kept);
+        if let Some(notes) = &self.notes {
+            notes.begins(&id);
+        }
         Ok((id, Counted { transport, answers }))
     }
 
@@ -94,7 +111,10 @@ impl SessionManager for Sessions {
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
         let closed = self.inner.close_session(id).await;
-        self.kept().remove(id);
+        let was_there = self.kept().remove(id).is_some();
+        if let Some(notes) = self.notes.as_ref().filter(|_| was_there) {
+            notes.ends(id);
+        }
         closed
     }
 

@@ -99,12 +99,14 @@ impl<H: ServerHandler + Send + 'static> App<H> {
             self.tenants.close_all().await;
         }
         let answered = async {
-            while self.answering.load(Ordering::Relaxed) > 0 {
+            let replica = &self.tenants.replica;
+            while self.answering.load(Ordering::Relaxed) > 0 || replica.calls() > 0 {
                 tokio::time::sleep(TURN).await;
             }
         };
         let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
         self.tenants.close_all().await;
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.tenants.replica.ends_here()).await;
         self.settings().anonymous.upstreams().close().await;
     }
 }

@@ -28,6 +28,7 @@ use crate::config::{Config, Principal};
 use crate::runtime::Runtime;
 use crate::server::auth::{Credential, Identity};
 use crate::server::handler::Serving;
+use crate::server::replica::{Replica, SessionNotes};
 use crate::shared_limits::{RateAnswer, SharedRate};
 
 /// Principals at the same time. Each has a policy and a task, some 100 KiB.
@@ -80,6 +81,8 @@ pub(super) struct Tenants<H> {
     all: Mutex<HashMap<Identity, Arc<Tenant<H>>>>,
     /// Sessions when they were last counted.
     counted: AtomicUsize,
+    /// This server, among those that share its store.
+    pub replica: Arc<Replica>,
     problems: Problems,
 }
 
@@ -93,7 +96,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
     ) -> Self {
         let (all, problems) = (Mutex::default(), Problems::default());
         let counted = AtomicUsize::new(0);
-        Self { make, base, serving, port, places, all, counted, problems }
+        let replica = Replica::of(&base);
+        Self { make, base, serving, port, places, all, counted, replica, problems }
     }
 
     /// The tenant of a caller, made if there is none. None if the settings that let
@@ -148,7 +152,8 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
         session.sse_retry = Some(RETRY);
         // What is kept of calls that were cancelled, which nobody takes up again.
         session.completed_cache_ttl = Duration::ZERO;
-        let sessions = Arc::new(Sessions::new(session));
+        let notes = SessionNotes::of(&self.replica, runtime.principal());
+        let sessions = Arc::new(Sessions::new(session).noted_by(notes));
         let transport = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts::allowed_hosts(http))
             .with_allowed_origins(hosts::allowed_origins(http, self.port))
@@ -320,6 +325,16 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     /// Whether its sessions and runs are ended.
     pub(super) fn has_ended(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    /// What ends its sessions and runs.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// How long what is known of a call with an idempotency key is kept.
+    pub(super) fn keeps_calls_for(&self) -> Duration {
+        self.runtime.config().http().idempotency_ttl
     }
 
     fn idle(&self) -> Duration {

@@ -28,6 +28,8 @@ struct Stream {
     events: Option<u64>,
     /// Until nobody can come back for the answer any more.
     held: Held,
+    /// The answer is kept elsewhere, too: the call does not end with its stream.
+    goes_on: bool,
 }
 
 impl Unanswered {
@@ -43,7 +45,7 @@ impl Unanswered {
         match self.calls().entry(call.clone()) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
-                place.insert(Stream { number, events: None, held: held.clone() });
+                place.insert(Stream { number, events: None, held: held.clone(), goes_on: false });
                 true
             }
         }
@@ -62,6 +64,17 @@ impl Unanswered {
             all.find(|(call, stream)| call.session == *session && stream.events == Some(events))?;
         stream.number = number;
         Some((call.clone(), stream.held.clone()))
+    }
+
+    /// Notes that a call goes on when nobody comes back for its answer.
+    pub(super) fn is_kept(&self, call: &Call) {
+        if let Some(stream) = self.calls().get_mut(call) {
+            stream.goes_on = true;
+        }
+    }
+
+    pub(super) fn goes_on(&self, call: &Call) -> bool {
+        self.calls().get(call).is_some_and(|stream| stream.goes_on)
     }
 
     /// Notes rmcp's number of a stream.

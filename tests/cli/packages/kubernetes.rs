@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::docker::Dockerfile;
 use super::files::{SERVER_MIB, assert_accepted, mebibytes, memory_of_runs, problems, root};
-use super::files::{schema, strings, toml, tool, yaml};
+use super::files::{schema, strings, text, toml, tool, yaml};
 
 const DIRECTORY: &str = "deploy/kubernetes";
 
@@ -47,6 +47,22 @@ fn containers() -> Vec<Value> {
     lists.iter().flat_map(|list| pod[list].as_array().unwrap().clone()).collect()
 }
 
+/// The pod of the store.
+fn store_pod() -> Value {
+    manifest("store-statefulset")["spec"]["template"]["spec"].clone()
+}
+
+fn valkey() -> Value {
+    store_pod()["containers"][0].clone()
+}
+
+/// The Secret and the key that a variable of a container comes from.
+fn secret_of(container: &Value, variable: &str) -> Value {
+    let all = container["env"].as_array().unwrap();
+    let entry = all.iter().find(|entry| entry["name"] == variable).unwrap();
+    entry["valueFrom"]["secretKeyRef"].clone()
+}
+
 /// Against the schema of its kind.
 fn invalid(manifest: &Value) -> Vec<String> {
     let mut schema = schema("kubernetes");
@@ -73,10 +89,14 @@ fn there_is_a_manifest_of_each_kind() {
         "HorizontalPodAutoscaler",
         "Namespace",
         "NetworkPolicy",
+        "NetworkPolicy",
         "PodDisruptionBudget",
         "Secret",
+        "Secret",
+        "Service",
         "Service",
         "ServiceAccount",
+        "StatefulSet",
     ];
     assert_eq!(kinds, expected);
 }
@@ -100,7 +120,7 @@ fn the_schemas_find_a_wrong_type_and_a_wrong_version() {
 }
 
 #[test]
-fn kustomize_takes_every_manifest_but_the_example() {
+fn kustomize_takes_every_manifest_but_the_examples() {
     let resources = manifest("kustomization")["resources"].clone();
     let mut listed = strings(&resources);
     listed.sort_unstable();
@@ -122,7 +142,8 @@ fn kubectl_puts_the_manifests_together() {
         assert_eq!(invalid(&manifest), Vec::<String>::new(), "{document}");
         found += 1;
     }
-    assert_eq!(found, manifests().len() - 1);
+    let examples = manifests().into_keys().filter(|name| name.contains(".example."));
+    assert_eq!(found, manifests().len() - examples.count());
 }
 
 #[test]
@@ -185,7 +206,7 @@ fn each_container_is_confined() {
         "readOnlyRootFilesystem": true,
         "capabilities": {"drop": ["ALL"]},
     });
-    for container in containers() {
+    for container in containers().into_iter().chain([valkey()]) {
         assert_eq!(container["securityContext"], expected, "{}", container["name"]);
         assert!(container["resources"]["limits"]["memory"].is_string(), "{}", container["name"]);
     }
@@ -297,6 +318,89 @@ fn everything_is_about_the_same_pods() {
         let own = &manifest["metadata"]["namespace"];
         assert!(own == &namespace || manifest["kind"] == "Namespace", "{name}");
     }
+}
+
+#[test]
+fn the_servers_find_the_store_with_the_password_that_it_wants() {
+    let store = toml(&config())["store"].as_str().unwrap().to_owned();
+    let name = manifest("store-service")["metadata"]["name"].clone();
+    let port = manifest("store-service")["spec"]["ports"][0]["port"].clone();
+    let (name, variable) = (name.as_str().unwrap(), "STORE_PASSWORD");
+    assert_eq!(store, format!("redis://:env:{variable}@{name}:{port}/0"));
+    let secret = manifest("store-secret.example");
+    let expected = json!({ "name": secret["metadata"]["name"], "key": "password" });
+    assert!(secret["stringData"]["password"].is_string());
+    for container in [server(), valkey()] {
+        assert_eq!(secret_of(&container, variable), expected, "{}", container["name"]);
+    }
+    assert_eq!(secret_of(&valkey(), "REDISCLI_AUTH"), expected);
+    assert_eq!(valkey()["ports"], json!([{ "name": "store", "containerPort": port }]));
+}
+
+#[test]
+fn only_servers_reach_the_store_and_it_reaches_nobody() {
+    let set = manifest("store-statefulset");
+    let labels = &set["spec"]["template"]["metadata"]["labels"];
+    let policy = manifest("store-networkpolicy")["spec"].clone();
+    let selectors = [
+        &set["spec"]["selector"]["matchLabels"],
+        &manifest("store-service")["spec"]["selector"],
+        &policy["podSelector"]["matchLabels"],
+    ];
+    assert_eq!(selectors, [labels; 3]);
+    let port = json!([{ "protocol": "TCP", "port": valkey()["ports"][0]["containerPort"] }]);
+    let servers = manifest("deployment")["spec"]["selector"].clone();
+    let expected = json!([{ "from": [{ "podSelector": servers }], "ports": port }]);
+    assert_eq!(policy["ingress"], expected);
+    assert_eq!(policy["egress"], json!([]));
+    let out = manifest("networkpolicy")["spec"]["egress"].clone();
+    let to_store = json!({
+        "to": [{ "podSelector": { "matchLabels": labels } }],
+        "ports": port,
+    });
+    assert!(out.as_array().unwrap().contains(&to_store), "{out}");
+}
+
+#[test]
+fn the_store_forgets_nothing_and_has_room_for_what_it_may_hold() {
+    let command = valkey()["command"].clone();
+    let script = strings(&command)[2].to_owned();
+    for option in
+        ["--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction", "--dir /data"]
+    {
+        assert!(script.contains(option), "{option}");
+    }
+    assert_eq!(mount(&valkey(), "data"), "/data");
+    let claims = manifest("store-statefulset")["spec"]["volumeClaimTemplates"].clone();
+    assert_eq!(claims[0]["metadata"]["name"], "data");
+    let (_, after) = script.split_once("--maxmemory ").unwrap();
+    let most: u64 = after.split_once("mb").unwrap().0.parse().unwrap();
+    let limit = valkey()["resources"]["limits"]["memory"].clone();
+    assert!(most + 128 <= mebibytes(limit.as_str().unwrap()));
+    let pod = store_pod();
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn a_replica_is_named_by_the_address_of_its_pod() {
+    let server = server();
+    let all = server["env"].as_array().unwrap();
+    let name = all.iter().find(|entry| entry["name"] == "MCP_CONDUCTOR_REPLICA").unwrap();
+    assert_eq!(name["valueFrom"], json!({ "fieldRef": { "fieldPath": "status.podIP" } }));
+}
+
+/// A gauge of `/metrics`, by which the documentation's rule of the adapter finds it.
+#[test]
+fn the_autoscaler_looks_at_the_processors_and_at_the_queue() {
+    let hpa = manifest("hpa");
+    let kinds: Vec<_> =
+        hpa["spec"]["metrics"].as_array().unwrap().iter().map(|metric| &metric["type"]).collect();
+    assert_eq!(kinds, ["Resource", "Pods"]);
+    let name = hpa["spec"]["metrics"][1]["pods"]["metric"]["name"].as_str().unwrap().to_owned();
+    let (own, documented) = (text("src/telemetry/metrics.rs"), text("docs/replicas.md"));
+    assert!(own.contains(&format!("\"{name} ")), "{name} is not in /metrics");
+    assert!(documented.contains(&format!("seriesQuery: '{name}{{")), "{name} has no rule");
 }
 
 /// The autoscaler sets them; a number in the manifest would reset it at each apply.

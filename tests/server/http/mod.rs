@@ -21,6 +21,8 @@ mod principals;
 mod questions;
 mod reload;
 mod reload_access;
+mod repeated;
+mod replicas;
 mod request_ids;
 mod sections;
 mod sessions;
