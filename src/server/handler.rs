@@ -350,7 +350,7 @@ impl Handler {
         let python =
             python.then(|| execute_python(config, grants, self.runtime.allowed_packages()));
         let describe = (!available.is_empty()).then(tools::describe_package);
-        let all = tools::all(config.max_conversations() > 0);
+        let all = tools::all();
         std::iter::once(run).chain(python).chain(all).chain(describe).collect()
     }
 }

@@ -103,6 +103,8 @@ fn input<T: JsonSchema>(name: &'static str, title: &str, description: &'static s
     Tool::new(name, description, schema::<T>(SchemaSettings::draft2020_12())).with_title(title)
 }
 
+/// Of a tool that changes nothing but what the caller's own conversation remembers, which is no
+/// environment of his: a client that asked the user at each search would be used without one.
 fn reads(title: &str, open_world: bool) -> ToolAnnotations {
     ToolAnnotations::with_title(title)
         .read_only(true)
@@ -123,13 +125,8 @@ pub(super) fn describe_package() -> Tool {
     .with_annotations(reads("Describe a package", false))
 }
 
-/// Of a tool that remembers in a conversation what it shows, where there are conversations.
-fn remembers(title: &str, has_conversations: bool) -> ToolAnnotations {
-    reads(title, true).read_only(!has_conversations).idempotent(!has_conversations)
-}
-
 /// In the order in which clients see them.
-pub(super) fn all(has_conversations: bool) -> Vec<Tool> {
+pub(super) fn all() -> Vec<Tool> {
     vec![
         input::<NoArguments>(
             LIST_MCP_SERVERS,
@@ -148,7 +145,7 @@ pub(super) fn all(has_conversations: bool) -> Vec<Tool> {
              mcp:SERVER. Name the tools you need, to read less. With `conversation` they are \
              remembered as loaded.",
         )
-        .with_annotations(remembers("Get tools of an MCP server", has_conversations)),
+        .with_annotations(reads("Get tools of an MCP server", true)),
         input::<SearchTools>(
             SEARCH_TOOLS,
             "Search tools",
@@ -157,7 +154,7 @@ pub(super) fn all(has_conversations: bool) -> Vec<Tool> {
              callTool(\"SERVER\", \"NAME\", {...}). With `conversation` what was loaded is \
              listed apart.",
         )
-        .with_annotations(remembers("Search tools", has_conversations)),
+        .with_annotations(reads("Search tools", true)),
         input::<NoArguments>(
             LIST_PLAYBOOKS,
             "List playbooks",

@@ -252,16 +252,3 @@ fn a_call_that_fails_takes_its_new_conversation_with_it() {
     }
     handle(&server.execute("1", json!({ "conversation": "new" })));
 }
-
-#[test]
-fn tools_that_begin_conversations_do_not_say_that_they_only_read() {
-    for (most, is_only_read) in [("100", false), ("0", true)] {
-        let mut server = Server::ready(&[("MCP_CONDUCTOR_MAX_CONVERSATIONS", most)]);
-        let listed = server.ask("tools/list", json!({}));
-        let tools = listed["tools"].as_array().expect("a list").clone();
-        for name in ["search_tools", "get_tools"] {
-            let tool = tools.iter().find(|tool| tool["name"] == name).expect("it is there");
-            assert_eq!(tool["annotations"]["readOnlyHint"], is_only_read, "{name}, {most}");
-        }
-    }
-}
