@@ -13,6 +13,7 @@ pub mod pipes;
 pub mod ports;
 pub mod processes;
 pub mod python;
+pub mod redis;
 pub mod registry;
 pub mod results;
 pub mod rmcp_clients;

@@ -24,6 +24,7 @@ mod reload_access;
 mod request_ids;
 mod sections;
 mod sessions;
+mod shared_limits;
 mod shutdown;
 mod tokens;
 mod traces;
