@@ -76,3 +76,35 @@ impl Demand for ShareDemand {
         self.queue.serve();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_conductor_store::{Limits, memory};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::shared_limits::SharedLimits;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn a_run_waits_until_another_replica_leaves_a_slot() {
+        let store = memory(Limits::DEFAULT);
+        let [here, there] = [(); 2].map(|()| {
+            let queue = Queue::new(&Config::default().with_max_concurrent(4));
+            let limits = SharedLimits::new(store.clone(), Arc::new(Metrics::new())).unwrap();
+            let share = queue.share(1, 4).within(&queue, limits.slots("ada", 1, 1));
+            (queue, share)
+        });
+        let first = here.0.enter(&here.1).await.unwrap();
+        let (second, ()) = tokio::join!(there.0.enter(&there.1), async {
+            while there.0.waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!((there.1.most(), there.1.limit(4)), (1, (1, PRINCIPAL_CONCURRENT)));
+            drop(first);
+        });
+        let second = second.unwrap();
+        assert_eq!((here.0.active(), there.0.active()), (0, 1));
+        drop(second);
+    }
+}

@@ -17,6 +17,7 @@ mod tests;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcp_conductor_store::{Key, Namespace, Store};
@@ -42,6 +43,8 @@ const REPLICA_BYTES: usize = 8;
 pub(crate) struct SharedLimits {
     standing: Arc<Standing>,
     replica: Arc<str>,
+    /// Leases so far: those before and after a change of settings are two.
+    leases: Arc<AtomicU64>,
 }
 
 impl SharedLimits {
@@ -51,7 +54,7 @@ impl SharedLimits {
         let mut bytes = [0; REPLICA_BYTES];
         getrandom::fill(&mut bytes).ok()?;
         let standing = Arc::new(Standing::new(store, metrics));
-        Some(Self { standing, replica: hex(&bytes).into() })
+        Some(Self { standing, replica: hex(&bytes).into(), leases: Arc::default() })
     }
 
     /// The calls of a principal: so many in a minute, and so many at once.
@@ -71,7 +74,9 @@ impl SharedLimits {
     pub(crate) fn slots(&self, principal: &str, limit: usize, most: usize) -> SharedSlots {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let key = key("slots", Some(principal));
-        SharedSlots::new(self.standing.clone(), key, self.replica.clone(), (limit, most))
+        let lease = self.leases.fetch_add(1, Ordering::Relaxed);
+        let holder = format!("{}x{lease}", self.replica);
+        SharedSlots::new(self.standing.clone(), key, holder, (limit, most))
     }
 }
 

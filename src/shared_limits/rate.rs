@@ -22,8 +22,8 @@ const AHEADS: u32 = 600;
 /// How long tokens are held that nobody uses.
 const HELD: Duration = Duration::from_millis(200);
 
-/// The shortest refusal: a store that gives nothing is not asked again at once.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The shortest refusal, which is one for all who wait, whatever the store says.
+const SHORTEST: Duration = Duration::from_micros(100);
 
 /// The longest refusal: a token comes back in a minute at the lowest rate.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -177,7 +177,7 @@ impl Bucket {
     }
 
     /// Takes down what the store gave. Whether there are callers that need more.
-    fn taken(self: &Arc<Self>, taken: Option<Taken>) -> bool {
+    fn taken(self: &Arc<Self>, taken: Option<Taken>, asked: Instant) -> bool {
         let mut line = self.line();
         let Some(Taken { granted, wait }) = taken else {
             line.is_asking = false;
@@ -188,7 +188,9 @@ impl Bucket {
         };
         let now = Instant::now();
         let is_empty = granted == 0 || !wait.is_zero();
-        line.refused_until = is_empty.then(|| now + wait.clamp(SHORTEST, LONGEST));
+        // The store counted from some moment between the question and its answer.
+        let until = (asked + wait.min(LONGEST)).max(now + SHORTEST);
+        line.refused_until = is_empty.then_some(until);
         line.tokens = line.tokens.saturating_add(granted);
         line.held_until = now + HELD;
         line.serve(now);
@@ -203,9 +205,10 @@ impl Bucket {
 async fn ask(bucket: Arc<Bucket>) {
     loop {
         let (wanted, standing) = (bucket.wanted(), &bucket.standing);
+        let asked = Instant::now();
         let taken = standing.store.take(&bucket.key, wanted, bucket.refill);
         let taken = standing.ask(taken).await;
-        if !bucket.taken(taken) {
+        if !bucket.taken(taken, asked) {
             return;
         }
     }

@@ -43,7 +43,8 @@ pub(crate) struct SharedSlots(Arc<Lease>);
 struct Lease {
     standing: Arc<Standing>,
     key: Key,
-    replica: Arc<str>,
+    /// What names this lease in the store.
+    holder: String,
     limit: u32,
     /// Those of the limit that this replica may have by its own settings.
     most: usize,
@@ -80,13 +81,13 @@ impl SharedSlots {
     pub(super) fn new(
         standing: Arc<Standing>,
         key: Key,
-        replica: Arc<str>,
+        holder: String,
         (limit, most): (u32, usize),
     ) -> Self {
         Self(Arc::new(Lease {
             standing,
             key,
-            replica,
+            holder,
             limit,
             most: most.min(limit as usize),
             held: AtomicU32::new(0),
@@ -168,7 +169,7 @@ impl Lease {
         self.held.fetch_min(wanted, Ordering::SeqCst);
         let used = whole(demand.running());
         let (limit, time) = (self.limit, TIME);
-        let claim = Claim { holder: &self.replica, used, wanted: wanted.max(used), limit, time };
+        let claim = Claim { holder: &self.holder, used, wanted: wanted.max(used), limit, time };
         let wanted = claim.wanted;
         let answer = self.standing.ask(self.standing.store.hold(&self.key, claim)).await;
         let next = self.answered(demand, answer, wanted);

@@ -1,6 +1,6 @@
 //! Several replicas over one store in memory.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -117,6 +117,28 @@ async fn three_replicas_together_keep_the_rate() {
     let mut granted = 0;
     for load in loads.collect::<Vec<_>>() {
         granted += load.await.unwrap();
+    }
+    let allowed = 20.0 + 200.0 * start.elapsed().as_secs_f64();
+    let part = f64::from(granted) / allowed;
+    assert!((0.9..=1.1).contains(&part), "{granted} of {allowed}");
+}
+
+#[tokio::test]
+async fn replicas_that_come_and_are_killed_change_nothing() {
+    let store = store();
+    let (start, mut granted) = (Instant::now(), 0);
+    for _ in 0..5 {
+        let cut = Cut::off(store.clone());
+        let end = Instant::now() + Duration::from_millis(400);
+        let loads = (0..2).map(|_| {
+            let rate = replica(&(cut.clone() as Arc<dyn Store>)).rate(Some("ada"), 12_000, 20);
+            tokio::spawn(load(rate.unwrap(), end))
+        });
+        for load in loads.collect::<Vec<_>>() {
+            granted += load.await.unwrap();
+        }
+        // Nothing is given back.
+        cut.set(true);
     }
     let allowed = 20.0 + 200.0 * start.elapsed().as_secs_f64();
     let part = f64::from(granted) / allowed;
@@ -274,6 +296,14 @@ async fn replicas_together_have_the_slots_of_one_limit() {
     replicas[2].allows(2).await;
     assert!(replicas[2].begins().await);
     assert!(!replicas[0].begins().await);
+}
+
+#[tokio::test]
+async fn runs_from_before_a_change_of_settings_count_beside_those_after_it() {
+    let limits = replica(&store());
+    let [before, after] = [(); 2].map(|()| Runs::of(&limits, 2));
+    assert!(before.begins().await && after.begins().await);
+    assert!(!before.begins().await && !after.begins().await);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mcp_conductor_store::{
-    CALL_TIMEOUT, Entry, Expected, Keep, Key, Namespace, RedisAddress, RedisSettings, Store,
-    StoreError, redis,
+    CALL_TIMEOUT, Claim, Entry, Expected, Keep, Key, Namespace, RedisAddress, RedisSettings,
+    Refill, Store, StoreError, redis,
 };
 
 mod support;
@@ -157,7 +157,7 @@ async fn a_password_is_sent_and_never_shown() {
 #[tokio::test]
 async fn a_user_with_the_rights_of_the_documentation_can_do_everything() {
     let rights = "on >s3cret ~mcp-conductor:* -@all +get +getrange +set +del +eval +scan +info \
-                  +select +incrby +pexpire";
+                  +select +incrby +pexpire +time";
     let rights: Vec<&str> = ["--user", "conductor"].into_iter().chain(rights.split(' ')).collect();
     let Some(server) = Server::start(&rights) else { return };
     let url = format!("redis://conductor:env:REDIS_PASSWORD@127.0.0.1:{}/0", server.port);
@@ -170,6 +170,11 @@ async fn a_user_with_the_rights_of_the_documentation_can_do_everything() {
     get(&store).await.unwrap();
     store.remove(&key()).await.unwrap();
     store.add(&key(), 1, minute).await.unwrap();
+    let refill = Refill { per_minute: 1, burst: 2 };
+    assert_eq!(store.take(&Key::new(Namespace::Calls, "b"), 3, refill).await.unwrap().granted, 2);
+    let time = Duration::from_secs(60);
+    let claim = Claim { holder: "me", used: 0, wanted: 3, limit: 2, time };
+    assert_eq!(store.hold(&Key::new(Namespace::Calls, "c"), claim).await.unwrap().held, 2);
     assert_eq!(store.list(Namespace::Limits, "", None, 9).await.unwrap(), ["a"]);
     store.check().await.unwrap();
 }

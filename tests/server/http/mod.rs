@@ -26,6 +26,7 @@ mod replicas;
 mod request_ids;
 mod sections;
 mod sessions;
+mod shared_limits;
 mod shutdown;
 mod tokens;
 mod traces;
