@@ -6,7 +6,11 @@ use http::StatusCode;
 use mcp_conductor_store::StoreError;
 use thiserror::Error;
 
-use super::asked::{MAX_KEY, META};
+/// The key's name in `_meta`, for clients whose library sets no headers of single requests.
+pub(super) const META: &str = "mcp-conductor/idempotencyKey";
+
+/// Bytes of a key. Clients use UUIDs of 36.
+pub(super) const MAX_KEY: usize = 256;
 
 /// When to ask again for a call that runs. Most programs have ended by then.
 const SOON: Duration = Duration::from_secs(1);
