@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::error::{MAX_KEY, META, RepeatError};
+use super::error::{MAX_KEY, RepeatError};
 use crate::server::replica::hash;
 
 const HEADER: &str = "idempotency-key";
@@ -107,6 +107,7 @@ fn fingerprint(message: &Message<'_>) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::error::META;
     use super::*;
 
     fn of(header: Option<&str>, params: Value) -> Result<Option<Asked>, RepeatError> {

@@ -41,7 +41,7 @@ pub(in crate::server) enum RepeatError {
     Running,
     #[error(
         "Whether the call with this Idempotency-Key was made, or how far, is not known: {replica}, \
-         which began it, has not been heard of for {} s. It is not made again by itself. Look at \
+         which began it, has lost it or has not been heard of for {} s. It is not made again by itself. Look at \
          what it would have changed, then make it with a new key if that is right",
         crate::server::replica::LEASE.as_secs()
     )]
