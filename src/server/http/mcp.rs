@@ -29,7 +29,7 @@ use super::tenants::Tenant;
 use super::unanswered::Call;
 use crate::server::auth::AuthError;
 use crate::server::envelope::{self, Head};
-use crate::server::repeated::{self, Asked, Keyed, RepeatError, Who};
+use crate::server::repeated::{self, Keyed, RepeatError, Who};
 use crate::server::timing::timing;
 use crate::text::mended::{is_whole, mend};
 
@@ -287,7 +287,7 @@ async fn key_of<H: ServerHandler + Send + 'static>(
         }
         false => repeated::asked(headers, bytes),
     };
-    let Some::<Asked>(asked) = asked.map_err(refusal)? else { return Ok(None) };
+    let Some(asked) = asked.map_err(refusal)? else { return Ok(None) };
     let who = Who {
         principal: tenant.principal(),
         kept: tenant.keeps_calls_for(),

@@ -9,18 +9,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::error::RepeatError;
+use super::error::{MAX_KEY, RepeatError};
 use crate::server::replica::hash;
 
 const HEADER: &str = "idempotency-key";
 
-/// The key's name in `_meta`, for clients whose library sets no headers of single requests.
-pub(super) const META: &str = "mcp-conductor/idempotencyKey";
-
-/// Bytes of a key. Clients use UUIDs of 36.
-pub(super) const MAX_KEY: usize = 256;
-
-/// Finds the last part of [`META`]: a message that does not have it is not read for it. The
+/// Finds the last part of its name in `_meta`: a message that does not have it is not read for it. The
 /// slash before it can be written in two ways.
 static IN_META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("idempotencyKey"));
 
@@ -113,6 +107,7 @@ fn fingerprint(message: &Message<'_>) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::error::META;
     use super::*;
 
     fn of(header: Option<&str>, params: Value) -> Result<Option<Asked>, RepeatError> {

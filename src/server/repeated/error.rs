@@ -6,7 +6,11 @@ use http::StatusCode;
 use mcp_conductor_store::StoreError;
 use thiserror::Error;
 
-use super::asked::{MAX_KEY, META};
+/// The key's name in `_meta`, for clients whose library sets no headers of single requests.
+pub(super) const META: &str = "mcp-conductor/idempotencyKey";
+
+/// Bytes of a key. Clients use UUIDs of 36.
+pub(super) const MAX_KEY: usize = 256;
 
 /// When to ask again for a call that runs. Most programs have ended by then.
 const SOON: Duration = Duration::from_secs(1);
@@ -37,7 +41,7 @@ pub(in crate::server) enum RepeatError {
     Running,
     #[error(
         "Whether the call with this Idempotency-Key was made, or how far, is not known: {replica}, \
-         which began it, has not been heard of for {} s. It is not made again by itself. Look at \
+         which began it, has lost it or has not been heard of for {} s. It is not made again by itself. Look at \
          what it would have changed, then make it with a new key if that is right",
         crate::server::replica::LEASE.as_secs()
     )]
