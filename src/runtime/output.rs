@@ -17,8 +17,8 @@ pub enum OutputStream {
     Stdout,
     /// `console.error`, `console.warn`, `Deno.stderr`.
     Stderr,
-    /// Progress that a tool reports to the program that called it. Not part of
-    /// [`Execution::output`](super::Execution::output).
+    /// Progress that a tool reports to the program that called it, and what a program waits for
+    /// before it runs. Not part of [`Execution::output`](super::Execution::output).
     Progress,
 }
 
@@ -42,6 +42,12 @@ pub(super) struct Printed {
 }
 
 impl Printed {
+    /// Progress, on one line.
+    pub(super) fn progress(message: &str) -> Self {
+        let lines = message.replace('\n', " ") + "\n";
+        Self { stream: OutputStream::Progress, lines, at: 0 }
+    }
+
     fn next(&mut self) -> Option<OutputEvent> {
         let rest = self.lines.get(self.at..).filter(|rest| !rest.is_empty())?;
         let line = rest.split('\n').next().unwrap_or_default().to_owned();
@@ -180,10 +186,9 @@ impl Collector {
     }
 
     /// Passes on what is not output.
-    pub(super) fn progress(&self, line: String) {
+    pub(super) fn progress(&self, message: &str) {
         if let Some(events) = &self.events {
-            let lines = line.replace('\n', " ") + "\n";
-            let _ = events.send(Printed { stream: OutputStream::Progress, lines, at: 0 });
+            let _ = events.send(Printed::progress(message));
         }
     }
 
@@ -351,7 +356,7 @@ mod tests {
     #[test]
     fn a_progress_message_is_one_line() {
         let (sender, receiver) = mpsc::unbounded_channel();
-        collector(100, Some(sender)).progress("a\nb".into());
+        collector(100, Some(sender)).progress("a\nb");
         let event = OutputEvents::new(receiver).next().now_or_never().flatten();
         assert_eq!(event.unwrap().line, "a b");
     }
