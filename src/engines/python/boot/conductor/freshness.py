@@ -4,6 +4,7 @@
 What keeps a state of its own is given a new one here. Hash seeds are one for each zygote: dicts hold them.
 """
 
+import os
 import sys
 import time
 import types
@@ -86,7 +87,12 @@ def _logging(module) -> None:
     module._startTime = time.time_ns() if isinstance(module._startTime, int) else time.time()
 
 
+def _multiprocessing(module) -> None:
+    module.current_process().authkey = os.urandom(32)
+
+
 _STATES = {
+    "multiprocessing.process": _multiprocessing,
     "random": _random,
     "tempfile": _tempfile,
     "uuid": _uuid,
