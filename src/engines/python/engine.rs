@@ -96,7 +96,7 @@ impl Engine for Python {
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
         let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image), max_heap)?;
         drop(module);
-        boot::load(&mut interpreter)?;
+        boot::load(&mut interpreter, &files.preload)?;
         if !interpreter.allow_depth() {
             self.notes.push(SHALLOW.to_owned());
         }
