@@ -168,6 +168,17 @@ fn recursion_through_c_is_ended_by_pythons_own_limit_too() {
 }
 
 #[test]
+fn a_traceback_that_is_too_long_has_its_begin_and_its_end() {
+    let Some(python) = python() else { return };
+    let source = "def f(n): return g(n)\ndef g(n): return f(n + 1)\nf(0)";
+    let (_, _, detail) = python.error(source);
+    let stack = detail.stack.expect("a traceback");
+    assert!(stack.contains("line 3, in <module>"), "{stack}");
+    assert!(stack.ends_with("RecursionError: maximum recursion depth exceeded"), "{stack}");
+    assert!(stack.len() < 17 << 10, "{}", stack.len());
+}
+
+#[test]
 fn json_that_is_nested_too_deep_is_a_recursion_error_and_no_crash() {
     let Some(python) = python() else { return };
     let source = "import json\ndef reads(n):\n    try:\n        json.loads('[' * n + ']' * n)\n    \
