@@ -478,7 +478,9 @@ impl Runtime {
             Language::Python => &shared.loading_python,
         };
         // Nobody has to listen.
-        let tell = |message: &str| drop(events.map(|to| to.send(Printed::progress(message))));
+        let tell = |message: &str| {
+            drop(events.map(|to| to.send(Printed::aside(OutputStream::Waiting, message))));
+        };
         route(&shared.pool, waiting, (language, source), &tell).await
     }
 

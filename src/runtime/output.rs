@@ -17,9 +17,12 @@ pub enum OutputStream {
     Stdout,
     /// `console.error`, `console.warn`, `Deno.stderr`.
     Stderr,
-    /// Progress that a tool reports to the program that called it, and what a program waits for
-    /// before it runs. Not part of [`Execution::output`](super::Execution::output).
+    /// Progress that a tool reports to the program that called it. Not part of
+    /// [`Execution::output`](super::Execution::output).
     Progress,
+    /// What a program waits for before it runs: its engine is being loaded. Not part of
+    /// [`Execution::output`](super::Execution::output) either.
+    Waiting,
 }
 
 /// One line that a program printed, without its line break, or of progress.
@@ -42,10 +45,9 @@ pub(super) struct Printed {
 }
 
 impl Printed {
-    /// Progress, on one line.
-    pub(super) fn progress(message: &str) -> Self {
-        let lines = message.replace('\n', " ") + "\n";
-        Self { stream: OutputStream::Progress, lines, at: 0 }
+    /// What is not output, on one line.
+    pub(super) fn aside(stream: OutputStream, message: &str) -> Self {
+        Self { stream, lines: message.replace('\n', " ") + "\n", at: 0 }
     }
 
     fn next(&mut self) -> Option<OutputEvent> {
@@ -188,7 +190,7 @@ impl Collector {
     /// Passes on what is not output.
     pub(super) fn progress(&self, message: &str) {
         if let Some(events) = &self.events {
-            let _ = events.send(Printed::progress(message));
+            let _ = events.send(Printed::aside(OutputStream::Progress, message));
         }
     }
 
