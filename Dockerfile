@@ -19,9 +19,6 @@ FROM rust:1.95-bookworm AS build
 # Of the build script of the crate v8; unset, it downloads the release.
 ARG RUSTY_V8_ARCHIVE
 ARG RUSTY_V8_MIRROR
-# 1 puts Python into the image, 170 MB; PIP_INDEX_URL is a mirror of PyPI.
-ARG PYTHON=0
-ARG PIP_INDEX_URL
 WORKDIR /src
 COPY . .
 # The binary goes out of the cache mount, which is no part of the image.
@@ -40,6 +37,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
         target/release/mcp-conductor target/release/mcp-conductor-installer \
     && install -d -m 0700 /out/var/lib/mcp-conductor \
     && install -d /out/usr/local/share/mcp-conductor
+# 1 puts Python into the image, 170 MB; PIP_INDEX_URL is a mirror of PyPI. Behind the compilation,
+# which neither of them changes.
+ARG PYTHON=0
+ARG PIP_INDEX_URL
 # Below /usr/local/share, where the server looks beside itself: a volume keeps what it has.
 RUN --mount=type=bind,from=python,target=/python \
     if [ "$PYTHON" = 1 ]; then \

@@ -1,6 +1,6 @@
 //! `mcp-conductor run`: one program from the shell.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use mcp_conductor::{
     Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    Image, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, Runtime, Status,
-    UnfinishedWork, mended, with_all_digits,
+    Image, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, OutputStream, Runtime,
+    Status, UnfinishedWork, mended, with_all_digits,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -101,7 +101,12 @@ async fn until_reaped(runtime: &Runtime) {
 fn print_output(mut events: OutputEvents, json: bool) {
     flush_log();
     while let Some(event) = tokio::runtime::Handle::current().block_on(events.next()) {
-        if !json {
+        let is_for_it = match event.stream {
+            OutputStream::Stdout | OutputStream::Stderr | OutputStream::Progress => true,
+            // Whoever keeps what a program prints does not want it.
+            OutputStream::Waiting => std::io::stderr().is_terminal(),
+        };
+        if is_for_it && !json {
             print_error(&event.line);
         }
     }

@@ -55,7 +55,13 @@ pub(crate) struct PythonFiles {
     pub component: PathBuf,
     /// The generation of packages of PyPI that is current, if there is one.
     pub packages: Option<PathBuf>,
+    /// What its zygote imports beyond the usual: names of [`PRELOADABLE`].
+    pub preload: Vec<String>,
 }
+
+/// What a zygote can import beyond the usual, as its boot program has it (`FURTHER` of warmup.py):
+/// packages of the component of which it was seen what they keep that must differ between runs.
+pub(crate) const PRELOADABLE: [&str; 5] = ["networkx", "scipy", "sklearn", "statsmodels", "sympy"];
 
 /// The directory of all components below the one that things are installed in.
 pub(crate) fn components_directory(install_dir: &Path) -> PathBuf {
@@ -75,6 +81,7 @@ pub(crate) fn installed(install_dir: &Path) -> Option<PythonFiles> {
     component(install_dir, NAME, SHA256).map(|component| PythonFiles {
         component,
         packages: current_generation(&pypi_directory(install_dir)).ok(),
+        preload: Vec::new(),
     })
 }
 

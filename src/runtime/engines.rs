@@ -115,7 +115,10 @@ pub(super) fn add_python(
 pub(super) fn python_files(config: &Config) -> Option<PythonFiles> {
     match config.python() {
         PythonLoad::Off => None,
-        PythonLoad::Lazy | PythonLoad::Start => config.install_dir().and_then(python::installed),
+        PythonLoad::Lazy | PythonLoad::Start => {
+            let files = config.install_dir().and_then(python::installed)?;
+            Some(PythonFiles { preload: config.python_preload().to_vec(), ..files })
+        }
     }
 }
 

@@ -385,7 +385,7 @@ impl Runtime {
             return Ok(execution);
         }
         // An engine that has to be loaded first takes no slot meanwhile.
-        let routed = self.route(language, &request.source).await;
+        let routed = self.route(language, &request.source, events.as_ref()).await;
         let Routed { kind, without_packages } = match routed {
             Ok(routed) => routed,
             Err(error) => {
@@ -467,7 +467,12 @@ impl Runtime {
         Ok(execution)
     }
 
-    async fn route(&self, language: Language, source: &str) -> Result<Routed, ExecuteError> {
+    async fn route(
+        &self,
+        language: Language,
+        source: &str,
+        events: Option<&mpsc::UnboundedSender<Printed>>,
+    ) -> Result<Routed, ExecuteError> {
         let shared = &self.0.shared;
         if language == Language::Python
             && let Some(problem) = python::absence(&shared.pool, &self.0.config)
@@ -478,7 +483,11 @@ impl Runtime {
             Language::TypeScript => &shared.loading,
             Language::Python => &shared.loading_python,
         };
-        route(&shared.pool, waiting, language, source).await
+        // Nobody has to listen.
+        let tell = |message: &str| {
+            drop(events.map(|to| to.send(Printed::aside(OutputStream::Waiting, message))));
+        };
+        route(&shared.pool, waiting, (language, source), &tell).await
     }
 
     /// Whether there are programs in a language: in Python, only where it is installed and not

@@ -20,6 +20,9 @@ pub enum OutputStream {
     /// Progress that a tool reports to the program that called it. Not part of
     /// [`Execution::output`](super::Execution::output).
     Progress,
+    /// What a program waits for before it runs: its engine is being loaded. Not part of
+    /// [`Execution::output`](super::Execution::output) either.
+    Waiting,
 }
 
 /// One line that a program printed, without its line break, or of progress.
@@ -42,6 +45,11 @@ pub(super) struct Printed {
 }
 
 impl Printed {
+    /// What is not output, on one line.
+    pub(super) fn aside(stream: OutputStream, message: &str) -> Self {
+        Self { stream, lines: message.replace('\n', " ") + "\n", at: 0 }
+    }
+
     fn next(&mut self) -> Option<OutputEvent> {
         let rest = self.lines.get(self.at..).filter(|rest| !rest.is_empty())?;
         let line = rest.split('\n').next().unwrap_or_default().to_owned();
@@ -180,10 +188,9 @@ impl Collector {
     }
 
     /// Passes on what is not output.
-    pub(super) fn progress(&self, line: String) {
+    pub(super) fn progress(&self, message: &str) {
         if let Some(events) = &self.events {
-            let lines = line.replace('\n', " ") + "\n";
-            let _ = events.send(Printed { stream: OutputStream::Progress, lines, at: 0 });
+            let _ = events.send(Printed::aside(OutputStream::Progress, message));
         }
     }
 
@@ -351,7 +358,7 @@ mod tests {
     #[test]
     fn a_progress_message_is_one_line() {
         let (sender, receiver) = mpsc::unbounded_channel();
-        collector(100, Some(sender)).progress("a\nb".into());
+        collector(100, Some(sender)).progress("a\nb");
         let event = OutputEvents::new(receiver).next().now_or_never().flatten();
         assert_eq!(event.unwrap().line, "a b");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::{ExecuteError, Language};
 use crate::config::environment::PYTHON;
@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a program waits for Python, which is loaded in 5 to 10 s, and in several times that
 /// on a busy machine. MCP's SDKs wait 60 s for an answer.
 const PYTHON_PATIENCE: Duration = Duration::from_secs(45);
+
+/// How often who waits for Python is told so: a client with a limit of time between two messages
+/// allows 10 s and more.
+const SAYS_SO: Duration = Duration::from_secs(5);
 
 /// As many programs as may run and wait already wait for an engine.
 const LOADING_BUSY: &str = "Busy: packages and node: built-ins are being loaded, and many \
@@ -51,19 +55,20 @@ pub(super) struct Routed {
 }
 
 /// The kind of worker that runs a program. Waits for an engine that has to be loaded first, in one
-/// of the places of `waiting`.
+/// of the places of `waiting`. The program's timeout has not begun. `tell` is for the caller, who
+/// waits meanwhile.
 ///
 /// # Errors
 /// All places are taken, or there is no engine of the language.
 pub(super) async fn route(
     pool: &Pool,
     waiting: &Semaphore,
-    language: Language,
-    source: &str,
+    (language, source): (Language, &str),
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Routed, ExecuteError> {
     match language {
         Language::TypeScript => route_typescript(pool, waiting, source).await,
-        Language::Python => route_python(pool, waiting).await,
+        Language::Python => route_python(pool, waiting, tell).await,
     }
 }
 
@@ -94,14 +99,19 @@ async fn route_typescript(
     }
 }
 
-async fn route_python(pool: &Pool, waiting: &Semaphore) -> Result<Routed, ExecuteError> {
+async fn route_python(
+    pool: &Pool,
+    waiting: &Semaphore,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Routed, ExecuteError> {
     let routed = Ok(Routed { kind: Kind::Python, without_packages: None });
     if pool.has_usable_zygote(Kind::Python) {
         return routed;
     }
     // Also for a zygote that is started again: a slot would be held meanwhile.
     let _place = place(waiting, PYTHON_LOADING_BUSY)?;
-    match timeout(PYTHON_PATIENCE, pool.ready(Kind::Python)).await {
+    let ready = telling(pool.ready(Kind::Python), tell);
+    match timeout(PYTHON_PATIENCE, ready).await {
         Ok(Ok(())) => routed,
         Ok(Err(error)) => {
             let problem = format!("Python is not available on this server: {}", error.in_short());
@@ -109,6 +119,29 @@ async fn route_python(pool: &Pool, waiting: &Semaphore) -> Result<Routed, Execut
         }
         Err(_) => Err(ExecuteError::Unavailable(python_is_late())),
     }
+}
+
+/// Waits for Python, and says so at once and every [`SAYS_SO`].
+async fn telling<T>(ready: impl Future<Output = T>, tell: &(dyn Fn(&str) + Sync)) -> T {
+    let begun = Instant::now();
+    tell(&python_is_loaded(Duration::ZERO));
+    let mut ready = std::pin::pin!(ready);
+    let mut due = interval_at(begun + SAYS_SO, SAYS_SO);
+    loop {
+        tokio::select! {
+            biased;
+            ready = &mut ready => return ready,
+            _ = due.tick() => tell(&python_is_loaded(begun.elapsed())),
+        }
+    }
+}
+
+fn python_is_loaded(waited: Duration) -> String {
+    let waited = match waited.as_secs() {
+        0 => "which takes 5 to 10 s once".to_owned(),
+        seconds => format!("{seconds} s so far"),
+    };
+    format!("Python is being loaded, {waited}. The timeout begins with the program")
 }
 
 fn python_is_late() -> String {
@@ -288,7 +321,7 @@ fn is_of_word(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::protocol::Program;
@@ -416,10 +449,13 @@ mod tests {
         let pool = Pool::start(Vec::new()).await.unwrap();
         let (none, one) = (Semaphore::new(0), Semaphore::new(1));
         let typescript = Language::TypeScript;
-        let busy = route(&pool, &none, typescript, "process.pid").await;
+        let busy = route(&pool, &none, (typescript, "process.pid"), &|_| {}).await;
         assert!(matches!(busy, Err(ExecuteError::Busy(_))), "no place to wait in");
-        assert!(route(&pool, &none, typescript, "1 + 1").await.is_ok(), "it waits for nothing");
-        let routed = route(&pool, &one, typescript, "process.pid").await.unwrap();
+        assert!(
+            route(&pool, &none, (typescript, "1 + 1"), &|_| {}).await.is_ok(),
+            "it waits for nothing"
+        );
+        let routed = route(&pool, &one, (typescript, "process.pid"), &|_| {}).await.unwrap();
         assert_eq!(routed.kind, Kind::TypeScript);
         assert!(routed.without_packages.is_some_and(|why| why.contains("There is no engine")));
         assert_eq!(one.available_permits(), 1);
@@ -429,13 +465,31 @@ mod tests {
     async fn a_program_in_python_does_without_no_engine() {
         let pool = Pool::start(Vec::new()).await.unwrap();
         let (none, one) = (Semaphore::new(0), Semaphore::new(1));
-        let busy = route(&pool, &none, Language::Python, "1").await;
+        let program = (Language::Python, "1");
+        let busy = route(&pool, &none, program, &|_| panic!("it does not wait")).await;
         assert!(matches!(busy, Err(ExecuteError::Busy(_))));
-        let Err(ExecuteError::Unavailable(why)) = route(&pool, &one, Language::Python, "1").await
-        else {
+        let Err(ExecuteError::Unavailable(why)) = route(&pool, &one, program, &|_| {}).await else {
             panic!("there is no engine for it");
         };
         assert!(why.starts_with("Python is not available on this server: "), "{why}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_python_is_told_so_before_it_is_there() {
+        let told = Mutex::new(Vec::new());
+        let (loaded, ready) = tokio::sync::oneshot::channel();
+        let tell = |message: &str| told.lock().push(message.to_owned());
+        let mut waits = std::pin::pin!(telling(ready, &tell));
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        assert!(told.lock()[0].starts_with("Python is being loaded, which takes"));
+        loaded.send(7).expect("it is waited for");
+        assert_eq!((waits.await, told.lock().len()), (Ok(7), 1));
+    }
+
+    #[test]
+    fn the_time_that_was_waited_is_told_in_seconds() {
+        let text = python_is_loaded(Duration::from_millis(10_004));
+        assert!(text.starts_with("Python is being loaded, 10 s so far."), "{text}");
     }
 
     #[test]

@@ -388,7 +388,7 @@ impl Session {
                     self.collector.truncate();
                 }
             }
-            Event::Progress(message) => self.collector.progress(message),
+            Event::Progress(message) => self.collector.progress(&message),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use nix::sys::stat::{fstat, futimens};
@@ -61,7 +62,7 @@ fn answer_bytes(call: &HandleCall) -> usize {
         | HandleCall::Truncate { .. }
         | HandleCall::Utime { .. }
         | HandleCall::Sync { .. }
-        | HandleCall::Lock => 0,
+        | HandleCall::Lock { .. } => 0,
     }
 }
 
@@ -134,9 +135,11 @@ fn on_file(mut turn: Turn, call: HandleCall, run: &Run) -> Result<Answer, Proble
             if data_only { file.sync_data() } else { file.sync_all() }?;
             Answer::Done
         }
-        HandleCall::Lock => {
-            check_writable(file, run)?;
-            lock(file)?;
+        HandleCall::Lock { shared } => {
+            if !shared {
+                check_writable(file, run)?;
+            }
+            lock(file, shared)?;
             Answer::Done
         }
     })
@@ -151,8 +154,26 @@ fn check_writable(file: &File, run: &Run) -> Result<(), Problem> {
     Err(run.services().policy.write.refusal(&path.to_string_lossy()).into())
 }
 
-fn lock(file: &File) -> Result<(), Problem> {
-    file.try_lock().map_err(|error| match error {
+/// How a database of SQLite begins.
+const DATABASE: &[u8; 16] = b"SQLite format 3\0";
+
+/// Whether it is a database of SQLite, or will be one. Of another file somebody else may have the
+/// lock for a purpose of his own, which no program is to hold up.
+fn is_database(file: &File) -> io::Result<bool> {
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let mut begin = [0; DATABASE.len()];
+    let read = file.read_at(&mut begin, 0)?;
+    Ok(read == 0 || begin == *DATABASE)
+}
+
+fn lock(file: &File, shared: bool) -> Result<(), Problem> {
+    if !is_database(file)? {
+        return Err(unsupported());
+    }
+    let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
+    locked.map_err(|error| match error {
         TryLockError::WouldBlock => Failure::new("Busy", "The file is locked").into(),
         TryLockError::Error(error) => error.into(),
     })
@@ -221,6 +242,51 @@ async fn on_stream(mut turn: Turn, call: HandleCall) -> Result<Answer, Problem> 
         | HandleCall::Truncate { .. }
         | HandleCall::Utime { .. }
         | HandleCall::Sync { .. }
-        | HandleCall::Lock => Err(unsupported()),
+        | HandleCall::Lock { .. } => Err(unsupported()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that is open twice and has no name any more.
+    fn file(name: &str, bytes: &[u8]) -> [File; 2] {
+        let name = format!("conductor-lock-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let opened = [File::open(&path).unwrap(), File::open(&path).unwrap()];
+        std::fs::remove_file(&path).unwrap();
+        opened
+    }
+
+    fn class(problem: Result<(), Problem>) -> Option<String> {
+        match problem {
+            Ok(()) => None,
+            Err(Problem::Failed(failure)) => Some(failure.class),
+            Err(Problem::Denied(_)) => panic!("it is no refusal of policy"),
+        }
+    }
+
+    #[test]
+    fn a_database_is_locked_by_one_who_writes_or_by_all_who_read() {
+        for bytes in [&b""[..], b"SQLite format 3\0 and pages"] {
+            let [first, second] = file("database", bytes);
+            assert_eq!(class(lock(&first, true)), None);
+            assert_eq!(class(lock(&second, true)), None);
+            assert_eq!(class(lock(&first, false)).as_deref(), Some("Busy"));
+            drop(second);
+            assert_eq!(class(lock(&first, false)), None);
+        }
+    }
+
+    #[test]
+    fn no_other_file_is_locked() {
+        for bytes in [&b"x"[..], b"SQLite format 3", b"SQLite format 2\0 and pages"] {
+            let [first, _] = file("other", bytes);
+            assert_eq!(class(lock(&first, true)).as_deref(), Some("NotSupported"));
+        }
+        let directory = File::open("/").unwrap();
+        assert_eq!(class(lock(&directory, true)).as_deref(), Some("NotSupported"));
     }
 }

@@ -3,6 +3,7 @@
 use super::super::entry::{Applies, Scope, Standard, Variable, entries, group};
 use super::super::form::{Form, Integer, Unit, at};
 use super::super::{Config, time_zone};
+use crate::packages::python::PRELOADABLE;
 use crate::protocol::Isolate;
 
 /// Standby workers for each core. One is used while the next is made.
@@ -32,11 +33,25 @@ group! {
         /// first needed.
         python, with_python: PythonLoad;
     } and {
+        python_preload: Vec<String>;
         time_zone: Option<String>;
     }
 }
 
 impl Config {
+    /// Packages that Python has imported before a program begins.
+    pub fn python_preload(&self) -> &[String] {
+        &self.workers.python_preload
+    }
+
+    /// Sets [`Self::python_preload`]: `networkx`, `scipy`, `sklearn`, `statsmodels`, `sympy`. Others
+    /// are refused when a runtime starts.
+    #[must_use]
+    pub fn with_python_preload(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.workers.python_preload = names.into_iter().collect();
+        self
+    }
+
     /// The time zone of programs. Without it: UTC; [`Self::load`] reads `TZ`.
     pub fn time_zone(&self) -> Option<&str> {
         self.workers.time_zone.as_deref()
@@ -48,6 +63,14 @@ impl Config {
         let name = name.into();
         self.workers.time_zone = Some(time_zone::known(&name).unwrap_or(name));
         self
+    }
+}
+
+/// Refuses what Python cannot import beforehand.
+fn preloadable(name: &str) -> Result<(), String> {
+    match PRELOADABLE.contains(&name) {
+        true => Ok(()),
+        false => Err(format!("{name:?} is not one of {}", PRELOADABLE.join(", "))),
     }
 }
 
@@ -105,6 +128,20 @@ entries! {
                     _ => PythonLoad::Lazy,
                 };
             },
+        },
+    }
+    PYTHON_PRELOAD = "MCP_CONDUCTOR_PYTHON_PRELOAD" {
+        meaning: "Packages that Python has imported before a program begins, separated by commas, \
+                  out of `networkx`, `scipy`, `sklearn`, `statsmodels` and `sympy`: each takes \
+                  memory once, and a second less of the programs that use it",
+        example: "scipy,sklearn",
+        scope: Scope::Server,
+        applies: Applies::AtStart,
+        default: Standard::Unset,
+        form: Form::List {
+            separator: |c| c == ',',
+            check: preloadable,
+            at: at!(workers.python_preload),
         },
     }
     TIME_ZONE = "MCP_CONDUCTOR_TIME_ZONE" {

@@ -8,7 +8,6 @@ use crate::worker::LoadError;
 const INSTALL: &str = include_str!("boot/install.py");
 
 /// What the zygote and its workers run.
-const LOAD: &str = "import conductor\nconductor.load()\n";
 pub(super) const WARM: &str = "import conductor\nconductor.warm()\n";
 pub(super) const FRESH: &str = "import conductor\nconductor.fresh()\n";
 pub(super) const TOUCH: &str = "import conductor\nconductor.touch()\n";
@@ -58,11 +57,11 @@ const MODULES: &[(&str, &str)] = modules![
     "wheels",
 ];
 
-/// Imports the package and what it patches.
+/// Imports the package and what it patches, and the modules that these names stand for.
 ///
 /// # Errors
 /// The traceback of what was raised.
-pub(super) fn load(interpreter: &mut Interpreter) -> Result<(), LoadError> {
+pub(super) fn load(interpreter: &mut Interpreter, preload: &[String]) -> Result<(), LoadError> {
     let sources: serde_json::Map<_, _> =
         MODULES.iter().map(|(name, source)| ((*name).to_owned(), (*source).into())).collect();
     // JSON's strings are Python's, and so are its objects of them.
@@ -72,7 +71,8 @@ pub(super) fn load(interpreter: &mut Interpreter) -> Result<(), LoadError> {
         interpreter,
         &format!("import sys\nsys.path[:] = {path}\nSOURCES = {sources}\n{INSTALL}"),
     )?;
-    turn(interpreter, LOAD)
+    let preload = serde_json::to_string(preload)?;
+    turn(interpreter, &format!("import conductor\nconductor.load({preload})\n"))
 }
 
 /// Runs Python text in the zygote.
@@ -85,5 +85,22 @@ pub(super) fn turn(interpreter: &mut Interpreter, source: &str) -> Result<(), Lo
         Ok(0) => Ok(()),
         Ok(_) => Err(format!("Python cannot be loaded: {}", said(interpreter)).into()),
         Err(trap) => Err(format!("Python cannot be loaded: {trap}. {}", said(interpreter)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::python::PRELOADABLE;
+
+    #[test]
+    fn what_can_be_preloaded_is_known_to_the_boot_program() {
+        let (_, warmup) = MODULES.iter().find(|(name, _)| *name == "warmup").expect("a module");
+        let (_, further) = warmup.split_once("FURTHER = {").expect("a table");
+        let (further, _) = further.split_once("\n}").expect("its end");
+        let names: Vec<_> =
+            further.lines().filter_map(|line| line.strip_prefix("    \"")).collect();
+        let names: Vec<_> = names.iter().filter_map(|line| line.split_once('"')).collect();
+        assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), PRELOADABLE);
     }
 }

@@ -33,6 +33,10 @@ const STACK_KIB: u64 = 48 << 10;
 /// loop of 300,000 turns takes 54 ms for 50.
 const NO_FEEDBACK: &str = "--no-wasm-inlining --no-wasm-inlining-call-indirect";
 
+/// Of an interpreter whose memory is not laid out as it is known here.
+const SHALLOW: &str = "recursion through functions of C ends at some 200 levels: this python.wasm \
+                       is not the one that is known";
+
 /// V8's own flags for Python. Its dynamic tiers compile on this thread, as there is no other.
 fn flags() -> String {
     format!("--stack-size={STACK_KIB} {NO_FEEDBACK}")
@@ -92,7 +96,10 @@ impl Engine for Python {
         let max_heap = usize::try_from(setup.max_memory).unwrap_or(usize::MAX);
         let mut interpreter = Interpreter::new(&module, Guest::in_zygote(image), max_heap)?;
         drop(module);
-        boot::load(&mut interpreter)?;
+        boot::load(&mut interpreter, &files.preload)?;
+        if !interpreter.allow_depth() {
+            self.notes.push(SHALLOW.to_owned());
+        }
         self.interpreter = Some(interpreter);
         self.component = files.component.canonicalize()?;
         Ok(())

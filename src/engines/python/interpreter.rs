@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use deno_core::v8;
 
+use super::depth;
 use super::guest::Guest;
 use super::imports::{self, Exports, Host};
 use super::stack;
@@ -90,6 +91,16 @@ impl Interpreter {
     /// Frees what JavaScript's side of it does not use any more: wrappers and source text.
     pub(super) fn collect(&mut self) {
         self.isolate.low_memory_notification();
+    }
+
+    /// Lets functions of C call each other deeper than CPython would; without an effect in one that
+    /// is not known.
+    pub(super) fn allow_depth(&mut self) -> bool {
+        let Self { isolate, context, host, .. } = self;
+        v8::scope!(let scope, isolate);
+        let context = v8::Local::new(scope, &*context);
+        let scope = &mut v8::ContextScope::new(scope, context);
+        host.memory(scope).is_some_and(|memory| with_memory(memory, depth::allow))
     }
 
     /// Where the program stands still, as text.

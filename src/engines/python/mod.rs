@@ -1,6 +1,7 @@
 //! Python programs: CPython, compiled to WebAssembly, in an isolate of V8.
 
 mod boot;
+mod depth;
 mod door;
 mod engine;
 mod guest;

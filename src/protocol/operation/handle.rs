@@ -42,9 +42,12 @@ pub(crate) enum HandleCall {
     Sync {
         data_only: bool,
     },
-    /// For files that may be written: nobody else has the lock until the handle is closed. It fails
-    /// at once with `Busy` if somebody has it.
-    Lock,
+    /// For databases of SQLite and empty files, others are `NotSupported`: nobody else has the lock
+    /// until the handle is closed, or nobody who writes if it is shared. It fails at once with
+    /// `Busy` if somebody has it. One that is not shared needs a file that may be written.
+    Lock {
+        shared: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +83,7 @@ impl HandleCall {
             Self::Truncate { .. } => "fileTruncate",
             Self::Utime { .. } => "fileUtime",
             Self::Sync { .. } => "fileSync",
-            Self::Lock => "fileLock",
+            Self::Lock { .. } => "fileLock",
         }
     }
 }

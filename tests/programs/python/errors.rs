@@ -152,6 +152,42 @@ fn recursion_to_nine_hundred_works() {
 }
 
 #[test]
+fn recursion_through_c_is_ended_by_pythons_own_limit_too() {
+    let Some(python) = python() else { return };
+    let cached =
+        "import functools\n@functools.lru_cache(None)\ndef f(n):\n    return n and f(n - 1) + 1\n";
+    assert_eq!(python.value(&format!("{cached}f(900)")), 900);
+    let sorts = "def f(n):\n    return n and sorted([1], key=lambda x: f(n - 1))[0]\n\nf(450)";
+    assert_eq!(python.value(sorts), 1);
+    let shows = "class A:\n    def __init__(self, n): self.n = n\n    \
+                 def __repr__(self): return f'<{self.n!r}>'\n\
+                 a = 0\nfor _ in range(900): a = A(a)\nlen(repr(a))";
+    assert_eq!(python.value(shows), 1801);
+    let (_, message, _) = python.error(&format!("{cached}f(2000)"));
+    assert!(message.starts_with("RecursionError: maximum recursion depth exceeded"), "{message}");
+}
+
+#[test]
+fn a_traceback_that_is_too_long_has_its_begin_and_its_end() {
+    let Some(python) = python() else { return };
+    let source = "def f(n): return g(n)\ndef g(n): return f(n + 1)\nf(0)";
+    let (_, _, detail) = python.error(source);
+    let stack = detail.stack.expect("a traceback");
+    assert!(stack.contains("line 3, in <module>"), "{stack}");
+    assert!(stack.ends_with("RecursionError: maximum recursion depth exceeded"), "{stack}");
+    assert!(stack.len() < 17 << 10, "{}", stack.len());
+}
+
+#[test]
+fn json_that_is_nested_too_deep_is_a_recursion_error_and_no_crash() {
+    let Some(python) = python() else { return };
+    let source = "import json\ndef reads(n):\n    try:\n        json.loads('[' * n + ']' * n)\n    \
+                  except RecursionError:\n        return False\n    return True\n\
+                  [reads(n) for n in (5_000, 30_000, 100_000)]";
+    assert_eq!(python.value(source), serde_json::json!([true, true, false]));
+}
+
+#[test]
 fn a_warning_is_output_and_no_error() {
     let Some(python) = python() else { return };
     let execution = python.run("import warnings\nwarnings.warn('old ways')\n1");

@@ -182,6 +182,29 @@ fn a_database_of_a_run_that_was_ended_inside_a_transaction_is_as_before_it() {
 }
 
 #[test]
+fn a_run_that_is_ended_while_it_reads_a_database_leaves_no_lock() {
+    let Some(python) = python() else { return };
+    let directory = python.directory("sqlite-read");
+    let begin = "import os, sqlite3\nos.chdir('sqlite-read')\n";
+    let make = "with sqlite3.connect('a.db') as db:\n    \
+                db.execute('create table t as select 1 as n union select 2')";
+    python.value(&format!("{begin}{make}"));
+    let read = "db = sqlite3.connect('file:a.db?mode=ro', uri=True)\n\
+                rows = db.execute('select n from t')\nfirst = next(rows)[0]\n";
+    let ended = python.run_for(4000, &format!("{begin}{read}while True: pass"));
+    assert_eq!(ended.error.map(|error| error.kind), Some(ErrorKind::Timeout));
+    assert!(!directory.join("a.db.lock").exists());
+    assert_eq!(python.value(&format!("{begin}{read}first")), 1);
+    let both = "other = sqlite3.connect('a.db', timeout=0)\ntry:\n    \
+                other.execute('insert into t values (3)')\n\
+                except sqlite3.OperationalError as error:\n    told = str(error)\ntold";
+    assert_eq!(python.value(&format!("{begin}{read}{both}")), "database is locked");
+    let after = "other = sqlite3.connect('a.db', timeout=0)\n\
+                 with other:\n    other.execute('insert into t values (3)').rowcount\n1";
+    assert_eq!(python.value(&format!("{begin}{after}")), 1);
+}
+
+#[test]
 fn two_runs_at_the_same_time_do_not_lose_what_they_insert() {
     let Some(python) = python() else { return };
     python.directory("sqlite-both");

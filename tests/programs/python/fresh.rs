@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::python;
+use super::{PATIENCE, config, install_directory, loaded, python, run_on, start, value_of};
+use mcp_conductor::ExecuteRequest;
 
 const RUNS: usize = 200;
 
@@ -82,6 +83,52 @@ fn scipy_and_scikit_learn_draw_nothing_twice() {
         let drawn: HashSet<_> = runs.iter().map(|run| run[index].to_string()).collect();
         assert_eq!(drawn.len(), 5, "{runs:?}");
     }
+}
+
+/// Each from a generator that a package made, or had by another name, when it was imported: in a
+/// zygote that is imported once for all.
+const KEPT: &str = "
+import sys
+there = [name in sys.modules for name in ('scipy.stats', 'sklearn.ensemble', 'sympy', 'networkx')]
+import numpy as np
+from scipy.stats import norm, qmc
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sympy.core.random import rng
+{
+    'there': there,
+    'sympy': rng.random(),
+    'scipy': float(norm.rvs()),
+    'scipy.qmc': float(qmc.Sobol(2).random(1)[0][0]),
+    'sklearn': float(check_random_state(None).random_sample()),
+    'sklearn.split': str(train_test_split(range(1000))[1]),
+    'np.random.rand': np.random.rand(),
+    'np.random.default_rng': np.random.default_rng().random(),
+}";
+
+#[test]
+fn what_preloaded_packages_keep_is_fresh_in_each_run() {
+    let Some(store) = install_directory() else { return };
+    let config = config()
+        .with_install_dir(store)
+        .with_python_preload(["scipy", "sklearn", "sympy", "networkx"].map(str::to_owned))
+        .with_default_timeout(PATIENCE)
+        .with_max_cpu_time(PATIENCE);
+    let runtime = start(config);
+    let run = |source: &str| value_of(run_on(&runtime, ExecuteRequest::python(source)));
+    loaded(|| if run("1 + 1") == 2 { Ok(()) } else { Err("it is not loaded".into()) });
+    let mut seen: HashMap<String, HashSet<String>> = HashMap::new();
+    for _ in 0..10 {
+        let Value::Object(mut draws) = run(KEPT) else { panic!("an object") };
+        let there = draws.remove("there").expect("whether they are there");
+        assert_eq!(there, serde_json::json!([true, true, true, true]));
+        for (source, draw) in draws {
+            seen.entry(source).or_default().insert(draw.to_string());
+        }
+    }
+    assert_eq!(seen.len(), 7);
+    let repeated: Vec<_> = seen.iter().filter(|(_, draws)| draws.len() != 10).collect();
+    assert!(repeated.is_empty(), "{repeated:?}");
 }
 
 #[test]

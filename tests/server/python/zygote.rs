@@ -1,7 +1,9 @@
 //! The process that has Python loaded: there when it is needed, and started again when it
 //! dies. This has a server of its own, whose zygotes it kills.
 
-use super::run;
+use serde_json::json;
+
+use super::{TOOL, run};
 use crate::support::home::Home;
 use crate::support::pipes::Server;
 use crate::support::processes::{Family, memory, send};
@@ -48,6 +50,46 @@ fn a_zygote_is_loaded_when_it_is_needed_and_again_when_it_has_died() {
     let family = Family::of(server.pid());
     server.close();
     assert!(eventually(|| family.is_gone()));
+}
+
+#[test]
+fn first_callers_wait_for_one_zygote_and_hear_of_it_while_no_timeout_runs() {
+    let Some(directory) = install_directory() else { return };
+    let directory = directory.to_string_lossy();
+    let mut server = Server::at(Home::empty(), &[("MCP_CONDUCTOR_INSTALL_DIR", &*directory)]);
+    assert_eq!(server.value("6 * 7"), 42);
+    let before = zygotes(&server).len();
+    let tokens = ["first", "second", "third"];
+    let calls = tokens.map(|token| {
+        // Less than a load takes.
+        let arguments = json!({ "code": "6 * 7", "timeout": 2500 });
+        let call =
+            json!({ "name": TOOL, "arguments": arguments, "_meta": { "progressToken": token } });
+        server.request("tools/call", call)
+    });
+    for token in tokens {
+        let told = "Python is being loaded, which takes 5 to 10 s once. The timeout begins with the \
+                    program";
+        server.hears_of(&json!(token), told);
+    }
+    for call in calls {
+        let execution = &server.answer(call)["result"]["structuredContent"];
+        assert_eq!(execution["returnValue"], 42, "{execution}");
+    }
+    assert_eq!(zygotes(&server).len(), before + 1);
+}
+
+#[test]
+fn a_server_that_loads_python_at_its_start_does_not_wait_for_it() {
+    let Some(directory) = install_directory() else { return };
+    let environment = [
+        ("MCP_CONDUCTOR_INSTALL_DIR", &*directory.to_string_lossy()),
+        ("MCP_CONDUCTOR_PYTHON", "start"),
+    ];
+    let mut server = Server::at(Home::empty(), &environment);
+    assert_eq!(server.value("6 * 7"), 42);
+    // Nobody has called: what comes to be there is begun by the start.
+    assert!(eventually(|| zygotes(&server).len() == 2));
 }
 
 #[test]

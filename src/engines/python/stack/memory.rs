@@ -76,11 +76,15 @@ impl<'a> Memory<'a> {
         u32::try_from(index * 8).ok()
     }
 
-    /// The innermost frame of the only thread.
-    pub(super) fn current_frame(&self) -> Option<u32> {
+    /// The state of the only thread.
+    pub(super) fn thread(&self) -> Option<u32> {
         let interpreter = self.number(self.runtime()?, INTERPRETERS_HEAD)?;
-        let thread = self.number(interpreter, THREADS_HEAD)?;
-        self.number(thread, CURRENT_FRAME)
+        self.number(interpreter, THREADS_HEAD)
+    }
+
+    /// The innermost frame of the thread.
+    pub(super) fn current_frame(&self) -> Option<u32> {
+        self.number(self.thread()?, CURRENT_FRAME)
     }
 
     /// The frame of the caller; 0 for none.

@@ -53,6 +53,11 @@ pub(super) fn text(memory: &[u8], source: &str) -> Option<String> {
     Some(text)
 }
 
+/// Where the state of the interpreter's thread is, if it is the CPython that is known here.
+pub(super) fn thread_state(memory: &[u8]) -> Option<u32> {
+    Memory::new(memory).thread()
+}
+
 /// The line of the program that is running.
 pub(super) fn line(memory: &[u8]) -> Option<u32> {
     let memory = Memory::new(memory);
@@ -122,5 +127,5 @@ fn waiting(memory: &Memory<'_>, frame: u32, seen: &[u32]) -> Vec<Call> {
         let file = memory.file_of(frame).filter(|file| is_own(file))?;
         call(memory, frame, file)
     };
-    frames.iter().rev().filter_map(own).collect()
+    frames.iter().rev().filter_map(own).take(MAX_FRAMES).collect()
 }

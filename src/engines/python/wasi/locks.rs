@@ -1,8 +1,9 @@
 //! SQLite's locks. It locks a database by a directory beside it, as there are no locks of files in
 //! WASI, and a run that is ended would leave that behind. A lock of the file itself takes its place:
-//! it ends with the run's handles.
+//! it ends with the run's handles. A connection that only reads shares its lock with others of
+//! its kind, and needs no right to write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Call;
 use super::errno::{Done, Errno, Fault};
@@ -13,8 +14,8 @@ const SUFFIX: &str = ".lock";
 
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    /// Paths that were opened for reading and writing: a database may be there.
-    opened: BTreeSet<String>,
+    /// Paths that were opened for reading, a database may be there, and whether also for writing.
+    opened: BTreeMap<String, bool>,
     /// Handles of locked files, by the paths of their databases.
     held: BTreeMap<String, u32>,
 }
@@ -22,15 +23,19 @@ pub(super) struct Locks {
 impl Locks {
     /// Notes a path that was opened.
     pub(super) fn opened(&mut self, path: &str, options: &OpenOptions) {
-        if options.read && options.write && !self.opened.contains(path) {
-            self.opened.insert(path.to_owned());
+        if !options.read {
+            return;
+        }
+        match self.opened.get_mut(path) {
+            Some(writes) => *writes |= options.write,
+            None => drop(self.opened.insert(path.to_owned(), options.write)),
         }
     }
 
-    /// The database that a directory is the lock of.
-    pub(super) fn database(&self, directory: &str) -> Option<String> {
+    /// The file that a directory may be the lock of, and whether it was opened for writing.
+    pub(super) fn locked_by(&self, directory: &str) -> Option<(String, bool)> {
         let database = directory.strip_suffix(SUFFIX)?;
-        self.opened.contains(database).then(|| database.to_owned())
+        self.opened.get(database).map(|&writes| (database.to_owned(), writes))
     }
 
     /// Whether a directory is a lock that is held here.
@@ -40,27 +45,32 @@ impl Locks {
 }
 
 impl Call<'_> {
-    /// Locks a database, unless it is locked here or elsewhere.
-    pub(super) fn lock(&mut self, database: String) -> Done {
+    /// Locks a database, unless it is locked here or elsewhere. False if it is none.
+    pub(super) fn lock(&mut self, (database, writes): (String, bool)) -> Done<bool> {
         if self.wasi.locks.held.contains_key(&database) {
             return Err(Errno::Exist.into());
         }
-        let options = OpenOptions { read: true, write: true, ..OpenOptions::default() };
+        let options = OpenOptions { read: true, write: writes, ..OpenOptions::default() };
         let path = database.clone();
-        let opened = self.answer(Operation::File(FileOperation::Open { path, options }))?;
+        let opened = match self.answer(Operation::File(FileOperation::Open { path, options })) {
+            // It was removed or renamed.
+            Err(Fault::Errno(Errno::Noent)) => return Ok(false),
+            opened => opened?,
+        };
         let Answer::Handle(handle) = opened else { return Err(Errno::Io.into()) };
-        let lock = HandleOperation::InTurn { handle, call: HandleCall::Lock };
-        match self.answer(Operation::Handle(lock)) {
+        let call = HandleCall::Lock { shared: !writes };
+        match self.answer(Operation::Handle(HandleOperation::InTurn { handle, call })) {
             Ok(_) => {
                 self.wasi.locks.held.insert(database, handle);
-                Ok(())
+                Ok(true)
             }
             Err(fault) => {
                 self.answer(Operation::close(handle))?;
-                Err(match fault {
-                    Fault::Errno(Errno::Busy) => Errno::Exist.into(),
-                    Fault::Errno(_) | Fault::End(_) => fault,
-                })
+                match fault {
+                    Fault::Errno(Errno::Notsup) => Ok(false),
+                    Fault::Errno(Errno::Busy) => Err(Errno::Exist.into()),
+                    Fault::Errno(_) | Fault::End(_) => Err(fault),
+                }
             }
         }
     }

@@ -203,8 +203,10 @@ impl Call<'_> {
             Place::Image(_) | Place::Ancestor(_) => return Err(Errno::Exist.into()),
             Place::World(path) => path,
         };
-        if let Some(database) = self.wasi.locks.database(&path) {
-            return self.lock(database);
+        if let Some(database) = self.wasi.locks.locked_by(&path)
+            && self.lock(database)?
+        {
+            return Ok(());
         }
         self.file(FileOperation::Mkdir { path, recursive: false, mode: None }).map(drop)
     }

@@ -12,8 +12,8 @@ WORLD = ("environ", "files", "net", "process", "imports", "tools", "session")
 OWN = ("output", "loop", "threads", "pools", "images", "pillow")
 
 
-def load() -> None:
-    """Patches what works differently here, and imports what programs usually need.
+def load(further: tuple | list = ()) -> None:
+    """Patches what works differently here, and imports what programs usually need, and `further`.
 
     The world comes first, and of it the module `ssl`: what libraries take from it when they are
     imported is patched then.
@@ -28,6 +28,7 @@ def load() -> None:
     for name in OWN:
         import_module(f"conductor.{name}").install()
     import_module("conductor.program")
+    warmup.preload_further(further)
 
 
 def world() -> list:

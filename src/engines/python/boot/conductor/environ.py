@@ -5,6 +5,7 @@ whether it runs in a test is not refused. What a program sets stays in its run.
 """
 
 import os
+from contextlib import contextmanager
 
 from . import door
 
@@ -64,6 +65,17 @@ def install() -> None:
     os.environ.__class__ = Environ
     if hasattr(os, "environb"):
         os.environb.__class__ = Environ
+
+
+@contextmanager
+def scratch():
+    """Lets modules set variables that are imported before there is a program. They are forgotten."""
+    global _open, _known
+    _open, _known = True, {}
+    try:
+        yield
+    finally:
+        _open, _known = False, None
 
 
 def enter(program: dict) -> None:

@@ -198,7 +198,7 @@ def text_of(error: BaseException) -> str:
             if has_bad_advice(error):
                 summary._str = str(error)
             trim(summary, 0)
-            return clip("".join(summary.format()).rstrip("\n"))
+            return clip_middle("".join(summary.format()).rstrip("\n"))
     except Exception:
         return clip(f"{type(error).__name__}: {message(error)}")
 
@@ -215,6 +215,14 @@ def clip(text: str) -> str:
     """A text within the limit, and well-formed."""
     text = well_formed(text)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text) - MAX_TEXT} more characters)"
+
+
+def clip_middle(text: str) -> str:
+    """A traceback within the limit: where it begins, and where it was raised."""
+    text = well_formed(text)
+    half = MAX_TEXT // 2
+    left_out = len(text) - 2 * half
+    return text if left_out <= 0 else f"{text[:half]}\n... ({left_out} more characters)\n{text[-half:]}"
 
 
 def show(error: BaseException) -> None:

@@ -4,6 +4,9 @@
 What keeps a state of its own is given a new one here. Hash seeds are one for each zygote: dicts hold them.
 """
 
+import gc
+import os
+import random
 import sys
 import time
 import types
@@ -51,6 +54,32 @@ def _seed_numpy() -> None:
         module.__class__ = types.ModuleType
 
 
+#: Generators that modules made when the administrator let the zygote import them. Any may have been
+#: captured where no name says so, and each has a state that all workers would share.
+_kept: list = []
+
+
+def keep() -> None:
+    """Finds them: what anything refers to that is one."""
+    kinds: tuple = (random.Random,)
+    if "numpy.random" in sys.modules:
+        numpy = sys.modules["numpy.random"]
+        kinds += numpy.RandomState, numpy.BitGenerator
+    found: dict = {}
+    for holder in gc.get_objects():
+        for one in gc.get_referents(holder):
+            if issubclass(type(one), kinds):
+                found[id(one)] = one
+    _kept[:] = found.values()
+
+
+def _again(generator) -> None:
+    if hasattr(generator, "seed"):
+        generator.seed()
+    else:  # of numpy's new kind
+        generator.state = type(generator)().state
+
+
 def renew() -> None:
     """Renews the state once, however often it is called."""
     global _renewed
@@ -59,6 +88,8 @@ def renew() -> None:
         for module, again in _STATES.items():
             if module in sys.modules:
                 again(sys.modules[module])
+        for generator in _kept:
+            _again(generator)
 
 
 def close() -> None:
@@ -86,7 +117,12 @@ def _logging(module) -> None:
     module._startTime = time.time_ns() if isinstance(module._startTime, int) else time.time()
 
 
+def _multiprocessing(module) -> None:
+    module.current_process().authkey = os.urandom(32)
+
+
 _STATES = {
+    "multiprocessing.process": _multiprocessing,
     "random": _random,
     "tempfile": _tempfile,
     "uuid": _uuid,

@@ -113,8 +113,8 @@ def latest() -> float | None:
 
 
 def can_go_on() -> bool:
-    """Whether something that waits below the innermost wait could go on."""
-    return any(is_possible() for is_possible in waits[:-1])
+    """Whether something that waits below the innermost wait could go on, which is in a thread that can be ended."""
+    return _depth > 0 and any(is_possible() for is_possible in waits[:-1])
 
 
 def sleep(seconds: float, /) -> None:

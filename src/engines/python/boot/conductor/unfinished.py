@@ -40,7 +40,6 @@ class Left:
     def __init__(self):
         self.tasks, self._told = set(), None
         self.tell()
-        self._told = None  # at the first wait all have begun
 
     def find(self) -> set:
         """The tasks; when all that are known are done, those that they have begun."""
@@ -54,16 +53,16 @@ class Left:
         self.tasks |= found
 
     def tell(self) -> None:
-        """Tells the worker of them, which may be stopped at any time, if one is done since the last time."""
+        """Tells the worker of them, which may be stopped at any time, if that has changed since the last time."""
         self._add(tasks())
-        if len(self.tasks) != self._told:
-            self._told = len(self.tasks)
-            counts: dict = {}
-            for task in islice(self.tasks, MAX_DESCRIBED):
-                key = described(task)
-                counts[key] = counts.get(key, 0) + 1
-            if self._told > MAX_DESCRIBED:
-                counts["more tasks", None] = self._told - MAX_DESCRIBED
+        counts: dict = {}
+        for task in islice(self.tasks, MAX_DESCRIBED):
+            key = described(task)
+            counts[key] = counts.get(key, 0) + 1
+        if len(self.tasks) > MAX_DESCRIBED:
+            counts["more tasks", None] = len(self.tasks) - MAX_DESCRIBED
+        if counts != self._told:
+            self._told = counts
             door.send("left", work=[{"what": w, "line": line, "count": n} for (w, line), n in counts.items()])
 
 

@@ -42,6 +42,28 @@ def preload() -> None:
         import_module("pandas.plotting._matplotlib")
 
 
+#: What is imported too where the administrator says so (MCP_CONDUCTOR_PYTHON_PRELOAD): modules by its names.
+FURTHER = {
+    "networkx": "networkx",
+    "scipy": "cluster.hierarchy fft integrate interpolate linalg ndimage optimize signal sparse.linalg spatial stats",
+    "sklearn": """cluster datasets decomposition ensemble linear_model metrics model_selection naive_bayes neighbors
+        pipeline preprocessing svm tree""",
+    "statsmodels": "api formula.api",
+    "sympy": "sympy",
+}
+
+
+def preload_further(names: list[str]) -> None:
+    """Imports what these stand for."""
+    if not names:
+        return
+    with environ.scratch():
+        for name in names:
+            for module in FURTHER[name].split():
+                import_module(name if module == name else f"{name}.{module}")
+    freshness.keep()
+
+
 #: Until the interpreter has specialized what each run goes through, and writes nothing to it any more
 #: (PEP 659; the largest counter of pycore_backoff.h has been counted down by then for what is hot).
 REHEARSALS = 16

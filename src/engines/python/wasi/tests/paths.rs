@@ -250,10 +250,25 @@ fn a_database_that_another_run_has_locked_is_locked_here() {
 }
 
 #[test]
+fn who_only_reads_a_database_shares_its_lock_and_makes_no_directory() {
+    let mut guest = Guest::new(&[("/ws/t.db", "SQLite format 3\0")]);
+    guest.open("ws/t.db", 0, READ);
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), 0);
+    assert!(!guest.world.files.borrow().contains_key("/ws/t.db.lock"));
+    assert_eq!(guest.stat("ws/t.db.lock"), Err(Errno::Noent as u32));
+    assert_eq!(guest.at(Import::PathRemoveDirectory, "ws/t.db.lock"), 0);
+    guest.open("ws/t.db", 0, READ | WRITE);
+    assert_eq!(guest.at(Import::PathCreateDirectory, "ws/t.db.lock"), 0);
+    assert_eq!(*guest.world.shared.borrow(), [true, false]);
+}
+
+#[test]
 fn directories_that_end_so_are_directories() {
-    let mut guest = Guest::new(&[("/ws/a", "")]);
-    guest.open("ws/a", 0, READ);
-    for name in ["ws/a.lock", "ws/b.lock"] {
+    let mut guest = Guest::new(&[("/ws/a", "text"), ("/ws/gone", "")]);
+    guest.open("ws/a", 0, READ | WRITE);
+    guest.open("ws/gone", 0, READ | WRITE);
+    assert_eq!(guest.at(Import::PathUnlinkFile, "ws/gone"), 0);
+    for name in ["ws/a.lock", "ws/b.lock", "ws/gone.lock"] {
         assert_eq!(guest.at(Import::PathCreateDirectory, name), 0);
         assert_eq!(guest.stat(name), Ok(3));
         assert_eq!(guest.at(Import::PathRemoveDirectory, name), 0);

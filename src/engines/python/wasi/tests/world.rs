@@ -29,6 +29,8 @@ pub(super) struct Fake {
     pub fails: RefCell<Option<(&'static str, Failure)>>,
     /// Handles by which files are locked; those from 1000 on are of others.
     pub locked: RefCell<BTreeMap<String, u32>>,
+    /// Whether each lock that was asked for is shared.
+    pub shared: RefCell<Vec<bool>>,
 }
 
 pub(super) fn failure(class: &str, code: Option<&str>) -> Failure {
@@ -183,7 +185,11 @@ impl Fake {
                 drop(files);
                 self.stat(path, true)
             }
-            HandleCall::Lock => {
+            HandleCall::Lock { shared } => {
+                if !bytes.is_empty() && !bytes.starts_with(b"SQLite format 3\0") {
+                    return Err(failure("NotSupported", None));
+                }
+                self.shared.borrow_mut().push(shared);
                 let mut locked = self.locked.borrow_mut();
                 let holder = *locked.entry(path.clone()).or_insert(handle);
                 if holder == handle { Ok(Answer::Done) } else { Err(failure("Busy", None)) }
