@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_conductor_store::{Limits, Store, memory};
+use mcp_conductor_store::{Claim, Held, Limits, Refill, Store, Taken, memory};
 use rmcp::model::{CallToolResult, ContentBlock};
 
 use super::*;
@@ -297,6 +297,16 @@ impl Store for Failing {
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
         self.is(Failure::Away)?;
         self.inner.add(key, delta, keep).await
+    }
+
+    async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
+        self.is(Failure::Away)?;
+        self.inner.take(key, wanted, refill).await
+    }
+
+    async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
+        self.is(Failure::Away)?;
+        self.inner.hold(key, claim).await
     }
 
     async fn list(
