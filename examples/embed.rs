@@ -53,6 +53,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
                 OutputStream::Stdout => "stdout",
                 OutputStream::Stderr => "stderr",
                 OutputStream::Progress => "progress",
+                OutputStream::Waiting => "waiting",
             };
             println!("countdown {stream}: {}", event.line);
         }
