@@ -104,7 +104,8 @@ impl Rounds {
             }
             (self.leaving, self.left) = (None, Some(now));
         }
-        let has_more = neediest.is_some_and(|least| held > least + 1 || (held == 1 && least == 0));
+        let has_more = neediest
+            .is_some_and(|least| held > least.saturating_add(1) || (held == 1 && least == 0));
         if has_more && self.left.is_none_or(|left| left.elapsed() >= LEAVE) {
             self.leaving = Some(Leaving { most: held - 1, since: None });
         }
