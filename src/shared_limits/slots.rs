@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_conductor_store::{Claim, Held, Key};
 use parking_lot::Mutex;
@@ -25,6 +25,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Slots are given back at once, and not at the next [`RENEW`], where more than so many tenths of
 /// the limit are held.
 const CROWDED_TENTHS: u64 = 8;
+
+/// How often a replica leaves a slot to another that has fewer and needs one.
+const LEAVE: Duration = RENEW;
+
+/// How long it does not ask for that slot again: so long that the other has asked for it.
+const LEFT: Duration = ASK_AGAIN.saturating_mul(2);
 
 /// The runs of one principal on this replica.
 pub(crate) trait Demand: Send + Sync {
@@ -64,8 +70,46 @@ struct Rounds {
     begun: u64,
     is_kept: bool,
     is_crowded: bool,
-    /// The last answer was less than what was wanted.
+    /// The last answer was less than what was needed.
     is_short: bool,
+    leaving: Option<Leaving>,
+    /// When a slot was last left to another replica.
+    left: Option<Instant>,
+}
+
+/// A slot that is left to another replica.
+struct Leaving {
+    /// The most that this one has meanwhile.
+    most: u32,
+    /// Since when the store has it. Until then a run still has it.
+    since: Option<Instant>,
+}
+
+impl Rounds {
+    /// The most that may be held now.
+    fn most(&self) -> u32 {
+        self.leaving.as_ref().map_or(u32::MAX, |leaving| leaving.most)
+    }
+
+    /// Decides whether a slot is left to the neediest of the others.
+    fn share(&mut self, Held { held, neediest, .. }: Held) {
+        let now = Instant::now();
+        if let Some(leaving) = &mut self.leaving {
+            if held > leaving.most {
+                return;
+            }
+            let since = *leaving.since.get_or_insert(now);
+            if now.saturating_duration_since(since) < LEFT {
+                return;
+            }
+            (self.leaving, self.left) = (None, Some(now));
+        }
+        let has_more = neediest
+            .is_some_and(|least| held > least.saturating_add(1) || (held == 1 && least == 0));
+        if has_more && self.left.is_none_or(|left| left.elapsed() >= LEAVE) {
+            self.leaving = Some(Leaving { most: held - 1, since: None });
+        }
+    }
 }
 
 /// Somebody who is about to enter the queue.
@@ -157,40 +201,40 @@ impl Lease {
     /// Says what is needed, and takes down what was given. How long until the next question, or
     /// None if nothing is held.
     async fn renew(&self, demand: &dyn Demand, gives_back: bool) -> Option<Duration> {
-        let (round, is_crowded) = {
+        let (round, is_crowded, most) = {
             let mut rounds = self.rounds.lock();
             rounds.begun += 1;
-            (rounds.begun, rounds.is_crowded)
+            (rounds.begun, rounds.is_crowded, rounds.most())
         };
         let held = self.held.load(Ordering::SeqCst);
         let needed = whole(self.wanted(demand));
-        let wanted = if gives_back || is_crowded { needed } else { needed.max(held) };
+        let wanted = if gives_back || is_crowded { needed } else { needed.max(held) }.min(most);
         // No run begins with a slot that is given back; one that has begun is counted after that.
         self.held.fetch_min(wanted, Ordering::SeqCst);
         let used = whole(demand.running());
         let (limit, time) = (self.limit, TIME);
         let claim = Claim { holder: &self.holder, used, wanted: wanted.max(used), limit, time };
-        let wanted = claim.wanted;
         let answer = self.standing.ask(self.standing.store.hold(&self.key, claim)).await;
-        let next = self.answered(demand, answer, wanted);
+        let next = self.answered(demand, answer, needed);
         self.answered.send_replace(round);
         demand.serve();
         next
     }
 
-    fn answered(&self, demand: &dyn Demand, answer: Option<Held>, wanted: u32) -> Option<Duration> {
+    fn answered(&self, demand: &dyn Demand, answer: Option<Held>, needed: u32) -> Option<Duration> {
         let mut rounds = self.rounds.lock();
-        let Some(Held { held, others }) = answer else {
+        let Some(given @ Held { held, others, .. }) = answer else {
             // What others have is not known when the store is there again.
             self.held.store(0, Ordering::SeqCst);
-            (rounds.is_short, rounds.is_crowded) = (false, false);
+            (rounds.is_short, rounds.is_crowded, rounds.leaving) = (false, false, None);
             return self.goes_on(demand, &mut rounds).then_some(RENEW);
         };
-        self.held.store(held, Ordering::SeqCst);
-        rounds.is_short = held < wanted;
+        rounds.is_short = held < needed;
         let all = 10 * (u64::from(held) + u64::from(others));
         rounds.is_crowded = rounds.is_short || all > CROWDED_TENTHS * u64::from(self.limit);
-        if held > 0 || self.goes_on(demand, &mut rounds) {
+        rounds.share(given);
+        self.held.store(held.min(rounds.most()), Ordering::SeqCst);
+        if held > 0 || needed > 0 || self.goes_on(demand, &mut rounds) {
             return Some(if rounds.is_short { ASK_AGAIN } else { RENEW });
         }
         rounds.is_kept = false;

@@ -307,6 +307,32 @@ async fn runs_from_before_a_change_of_settings_count_beside_those_after_it() {
 }
 
 #[tokio::test]
+async fn a_replica_with_a_queue_leaves_a_slot_to_one_that_has_none() {
+    let store = store();
+    let here = Arc::new(Runs::of(&replica(&store), 1));
+    let there = Runs::of(&replica(&store), 1);
+    assert!(here.begins().await);
+    here.programs.waiting.store(5, Ordering::SeqCst);
+    let busy = here.clone();
+    let load = tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_millis(5)).await;
+            busy.ends();
+            while !busy.begins().await {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    there.allows(1).await;
+    assert!(there.begins().await);
+    there.programs.waiting.store(0, Ordering::SeqCst);
+    // And gets it back.
+    there.ends();
+    here.allows(1).await;
+    load.abort();
+}
+
+#[tokio::test]
 async fn slots_that_are_not_used_are_given_back() {
     let store = store();
     let [ada, other] = [(); 2].map(|()| Runs::of(&replica(&store), 20));

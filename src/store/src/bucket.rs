@@ -37,7 +37,6 @@ impl Refill {
 
     /// Takes tokens at `now` out of a bucket that is full at `full`, both in microseconds; fewer
     /// than none are given back. When it is full then, and what was taken.
-    #[expect(clippy::cast_possible_truncation, reason = "a century of microseconds is in an i64")]
     pub(crate) fn take(self, full: i64, now: i64, wanted: i64) -> (i64, Taken) {
         let (interval, whole) = (self.interval(), self.whole());
         // A bucket is never emptier than empty, whatever another rate or clock left.

@@ -239,17 +239,20 @@ async fn a_limit_is_held_by_all_together_and_no_longer_than_was_said(store: Arc<
         store.hold(&key("a"), claim).await.unwrap()
     };
     let (short, long) = (Duration::from_millis(20), Duration::from_secs(3600));
-    assert_eq!(hold("a1", 0, 3, long).await, Held { held: 3, others: 0 });
-    assert_eq!(hold("b2", 1, 3, long).await, Held { held: 1, others: 3 });
-    assert_eq!(hold("a1", 0, 1, long).await, Held { held: 1, others: 1 });
-    assert_eq!(hold("b2", 0, 9, long).await, Held { held: 3, others: 1 });
+    let held = |held, others, neediest| Held { held, others, neediest };
+    assert_eq!(hold("a1", 0, 3, long).await, held(3, 0, None));
+    assert_eq!(hold("b2", 1, 3, long).await, held(1, 3, None));
+    assert_eq!(hold("a1", 0, 1, long).await, held(1, 1, Some(1)));
+    assert_eq!(hold("b2", 0, 9, long).await, held(3, 1, None));
     // What is used is held.
-    assert_eq!(hold("c3", 2, 2, long).await, Held { held: 2, others: 4 });
-    assert_eq!(hold("c3", 0, 0, long).await, Held { held: 0, others: 4 });
-    assert_eq!(hold("b2", 0, 3, short).await, Held { held: 3, others: 1 });
+    assert_eq!(hold("c3", 2, 2, long).await, held(2, 4, Some(3)));
+    assert_eq!(hold("c3", 0, 1, long).await, held(0, 4, Some(3)));
+    assert_eq!(hold("a1", 0, 1, long).await, held(1, 3, Some(0)));
+    assert_eq!(hold("c3", 0, 0, long).await, held(0, 4, Some(3)));
+    assert_eq!(hold("b2", 0, 3, short).await, held(3, 1, None));
     while hold("c3", 0, 9, long).await.held != 3 {}
-    assert_eq!(hold("a1", 0, 0, long).await, Held { held: 0, others: 3 });
-    assert_eq!(hold("c3", 0, 0, long).await, Held { held: 0, others: 0 });
+    assert_eq!(hold("a1", 0, 0, long).await, held(0, 3, Some(3)));
+    assert_eq!(hold("c3", 0, 0, long).await, held(0, 0, None));
     assert_eq!(text(&store, "a").await, None);
     let nobody = Claim { holder: "a b", used: 0, wanted: 1, limit: 1, time: long };
     assert!(store.hold(&key("a"), nobody).await.is_err());

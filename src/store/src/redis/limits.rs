@@ -29,30 +29,34 @@ elseif there then redis.call('DEL', KEYS[1]) end
 return {granted, wait}";
 
 /// Holds for ARGV[2], which uses ARGV[3] and wants ARGV[4] of ARGV[5], for ARGV[6] ms. ARGV[1] is
-/// the head of a new value. Returns what it holds and what others do, or nil if there is no value.
+/// the head of a new value. Returns what it holds, what others do, and the least of those that want
+/// more, or -1; or nil if there is no value.
 const HOLD: &str = "\
 local there = redis.call('GET', KEYS[1])
 if there and string.sub(there, 1, 1) ~= 'v' then return false end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lines, others, last = {ARGV[1]}, 0, 0
-local function keep(holder, count, expires)
-  lines[#lines + 1] = string.format('%s %.0f %.0f;', holder, count, expires)
+local lines, others, last, neediest = {ARGV[1]}, 0, 0, -1
+local function keep(holder, held, wanted, expires)
+  lines[#lines + 1] = string.format('%s %.0f %.0f %.0f;', holder, held, wanted, expires)
   last = math.max(last, expires)
 end
-for holder, count, expires in string.gmatch(string.sub(there or '', 10), '(%w+) (%d+) (%d+);') do
-  count, expires = tonumber(count), tonumber(expires)
+local line = '(%w+) (%d+) (%d+) (%d+);'
+for holder, held, wanted, expires in string.gmatch(string.sub(there or '', 10), line) do
+  held, wanted, expires = tonumber(held), tonumber(wanted), tonumber(expires)
   if holder ~= ARGV[2] and expires > now then
-    others = others + count
-    keep(holder, count, expires)
+    others = others + held
+    if wanted > held and (neediest < 0 or held < neediest) then neediest = held end
+    keep(holder, held, wanted, expires)
   end
 end
-local held = math.max(math.min(tonumber(ARGV[4]), ARGV[5] - others), tonumber(ARGV[3]))
-if held > 0 then keep(ARGV[2], held, now + ARGV[6]) end
+local wanted = tonumber(ARGV[4])
+local held = math.max(math.min(wanted, ARGV[5] - others), tonumber(ARGV[3]))
+if held > 0 or wanted > 0 then keep(ARGV[2], held, wanted, now + ARGV[6]) end
 if last > 0 then
   redis.call('SET', KEYS[1], table.concat(lines), 'PX', string.format('%.0f', last - now))
 elseif there then redis.call('DEL', KEYS[1]) end
-return {held, others}";
+return {held, others, neediest}";
 
 pub(super) fn take(key: &str, wanted: i32, refill: Refill) -> Cmd {
     let mut command = redis::cmd("EVAL");
@@ -77,8 +81,12 @@ pub(super) fn hold(key: &str, claim: &Claim<'_>) -> Result<Cmd, StoreError> {
 }
 
 /// What the server says is held, within what can be.
-pub(super) fn held(claim: &Claim<'_>, (held, others): (i64, i64)) -> Held {
-    Held { held: whole(held).min(claim.wanted.max(claim.used)), others: whole(others) }
+pub(super) fn held(claim: &Claim<'_>, (held, others, neediest): (i64, i64, i64)) -> Held {
+    Held {
+        held: whole(held).min(claim.wanted.max(claim.used)),
+        others: whole(others),
+        neediest: u32::try_from(neediest).ok(),
+    }
 }
 
 fn whole(number: i64) -> u32 {

@@ -171,7 +171,7 @@ impl Store for Redis {
     async fn hold(&self, key: &Key, claim: Claim<'_>) -> Result<Held, StoreError> {
         claim.check()?;
         let key = self.key(key)?;
-        let held: Option<(i64, i64)> = self.change(&limits::hold(&key, &claim)?).await?;
+        let held: Option<(i64, i64, i64)> = self.change(&limits::hold(&key, &claim)?).await?;
         held.map(|held| limits::held(&claim, held)).ok_or(StoreError::Conflict)
     }
 
