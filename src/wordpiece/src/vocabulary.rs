@@ -15,7 +15,7 @@ pub struct Vocabulary {
     text: Cow<'static, str>,
     /// Where each line begins, and the end.
     lines: Vec<u32>,
-    /// Numbers of pieces by their hash; their count is a power of two.
+    /// Numbers of pieces by their hash; places are a power of two, and half of them are empty.
     slots: Vec<u32>,
     /// Bytes of the longest piece.
     longest: usize,
@@ -44,7 +44,7 @@ impl Vocabulary {
         let piece = self.piece(id);
         let (length, mut slot) = (piece.len(), self.slot(hash(START, piece)));
         while self.slots[slot] != EMPTY {
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
         self.slots[slot] = id;
         self.longest = self.longest.max(length);
@@ -102,12 +102,12 @@ impl Vocabulary {
             if self.piece(id).strip_prefix(prefix) == Some(text) {
                 return Some(id);
             }
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
 
     fn slot(&self, hash: u64) -> usize {
-        (hash ^ (hash >> 32)) as usize % self.slots.len()
+        (hash ^ (hash >> 32)) as usize & (self.slots.len() - 1)
     }
 }
 

@@ -29,3 +29,4 @@ mod tokens;
 mod traces;
 mod transport;
 mod unread;
+mod vectors;
