@@ -134,6 +134,17 @@ async fn a_query_that_nothing_answers_has_no_opinion_and_is_said() {
 }
 
 #[tokio::test]
+async fn queries_without_an_end_are_not_all_sent() {
+    let url = endpoint(|_| Some(vec![1.0])).await;
+    let metrics = SearchMetrics::default();
+    let search = Search::start(Settings { metrics: metrics.clone(), ..settings(url) });
+    let embeddings = embeddings(search.unwrap());
+    let until_it_is_not_sent = move || while !embeddings.of_query("query").is_empty() {};
+    tokio::task::spawn_blocking(until_it_is_not_sent).await.unwrap();
+    assert_eq!(metrics.problems_of("limit"), 1);
+}
+
+#[tokio::test]
 async fn a_list_that_is_refused_as_a_whole_costs_others_nothing() {
     let url = endpoint(|text| (!text.contains("bad")).then(|| vec![1.0, 0.0])).await;
     let metrics = SearchMetrics::default();
@@ -231,6 +242,14 @@ async fn vectors_are_not_made_again_after_a_restart() {
     assert_eq!(second.made(), 0);
     let counted = ["made", "store"].map(|origin| second.metrics.vectors_of(origin));
     assert_eq!(counted, [0, 70]);
+}
+
+#[tokio::test]
+async fn what_ranks_is_described_with_what_the_store_has() {
+    let place = Place::with(&tools(5)).await;
+    let described = Search::Embeddings(place.server().embeddings).described().await;
+    let expected = "vectors of 3 numbers, 5 in the store, ";
+    assert!(described.contains(expected), "{described}");
 }
 
 #[tokio::test]
