@@ -15,9 +15,10 @@ use super::seen::Seen;
 use super::tool::Tool;
 use super::tool_info::ToolInfo;
 use super::work::GoOn;
-use crate::embedding::{Embeddings, Order, Search, Vectors};
+use crate::embedding::{Embeddings, MeasuredSearch, Order, Search, Vectors};
 use crate::memory::{Account, Charge};
 use crate::policy::RunTools;
+use crate::telemetry::SearchMetrics;
 use crate::text::clip::head;
 
 /// What a word counts in a tool's name, and elsewhere.
@@ -36,6 +37,9 @@ const MAX_DEPTH: usize = 3;
 /// without end have a tenth of a thread.
 const INDEX_PAUSE: u32 = 10;
 
+/// The method of searches by words alone, in metrics.
+const LEXICAL: &str = "lexical";
+
 /// A server and its tools.
 pub(crate) type Indexed = (Arc<Provider>, Arc<Catalog>);
 
@@ -44,11 +48,11 @@ pub(crate) type Indexed = (Arc<Provider>, Arc<Catalog>);
 pub(crate) struct KeptIndex {
     kept: Mutex<Option<Arc<Index>>>,
     memory: Account,
-    search: Search,
+    search: MeasuredSearch,
 }
 
 impl KeptIndex {
-    pub(crate) fn new(memory: Account, search: Search) -> Self {
+    pub(crate) fn new(memory: Account, search: MeasuredSearch) -> Self {
         Self { kept: Mutex::default(), memory, search }
     }
 
@@ -81,6 +85,7 @@ pub(crate) struct Index {
     made_by: Search,
     /// Vectors that are being made, which are better.
     ordered: Option<Arc<Order>>,
+    metrics: SearchMetrics,
     /// When it was made, and how long that took.
     made: Instant,
     took: Duration,
@@ -89,19 +94,20 @@ pub(crate) struct Index {
 
 impl Index {
     /// With it: whether there is memory to keep it.
-    fn new(made_of: Vec<Indexed>, memory: &Account, search: &Search) -> (Self, bool) {
+    fn new(made_of: Vec<Indexed>, memory: &Account, search: &MeasuredSearch) -> (Self, bool) {
         let made = Instant::now();
         let tools: Vec<(usize, usize)> = (0..made_of.len())
             .flat_map(|list| (0..made_of[list].1.tools.len()).map(move |tool| (list, tool)))
             .collect();
         let infos = tools.iter().map(|(list, tool)| &made_of[*list].1.tools[*tool].info);
-        let (ranking, made_by, ordered) = ranked(&described(infos), search);
+        let (ranking, made_by, ordered) = ranked(&described(infos), &search.search);
         let ordered_bytes = ordered.as_ref().map_or(0, |order| order.bytes());
         let charged = memory.try_charge(ranking.bytes() + ordered_bytes);
         let is_kept = charged.is_ok();
         let took = made.elapsed();
         let _charge = charged.unwrap_or_default();
-        (Self { made_of, tools, ranking, made_by, ordered, made, took, _charge }, is_kept)
+        let metrics = search.metrics.clone();
+        (Self { made_of, tools, ranking, made_by, ordered, metrics, made, took, _charge }, is_kept)
     }
 
     /// Whether it need not be made anew for these lists.
@@ -145,9 +151,22 @@ impl Index {
 impl Index {
     /// Places and scores of tools, the best first.
     fn found(&self, query: &str, learned: Option<&Learned>, go_on: GoOn<'_>) -> Vec<(usize, f32)> {
+        let start = Instant::now();
+        let (method, found) = self.found_by(query, learned, go_on);
+        self.metrics.queried(method, start.elapsed());
+        found
+    }
+
+    /// What has ranked them, and what was found.
+    fn found_by(
+        &self,
+        query: &str,
+        learned: Option<&Learned>,
+        go_on: GoOn<'_>,
+    ) -> (&'static str, Vec<(usize, f32)>) {
         match &self.made_by {
-            Search::Words => self.ranking.search(query, &Words, learned, go_on),
-            Search::Table => self.ranking.search(query, &Table, learned, go_on),
+            Search::Words => (LEXICAL, self.ranking.search(query, &Words, learned, go_on)),
+            Search::Table => ("table", self.ranking.search(query, &Table, learned, go_on)),
             Search::Embeddings(embeddings) => {
                 // As the ranking reads it.
                 let query = head(query, MAX_QUERY).trim();
@@ -155,7 +174,9 @@ impl Index {
                     true => embeddings.nothing(),
                     false => embeddings.of_query(query),
                 };
-                self.ranking.search(query, &known, learned, go_on)
+                // Without a vector of the query, words alone rank.
+                let method = if known.is_empty() { LEXICAL } else { embeddings.method() };
+                (method, self.ranking.search(query, &known, learned, go_on))
             }
         }
     }

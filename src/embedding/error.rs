@@ -29,3 +29,38 @@ pub(crate) enum EmbeddingError {
     #[error("too many lists of tools wait for vectors")]
     Busy,
 }
+
+/// Statuses of an endpoint that a text is the reason of: a bad request, one that is too large,
+/// and one that cannot be processed.
+const OF_A_TEXT: [u16; 3] = [400, 413, 422];
+
+impl EmbeddingError {
+    /// Whether what was sent can be the reason, which a caller or an MCP server chose: then it
+    /// says nothing of other texts.
+    pub(super) fn is_of_a_text(&self) -> bool {
+        match self {
+            Self::Status(status) => OF_A_TEXT.contains(status),
+            Self::TooMany(_) | Self::Busy => true,
+            Self::Model(_)
+            | Self::Unreachable(_)
+            | Self::Key(_)
+            | Self::Timeout(_)
+            | Self::TooLarge(_)
+            | Self::Form(_) => false,
+        }
+    }
+
+    /// Its name in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Model(_) => "model",
+            Self::Unreachable(_) => "unreachable",
+            Self::Key(_) => "key",
+            Self::Status(_) => "status",
+            Self::Timeout(_) => "timeout",
+            Self::TooLarge(_) | Self::Form(_) => "answer",
+            Self::TooMany(_) => "too_many",
+            Self::Busy => "busy",
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Vectors that are kept by the hash of their texts: those that were used last.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +12,14 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 const BESIDE: usize = 128;
 
 /// The largest magnitude of a number that is kept.
-const LARGEST: f32 = 127.0;
+pub(super) const LARGEST: i8 = 127;
+
+/// Groups of texts, by their hash: each is one value of the store, of 64 KiB at its default size,
+/// which is what one changed tool costs there.
+pub(super) const PACKS: usize = 512;
+
+/// Names a text and what made its vector, where it outlives the process: a SHA-256.
+pub(super) type Name = [u8; 32];
 
 /// The SHA-256 of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +29,23 @@ impl Key {
     pub(super) fn of(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
+
+    /// The group that it is in.
+    pub(super) fn pack(&self) -> usize {
+        usize::from(u16::from_be_bytes([self.0[0], self.0[1]])) % PACKS
+    }
+
+    /// Names the vector that an encoder makes of the text.
+    pub(super) fn name(&self, encoder: &str) -> Name {
+        Sha256::new().chain_update(self.0).chain_update(encoder).finalize().into()
+    }
+}
+
+/// Numbers of a vector as they are kept, the largest of them as large as they can be.
+pub(super) fn scaled(vector: &[f32]) -> Box<[i8]> {
+    let largest = vector.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
+    let factor = if largest > 0.0 { f32::from(LARGEST) / largest } else { 0.0 };
+    vector.iter().map(|number| (number * factor).round() as i8).collect()
 }
 
 /// Vectors of one encoder.
@@ -58,19 +83,23 @@ impl Kept {
         Some(vector.iter().map(|number| f32::from(*number)).collect())
     }
 
-    pub(super) fn put(&mut self, key: Key, vector: &[f32]) {
+    /// Keeps a vector that is [`scaled`].
+    pub(super) fn put(&mut self, key: Key, numbers: Box<[i8]>) {
         self.remove(&key);
-        let largest = vector.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
-        let factor = if largest > 0.0 { LARGEST / largest } else { 0.0 };
-        let numbers = vector.iter().map(|number| (number * factor).round() as i8);
         self.uses += 1;
-        self.bytes += Self::bytes_of(vector.len());
-        self.vectors.insert(key, (self.uses, numbers.collect()));
+        self.bytes += Self::bytes_of(numbers.len());
+        self.vectors.insert(key, (self.uses, numbers));
         self.by_use.insert(self.uses, key);
         while self.bytes > self.limit {
             let Some((_, oldest)) = self.by_use.first_key_value() else { break };
             self.remove(&oldest.clone());
         }
+    }
+
+    /// The vectors of some groups of texts.
+    pub(super) fn of_packs(&self, packs: Range<usize>) -> Vec<(Key, Box<[i8]>)> {
+        let vectors = self.vectors.iter().filter(|(key, _)| packs.contains(&key.pack()));
+        vectors.map(|(key, (_, numbers))| (*key, numbers.clone())).collect()
     }
 
     fn remove(&mut self, key: &Key) {
@@ -89,10 +118,10 @@ mod tests {
     fn what_was_not_used_for_longest_is_forgotten_first() {
         let mut kept = Kept::new(2 * Kept::bytes_of(3));
         let [a, b, c] = ["a", "b", "c"].map(Key::of);
-        kept.put(a, &[1.0, 0.0, 0.0]);
-        kept.put(b, &[0.0, 1.0, 0.0]);
+        kept.put(a, scaled(&[1.0, 0.0, 0.0]));
+        kept.put(b, scaled(&[0.0, 1.0, 0.0]));
         assert_eq!(kept.get(&a), Some(vec![127.0, 0.0, 0.0]));
-        kept.put(c, &[0.0, 0.0, -0.5]);
+        kept.put(c, scaled(&[0.0, 0.0, -0.5]));
         assert_eq!([a, b, c].map(|key| kept.has(&key)), [true, false, true]);
         assert_eq!(kept.bytes, 2 * Kept::bytes_of(3));
     }
@@ -101,15 +130,25 @@ mod tests {
     fn a_vector_that_is_put_again_takes_its_place() {
         let mut kept = Kept::new(1000);
         let key = Key::of("a");
-        kept.put(key, &[1.0]);
-        kept.put(key, &[-1.0]);
+        kept.put(key, scaled(&[1.0]));
+        kept.put(key, scaled(&[-1.0]));
         assert_eq!((kept.get(&key), kept.bytes), (Some(vec![-127.0]), Kept::bytes_of(1)));
     }
 
     #[test]
     fn what_is_larger_than_all_that_is_kept_is_not_kept() {
         let mut kept = Kept::new(10);
-        kept.put(Key::of("a"), &[1.0]);
+        kept.put(Key::of("a"), scaled(&[1.0]));
         assert_eq!((kept.has(&Key::of("a")), kept.bytes), (false, 0));
+    }
+
+    #[test]
+    fn vectors_are_found_by_their_groups() {
+        let mut kept = Kept::new(MAX_BYTES);
+        let keys: Vec<Key> = (0..100).map(|at| Key::of(&at.to_string())).collect();
+        keys.iter().for_each(|key| kept.put(*key, scaled(&[1.0])));
+        let some = [0..PACKS / 2, PACKS / 2..PACKS].map(|packs| kept.of_packs(packs).len());
+        assert_eq!(some[0] + some[1], 100);
+        assert!(some[0] > 20 && some[1] > 20, "{some:?}");
     }
 }

@@ -4,20 +4,27 @@
 //!
 //! ```text
 //! MCP_CONDUCTOR_SEARCH → Method → Search → Embeddings → Order → Source (model or endpoint) → Kept
+//!                                                           Stored ↔ Pack ↗
 //! ```
 
+mod budget;
 mod embeddings;
 mod endpoint;
 mod error;
 pub(crate) mod installed;
 mod kept;
 mod method;
+mod opened;
 mod order;
+mod pack;
 mod source;
+mod stored;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mcp_conductor_model::{Expected, VOCABULARY, WEIGHTS};
+use mcp_conductor_store::Store;
 use reqwest::header::HeaderValue;
 
 pub(crate) use embeddings::{Embeddings, Vectors};
@@ -26,6 +33,9 @@ pub(crate) use order::Order;
 
 use endpoint::Endpoint;
 use source::{LazyModel, Source};
+use stored::Stored;
+
+use crate::telemetry::SearchMetrics;
 
 /// The model that an endpoint is asked for if none is named.
 pub(crate) const DEFAULT_MODEL: &str = "text-embedding-3-small";
@@ -38,6 +48,13 @@ pub(crate) enum Search {
     Embeddings(Embeddings),
 }
 
+/// What ranks tools, and what is counted of that.
+#[derive(Debug, Clone)]
+pub(crate) struct MeasuredSearch {
+    pub search: Search,
+    pub metrics: SearchMetrics,
+}
+
 /// What a search is set up with.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
@@ -47,6 +64,9 @@ pub(crate) struct Settings<'a> {
     /// The key of an endpoint.
     pub key: Option<&'a str>,
     pub install_dir: Option<&'a Path>,
+    /// Where vectors outlive the process, and the bytes that it may hold of all things.
+    pub store: Option<(Arc<dyn Store>, u64)>,
+    pub metrics: SearchMetrics,
 }
 
 impl Search {
@@ -73,7 +93,9 @@ impl Search {
                 Source::Endpoint(Endpoint::new(url, model, key))
             }
         };
-        Ok(Self::Embeddings(Embeddings::new(source)))
+        let metrics = settings.metrics;
+        let stored = settings.store.map(|(store, size)| Stored::new(store, size, metrics.clone()));
+        Ok(Self::Embeddings(Embeddings::new(source, stored, metrics)))
     }
 }
 
@@ -87,7 +109,8 @@ impl Search {
                 let source = embeddings.described();
                 match embeddings.check().await {
                     Ok(numbers) => {
-                        format!("by words, and by {source}: vectors of {numbers} numbers")
+                        let kept = embeddings.stored().await;
+                        format!("by words, and by {source}: vectors of {numbers} numbers, {kept}")
                     }
                     Err(error) => format!("by words only: {source} is not available: {error}"),
                 }

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::error::EmbeddingError;
 use super::kept::Key;
+use crate::telemetry::SearchMetrics;
 
 /// Until an order that failed is made again.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -16,6 +17,7 @@ pub(crate) struct Order {
     len: usize,
     bytes: usize,
     state: Mutex<State>,
+    metrics: SearchMetrics,
 }
 
 #[derive(Debug)]
@@ -24,16 +26,20 @@ enum State {
     Open {
         texts: Vec<(String, Key)>,
         next: usize,
+        /// Whether the store was asked.
+        begun: bool,
     },
     Ended,
     Failed(Instant),
 }
 
 impl Order {
-    pub(super) fn new(texts: Vec<(String, Key)>) -> Self {
+    pub(super) fn new(texts: Vec<(String, Key)>, metrics: SearchMetrics) -> Self {
         let bytes = texts.iter().map(|(text, _)| text.capacity() + size_of::<(String, Key)>());
         let (len, bytes) = (texts.len(), bytes.sum());
-        Self { len, bytes, state: Mutex::new(State::Open { texts, next: 0 }) }
+        metrics.waiting(signed(len));
+        let state = Mutex::new(State::Open { texts, next: 0, begun: false });
+        Self { len, bytes, state, metrics }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,10 +64,22 @@ impl Order {
         matches!(*self.state.lock(), State::Ended)
     }
 
+    /// The hashes of all its texts, when it is asked for them first.
+    pub(super) fn begin(&self) -> Option<Vec<Key>> {
+        match &mut *self.state.lock() {
+            State::Open { texts, begun, .. } => {
+                let is_first = !std::mem::replace(begun, true);
+                is_first.then(|| texts.iter().map(|(_, key)| *key).collect())
+            }
+            State::Ended | State::Failed(_) => None,
+        }
+    }
+
     /// The next texts that have no vectors yet; none where all have been looked at.
     pub(super) fn next(&self, count: usize, is_kept: impl Fn(&Key) -> bool) -> Vec<(String, Key)> {
         let mut found = Vec::new();
-        if let State::Open { texts, next } = &mut *self.state.lock() {
+        if let State::Open { texts, next, .. } = &mut *self.state.lock() {
+            let before = *next;
             while found.len() < count && *next < texts.len() {
                 let (text, key) = &texts[*next];
                 if !is_kept(key) {
@@ -69,18 +87,37 @@ impl Order {
                 }
                 *next += 1;
             }
+            self.metrics.waiting(-signed(*next - before));
         }
         found
     }
 
     pub(super) fn end(&self) {
-        *self.state.lock() = State::Ended;
+        self.close(State::Ended);
     }
 
     pub(super) fn fail(&self, error: EmbeddingError) {
         tracing::debug!("a list of {} tools has no vectors: {error}", self.len);
-        *self.state.lock() = State::Failed(Instant::now());
+        self.close(State::Failed(Instant::now()));
     }
+
+    /// Its texts do not wait any more.
+    fn close(&self, state: State) {
+        let before = std::mem::replace(&mut *self.state.lock(), state);
+        if let State::Open { texts, next, .. } = before {
+            self.metrics.waiting(-signed(texts.len() - next));
+        }
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        self.close(State::Ended);
+    }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -88,7 +125,12 @@ mod tests {
     use super::*;
 
     fn order(texts: &[&str]) -> Order {
-        Order::new(texts.iter().map(|text| ((*text).to_owned(), Key::of(text))).collect())
+        counted(texts, &SearchMetrics::default())
+    }
+
+    fn counted(texts: &[&str], metrics: &SearchMetrics) -> Order {
+        let texts = texts.iter().map(|text| ((*text).to_owned(), Key::of(text)));
+        Order::new(texts.collect(), metrics.clone())
     }
 
     #[test]
@@ -109,5 +151,25 @@ mod tests {
         assert!(!order.is_due() && !order.is_ended());
         order.end();
         assert!(order.is_due() && order.is_ended());
+    }
+
+    #[test]
+    fn texts_wait_until_they_are_looked_at_or_nobody_waits_for_them() {
+        let metrics = SearchMetrics::default();
+        let (order, other) = (counted(&["a", "b", "c"], &metrics), counted(&["d"], &metrics));
+        order.next(2, |_| false);
+        assert_eq!(metrics.texts_waiting(), 2);
+        order.fail(EmbeddingError::Busy);
+        order.end();
+        assert_eq!(metrics.texts_waiting(), 1);
+        drop((order, other));
+        assert_eq!(metrics.texts_waiting(), 0);
+    }
+
+    #[test]
+    fn the_store_is_asked_once_for_all_texts() {
+        let order = order(&["a", "b"]);
+        assert_eq!(order.begin(), Some(vec![Key::of("a"), Key::of("b")]));
+        assert_eq!(order.begin(), None);
     }
 }

@@ -1,20 +1,28 @@
 //! What makes vectors: a model on this machine, or an endpoint.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::join_all;
 use mcp_conductor_model::{Expected, Model, Precision};
 
+use super::budget::Rate;
 use super::endpoint::{self, Endpoint};
 use super::error::EmbeddingError;
+use super::opened::Opened;
 
 /// Texts that a model encodes before others have their turn: some 0.2 s of a processor for usual
 /// ones, 2 s for the longest.
 const MODEL_TEXTS: usize = 32;
 
-/// Statuses of an endpoint that a text is the reason of: a bad request, one that is too large,
-/// and one that cannot be processed.
-const OF_A_TEXT: [u16; 3] = [400, 413, 422];
+/// Until a model that could not be opened is opened again: for want of descriptors or memory it
+/// is not read by every search.
+const REST: Duration = Duration::from_secs(30);
+
+/// Texts of a refused request that are sent by themselves at a time: with 0.2 s for an answer all
+/// of them take 1.6 s, while others wait.
+const ONE_BY_ONE: usize = 4;
 
 /// What a model's words count beside its cosines, as measured (docs/search.md).
 const WEIGHT_OF_WORDS: f32 = 0.2;
@@ -43,12 +51,12 @@ pub(super) enum Source {
 pub(super) struct LazyModel {
     pub(super) directory: PathBuf,
     pub(super) expected: Expected,
-    loaded: Arc<OnceLock<Result<Model, EmbeddingError>>>,
+    loaded: Arc<Opened<Model>>,
 }
 
 impl LazyModel {
     pub(super) fn new(directory: PathBuf, expected: Expected) -> Self {
-        Self { directory, expected, loaded: Arc::default() }
+        Self { directory, expected, loaded: Arc::new(Opened::new(REST)) }
     }
 
     /// The model. It can take long.
@@ -57,12 +65,29 @@ impl LazyModel {
             let opened = Model::open(&self.directory, self.expected, Precision::Best);
             opened.map_err(|error| EmbeddingError::Model(error.to_string()))
         };
-        self.loaded.get_or_init(load).as_ref().map_err(Clone::clone)
+        self.loaded.get(load)
     }
 
     fn shared(&self) -> Self {
         Self { directory: self.directory.clone(), loaded: self.loaded.clone(), ..*self }
     }
+
+    /// Does something with the model on a thread that may be blocked.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Model) -> T + Send + 'static,
+    ) -> Result<T, EmbeddingError> {
+        let model = self.shared();
+        let ended = tokio::task::spawn_blocking(move || model.model().map(work)).await;
+        ended.unwrap_or_else(|error| Err(EmbeddingError::Model(error.to_string())))
+    }
+}
+
+/// What vectors are known by in the store: another model, other dimensions, other names.
+#[derive(Debug)]
+pub(super) struct StoredEncoder {
+    pub name: String,
+    pub dimensions: usize,
 }
 
 impl Source {
@@ -116,22 +141,54 @@ impl Source {
         }
     }
 
-    /// The vectors of texts; an empty one for a text that is refused.
+    /// The method's name in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Model(_) => "model",
+            Self::Endpoint(_) => "endpoint",
+        }
+    }
+
+    /// How many texts of tools and queries it may be sent.
+    pub(super) fn rates(&self) -> [Rate; 2] {
+        match self {
+            Self::Model(_) => [Rate::NONE, Rate::NONE],
+            Self::Endpoint(_) => [Rate::TOOLS, Rate::QUERIES],
+        }
+    }
+
+    /// What its vectors are known by where they outlive this process, and of how many numbers
+    /// they are: a model is read, an endpoint asked.
+    pub(super) async fn encoder(&self) -> Result<StoredEncoder, EmbeddingError> {
+        match self {
+            Self::Model(model) => {
+                let of = |model: &Model| {
+                    let (name, dimensions) = (model.identity().to_owned(), model.dimensions());
+                    StoredEncoder { name, dimensions }
+                };
+                model.on_thread(of).await
+            }
+            Self::Endpoint(endpoint) => {
+                let vectors = endpoint.encode(&["search".to_owned()]).await?;
+                let dimensions = vectors.first().map_or(0, Vec::len);
+                let name = format!("{} {dimensions}", endpoint.identity());
+                Ok(StoredEncoder { name, dimensions })
+            }
+        }
+    }
+
+    /// The vectors of texts; an empty one for a text that is refused. It is an error if all are.
     pub(super) async fn encode(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbeddingError> {
         match self {
             Self::Model(model) => {
-                let model = model.shared();
-                let work = move || {
+                let encode = move |model: &Model| {
                     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                    Ok(model.model()?.encode_all(&texts))
+                    model.encode_all(&texts)
                 };
-                let ended = tokio::task::spawn_blocking(work).await;
-                ended.unwrap_or_else(|error| Err(EmbeddingError::Model(error.to_string())))
+                model.on_thread(encode).await
             }
             Self::Endpoint(endpoint) => match endpoint.encode(&texts).await {
-                Err(EmbeddingError::Status(status)) if OF_A_TEXT.contains(&status) => {
-                    one_by_one(endpoint, texts).await
-                }
+                Err(error) if error.is_of_a_text() => one_by_one(endpoint, texts).await,
                 ended => ended,
             },
         }
@@ -156,23 +213,23 @@ async fn one_by_one(
     endpoint: &Endpoint,
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>, EmbeddingError> {
-    let mut vectors = Vec::new();
-    let (count, mut refused) = (texts.len(), None);
-    for text in texts {
-        match endpoint.encode(&[text]).await {
-            Ok(mut encoded) => vectors.append(&mut encoded),
-            Err(EmbeddingError::Status(status)) if OF_A_TEXT.contains(&status) => {
-                refused = Some(status);
-                vectors.push(Vec::new());
+    let (mut vectors, mut refused) = (Vec::new(), None);
+    for some in texts.chunks(ONE_BY_ONE) {
+        let asked = some.iter().map(|text| endpoint.encode(std::slice::from_ref(text)));
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(mut encoded) => vectors.append(&mut encoded),
+                Err(error) if error.is_of_a_text() => {
+                    refused = Some(error);
+                    vectors.push(Vec::new());
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
     }
     match refused {
-        // Then it is the model's name or the URL that is wrong.
-        Some(status) if count > 1 && vectors.iter().all(Vec::is_empty) => {
-            Err(EmbeddingError::Status(status))
-        }
+        // Then it can be the model's name or the URL that is wrong.
+        Some(error) if vectors.len() > 1 && vectors.iter().all(Vec::is_empty) => Err(error),
         Some(_) | None => Ok(vectors),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_conductor_store::Store;
 use serde_json::{Map, Value, json};
 
 use super::engines::python_files;
@@ -22,7 +23,7 @@ use crate::config::environment::{
 };
 use crate::config::servers::default_files;
 use crate::config::{Config, ConfigError};
-use crate::embedding::{Search, Settings};
+use crate::embedding::{MeasuredSearch, Search, Settings};
 use crate::learning::{Kept, Learning};
 use crate::memory::{Account, SERVER_BYTES};
 use crate::modules::Modules;
@@ -75,6 +76,7 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
     let metrics = Arc::new(Metrics::new());
     let (store, store_directory) = store::of(config, &metrics)?;
     let limits = store::limits(config, &store, &metrics);
+    let search = search(config, &metrics, &store)?;
     Ok(Common {
         audit,
         metrics,
@@ -87,12 +89,16 @@ pub(super) fn common(config: &Config, installed: Installed) -> Result<Common, St
         store,
         store_directory,
         limits,
-        search: search(config)?,
+        search,
     })
 }
 
 /// What ranks tools, as it is set.
-fn search(config: &Config) -> Result<Search, StartError> {
+fn search(
+    config: &Config,
+    metrics: &Metrics,
+    store: &Arc<dyn Store>,
+) -> Result<Search, StartError> {
     let variable = config.search_key_variable();
     let key = variable.map(|name| config.environment().get(name).cloned().unwrap_or_default());
     if let (Some(name), Some("")) = (variable, key.as_deref()) {
@@ -104,6 +110,8 @@ fn search(config: &Config) -> Result<Search, StartError> {
         model: config.search_model(),
         key: key.as_deref(),
         install_dir: config.install_dir(),
+        store: store::outlives_the_server(config).then(|| (store.clone(), config.store_size())),
+        metrics: metrics.search().clone(),
     };
     Search::start(settings).map_err(|problem| error(SEARCH, problem, "table"))
 }
@@ -170,7 +178,8 @@ pub(super) fn services(
     let env_files = config.env_files();
     let list = file.map(|path| List { path, env_files: env_files.clone() });
     let (eras, memory) = (common.eras.clone(), common.memory.clone());
-    let search = common.search.clone();
+    let metrics = common.metrics.search().clone();
+    let search = MeasuredSearch { search: common.search.clone(), metrics };
     let upstreams =
         Upstreams::new(list, environment.clone(), tokens, limits, eras, tools, memory, search)
             .map_err(|problem| unusable_list(config, &variable, problem))?;

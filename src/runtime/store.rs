@@ -46,6 +46,14 @@ pub(super) fn limits(
     }
 }
 
+/// Whether what is stored outlives the server, or is another's: vectors are in its memory anyway.
+pub(super) fn outlives_the_server(config: &Config) -> bool {
+    match config.store() {
+        Place::Directory(_) | Place::Redis(_) => true,
+        Place::Memory => false,
+    }
+}
+
 /// The variable that has the password of the store.
 pub(super) fn variable(config: &Config) -> Option<String> {
     match config.store() {

@@ -16,6 +16,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::End;
 use super::process::ServerProcess;
+use super::search::SearchMetrics;
+use super::store_size::StoreSize;
 
 /// The Content-Type of [`Metrics::encode`] (OpenMetrics 1.0, section "Overall
 /// Structure").
@@ -97,6 +99,8 @@ pub(crate) struct Metrics {
     store_calls: Counters<3>,
     store_call_duration: Histograms<2>,
     limits_alone: Gauge,
+    store_size: StoreSize,
+    search: SearchMetrics,
     refusals: Counters<1>,
     http_requests: Counters<2>,
     http_connections: Gauge,
@@ -124,6 +128,8 @@ impl Metrics {
             store_calls: Counters::default(),
             store_call_duration: Family::new_with_constructor(in_seconds as fn() -> Histogram),
             limits_alone: Gauge::default(),
+            store_size: StoreSize::default(),
+            search: SearchMetrics::default(),
             refusals: Counters::default(),
             http_requests: Counters::default(),
             http_connections: Gauge::default(),
@@ -164,6 +170,7 @@ impl Metrics {
         self.register_executions(own);
         self.register_requests(own);
         self.register_store(own);
+        self.search.register(own);
         self.registry = registry;
         self
     }
@@ -259,6 +266,17 @@ impl Metrics {
             "Whether limits of principals hold on this replica alone",
             self.limits_alone.clone(),
         );
+        self.store_size.register(own);
+    }
+
+    /// What is counted of searches.
+    pub(crate) fn search(&self) -> &SearchMetrics {
+        &self.search
+    }
+
+    /// How much there is in the store.
+    pub(super) fn store_size(&self) -> &StoreSize {
+        &self.store_size
     }
 
     /// A program ran, whatever became of it. The language is one of [`LANGUAGES`], here and below.

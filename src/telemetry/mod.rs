@@ -7,7 +7,9 @@ mod log;
 mod metrics;
 mod parent;
 mod process;
+mod search;
 mod store;
+mod store_size;
 mod traces;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub use log::Log;
 pub(crate) use log::lines_lost;
 pub(crate) use metrics::{Gauges, METRICS_TYPE, Metrics};
 pub(crate) use parent::TraceParent;
+pub(crate) use search::SearchMetrics;
 pub(crate) use store::measured;
 pub(crate) use traces::{ExecutionSpan, OperationSpan};
 

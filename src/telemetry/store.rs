@@ -42,6 +42,18 @@ impl Measured {
         self.metrics.store_called(&call, start.elapsed());
         result
     }
+
+    async fn change<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let result = self.call(operation, call).await;
+        if result.is_ok() {
+            self.metrics.store_size().changed(&self.store);
+        }
+        result
+    }
 }
 
 #[async_trait]
@@ -57,15 +69,15 @@ impl Store for Measured {
         value: Bytes,
         keep: Keep,
     ) -> Result<Version, StoreError> {
-        self.call("set", self.store.set(key, expected, value, keep)).await
+        self.change("set", self.store.set(key, expected, value, keep)).await
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreError> {
-        self.call("remove", self.store.remove(key)).await
+        self.change("remove", self.store.remove(key)).await
     }
 
     async fn add(&self, key: &Key, delta: i64, keep: Keep) -> Result<i64, StoreError> {
-        self.call("add", self.store.add(key, delta, keep)).await
+        self.change("add", self.store.add(key, delta, keep)).await
     }
 
     async fn take(&self, key: &Key, wanted: i32, refill: Refill) -> Result<Taken, StoreError> {
@@ -87,7 +99,9 @@ impl Store for Measured {
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {
-        self.call("check", self.store.check()).await
+        let status = self.call("check", self.store.check()).await?;
+        self.metrics.store_size().is(&status);
+        Ok(status)
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) use lookup::no_tool;
 pub(crate) use server::Upstream;
 
 use crate::catalog::{GoOn, KeptIndex, Work, did_you_mean};
-use crate::embedding::Search;
+use crate::embedding::MeasuredSearch;
 use crate::memory::{Account, json};
 use crate::policy::RunTools;
 use crate::text::near::near_names;
@@ -105,7 +105,7 @@ impl Upstreams {
         eras: Eras,
         reach: RunTools,
         memory: Account,
-        search: Search,
+        search: MeasuredSearch,
     ) -> Result<Self, String> {
         // Before it is read: a change from now on is seen.
         let read = list.as_ref().map(List::stamps).unwrap_or_default();

@@ -56,7 +56,7 @@ pub(crate) fn vocabulary(directory: &Path) -> Result<(Vocabulary, String), Model
     let form = |problem| ModelError::Form { path: path.clone(), problem };
     let text = String::from_utf8(bytes).map_err(|error| form(error.to_string()))?;
     let missing = |piece| form(format!("it does not have the piece {piece}"));
-    Ok((Vocabulary::parse(&text).map_err(missing)?, sum))
+    Ok((Vocabulary::parse(text).map_err(missing)?, sum))
 }
 
 /// Reads all tensors of 32-bit floats, and the file's SHA-256.

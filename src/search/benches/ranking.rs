@@ -76,9 +76,11 @@ fn time(set: &Set, tools: usize) {
         described(&format!("{server}{copy}"), name, text)
     });
     let copies: Vec<_> = copies.collect();
-    let start = Instant::now();
+    let (start, resident) = (Instant::now(), resident_kilobytes());
     let ranking = Ranking::new(&copies, &Table);
     let (made, before) = (start.elapsed(), copies.len());
+    let resident = resident_kilobytes().saturating_sub(resident);
+    println!("{tools} tools: the index takes {resident} KB of resident memory");
     let mut learned = Learned::new();
     for (at, past) in set.past.iter().cycle().take(1000).enumerate() {
         let tool = &copies[at % before];
@@ -107,4 +109,12 @@ fn time(set: &Set, tools: usize) {
         drop(std::hint::black_box(Table.encode(&set.asked[at % set.asked.len()].query)))
     });
     println!("a query's vector: {:?}", start.elapsed() / TIMED as u32);
+}
+
+/// Anonymous resident memory of this process, from proc(5).
+fn resident_kilobytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let size = line.and_then(|line| line.split_whitespace().next());
+    size.and_then(|size| size.parse().ok()).unwrap_or_default()
 }

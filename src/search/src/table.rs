@@ -39,7 +39,7 @@ impl Encoder for Table {
     fn encode(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; DIMENSIONS];
         for piece in pieces(text) {
-            add(&mut sum, usize::from(piece));
+            add(&mut sum, piece as usize);
         }
         normalise(&mut sum);
         sum
@@ -104,7 +104,7 @@ mod tests {
             serde_json::from_str(include_str!("../tests/check.json")).unwrap();
         for check in checks.as_array().unwrap() {
             let text = check["text"].as_str().unwrap();
-            let ids: Vec<u16> = serde_json::from_value(check["ids"].clone()).unwrap();
+            let ids: Vec<u32> = serde_json::from_value(check["ids"].clone()).unwrap();
             assert_eq!(pieces(text), ids, "{text}");
             let expected: Vec<f32> = serde_json::from_value(check["first8"].clone()).unwrap();
             let vector = Table.encode(text);

@@ -121,6 +121,23 @@ fn calls_of_tools_are_counted_by_server_and_outcome() {
 }
 
 #[test]
+fn searches_are_counted_by_what_ranks_and_timed() {
+    let server = Server::at(Home::with(&only_stub()), &[], &[]);
+    for query in ["echo", "canary"] {
+        server.client().tool("search_tools", json!({ "query": query }));
+    }
+    has(
+        &server,
+        &[
+            ("search_queries_total{method=\"table\"}", 2.0),
+            ("search_query_duration_seconds_count{method=\"table\"}", 2.0),
+            ("search_texts_waiting", 0.0),
+        ],
+    );
+    assert!(!scrape(&server).contains("canary"));
+}
+
+#[test]
 fn a_server_that_there_is_not_makes_no_label() {
     let server = Server::at(Home::with(&only_stub()), &[], &[]);
     server.call("try { await import('mcp:canary') } catch {}");

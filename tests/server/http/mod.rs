@@ -32,3 +32,4 @@ mod tokens;
 mod traces;
 mod transport;
 mod unread;
+mod vectors;

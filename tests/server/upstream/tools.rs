@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::home::Home;
 use crate::support::pipes::Server;
+use crate::support::processes::memory;
 use crate::support::upstreams::{only_stub, upstream, upstream_with};
 
 const TOOLS: [&str; 8] = [
@@ -184,6 +185,24 @@ fn a_search_finds_the_tool_among_a_thousand() {
         server.structured("search_tools", json!({ "query": "the work of a customer", "limit": 5 }));
     }
     assert!(start.elapsed() < Duration::from_secs(10), "20 searches took {:?}", start.elapsed());
+}
+
+/// Resident memory of a server that has searched the tools of an upstream server.
+fn memory_of_a_search(mode: &str, query: &str) -> u64 {
+    let mut server = Server::with(&json!({ "up": upstream(&[mode]) }));
+    server.listed("up");
+    let found = server.structured("search_tools", json!({ "query": query }));
+    assert_ne!(found["tools"], json!([]), "{found:#}");
+    memory(server.pid(), "RssAnon")
+}
+
+#[test]
+fn the_catalog_of_a_thousand_tools_takes_less_than_fifteen_megabytes() {
+    let few = memory_of_a_search("stub", "echo");
+    let many = memory_of_a_search("wide", "make an entry");
+    let catalog = many.saturating_sub(few);
+    println!("1,000 tools with schemas: {} KiB more than a few ({})", catalog >> 10, few >> 10);
+    assert!(catalog < 15 << 20, "{catalog} bytes");
 }
 
 #[test]
