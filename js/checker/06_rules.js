@@ -24,6 +24,11 @@ const OVERLAP = codes("2367 2678");
 const ASSIGNABILITY = codes("2322 2345 2353 2561 2739 2740 2741 2769 2820 1360 2559");
 const MODULE = codes("2307 2792 2732");
 const NAME = codes("2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004");
+// Globals of the workers that have the node: built-ins, and of modules in CommonJS.
+const NODE_NAMES = new Set([
+  "process", "Buffer", "require", "module", "exports", "global", "setImmediate",
+  "clearImmediate", "__dirname", "__filename",
+]);
 // The same where a type is named.
 const TYPE_NAME = codes(`
   2304 2552 2503 2694 2749 2314 2315 2580 2591 2584 2583 2305 2724 2702 2709 2713 2307 2792`);
@@ -52,7 +57,7 @@ class Rules {
     if (MODULE.has(code) || (code === 2591 && ts.isStringLiteralLike(node))) {
       return this.#module(node);
     }
-    if (NAME.has(code) && this.habits.guarded.has(node.text)) return undefined;
+    if (NAME.has(code) && this.#mayBeThere(node.text)) return undefined;
     if (code === 2488 && maybeNullish(diagnostic)) return "warning";
     if (code === 2349 && reasons(diagnostic).some((text) => text.includes("'never'"))) {
       return undefined;
@@ -72,6 +77,11 @@ class Rules {
     const call = ancestor(node, ts.isCallExpression);
     const isDynamic = call?.expression.kind === ts.SyntaxKind.ImportKeyword;
     return isDynamic && (isTried(node) || isCaught(call)) ? "warning" : "error";
+  }
+
+  #mayBeThere(name) {
+    const { builtins } = this.modules.request;
+    return this.habits.guarded.has(name) || (builtins === null && NODE_NAMES.has(name));
   }
 
   // What is not here is asked for in a try, too.
