@@ -18,8 +18,8 @@ declare function callTool<S extends string, T extends string>(
 declare function callMCPTool<N extends string>(
   name: N, ...args: McpArguments<McpToolsByName, N>
 ): McpResult<McpToolsByName, N>;
-interface McpServer<S = {}> {
-  readonly name: string;
+interface McpServer<S = {}, Name extends string = string> {
+  readonly name: Name;
   callTool<T extends string>(tool: T, ...args: McpArguments<S, T>): McpResult<S, T>;
   listTools(): Promise<McpToolDescription[]>;
   listResources(): Promise<any[]>;
@@ -32,7 +32,7 @@ interface McpServer<S = {}> {
 const FACTORY = `
 declare var mcpFactory: {
   listServers(): Promise<McpListedServer[]>;
-  load<S extends string>(name: S): Promise<McpServer<McpToolsOf<S>>>;
+  load<S extends string>(name: S): Promise<McpServer<McpToolsOf<S>, S>>;
 };
 `;
 
@@ -120,31 +120,25 @@ class NamesInText {
     this.#tell(node, `Tool "${name}" not found on MCP server "${server}"`, meant);
   }
 
-  // `mcp__SERVER__TOOL`, or as the broker takes it: a tool's name that one server has. The
-  // longest server's name that fits is looked at, and others for the same text.
+  // `mcp__SERVER__TOOL`. Names of servers may have `__` in them: the longest that fits counts.
   #qualified(node) {
     const name = this.#text(node);
     const { servers, tools } = this.request;
     if (name === undefined || servers === null) return;
     const of = servers.filter((server) => name.startsWith(`mcp__${server}__`));
-    const all = servers.flatMap((server) => (tools[server] ?? []).map((tool) => `mcp__${server}__${tool}`));
-    if (all.includes(name) || of.some((server) => tools[server] === undefined)) return;
-    if (of.length > 0) {
-      const server = of.sort((a, b) => b.length - a.length)[0];
-      this.#tool(node, server, `mcp__${server}__`);
-    } else if (name.startsWith("mcp__") && servers.every((server) => tools[server] !== undefined)) {
-      this.#tell(node, `"${name}" is not the name of a tool`, nearest(name, all));
-    }
+    const server = of.sort((a, b) => b.length - a.length)[0];
+    if (server !== undefined) return this.#tool(node, server, `mcp__${server}__`);
+    const all = servers.flatMap((one) => (tools[one] ?? []).map((tool) => `mcp__${one}__${tool}`));
+    const said = `"${name}" is not the name of a tool: write mcp__SERVER__TOOL`;
+    this.#tell(node, said, all.find((one) => one.endsWith(`__${name}`)) ?? nearest(name, all));
   }
 
   // `(await mcpFactory.load("shop")).callTool("name")`: which server, its type says.
   #method(node, of) {
     const type = this.evidence.types.getTypeAtLocation(of);
     if (type.symbol?.name !== "McpServer") return;
-    const [tools] = this.evidence.types.getTypeArguments(type);
-    const file = tools?.symbol?.declarations?.[0]?.getSourceFile().fileName;
-    const server = file === undefined ? undefined : this.modules.serverIn(file);
-    if (server !== undefined) this.#tool(node, server);
+    const [, server] = this.evidence.types.getTypeArguments(type);
+    if (server?.isStringLiteral()) this.#tool(node, server.value);
   }
 
   #tell(node, message, near) {

@@ -22,6 +22,7 @@ const ARITY = codes("2554 2555 2556");
 const ARITHMETIC = codes("2362 2363 2365");
 const OVERLAP = codes("2367 2678");
 const ASSIGNABILITY = codes("2322 2345 2353 2561 2739 2740 2741 2769 2820 1360 2559");
+const EXPORT = codes("2305 2614 2724");
 const MODULE = codes("2307 2792 2732");
 const NAME = codes("2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004");
 // Globals of the workers that have the node: built-ins, and of modules in CommonJS.
@@ -91,7 +92,7 @@ class Rules {
 
   // An export that was not declared because the text's names were compared roughly.
   #export(node, code) {
-    if (code !== 2305 && code !== 2724) return "error";
+    if (!EXPORT.has(code)) return "error";
     return this.properties.isKnownTool(node) ? undefined : "error";
   }
 

@@ -76,6 +76,7 @@ class Properties {
       ts.SyntaxKind.QuestionQuestionToken,
     ].includes(one.operatorToken.kind);
     while (isChain(chain.parent) || ts.isParenthesizedExpression(chain.parent)) chain = chain.parent;
+    chain = unwrapped(chain);
     const text = expression.getText();
     const isThere = (one) => isChain(one)
       ? isThere(one.left) || isThere(one.right)
@@ -110,7 +111,7 @@ class Properties {
   }
 
   // Whether a server has a tool of such a name that was not declared for this check.
-  isKnownTool(node, parts, name = node.text) {
+  isKnownTool(node, parts, name = nameOf(node)) {
     const server = parts === undefined ? this.#importedFrom(node) : this.serverOf(parts[0]);
     const tools = this.modules.request.tools[server] ?? [];
     const wanted = squeezed(name ?? "");
@@ -128,6 +129,9 @@ class Properties {
     return moduleSpecifier === undefined ? undefined : serverOf(moduleSpecifier.text);
   }
 }
+
+// The name of `x`, `"x"` or `{ x as y }`.
+const nameOf = (node) => (ts.isImportSpecifier(node) ? node.propertyName ?? node.name : node).text;
 
 const isNamespace = (type) => type.symbol !== undefined
   && (type.symbol.flags & (ts.SymbolFlags.Namespace | ts.SymbolFlags.Module)) !== 0;

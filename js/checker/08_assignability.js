@@ -23,7 +23,7 @@ class Assignability {
   #targetIsDeclared(node, code) {
     for (let at = node, from; at !== undefined && !ts.isSourceFile(at); from = at, at = at.parent) {
       if (ts.isCallExpression(at) || ts.isNewExpression(at)) {
-        if (from === undefined || from !== at.expression) return this.#parameter(at, from, code);
+        if (from !== at.expression) return this.#parameter(at, from, { node, code });
       }
       if (ts.isVariableDeclaration(at) || ts.isPropertyDeclaration(at) || ts.isParameter(at)) {
         return at.type !== undefined;
@@ -42,7 +42,7 @@ class Assignability {
     return ancestor(node, isFunction)?.type !== undefined;
   }
 
-  #parameter(call, argument, code) {
+  #parameter(call, argument, found) {
     const declaration = this.evidence.signature(call);
     if (declaration === undefined) return true;
     const { fileName } = declaration.getSourceFile();
@@ -53,21 +53,22 @@ class Assignability {
     }
     // The functions that call tools by name are the runtime's, their parameters the tools'.
     if (!fileName.startsWith(LIBRARY) || fileName === `${LIBRARY}tools.d.ts`) return true;
-    return this.#isOfRuntime(call, at, declaration, code);
+    return at >= 0 && isExact(declaration) && this.#mindsRuntime(call.arguments[at], found);
   }
 
-  // The runtime makes text of a number where it wants text, and takes any callback; generic
-  // functions infer. An object of the wrong kind is not right anywhere.
-  #isOfRuntime(call, at, declaration, code) {
-    const { parent, typeParameters } = declaration;
-    if (code === 2769 || at < 0 || typeParameters?.length > 0) return false;
-    if (ts.isInterfaceDeclaration(parent) && parent.typeParameters?.length > 0) return false;
-    const argument = call.arguments[at];
-    if ((this.evidence.type(argument).flags & PRIMITIVE) === 0) {
+  // The runtime makes text of a number where it wants text, takes any callback, and passes over
+  // options that it does not know. An object of the wrong kind is not right anywhere.
+  #mindsRuntime(argument, { node, code }) {
+    if (code === 2769 || code === 2353) return false;
+    const value = node.parent && ts.isPropertyAssignment(node.parent) && node !== argument
+      ? node.parent.initializer
+      : argument;
+    const isPrimitive = (this.evidence.type(value).flags & PRIMITIVE) !== 0;
+    if (!isPrimitive || code === 2561) {
       const given = this.evidence.declaration(argument);
       return !(given?.getSourceFile().fileName.startsWith(LIBRARY) ?? false);
     }
-    const wanted = this.types.getContextualType(argument);
+    const wanted = this.types.getContextualType(value);
     return wanted !== undefined
       && this.evidence.parts(wanted).every((part) => part.getCallSignatures().length > 0);
   }
@@ -97,6 +98,12 @@ class Assignability {
     return missing.length > 0
       && (this.habits.computes || missing.every(({ name }) => this.habits.assigned.has(name)));
   }
+}
+
+// Generic functions infer.
+function isExact({ parent, typeParameters }) {
+  return !(typeParameters?.length > 0)
+    && !(ts.isInterfaceDeclaration(parent) && parent.typeParameters?.length > 0);
 }
 
 // A literal lost its type on the way (`for (const status of ["open"])`): the value is checked

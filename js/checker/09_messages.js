@@ -86,11 +86,11 @@ class Messages {
       const refusal = this.modules.refusal(node.text);
       return refusal && importMessage(node.text, refusal);
     }
-    const name = node.text;
+    const name = nameOf(node);
     if (NAME.has(code) && own(INSTEAD, name) !== undefined) {
       return { message: `Cannot find name '${name}': it is not available here, ${INSTEAD[name]}` };
     }
-    if (code === 2305 || code === 2724) return this.#tool(name, node, code);
+    if (EXPORT.has(code)) return this.#tool(name, node, code);
     return PROPERTY.has(code) ? this.#member(name, node, code) : undefined;
   }
 

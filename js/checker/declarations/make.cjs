@@ -60,7 +60,8 @@ function units() {
     if (isDeno) all.push(...node.body.statements.map((member) => new Unit(member, "Deno")));
     else all.push(new Unit(node, ""));
   }
-  return all.filter((unit) => unit.names.length > 0 && !unit.names.some((name) => ELSEWHERE.includes(name)));
+  return all.filter((unit) => unit.names.length > 0 && !takesClient(unit)
+    && !unit.names.some((name) => ELSEWHERE.includes(name)));
 }
 
 // What is wanted, and the types that it refers to.
@@ -81,6 +82,9 @@ function closed(all) {
   }
   return all.filter((unit) => kept.has(unit));
 }
+
+// The overload of fetch() that takes a client: there is one client, the server's.
+const takesClient = ({ node }) => ts.isFunctionDeclaration(node) && /\bHttpClient\b/.test(node.getText());
 
 // Without the members that are not there, without what Node calls its timers.
 function printed(unit) {

@@ -1289,9 +1289,6 @@ interface ErrorConstructor {
  captureStackTrace(error: Object, constructor?: Function): void;
  stackTraceLimit: number;
 }
-declare function fetch(input: RequestInfo | URL, init?: RequestInit & {
- client?: Deno.HttpClient;
-}): Promise<Response>;
 interface WindowEventMap {
  "error": ErrorEvent;
  "unhandledrejection": PromiseRejectionEvent;
