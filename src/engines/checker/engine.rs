@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::compiler::{CallError, Compiler};
 use super::files::Files;
-use super::scripts::{DECLARATIONS, SCRIPTS};
+use super::scripts::{DECLARATIONS, SCRIPTS, base_name};
 use crate::engines::v8::{self, stop};
 use crate::packages::checker::{CHECK_MEMORY, COMPILER};
 use crate::protocol::{Outcome, Program, ProgramError, WorkerMessage, ZygoteSetup};
@@ -61,7 +61,8 @@ impl Engine for Checker {
             compiler.run(name, source)?;
         }
         let mut declarations = files.libraries;
-        declarations.extend(DECLARATIONS.iter().map(|&(name, text)| (name.into(), text.into())));
+        declarations
+            .extend(DECLARATIONS.iter().map(|&(name, text)| (base_name(name).into(), text.into())));
         let missing = compiler.begin(&serde_json::to_string(&declarations)?)?;
         if !missing.is_empty() {
             return Err(missing.into());

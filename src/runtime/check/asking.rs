@@ -80,6 +80,8 @@ async fn worker(pool: &Pool, may_wait: bool) -> Result<Worker, Unchecked> {
     let not_available = |error: PoolError| Unchecked::NotAvailable(error.in_short());
     if !pool.has_usable_zygote(Kind::Checker) {
         if !may_wait {
+            // It is loaded without anybody who waits, if it is not yet.
+            let _ = timeout(Duration::ZERO, pool.load(Kind::Checker)).await;
             return Err(Unchecked::Loading);
         }
         let loaded = timeout(LOADING_PATIENCE, pool.ready(Kind::Checker)).await;

@@ -34,11 +34,6 @@ impl Check {
             Self::Only => "only",
         }
     }
-
-    /// The check of a name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|check| check.name() == name)
-    }
 }
 
 /// What is done about the types of one program.
