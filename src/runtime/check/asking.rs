@@ -3,21 +3,14 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::question::Question;
+use super::unchecked::{MAX_CPU, MAX_TIME, Unchecked};
 use crate::broker::Services;
 use crate::packages::checker::{CHECK_MEMORY, MAX_VERDICT};
 use crate::pool::{Pool, PoolError, Worker};
 use crate::protocol::{Kind, Outcome, Program, ServerMessage, WorkerMessage, decode, encode};
-
-/// CPU time of a check: a hundred times what a program of ten lines takes. A recursive type of one
-/// line would take 59 s.
-const MAX_CPU: Duration = Duration::from_secs(1);
-
-/// Wall time of it, on a machine that gives it a fifth of a processor.
-const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// How long a program that is not to run unchecked waits for a checker that is being loaded: that
 /// takes 4 s on a machine that is free.
@@ -31,29 +24,6 @@ const MEASURE_EVERY: Duration = Duration::from_millis(20);
 
 /// The question is in memory three times: here, in its frame, and on its way.
 const COPIES: usize = 3;
-
-/// Why a program is not checked.
-#[derive(Debug, Error)]
-pub(super) enum Unchecked {
-    #[error("The type checker is still being loaded")]
-    Loading,
-    #[error("The type checker is not available: {0}")]
-    NotAvailable(String),
-    #[error("The check took more than {} s of CPU time", MAX_CPU.as_secs())]
-    CpuTime,
-    #[error("The check took more than {} s", MAX_TIME.as_secs())]
-    Time,
-    #[error("The check needs more than {} MiB of memory", CHECK_MEMORY >> 20)]
-    Memory,
-    #[error("The check failed: {0}")]
-    Failed(String),
-    #[error("The check ended without a verdict")]
-    Ended,
-    #[error("{0}")]
-    NoRoom(String),
-    #[error("The program has {0} bytes: at most {max} are checked", max = super::question::MAX_TEXT)]
-    TooLong(usize),
-}
 
 /// The answer of a checker, as it came.
 pub(super) async fn answer(

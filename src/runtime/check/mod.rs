@@ -5,6 +5,7 @@ mod asking;
 mod diagnostic;
 mod plan;
 mod question;
+mod unchecked;
 mod verdict;
 
 use std::sync::Arc;

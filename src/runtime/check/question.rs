@@ -8,16 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::asking::Unchecked;
 use super::plan::Check;
+use super::unchecked::{MAX_TEXT, Unchecked};
 use crate::broker::Services;
 use crate::catalog::{Mentioned, Seen, checked_module};
 use crate::policy::RunTools;
 use crate::protocol::ModuleScheme;
 use crate::upstream::Upstream;
-
-/// Bytes of a program that is checked: 3,000 lines, which take about 1 s.
-pub(super) const MAX_TEXT: usize = 128 << 10;
 
 /// Bytes of all declarations, of four servers with a full module each.
 const MAX_DECLARATIONS: usize = 1 << 20;

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::diagnostic::{Diagnostic, DiagnosticCategory};
-use crate::runtime::execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Held, Status};
+use crate::runtime::execution::{ErrorDetail, ErrorKind, Execution, ExecutionError, Status};
 use crate::text::clip::{marked, visible};
 use crate::text::code_frame::{Place, code_frame};
 use crate::text::shown;
