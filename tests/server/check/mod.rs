@@ -17,12 +17,12 @@ use crate::support::snippets::RUN;
 use crate::support::upstreams::upstream;
 
 /// With the shop of the cases above it. None where the checker is not installed.
-static SHARED: LazyLock<Option<Mutex<Server>>> = LazyLock::new(|| started(&[]).map(Mutex::new));
+static SHARED: LazyLock<Option<Mutex<Server>>> =
+    LazyLock::new(|| started(Home::kept("check"), &[]).map(Mutex::new));
 
 /// A server whose checker is loaded: a call that is to be checked alone waits for that.
-pub fn started(environment: &[(&str, &str)]) -> Option<Server> {
+pub fn started(home: Home, environment: &[(&str, &str)]) -> Option<Server> {
     let directory = install_directory()?;
-    let home = Home::kept("check");
     home.configure(&json!({
         "shop": upstream(&["catalogue"]),
         "stub": upstream(&["stub"]),
@@ -33,7 +33,7 @@ pub fn started(environment: &[(&str, &str)]) -> Option<Server> {
     all.extend_from_slice(environment);
     let mut server = Server::at(home, &all);
     for name in ["shop", "stub", "hostile"] {
-        server.reaches(name);
+        server.listed(name);
     }
     server.call(RUN, json!({ "deno_code": "1", "check": "only" }));
     Some(server)

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{checked, codes, server, started};
+use crate::support::home::{AUDIT_LOG, Home};
+use crate::support::pipes::Server;
 use crate::support::snippets::RUN;
 
 /// Wrong in its last line, which never runs in `error`.
 const WRONG: &str = "await Deno.writeTextFile('ran.txt', 'yes');\n\
                      const name: string = 'a';\nname.toUpperCas();";
 
-fn has_run(server: &mut crate::support::pipes::Server) -> bool {
+fn has_run(server: &mut Server) -> bool {
     let run = server.run(
         "try { Deno.statSync('ran.txt'); Deno.removeSync('ran.txt'); return true } \
          catch { return false }",
@@ -74,7 +76,8 @@ fn a_program_that_turns_the_check_off_has_no_diagnostics() {
 
 #[test]
 fn a_call_cannot_ask_for_less_than_the_administrator() {
-    let Some(mut server) = started(&[("MCP_CONDUCTOR_CHECK", "error")]) else { return };
+    let environment = [("MCP_CONDUCTOR_CHECK", "error")];
+    let Some(mut server) = started(Home::empty(), &environment) else { return };
     for check in ["off", "warn", "error"] {
         assert_eq!(checked(&mut server, WRONG, check)["errorType"], "type", "{check}");
     }
@@ -96,7 +99,9 @@ fn globals_of_a_call_are_any() {
 
 #[test]
 fn verdicts_are_in_the_audit_log() {
-    let Some(mut server) = started(&[("MCP_CONDUCTOR_AUDIT_LOG", "audit.jsonl")]) else { return };
+    let home = Home::empty();
+    let log = home.name(AUDIT_LOG);
+    let Some(mut server) = started(home, &[("MCP_CONDUCTOR_AUDIT_LOG", &log)]) else { return };
     checked(&mut server, WRONG, "only");
     server.close();
     let lines = server.home().audit();
