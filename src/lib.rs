@@ -51,22 +51,23 @@ mod worker;
 
 pub use broker::end_commands;
 pub use config::{
-    Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, PythonLoad, Sources, Variable,
+    CheckSetting, Config, ConfigError, FLOOD_FACTOR, HttpConfig, Isolate, PythonLoad, Sources,
+    Variable,
 };
 pub use hook::zygote_hook;
 pub use install::{
     ComponentSource, ComponentSummary, FurtherPackage, InstallError, InstallOptions, Installation,
-    PackageSummary, Remark, install_component, install_packages, installation, installer,
-    python_described, search_model_described,
+    PackageSummary, Remark, checker_described, install_component, install_packages, installation,
+    installer, python_described, search_model_described,
 };
 pub use mcp_conductor_store::{Kind as StoreKind, StoreError, StoreStatus};
 pub use runtime::{
-    Conversation, ConversationError, ConversationSummary, EngineStatus, ErrorDetail, ErrorKind,
-    ExecuteError, ExecuteRequest, Execution, ExecutionError, FoundTool, Grant, Image,
-    InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvent, OutputEvents,
-    OutputStream, PackagesStatus, Runtime, ServerStatus, StartError, Status, ToolCallSummary,
-    ToolSpec, Truncated, UnfinishedWork, end_conversation, find_conversation, forget_use,
-    list_conversations,
+    Check, Conversation, ConversationError, ConversationSummary, Diagnostic, DiagnosticCategory,
+    EngineStatus, ErrorDetail, ErrorKind, ExecuteError, ExecuteRequest, Execution, ExecutionError,
+    FoundTool, Grant, Image, InvalidRequest, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES,
+    OutputEvent, OutputEvents, OutputStream, PackagesStatus, Runtime, ServerStatus, StartError,
+    Status, ToolCallSummary, ToolSpec, Truncated, UnfinishedWork, end_conversation,
+    find_conversation, forget_use, list_conversations,
 };
 #[doc(hidden)]
 pub use sandbox::seal_this_process;

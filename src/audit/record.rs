@@ -45,6 +45,7 @@ pub(crate) struct ExecutionRecord {
     code_bytes: usize,
     grants: String,
     tools: Vec<String>,
+    check: Option<&'static str>,
     start: Instant,
     end: Option<End>,
 }
@@ -76,6 +77,7 @@ impl ExecutionRecord {
             code_bytes: source.len(),
             grants: grants.to_owned(),
             tools: Vec::new(),
+            check: None,
             start: Instant::now(),
             end: None,
         }
@@ -104,6 +106,11 @@ impl ExecutionRecord {
         self.tools = tools.collect();
     }
 
+    /// What the check of its types came to.
+    pub(crate) fn checked(&mut self, verdict: &'static str) {
+        self.check = Some(verdict);
+    }
+
     fn write(&self) {
         let end = self.end.as_ref();
         let line = line(&ExecutionLine {
@@ -115,6 +122,7 @@ impl ExecutionRecord {
             code_bytes: self.code_bytes,
             grants: &self.grants,
             tools: &self.tools,
+            check: self.check,
             duration_ms: milliseconds(end.map_or_else(|| self.start.elapsed(), |end| end.duration)),
             cpu_ms: end.map(|end| milliseconds(end.cpu)),
             peak_memory_bytes: end.map(|end| end.peak_memory),
@@ -144,6 +152,8 @@ struct ExecutionLine<'a> {
     code_bytes: usize,
     grants: &'a str,
     tools: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
     duration_ms: f64,
     cpu_ms: Option<f64>,
     peak_memory_bytes: Option<u64>,

@@ -87,6 +87,28 @@ fn typed(schema: &Value, root: &Value, work: &mut usize) -> String {
     text
 }
 
+/// The types of a tool's arguments and results, each on one line, for the type checker: `None` for
+/// arguments of a tool that takes none. What is left of the work is left.
+pub(super) fn checked_types(tool: &ToolInfo, all: &mut usize) -> (Option<String>, String) {
+    let input = plain_arguments(&tool.input_schema);
+    let work = MAX_WORK.min(*all);
+    *all -= work;
+    let mut printer = Printer::new(&input, &input, MAX_TEXT, work);
+    printer.reader = Reader::CheckerOfArguments;
+    let parameters = printer.parameters_in_line(&input);
+    let (left, mut work) = (printer.left, printer.work);
+    let result = tool.output_schema.as_ref().map(|schema| {
+        let root = plain(Value::Object(schema.clone()));
+        let mut printer = Printer::new(&root, &root, left, work);
+        printer.reader = Reader::CheckerOfResults;
+        let text = printer.typed(&root, None).text();
+        work = printer.work;
+        text
+    });
+    *all += work;
+    (parameters, result.unwrap_or_else(|| UNKNOWN.to_owned()))
+}
+
 /// A tool as a line of a list: `echo(text:string, n?:number) - Echo`.
 pub(crate) fn sample(tool: &ToolInfo) -> String {
     let root = plain_arguments(&tool.input_schema);
@@ -238,6 +260,17 @@ struct Printer<'a> {
     depth: usize,
     /// Targets of references whose types are being written.
     open: Vec<&'a Value>,
+    reader: Reader,
+}
+
+/// Who reads the types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A model, or whoever writes a program.
+    Author,
+    /// The type checker, of arguments, and of results.
+    CheckerOfArguments,
+    CheckerOfResults,
 }
 
 /// With an indentation, an object whose properties are described is written on
@@ -246,7 +279,7 @@ type Indent = Option<usize>;
 
 impl<'a> Printer<'a> {
     fn new(root: &'a Value, schema: &'a Value, left: usize, work: usize) -> Self {
-        Self { root, left, work, depth: 0, open: vec![schema] }
+        Self { root, left, work, depth: 0, open: vec![schema], reader: Reader::Author }
     }
 
     /// How many of so many names or values are looked at.
@@ -269,8 +302,23 @@ impl<'a> Printer<'a> {
         if takes_nothing(schema) {
             return String::new();
         }
+        self.arguments(root, schema, Some(1))
+    }
+
+    /// The same without descriptions; none if there are no parameters.
+    fn parameters_in_line(&mut self, root: &'a Value) -> Option<String> {
+        let schema = root.as_object().filter(|schema| !takes_nothing(schema))?;
+        Some(self.arguments(root, schema, None))
+    }
+
+    fn arguments(
+        &mut self,
+        root: &'a Value,
+        schema: &'a Map<String, Value>,
+        indent: Indent,
+    ) -> String {
         let kind = schema.get("type").and_then(Value::as_str);
-        let typed = self.typed(root, Some(1));
+        let typed = self.typed(root, indent);
         let no_object = typed.is_unknown() || kind.is_some_and(|kind| kind != "object");
         let text = if no_object { ANY_OBJECT.to_owned() } else { typed.text() };
         let elsewhere = ["$ref", "anyOf", "oneOf", "allOf"];
@@ -384,6 +432,10 @@ impl<'a> Printer<'a> {
     fn named(&mut self, name: &str, map: &'a Map<String, Value>, indent: Indent) -> Type {
         match name {
             "integer" => Type::single("number"),
+            // JSON.stringify writes a Date so.
+            "string" if self.reader == Reader::CheckerOfArguments && is_moment(map) => {
+                union(vec![Type::single("string"), Type::single("Date")])
+            }
             "string" | "number" | "boolean" | "null" => Type::single(name),
             "array" => self.array(map, indent),
             "object" => self.object(map, indent),
@@ -421,7 +473,16 @@ impl<'a> Printer<'a> {
         };
         let named = map.get("required").and_then(Value::as_array).map_or(0, Vec::len);
         let required = required(map, self.looks(named));
-        let members = Type::single(self.members(properties, &required, indent));
+        let mut members = self.members(properties, &required, indent);
+        if self.reader != Reader::Author {
+            // To `{a?: string} & Record<string, number>` nothing can be assigned.
+            if self.index(map).is_some() && members.ends_with('}') {
+                members.truncate(members.len() - 1);
+                members.push_str(", [more: string]: any}");
+            }
+            return Type::single(members);
+        }
+        let members = Type::single(members);
         let index = self.index(map).filter(|index| index.text() != ANY_OBJECT);
         intersection(std::iter::once(members).chain(index).collect())
     }
@@ -498,6 +559,11 @@ impl<'a> Printer<'a> {
             }
         }
     }
+}
+
+/// Whether a string is a moment (JSON Schema 2020-12, format `date-time`).
+fn is_moment(map: &Map<String, Value>) -> bool {
+    map.get("format").and_then(Value::as_str) == Some("date-time")
 }
 
 /// Whether a tool has no parameters. MCP 2025-11-25 (server/tools) writes that as an

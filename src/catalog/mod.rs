@@ -8,6 +8,7 @@
 //! ```
 
 mod arguments;
+mod checked;
 mod declarations;
 mod dialects;
 mod identifiers;
@@ -23,6 +24,7 @@ mod tool_json;
 mod view;
 mod work;
 
+pub(crate) use checked::{Mentioned, checked_module};
 pub(crate) use declarations::module_declaration;
 pub(crate) use identifiers::{exports, string_exports};
 pub(crate) use index::{Found, Indexed, KeptIndex};

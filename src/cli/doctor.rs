@@ -39,6 +39,7 @@ pub(super) async fn doctor(config: Config) -> ExitCode {
     }
     print(&format!("Engines:\n{}\n", engines(&runtime).await));
     print(&format!("Python:\n  {}\n\n", mcp_conductor::python_described(&config)));
+    print(&format!("Type checker:\n  {}\n\n", mcp_conductor::checker_described(&config)));
     print(&format!("Search:\n{}\n", search(&config, &runtime).await));
     print(&format!("Packages:\n{}\n", packages(&config, &runtime)));
     print(&format!("Store:\n{}\n", store(&config, &runtime).await));

@@ -25,7 +25,7 @@ const DAY: u64 = 24 * HOUR;
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArguments {
-    /// What to install: packages, or the name of a component: python, or search-model.
+    /// What to install: packages, or the name of a component: python, checker, or search-model.
     #[arg(default_value = PACKAGES)]
     what: String,
     /// Fail if the lock file would change.

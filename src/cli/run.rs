@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mcp_conductor::{
-    Config, ErrorDetail, ExecuteError, ExecuteRequest, Execution, ExecutionError, ExecutionJson,
-    Image, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES, OutputEvents, OutputStream, Runtime,
-    Status, UnfinishedWork, mended, with_all_digits,
+    Check, CheckSetting, Config, Diagnostic, ErrorDetail, ExecuteError, ExecuteRequest, Execution,
+    ExecutionError, ExecutionJson, Image, Language, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES,
+    OutputEvents, OutputStream, Runtime, Status, UnfinishedWork, mended, with_all_digits,
 };
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -29,6 +29,10 @@ pub(super) struct RunArguments {
     /// Wall time in milliseconds.
     #[arg(long, value_name = "MS")]
     timeout: Option<u64>,
+    /// Check the program's types: before it runs, which errors prevent, or as MODE says.
+    #[arg(long, value_enum, value_name = "MODE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "error")]
+    check: Option<CheckMode>,
     /// Print the whole result as JSON instead of the value.
     #[arg(long)]
     json: bool,
@@ -39,6 +43,29 @@ enum ProgramLanguage {
     #[value(name = "typescript")]
     TypeScript,
     Python,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CheckMode {
+    /// Not at all.
+    Off,
+    /// While it runs.
+    Warn,
+    /// Before it runs.
+    Error,
+    /// And do not run it.
+    Only,
+}
+
+impl From<CheckMode> for Check {
+    fn from(mode: CheckMode) -> Self {
+        match mode {
+            CheckMode::Off => Self::Off,
+            CheckMode::Warn => Self::Warn,
+            CheckMode::Error => Self::Error,
+            CheckMode::Only => Self::Only,
+        }
+    }
 }
 
 impl RunArguments {
@@ -59,6 +86,13 @@ pub(super) async fn run(config: Config, arguments: RunArguments) -> ExitCode {
     };
     let has_log = config.audit_log().is_some();
     let config = config.with_standby(0).with_packages_auto(false).without_preload();
+    // To load the checker takes longer than most programs.
+    let config = match (arguments.check, config.type_check()) {
+        (None, CheckSetting::Auto) => config.with_type_check(CheckSetting::Off),
+        (Some(_), _) | (None, CheckSetting::Off | CheckSetting::Warn | CheckSetting::Error) => {
+            config
+        }
+    };
     let runtime = match Runtime::new(config).await {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&error.to_string()),
@@ -144,6 +178,9 @@ fn request(arguments: &RunArguments) -> Result<ExecuteRequest, String> {
         })?;
         request = request.with_globals(globals);
     }
+    if let Some(check) = arguments.check {
+        request = request.with_check(check.into());
+    }
     if let Some(timeout) = arguments.timeout {
         request = request.with_timeout(Duration::from_millis(timeout));
     }
@@ -197,6 +234,12 @@ fn report(execution: Result<Execution, ExecuteError>, json: bool) -> ExitCode {
     for note in &execution.notes {
         print_error(&format!("note: {note}"));
     }
+    for diagnostic in &execution.diagnostics {
+        print_error(&describe_diagnostic(diagnostic));
+    }
+    if let Some(reason) = &execution.unchecked {
+        print_error(&format!("not checked: {reason}"));
+    }
     match &execution.error {
         Some(error) => print_error(&describe(error)),
         None => print(&execution.return_value),
@@ -221,6 +264,16 @@ fn describe_unfinished(work: &UnfinishedWork) -> String {
     }
     if work.count > 1 {
         text.push_str(&format!(" ({} times)", work.count));
+    }
+    text
+}
+
+fn describe_diagnostic(diagnostic: &Diagnostic) -> String {
+    let Diagnostic { code, category, message, line, column, frame, .. } = diagnostic;
+    let kind = category.name();
+    let mut text = format!("{kind}: {message} ({code})\n  at line {line}, column {column}");
+    if let Some(frame) = frame {
+        text.push_str(&format!("\n{frame}"));
     }
     text
 }

@@ -48,7 +48,7 @@ pub use precedence::Sources;
 pub(crate) use principals::Principal;
 use principals::Principals;
 pub use variables::output::FLOOD_FACTOR;
-pub use variables::workers::PythonLoad;
+pub use variables::workers::{CheckSetting, PythonLoad};
 
 pub use crate::protocol::Isolate;
 

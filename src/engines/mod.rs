@@ -1,6 +1,7 @@
 //! What runs programs in a worker, one room for each kind. The shell around an engine is
 //! `worker`, which knows the trait only; the table of them all is here.
 
+mod checker;
 mod python;
 mod typescript;
 mod v8;
@@ -14,5 +15,6 @@ pub(crate) fn engine(kind: Kind) -> Box<dyn Engine> {
         Kind::TypeScript => Box::new(typescript::TypeScript::plain()),
         Kind::Packages => Box::new(typescript::TypeScript::with_packages()),
         Kind::Python => Box::new(python::Python::default()),
+        Kind::Checker => Box::new(checker::Checker::default()),
     }
 }

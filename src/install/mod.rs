@@ -71,6 +71,11 @@ pub fn python_described(config: &Config) -> String {
     crate::packages::python::described(config.install_dir())
 }
 
+/// The type checker in one line: which version of it is installed and where, or how to install it.
+pub fn checker_described(config: &Config) -> String {
+    crate::packages::checker::described(config.install_dir())
+}
+
 /// The search model in one line: which one is installed and where, or how to install it.
 pub fn search_model_described(config: &Config) -> String {
     crate::embedding::installed::described(config.install_dir())

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::error::InstallError;
 use super::wrapper::{self, MAX_NAMES};
-use crate::config::{Config, PythonLoad};
+use crate::config::{CheckSetting, Config, PythonLoad};
 use crate::packages::Installed;
 use crate::packages::manifest::Manifest;
 use crate::protocol::Kind;
@@ -161,6 +161,7 @@ fn without_grants(config: &Config, scratch: &Path) -> Result<Config, String> {
     let mut probe = Config::default()
         // Its packages are not of npm, and it takes seconds to load.
         .with_python(PythonLoad::Off)
+        .with_type_check(CheckSetting::Off)
         .with_environment(Vec::<(String, String)>::new())
         .with_run_args("none")
         .with_workspace(scratch)

@@ -1,6 +1,7 @@
 //! Packages that the administrator allows: what is allowed, and what of it is installed.
 
 pub(crate) mod allowed;
+pub(crate) mod checker;
 pub(crate) mod child;
 #[allow(dead_code, reason = "each side uses its half")]
 pub(crate) mod exchange;

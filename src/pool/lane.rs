@@ -206,7 +206,7 @@ impl Lane {
         let is_wanted = match self.kind() {
             Kind::TypeScript | Kind::Packages => has_some,
             // It is loaded for its own sake, or not yet.
-            Kind::Python => false,
+            Kind::Python | Kind::Checker => false,
         };
         if is_wanted && state.config.standby > 0 {
             drop(self.load_meanwhile());
@@ -252,7 +252,8 @@ impl Lane {
             return Ok(worker);
         }
         match self.kind() {
-            Kind::TypeScript | Kind::Packages => {}
+            // Nobody waits for a check who could run the program unchecked.
+            Kind::TypeScript | Kind::Packages | Kind::Checker => {}
             // To start its zygote takes seconds, which are lost with a caller who gives up.
             Kind::Python => self.ready().await?,
         }
@@ -495,7 +496,7 @@ impl State {
     fn is_spared(&self, zygote: &Zygote) -> bool {
         match self.config.setup.kind {
             Kind::TypeScript | Kind::Packages => false,
-            Kind::Python => zygote.forks() <= self.config.standby as u64,
+            Kind::Python | Kind::Checker => zygote.forks() <= self.config.standby as u64,
         }
     }
 
@@ -527,6 +528,8 @@ impl State {
         let all = self.config.standby;
         match self.config.setup.kind {
             Kind::Packages if self.has_packages(None) => all.min(1),
+            // A check takes a tenth of what a run takes, and is asked for less often.
+            Kind::Checker => all.min(1),
             Kind::TypeScript | Kind::Packages | Kind::Python => all,
         }
     }

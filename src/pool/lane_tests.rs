@@ -17,6 +17,7 @@ fn broken(load: Load, is_required: bool) -> LaneConfig {
             without: Vec::new(),
             packages: None,
             python: None,
+            checker: None,
         },
         load,
         is_required,

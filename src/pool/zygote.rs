@@ -27,8 +27,9 @@ use crate::sandbox::sys;
 /// A zygote says hello after about 40 ms; a loaded machine may take much longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Python imports its packages first: 4 s of CPU time, of which a loaded machine makes 40.
-const PYTHON_HELLO_TIMEOUT: Duration = Duration::from_secs(120);
+/// Python imports its packages first, and the checker checks some hundred programs: 3 to 4 s of
+/// CPU time, of which a loaded machine makes 40.
+const SLOW_HELLO_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A fork takes about a millisecond.
 const FORK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -232,7 +233,7 @@ impl Expected {
 fn hello_timeout(kind: Kind) -> Duration {
     match kind {
         Kind::TypeScript | Kind::Packages => HELLO_TIMEOUT,
-        Kind::Python => PYTHON_HELLO_TIMEOUT,
+        Kind::Python | Kind::Checker => SLOW_HELLO_TIMEOUT,
     }
 }
 

@@ -17,11 +17,14 @@ pub(crate) enum Kind {
     Packages,
     /// CPython, compiled to WebAssembly.
     Python,
+    /// TypeScript's compiler, which checks programs and runs none.
+    Checker,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 3] = [Self::TypeScript, Self::Packages, Self::Python];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::TypeScript, Self::Packages, Self::Python, Self::Checker];
 
     /// The name in status and messages.
     pub(crate) fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Kind {
             Self::TypeScript => "typescript",
             Self::Packages => "packages",
             Self::Python => "python",
+            Self::Checker => "typecheck",
         }
     }
 }
@@ -71,6 +75,8 @@ pub(crate) struct ZygoteSetup {
     pub packages: Option<Generation>,
     /// Where Python is, for [`Kind::Python`].
     pub python: Option<PythonFiles>,
+    /// The directory of the compiler, for [`Kind::Checker`].
+    pub checker: Option<PathBuf>,
 }
 
 /// From the server to the zygote, after the setup.

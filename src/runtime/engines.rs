@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use futures::future::join_all;
 
 use super::StartError;
-use crate::config::{Config, PythonLoad};
+use crate::config::{CheckSetting, Config, PythonLoad};
 use crate::hook::hook_was_called;
+use crate::packages::checker::{self, CHECK_MEMORY, MAX_VERDICT};
 use crate::packages::python::{self, PythonFiles};
 use crate::pool::{Availability, LaneConfig, Load, Pool};
 use crate::protocol::{Generation, Isolate, Kind, MAX_REQUEST, ZygoteSetup};
@@ -14,6 +15,9 @@ use crate::protocol::{Generation, Isolate, Kind, MAX_REQUEST, ZygoteSetup};
 /// Bytes of a worker's frame beyond the value in it: an error's message, stack
 /// and code frame.
 const FRAME_OVERHEAD: usize = 128 << 10;
+
+/// The kernel's limit of a check's CPU time, a backstop behind the 1 s that is measured.
+const MAX_CHECK_CPU_SECONDS: u64 = 3;
 
 /// The time zone of programs where nothing sets one, as in most containers.
 const UTC: &str = "UTC";
@@ -50,7 +54,12 @@ pub(super) fn lanes(
     packages: Option<&Generation>,
     python: Option<&PythonFiles>,
 ) -> Result<Vec<LaneConfig>, StartError> {
-    let has_lane = |kind: &Kind| *kind != Kind::Python || python.is_some();
+    let checker = checker_directory(config);
+    let has_lane = |kind: &Kind| match kind {
+        Kind::TypeScript | Kind::Packages => true,
+        Kind::Python => python.is_some(),
+        Kind::Checker => checker.is_some(),
+    };
     let lane = |kind| lane(config, kind, packages, python);
     Kind::ALL.into_iter().filter(has_lane).map(lane).collect()
 }
@@ -71,6 +80,9 @@ fn lane(
             (Load::WhenNeeded, false, packages)
         }
         Kind::Packages => (Load::AtStart, false, packages),
+        // Nobody waits for it, and where no workers stand by the first check loads it.
+        Kind::Checker if config.standby() == 0 => (Load::WhenNeeded, false, None),
+        Kind::Checker => (Load::AtStart, false, None),
     };
     // The kernel's limit is a backstop behind the one that is measured: it has
     // whole seconds only.
@@ -83,19 +95,44 @@ fn lane(
                 Kind::TypeScript | Kind::Packages => config.isolate(),
                 // It takes seconds to make one.
                 Kind::Python => Isolate::Warm,
+                // To warm it takes 3 s, which one check alone does not save.
+                Kind::Checker if config.standby() == 0 => Isolate::Fresh,
+                Kind::Checker => Isolate::Warm,
             },
-            max_memory: config.max_memory(),
-            max_cpu_seconds,
+            max_memory: match kind {
+                Kind::TypeScript | Kind::Packages | Kind::Python => config.max_memory(),
+                Kind::Checker => CHECK_MEMORY,
+            },
+            max_cpu_seconds: match kind {
+                Kind::TypeScript | Kind::Packages | Kind::Python => max_cpu_seconds,
+                Kind::Checker => MAX_CHECK_CPU_SECONDS,
+            },
             time_zone: config.time_zone().unwrap_or(UTC).to_owned(),
             without: config.without().to_vec(),
             packages: packages.cloned(),
             python: python.filter(|_| kind == Kind::Python).cloned(),
+            checker: checker_directory(config).filter(|_| kind == Kind::Checker),
         },
         load,
         is_required,
         standby: config.standby(),
-        max_frame: (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST),
+        max_frame: match kind {
+            Kind::TypeScript | Kind::Packages | Kind::Python => {
+                (config.max_return_size() as usize + FRAME_OVERHEAD).max(MAX_REQUEST)
+            }
+            Kind::Checker => MAX_VERDICT + FRAME_OVERHEAD,
+        },
     })
+}
+
+/// The type checker, if it is installed and not off.
+fn checker_directory(config: &Config) -> Option<PathBuf> {
+    match config.type_check() {
+        CheckSetting::Off => None,
+        CheckSetting::Auto | CheckSetting::Warn | CheckSetting::Error => {
+            config.install_dir().and_then(checker::installed)
+        }
+    }
 }
 
 /// Adds Python to a pool that began without it, where it was installed meanwhile. Whether it was

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::check::Diagnostic;
 use super::images::Image;
 use crate::memory::Charge;
 
@@ -43,6 +44,10 @@ pub struct Execution {
     /// What was left out of the value or of the pictures, and what its conversation has loaded,
     /// in words.
     pub notes: Vec<String>,
+    /// What the check of its types has found, errors first.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why there is no check although there was to be one.
+    pub unchecked: Option<String>,
     /// The handle of the conversation that it ran in.
     pub conversation: Option<String>,
     /// Its charge to the server's memory.
@@ -144,6 +149,8 @@ pub enum ErrorKind {
     Crash,
     /// A package that the call names is not allowed; the program did not run.
     Dependency,
+    /// The check of its types has found an error; the program did not run.
+    Type,
 }
 
 impl ErrorKind {
@@ -160,6 +167,7 @@ impl ErrorKind {
             Self::Value => "value",
             Self::Crash => "crash",
             Self::Dependency => "dependency-not-allowed",
+            Self::Type => "type",
         }
     }
 }
@@ -188,6 +196,26 @@ pub struct ErrorDetail {
 }
 
 impl Execution {
+    /// Of a program that did not run.
+    pub(super) fn not_run(status: Status, error: Option<ExecutionError>) -> Self {
+        Self {
+            status,
+            output: Vec::new(),
+            return_value: Value::Null,
+            execution_time: Duration::ZERO,
+            error,
+            unfinished: Vec::new(),
+            truncated: None,
+            tool_calls: Vec::new(),
+            images: Vec::new(),
+            notes: Vec::new(),
+            diagnostics: Vec::new(),
+            unchecked: None,
+            conversation: None,
+            held: Held::default(),
+        }
+    }
+
     /// `success`, or the error's kind.
     pub(crate) fn outcome_name(&self) -> &'static str {
         self.error.as_ref().map_or("success", |error| error.kind.name())

@@ -1,6 +1,7 @@
 //! Globals as the JSON text of an object: read once, without a tree of it, which is many
 //! times the text. The text goes to the worker as it is, digits included.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -61,6 +62,12 @@ impl GlobalsText {
     pub(crate) fn parse(text: String) -> serde_json::Result<Self> {
         let Names { wrong } = serde_json::from_str(&text)?;
         Ok(Self { text, wrong })
+    }
+
+    /// The names of its members.
+    pub(super) fn names(&self) -> Vec<String> {
+        let members: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_str(&self.text);
+        members.map(|members| members.into_keys().collect()).unwrap_or_default()
     }
 
     /// A name that no global of a program in this language can have.

@@ -3,6 +3,7 @@
 
 mod administration;
 mod assembly;
+mod check;
 mod conversation;
 mod engines;
 mod execution;
@@ -39,6 +40,8 @@ pub use crate::conversations::ConversationError;
 pub use administration::{
     ConversationSummary, end_conversation, find_conversation, forget_use, list_conversations,
 };
+pub use check::{Check, Diagnostic, DiagnosticCategory};
+use check::{Checked, Plan, Question};
 pub(crate) use conversation::Told;
 pub use conversation::{Conversation, FoundTool, ToolSpec};
 pub use engines::EngineStatus;
@@ -359,6 +362,8 @@ impl Runtime {
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
+        let plan = inner.plan(&request);
+        let own_globals = plan.checks().then(|| request.global_names()).unwrap_or_default();
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
         scope.conversation = within;
@@ -401,6 +406,30 @@ impl Runtime {
             }
         };
         observed.runs();
+        let question = |check| Question {
+            source: request.source.clone(),
+            globals: inner.globals.keys().cloned().chain(own_globals).collect(),
+            tools: scope.tools.clone(),
+            check,
+        };
+        let checked = match plan.begin(&inner.shared, services, question).await {
+            Ok(checked) => checked,
+            Err(error) => {
+                record.did_not_run(error.outcome());
+                return Err(error);
+            }
+        };
+        let checking = match checked {
+            Checked::Runs(checking) => checking,
+            Checked::DoesNotRun(verdict) => {
+                inner.shared.common.metrics.checked(verdict.name());
+                record.checked(verdict.name());
+                let execution = verdict.into_execution();
+                record.did_not_run(execution.outcome_name());
+                observed.failed(execution.outcome_name());
+                return Ok(execution);
+            }
+        };
         let timeout = request.timeout;
         let has_servers = services.upstreams.is_configured();
         let frame = encode(&request.message(&inner.config, has_servers, without_packages));
@@ -453,6 +482,11 @@ impl Runtime {
             }
         };
         record.called(execution.tool_calls.iter().map(|call| call.tool.clone()));
+        if let Some(verdict) = checking.verdict().await {
+            inner.shared.common.metrics.checked(verdict.name());
+            record.checked(verdict.name());
+            verdict.add_to(&mut execution);
+        }
         if language == Language::Python {
             python::name_in_full(&mut execution.tool_calls);
         }
@@ -700,6 +734,12 @@ impl PrincipalState {
         let store = shared.common.store.clone();
         let conversations = Conversations::new(store, principal.clone(), limits);
         Arc::new(Self { config, shared, services, globals, principal, tools, share, conversations })
+    }
+
+    /// What is done about the types of a program.
+    fn plan(&self, request: &ExecuteRequest) -> Plan {
+        let (asked, language) = (request.check(), request.language());
+        Plan::of(asked, self.config.type_check(), language, &self.shared.pool)
     }
 
     /// Bytes of what a run can have that an administrator may have made larger.

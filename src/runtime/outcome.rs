@@ -171,6 +171,8 @@ pub(super) fn execution(
         tool_calls,
         images,
         notes,
+        diagnostics: Vec::new(),
+        unchecked: None,
         conversation: None,
         held,
     }
@@ -178,20 +180,8 @@ pub(super) fn execution(
 
 /// The result of a run that did not begin, because a package that it needs is not allowed.
 pub(super) fn without_dependency(problem: String) -> Execution {
-    Execution {
-        status: Status::Error,
-        output: Vec::new(),
-        return_value: Value::Null,
-        execution_time: Duration::ZERO,
-        error: Some(simple(ErrorKind::Dependency, "NotCapable", problem)),
-        unfinished: Vec::new(),
-        truncated: None,
-        tool_calls: Vec::new(),
-        images: Vec::new(),
-        notes: Vec::new(),
-        conversation: None,
-        held: Held::default(),
-    }
+    let error = simple(ErrorKind::Dependency, "NotCapable", problem);
+    Execution::not_run(Status::Error, Some(error))
 }
 
 /// A value that was reached stays, whatever came of the rest.

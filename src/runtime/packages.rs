@@ -91,7 +91,7 @@ pub(super) fn of_worker(
     match kind {
         Kind::TypeScript | Kind::Packages => {}
         // They are not of these kinds, and its worker knows them.
-        Kind::Python => return Ok(None),
+        Kind::Python | Kind::Checker => return Ok(None),
     }
     let Some(own) = worker.packages() else { return Ok(None) };
     let current = installed.current();

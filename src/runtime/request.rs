@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::globals::{GlobalsText, is_definable};
 use super::output::OutputEvent;
-use super::{Language, python};
+use super::{Check, Language, python};
 use crate::broker::{Rounded, ToolScope};
 use crate::config::environment::MAX_TIMEOUT;
 use crate::config::{Config, FLOOD_FACTOR};
@@ -57,6 +57,7 @@ pub struct ExecuteRequest {
     conversation: Option<String>,
     withheld: Vec<Grant>,
     log: Option<Log>,
+    check: Option<Check>,
 }
 
 /// The client that upstream servers may send requests to.
@@ -165,6 +166,7 @@ impl ExecuteRequest {
             conversation: None,
             withheld: Vec::new(),
             log: None,
+            check: None,
         }
     }
 
@@ -245,6 +247,24 @@ impl ExecuteRequest {
     pub fn without(mut self, grants: impl IntoIterator<Item = Grant>) -> Self {
         self.withheld.extend(grants);
         self
+    }
+
+    /// Says what the check of the program's types is for: not less than the administrator wants.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// What the check of its types is for, if the request says so.
+    pub fn check(&self) -> Option<Check> {
+        self.check
+    }
+
+    /// Names of the globals that the request itself has.
+    pub(super) fn global_names(&self) -> Vec<String> {
+        let in_text = self.globals_text.iter().flat_map(GlobalsText::names);
+        self.globals.keys().cloned().chain(in_text).collect()
     }
 
     /// Gives each line that the program prints to a function, as it arrives. For

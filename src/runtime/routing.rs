@@ -166,7 +166,7 @@ fn not_available(error: &PoolError) -> String {
 pub(super) async fn worker(pool: &Pool, kind: Kind) -> Result<Worker, PoolError> {
     match kind {
         Kind::TypeScript => pool.acquire(kind).await,
-        Kind::Packages | Kind::Python => {
+        Kind::Packages | Kind::Python | Kind::Checker => {
             let late = |_| PoolError::Worker(format!("none is ready after {PATIENCE:?}"));
             timeout(PATIENCE, pool.acquire(kind)).await.map_err(late)?
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::coercion::{self, Argument, Arguments, Kind};
-use crate::runtime::{ExecuteRequest, GlobalsText, Language};
+use crate::runtime::{Check, ExecuteRequest, GlobalsText, Language};
 
 /// The arguments as clients send them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,6 +36,33 @@ pub(super) struct RunDenoCode {
     #[serde(default)]
     #[schemars(with = "String")]
     conversation: Option<String>,
+    /// Check types where the server can: "warn" beside the run, "error" before it and no run with errors, "only" no run, "off".
+    #[serde(default)]
+    #[schemars(with = "CheckArgument")]
+    check: Option<CheckArgument>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum CheckArgument {
+    Off,
+    Warn,
+    Error,
+    Only,
+}
+
+/// The words for them.
+const CHECKS: [&str; 4] = ["off", "warn", "error", "only"];
+
+impl From<CheckArgument> for Check {
+    fn from(argument: CheckArgument) -> Self {
+        match argument {
+            CheckArgument::Off => Self::Off,
+            CheckArgument::Warn => Self::Warn,
+            CheckArgument::Error => Self::Error,
+            CheckArgument::Only => Self::Only,
+        }
+    }
 }
 
 /// The same of `execute_python`.
@@ -113,6 +140,12 @@ impl Arguments for RunDenoCode {
             expected: "a list of packages, such as [\"npm:zod\"]",
         },
         CONVERSATION,
+        Argument {
+            name: "check",
+            kind: Kind::Choice(&CHECKS),
+            also: &["type_check"],
+            expected: "\"off\", \"warn\", \"error\" or \"only\"",
+        },
     ];
 }
 
@@ -183,9 +216,14 @@ pub(super) fn parse(
                 allowed_tools,
                 dependencies,
                 conversation,
+                check,
             } = coercion::read(arguments)?;
             let options = Options { timeout, globals, allowed_tools, dependencies, conversation };
-            options.of(ExecuteRequest::new(deno_code))
+            let request = ExecuteRequest::new(deno_code);
+            options.of(match check {
+                Some(check) => request.with_check(check.into()),
+                None => request,
+            })
         }
         Language::Python => {
             let ExecutePython { code, timeout, globals, allowed_tools, dependencies, conversation } =
@@ -238,7 +276,7 @@ mod tests {
     fn an_argument_that_does_not_exist_is_named() {
         assert_eq!(
             error(json!({"deno_code": "1", "cwd": "2"})),
-            "unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`, `conversation`"
+            "unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, `allowedTools`, `dependencies`, `conversation`, `check`"
         );
     }
 
@@ -251,6 +289,18 @@ mod tests {
             error(json!({"code": "1", "deno_code": "1"})),
             "code and deno_code are both given for deno_code: give deno_code only"
         );
+    }
+
+    #[test]
+    fn a_check_is_one_of_four_words() {
+        for check in Check::ALL {
+            assert!(CHECKS.contains(&check.name()));
+            let request = accepted(json!({"deno_code": "1", "check": check.name()}));
+            assert_eq!(request.check(), Some(check));
+        }
+        assert_eq!(accepted(json!({"deno_code": "1"})).check(), None);
+        let problem = error(json!({"deno_code": "1", "check": "strict"}));
+        assert!(problem.starts_with("check must be \"off\", \"warn\""), "{problem}");
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::content::see_block;
-use crate::runtime::{ErrorDetail, Execution, Image, Status, ToolCallSummary, UnfinishedWork};
+use crate::runtime::{
+    Diagnostic, ErrorDetail, Execution, Image, Status, ToolCallSummary, UnfinishedWork,
+};
 
 /// The result of a program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -26,7 +28,7 @@ pub struct ExecutionJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     error: Option<String>,
-    /// The kind of failure: syntax, runtime, permission, timeout, cpu, memory, output, value, crash or dependency-not-allowed.
+    /// The kind of failure: syntax, runtime, permission, timeout, cpu, memory, output, value, crash, dependency-not-allowed or type.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     error_type: Option<&'static str>,
@@ -34,6 +36,13 @@ pub struct ExecutionJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ErrorDetailJson")]
     error_detail: Option<ErrorDetailJson>,
+    /// What the check of types has found, errors first. With errorType type the program did not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diagnostics: Vec<DiagnosticJson>,
+    /// Why the program's types were not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    unchecked: Option<String>,
     /// Tool calls to other MCP servers, one entry for each tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallJson>,
@@ -88,6 +97,51 @@ struct ErrorDetailJson {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Map<String, Value>>")]
     errors: Vec<ErrorDetailJson>,
+}
+
+/// A finding of the check of types.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DiagnosticJson {
+    /// TypeScript's code, such as TS2551; or tool.
+    code: String,
+    /// error, or warning: it may be meant so.
+    category: &'static str,
+    /// What is wrong.
+    message: String,
+    /// Line, from 1.
+    line: u32,
+    /// Column, from 1.
+    column: u32,
+    /// Line of its end.
+    end_line: u32,
+    /// Column of its end, which is not part of it.
+    end_column: u32,
+    /// What was probably meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    suggestion: Option<String>,
+    /// The lines around the place, with a marker under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    frame: Option<String>,
+}
+
+impl From<Diagnostic> for DiagnosticJson {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let Diagnostic { code, category, message, line, column, .. } = diagnostic;
+        Self {
+            code,
+            category: category.name(),
+            message,
+            line,
+            column,
+            end_line: diagnostic.end_line,
+            end_column: diagnostic.end_column,
+            suggestion: diagnostic.suggestion,
+            frame: diagnostic.frame,
+        }
+    }
 }
 
 /// All calls of one tool.
@@ -196,6 +250,8 @@ impl From<Execution> for ExecutionJson {
             error,
             error_type,
             error_detail,
+            diagnostics: execution.diagnostics.into_iter().map(DiagnosticJson::from).collect(),
+            unchecked: execution.unchecked,
             tool_calls: execution.tool_calls.into_iter().map(ToolCallJson::from).collect(),
             images: execution.images.into_iter().map(ImageJson::from).collect(),
             notes: execution.notes,

@@ -38,7 +38,7 @@ const BYTES_BOUNDS: u16 = 11;
 
 /// All outcomes of executions, so that each is there before it occurs first: without
 /// a value of 0 before it, a first failure is no increase.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 15] = [
     "success",
     "syntax",
     "runtime",
@@ -48,12 +48,16 @@ const OUTCOMES: [&str; 14] = [
     "memory",
     "output",
     "value",
+    "type",
     "crash",
     "cancelled",
     "invalid",
     "busy",
     "unavailable",
 ];
+
+/// What checks of types come to, for the same reason.
+const VERDICTS: [&str; 5] = ["ok", "warning", "error", "unchecked", "late"];
 
 /// The languages of programs, for the same reason.
 const LANGUAGES: [&str; 2] = ["typescript", "python"];
@@ -94,6 +98,7 @@ pub(crate) struct Metrics {
     active: Gauge,
     waiting: Gauge,
     standby: Gauge,
+    checks: Counters<1>,
     tool_calls: Counters<2>,
     tool_call_duration: Histograms<1>,
     store_calls: Counters<3>,
@@ -123,6 +128,7 @@ impl Metrics {
             active: Gauge::default(),
             waiting: Gauge::default(),
             standby: Gauge::default(),
+            checks: Counters::default(),
             tool_calls: Counters::default(),
             tool_call_duration: all_in_seconds(),
             store_calls: Counters::default(),
@@ -141,6 +147,9 @@ impl Metrics {
         };
         for language in LANGUAGES {
             metrics.begin(language);
+        }
+        for verdict in VERDICTS {
+            drop(metrics.checks.get_or_create(&label("verdict", verdict)));
         }
         metrics.registered()
     }
@@ -205,6 +214,7 @@ impl Metrics {
         own.register("executions_active", "Executions in flight", self.active.clone());
         own.register("executions_waiting", "Executions in the queue", self.waiting.clone());
         own.register("workers_standby", "Standby workers", self.standby.clone());
+        own.register("checks", "Checks of types, by verdict", self.checks.clone());
         own.register("tool_calls", "Tool calls to other MCP servers", self.tool_calls.clone());
         own.register_with_unit(
             "tool_call_duration",
@@ -299,6 +309,11 @@ impl Metrics {
     /// A program has its place.
     pub(super) fn queue_waited(&self, language: &'static str, time: Duration) {
         observe(&self.queue_wait, language, time.as_secs_f64());
+    }
+
+    /// A check of a program's types came to an end.
+    pub(crate) fn checked(&self, verdict: &'static str) {
+        self.checks.get_or_create(&label("verdict", verdict)).inc();
     }
 
     /// A tool was called. The server must be one of the configuration.

@@ -11,11 +11,12 @@
 //! say nothing ([`nulls`]).
 //!
 //! And what every room does with texts: cuts them to a length ([`clip`]), suggests names
-//! ([`near`]), says that access is refused ([`refusal`]), asks what ECMAScript and
-//! Python say of names ([`identifiers`], [`python`]).
+//! ([`near`]), shows the code around a place ([`code_frame`]), says that access is refused
+//! ([`refusal`]), asks what ECMAScript and Python say of names ([`identifiers`], [`python`]).
 
 pub(crate) mod broken;
 pub(crate) mod clip;
+pub(crate) mod code_frame;
 pub(crate) mod digits;
 pub(crate) mod escaped;
 pub(crate) mod identifiers;

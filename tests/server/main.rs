@@ -6,6 +6,7 @@
 //! server only: they run side by side. Some need
 //! `cargo build --release --example upstream_fixture`, which `cargo test` does.
 
+mod check;
 mod http;
 mod python;
 mod stdio;

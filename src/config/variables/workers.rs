@@ -21,6 +21,20 @@ pub enum PythonLoad {
     Start,
 }
 
+/// Whether programs are checked, and the least that a call can ask for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum CheckSetting {
+    /// While they run, where the checker is installed, unless the call says otherwise.
+    #[default]
+    Auto,
+    /// Never: there is no checker.
+    Off,
+    /// While they run, at the least.
+    Warn,
+    /// Before they run, at the least.
+    Error,
+}
+
 group! {
     /// How the processes of runs are made.
     Workers as workers {
@@ -32,6 +46,9 @@ group! {
         /// When Python is loaded, if `mcp-conductor install python` has installed it. When it is
         /// first needed.
         python, with_python: PythonLoad;
+        /// Whether the types of programs in TypeScript are checked, if
+        /// `mcp-conductor install checker` has installed what does it. While they run.
+        type_check, with_type_check: CheckSetting;
     } and {
         python_preload: Vec<String>;
         time_zone: Option<String>;
@@ -142,6 +159,33 @@ entries! {
             separator: |c| c == ',',
             check: preloadable,
             at: at!(workers.python_preload),
+        },
+    }
+    CHECK = "MCP_CONDUCTOR_CHECK" {
+        meaning: "Whether types of programs in TypeScript are checked, which `mcp-conductor install \
+                  checker` makes possible: `auto`: while they run, and a call may say otherwise; \
+                  `warn`: the same, and a call may not turn it off; `error`: before they run, and \
+                  those with errors do not run; `off`: never",
+        example: "error",
+        scope: Scope::Principal,
+        applies: Applies::AtReload,
+        default: Standard::Text("auto"),
+        form: Form::Choice {
+            of: &["auto", "off", "warn", "error"],
+            get: |config| match config.workers.type_check {
+                CheckSetting::Auto => "auto",
+                CheckSetting::Off => "off",
+                CheckSetting::Warn => "warn",
+                CheckSetting::Error => "error",
+            },
+            set: |config, word| {
+                config.workers.type_check = match word {
+                    "off" => CheckSetting::Off,
+                    "warn" => CheckSetting::Warn,
+                    "error" => CheckSetting::Error,
+                    _ => CheckSetting::Auto,
+                };
+            },
         },
     }
     TIME_ZONE = "MCP_CONDUCTOR_TIME_ZONE" {

@@ -5,13 +5,13 @@ use deno_core::error::{CoreError, CoreErrorKind, JsError};
 use deno_core::v8;
 use deno_error::JsErrorClass as _;
 
-use super::code_frame::{Place, code_frame};
 use super::js_error::{message_of, name_of, place_in_program};
 use super::missing;
 use super::related::related;
 use crate::engines::v8::stop::Frame;
 use crate::protocol::{Limit, Outcome, ProgramError, ProgramErrorKind};
 use crate::text::clip::marked;
+use crate::text::code_frame::{Place, code_frame};
 
 /// Longest message and longest stack in bytes. A program chooses both.
 const MAX_TEXT_BYTES: usize = 16 << 10;

@@ -2,8 +2,8 @@
 
 use deno_core::error::{JsError, JsStackFrame};
 
-use super::code_frame::Place;
 use super::meta::MAIN;
+use crate::text::code_frame::Place;
 
 /// The name of an error; of a thrown value that is none, what most have.
 pub(super) fn name_of(error: &JsError) -> &str {

@@ -2,7 +2,6 @@
 
 mod builtins;
 mod capture;
-mod code_frame;
 mod commonjs;
 mod data_url;
 mod engine;

@@ -12,12 +12,12 @@ use deno_ast::{
 };
 
 use super::capture;
-use super::code_frame::{Place, code_frame, place_of_offset};
 use super::commonjs;
 use super::fence::{self, Fences};
 use super::flavor::Flavor;
 use super::meta::{self, Home};
 use crate::protocol::{ProgramError, ProgramErrorKind};
+use crate::text::code_frame::{Place, code_frame, place_of_offset};
 
 /// JavaScript and the way back to the source.
 pub(super) struct Transpiled {

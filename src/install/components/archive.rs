@@ -98,6 +98,29 @@ pub(super) fn unpack_tar_gz(archive: impl Read, directory: &Path) -> Result<(), 
     Ok(())
 }
 
+/// Unpacks the files of a `.tar.gz` that are to be kept, each where `kept` says; never executable.
+/// Other entries are skipped, whatever they are.
+pub(super) fn unpack_some_of_tar_gz(
+    archive: impl Read,
+    target: &mut Target<'_>,
+    kept: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<(), String> {
+    let text = |error: io::Error| error.to_string();
+    // What is skipped is read as well.
+    let bounded = GzDecoder::new(archive).take(MAX_UNPACKED);
+    let mut archive = tar::Archive::new(bounded);
+    for entry in archive.entries().map_err(text)? {
+        let mut entry = entry.map_err(text)?;
+        let path = entry.path().map_err(text)?.into_owned();
+        let Some(place) = path.to_str().and_then(&kept) else { continue };
+        if !entry.header().entry_type().is_file() {
+            return Err(elsewhere(&path));
+        }
+        target.write(&place, false, &mut entry)?;
+    }
+    Ok(())
+}
+
 /// Unpacks the files of a zip that are to be kept, each where `kept` says; never executable.
 pub(super) fn unpack_zip(
     archive: impl Read + Seek,

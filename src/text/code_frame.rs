@@ -8,13 +8,13 @@ const MAX_LINE_CHARS: usize = 120;
 
 /// A place in a source, both from 1. Columns count UTF-16 units, as V8 does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub line: u32,
     pub column: u32,
 }
 
 /// The place of a byte offset.
-pub(super) fn place_of_offset(source: &str, offset: usize) -> Place {
+pub(crate) fn place_of_offset(source: &str, offset: usize) -> Place {
     let mut offset = offset.min(source.len());
     while !source.is_char_boundary(offset) {
         offset -= 1;
@@ -33,7 +33,7 @@ pub(super) fn place_of_offset(source: &str, offset: usize) -> Place {
 /// > 2 | const y = = 2;
 ///     |           ^
 /// ```
-pub(super) fn code_frame(source: &str, place: Place) -> Option<String> {
+pub(crate) fn code_frame(source: &str, place: Place) -> Option<String> {
     let lines: Vec<&str> = source.split('\n').map(|l| l.trim_end_matches('\r')).collect();
     let index = (place.line as usize).checked_sub(1)?;
     let wanted = *lines.get(index)?;

@@ -1,0 +1,181 @@
+"use strict";
+// Which of the compiler's diagnostics may stop a run. The principle: an error contradicts what
+// a tool's schema, the runtime or the program's own annotation declares. What contradicts an
+// inferred type, or may be null, is a warning; what does not matter at run time is not told.
+
+const codes = (text) => new Set(text.trim().split(/\s+/).map(Number));
+
+// Certain whoever declared what: unknown names, exports that are not there, use before the
+// declaration, constants, calls of and loops over what cannot be called or looped over, a
+// promise as a condition, await outside of an async function.
+const CERTAIN = codes(`
+  2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004 2305 2614 2724 1192 2613
+  2448 2449 2450 2588 2630 2632 2539 2801 2839 2845 18050 2349 2351 2348 2488 2504 2461 2407
+  2549 1308 1155 1361 1362`);
+// About types only, or right when it runs.
+const NEVER = codes(`
+  1108 1117 2341 2344 2352 2415 2416 2420 2430 2445 2511 2515 2571 2578 2589 2590 2683 2688 2695
+  2698 2707 2726 2790 2794 6053 18046`);
+const NULLISH = codes("2531 2532 2533 18047 18048 18049 2721 2722 2723 2454 2464 2538");
+const PROPERTY = codes("2339 2551 2568");
+const ARITY = codes("2554 2555 2556");
+const ARITHMETIC = codes("2362 2363 2365");
+const OVERLAP = codes("2367 2678");
+const ASSIGNABILITY = codes("2322 2345 2353 2561 2739 2740 2741 2769 2820 1360 2559");
+const EXPORT = codes("2305 2614 2724");
+const MODULE = codes("2307 2792 2732");
+const NAME = codes("2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004");
+// Globals of the workers that have the node: built-ins, and of modules in CommonJS.
+const NODE_NAMES = new Set([
+  "process", "Buffer", "require", "module", "exports", "global", "setImmediate",
+  "clearImmediate", "__dirname", "__filename",
+]);
+// The same where a type is named.
+const TYPE_NAME = codes(`
+  2304 2552 2503 2694 2749 2314 2315 2580 2591 2584 2583 2305 2724 2702 2709 2713 2307 2792`);
+// Of 1xxx the checker's, beside the parser's: V8 says before the program begins which of them
+// it minds. The others are about types, or what a later edition allows.
+const IMPLICIT_ANY = (code) => code >= 7005 && code <= 7057;
+
+class Rules {
+  constructor(evidence, habits, modules) {
+    this.evidence = evidence;
+    this.habits = habits;
+    this.modules = modules;
+    this.types = evidence.types;
+    this.assignability = new Assignability(evidence, habits);
+    this.properties = new Properties(evidence, habits, modules);
+  }
+
+  // "error", "warning", or nothing.
+  judge(diagnostic, node) {
+    const { code } = diagnostic;
+    if (NEVER.has(code)) return undefined;
+    if (NULLISH.has(code)) return "warning";
+    if (code === 7053) return this.properties.key(node);
+    if (IMPLICIT_ANY(code)) return undefined;
+    if (TYPE_NAME.has(code) && isInType(node)) return undefined;
+    if (MODULE.has(code) || (code === 2591 && ts.isStringLiteralLike(node))) {
+      return this.#module(node);
+    }
+    if (NAME.has(code) && this.#mayBeThere(node.text)) return undefined;
+    if (code === 2488 && maybeNullish(diagnostic)) return "warning";
+    if (code === 2349 && reasons(diagnostic).some((text) => text.includes("'never'"))) {
+      return undefined;
+    }
+    if (CERTAIN.has(code)) return this.#certain(node, code);
+    if (PROPERTY.has(code)) return this.properties.judge(node, code);
+    if (ARITY.has(code)) return this.#arity(diagnostic, node);
+    if (ARITHMETIC.has(code)) return this.#arithmetic(node, code);
+    if (OVERLAP.has(code)) return this.#overlap(node, code);
+    if (ASSIGNABILITY.has(code)) return this.assignability.judge(diagnostic, node);
+    return "warning";
+  }
+
+  #module(node) {
+    const refusal = ts.isStringLiteralLike(node) ? this.modules.refusal(node.text) : undefined;
+    if (refusal === undefined) return undefined;
+    const call = ancestor(node, ts.isCallExpression);
+    const isDynamic = call?.expression.kind === ts.SyntaxKind.ImportKeyword;
+    return isDynamic && (isTried(node) || isCaught(call)) ? "warning" : "error";
+  }
+
+  #mayBeThere(name) {
+    const { builtins } = this.modules.request;
+    return this.habits.guarded.has(name) || (builtins === null && NODE_NAMES.has(name));
+  }
+
+  // What is not here is asked for in a try, too.
+  #certain(node, code) {
+    return NAME.has(code) && isTried(node) ? "warning" : this.#export(node, code);
+  }
+
+  // An export that was not declared because the text's names were compared roughly.
+  #export(node, code) {
+    if (!EXPORT.has(code)) return "error";
+    return this.properties.isKnownTool(node) ? undefined : "error";
+  }
+
+  // Functions of JavaScript are called with what there is.
+  #arity({ messageText }, node) {
+    const call = ancestor(node, (one) => ts.isCallExpression(one) || ts.isNewExpression(one));
+    const file = call && this.evidence.signature(call)?.getSourceFile().fileName;
+    const text = ts.flattenDiagnosticMessageText(messageText, " ");
+    const [, least, given] = /(?:at least )?(\d+)(?:-\d+)? arguments?, but got (\d+)/.exec(text) ?? [];
+    if (file === undefined || file === MAIN) return "warning";
+    if (Number(given) < Number(least)) return "error";
+    // Too many are ignored; that the first is not an object is not.
+    const first = call.arguments?.[0];
+    const isTool = file.startsWith(MODULES) && first !== undefined;
+    return isTool && (this.evidence.type(first).flags & PRIMITIVE) !== 0 ? "error" : "warning";
+  }
+
+  // Text that is made a number by its use is right, if it is text of a number; a promise, an
+  // object or a list never is.
+  #arithmetic(node, code) {
+    const operands = ts.isBinaryExpression(node) ? [node.left, node.right] : [node];
+    if (operands.some((one) => this.evidence.isPromise(one))) return "error";
+    if (operands.every((one) => this.evidence.isDateOrNumber(one))) return undefined;
+    const whole = ts.isBinaryExpression(node.parent) ? node.parent : node;
+    if (code !== 2365 && ts.isBinaryExpression(whole) && isConversion(whole)) return "warning";
+    const minded = operands.filter((one) => (this.evidence.type(one).flags & NUMERIC) === 0);
+    return minded.some((one) => this.#isDeclaredOperand(one)) ? "error" : "warning";
+  }
+
+  #isDeclaredOperand(node) {
+    if (this.evidence.isDeclared(node) || this.evidence.comesFromDeclared(node)) return true;
+    return this.evidence.parts(this.evidence.type(node)).every((type) =>
+      (type.flags & ts.TypeFlags.Object) !== 0 && isOutside(type)
+    );
+  }
+
+  // Certain against a declared value, unless the flow has only narrowed it: a closure may have
+  // changed the variable since.
+  #overlap(node, code) {
+    const of = code === 2678 ? ancestor(node, ts.isSwitchStatement)?.expression ?? node : node;
+    const sides = ts.isBinaryExpression(of) ? [of.left, of.right] : [of, node];
+    const isCertain = sides.some((side, at) =>
+      this.evidence.comesFromDeclared(side) && !this.#wasNarrowed(side, sides[1 - at])
+    );
+    return isCertain ? "error" : "warning";
+  }
+
+  #wasNarrowed(node, other) {
+    const symbol = this.evidence.symbol(node);
+    if (symbol === undefined || !ts.isPropertyAccessExpression(unwrapped(node))) return false;
+    const whole = this.types.getTypeOfSymbol(symbol);
+    return this.types.isTypeAssignableTo(this.evidence.type(other), whole);
+  }
+}
+
+function isInType(node) {
+  return ancestor(node, (one) =>
+    ts.isTypeNode(one) || ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one)
+    || (ts.isImportDeclaration(one) && one.importClause?.isTypeOnly === true)
+    || (ts.isImportSpecifier(one) && one.isTypeOnly)) !== undefined;
+}
+
+// `import("x").catch(…)`.
+function isCaught(call) {
+  const { parent } = call;
+  return ts.isPropertyAccessExpression(parent) && parent.name.text === "catch";
+}
+
+// `text * 1`, `text - 0`.
+function isConversion({ left, right }) {
+  return [left, right].some((one) => ts.isNumericLiteral(one) && /^[01]$/.test(one.text));
+}
+
+// A diagnostic's message and the reasons under it.
+function reasons({ messageText }) {
+  const found = [];
+  const walk = (message) => {
+    if (typeof message === "string") return found.push(message);
+    found.push(message.messageText);
+    message.next?.forEach(walk);
+  };
+  walk(messageText);
+  return found;
+}
+
+const maybeNullish = (diagnostic) => /\| (undefined|null)'/.test(reasons(diagnostic)[0]);
