@@ -165,7 +165,7 @@ fn is_database(file: &File) -> io::Result<bool> {
     }
     let mut begin = [0; DATABASE.len()];
     let read = file.read_at(&mut begin, 0)?;
-    Ok(read == 0 || begin == *DATABASE)
+    Ok(read == 0 || begin[..read] == *DATABASE)
 }
 
 fn lock(file: &File, shared: bool) -> Result<(), Problem> {

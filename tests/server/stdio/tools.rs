@@ -97,8 +97,8 @@ fn the_tools_have_titles_and_annotations() {
         [
             tool(RUN, "Run TypeScript", [false, true, false, false]),
             tool("list_mcp_servers", "List MCP servers", [true, false, true, true]),
-            tool("get_tools", "Get tools of an MCP server", [false, false, false, true]),
-            tool("search_tools", "Search tools", [false, false, false, true]),
+            tool("get_tools", "Get tools of an MCP server", [true, false, true, true]),
+            tool("search_tools", "Search tools", [true, false, true, true]),
             tool("list_playbooks", "List playbooks", [true, false, true, false]),
             tool("get_playbook", "Get a playbook", [true, false, true, false]),
             tool("create_playbook", "Create a playbook", [false, false, false, false]),
