@@ -72,7 +72,7 @@ pub fn end_conversation(
     handle: &str,
 ) -> impl Future<Output = Result<(), ConversationError>> + Send + use<> {
     let (store, handle) = (opened(config), handle.to_owned());
-    async move { conversations::end(&*store?, &handle).await }.boxed()
+    async move { conversations::end(&store?, &handle).await }.boxed()
 }
 
 fn opened(config: &Config) -> Result<Arc<dyn Store>, ConversationError> {

@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::coding::MOST;
-use super::link::IN_FLIGHT;
+
+/// Requests that wait for answers at the same time; with their values at most 128 MiB.
+pub(super) const IN_FLIGHT: usize = 128;
 
 /// Bytes of the answer to one request: the largest value, or names of one step of SCAN, 1000 of
 /// some 600 bytes; and 64 KiB for what is around them.

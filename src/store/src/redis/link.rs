@@ -16,7 +16,7 @@ use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::bounded::{Bounded, Budget};
+use super::bounded::{Bounded, Budget, IN_FLIGHT};
 use super::coding::FORMAT;
 use crate::place::RedisAddress;
 use crate::{CALL_TIMEOUT, StoreError};
@@ -30,9 +30,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause: how late a server that is there again may be noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Requests that wait for answers at the same time; with their values at most 128 MiB.
-pub(super) const IN_FLIGHT: usize = 128;
 
 /// Bytes of an error of the server that are repeated.
 const MOST_OF_AN_ERROR: usize = 200;
