@@ -288,7 +288,7 @@ fn talkative(answers: usize, said: &'static [u8]) -> (u16, std::thread::JoinHand
             connection.write_all(b"$1\r\n1\r\n").unwrap();
         }
         let mut bytes = 0;
-        while bytes < (1 << 30) {
+        while bytes < (256 << 20) {
             let Ok(()) = connection.write_all(said) else { break };
             bytes += said.len();
         }
@@ -297,13 +297,16 @@ fn talkative(answers: usize, said: &'static [u8]) -> (u16, std::thread::JoinHand
     (port, talks)
 }
 
+/// The beginning of a value, again and again.
+const ENDLESS: &[u8] = b"$99999999999\r\n$99999999999\r\n$99999999999\r\n$99999999999\r\n";
+
 /// What sockets hold on both sides.
 const IN_SOCKETS: usize = 32 << 20;
 
 #[tokio::test]
 async fn a_server_that_speaks_while_nobody_asks_loses_its_connection() {
     // The two of the format, and the call.
-    let (port, talks) = talkative(3, &[b'x'; 1 << 16]);
+    let (port, talks) = talkative(3, ENDLESS);
     let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
     let _ = get(&store).await;
     let said = tokio::task::spawn_blocking(|| talks.join().unwrap()).await.unwrap();
@@ -312,7 +315,7 @@ async fn a_server_that_speaks_while_nobody_asks_loses_its_connection() {
 
 #[tokio::test]
 async fn a_value_without_an_end_ends_with_its_connection() {
-    let (port, talks) = talkative(2, b"$99999999999\r\n");
+    let (port, talks) = talkative(2, ENDLESS);
     let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
     get(&store).await.unwrap_err();
     let said = tokio::task::spawn_blocking(|| talks.join().unwrap()).await.unwrap();
