@@ -2,7 +2,6 @@
 //! compare-and-set.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_conductor_store::{Expected, Keep, Key, Namespace, Store, StoreError, Version};
