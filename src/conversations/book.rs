@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use mcp_conductor_store::Store;
 
+use super::account::Room;
 use super::conversation::Conversation;
 use super::error::ConversationError;
 use super::handle::NEW;
+use super::limits::Limits;
 use super::patience::in_time;
-use super::shelf::{Limits, Shelf};
+use super::shelf::Shelf;
 
 /// The conversations of one principal. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,11 +26,14 @@ impl Conversations {
     /// # Errors
     /// It is not there for this principal, the limit, or the store.
     pub(crate) async fn of(&self, given: &str) -> Result<Arc<Conversation>, ConversationError> {
-        let (handle, record) = match given {
+        let (handle, record, room) = match given {
             NEW => in_time(self.0.begin()).await?,
-            _ => in_time(self.0.open(given)).await?,
+            _ => {
+                let (handle, record) = in_time(self.0.open(given)).await?;
+                (handle, record, Room::default())
+            }
         };
-        Ok(Arc::new(Conversation::new(self.0.clone(), handle, record.known)))
+        Ok(Arc::new(Conversation::new(self.0.clone(), handle, record.known, room)))
     }
 
     /// Ends a conversation: nothing of it is kept.
@@ -36,6 +41,6 @@ impl Conversations {
     /// # Errors
     /// It is not there for this principal, or the store.
     pub(crate) async fn end(&self, given: &str) -> Result<(), ConversationError> {
-        self.0.end(given).await
+        in_time(self.0.end(given)).await
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::account::Room;
 use super::error::ConversationError;
 use super::handle::Handle;
 use super::patience::in_time;
@@ -12,6 +13,7 @@ use super::record::{Known, RunNote, now};
 use super::shelf::Shelf;
 use super::usage::{ToolName, Usage};
 use super::values::{check_key, checked};
+use crate::config::environment::{MAX_CONVERSATIONS, STORE_SIZE};
 
 /// Calls of `session` that one run may make: each reads up to half a MiB from the store, and
 /// may write it.
@@ -30,6 +32,8 @@ pub(crate) struct Conversation {
     calls: AtomicU32,
     /// The record says that there are values.
     has_values: AtomicBool,
+    /// What was made room for it.
+    room: Room,
 }
 
 impl fmt::Debug for Conversation {
@@ -39,7 +43,7 @@ impl fmt::Debug for Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(shelf: Arc<Shelf>, handle: Handle, before: Known) -> Self {
+    pub(super) fn new(shelf: Arc<Shelf>, handle: Handle, before: Known, room: Room) -> Self {
         Self {
             shelf,
             handle,
@@ -48,12 +52,24 @@ impl Conversation {
             used: parking_lot::Mutex::default(),
             calls: AtomicU32::new(0),
             has_values: AtomicBool::new(false),
+            room,
         }
     }
 
     /// Its name for the caller.
     pub(crate) fn handle(&self) -> &str {
         self.handle.as_str()
+    }
+
+    /// That another one had to end for it, if one had to.
+    pub(crate) fn notice(&self) -> Option<String> {
+        self.room.ended_another.then(|| {
+            format!(
+                "Your conversation that was used longest ago has ended to make room for this one: \
+                 a limit is reached ({MAX_CONVERSATIONS}, or an eighth of {STORE_SIZE}). Go on with \
+                 this one instead of beginning others"
+            )
+        })
     }
 
     /// What is known now, with what this call adds.

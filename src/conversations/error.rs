@@ -4,7 +4,7 @@ use mcp_conductor_store::StoreError;
 use thiserror::Error;
 
 use super::limits::{MAX_KEY, MAX_KEYS, MAX_VALUE, MAX_VALUES};
-use crate::config::environment::MAX_CONVERSATIONS;
+use crate::config::environment::{MAX_CONVERSATIONS, STORE_SIZE};
 
 /// Why a conversation cannot be used, as a sentence for a model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -16,12 +16,13 @@ pub enum ConversationError {
          conversation: \"new\" to begin another one"
     )]
     Unknown,
-    /// The principal has as many as it may have.
+    /// The principal's conversations take as much of the store as they may take.
     #[error(
-        "There are {0} conversations of yours, which is the limit ({MAX_CONVERSATIONS}). Go on \
-         with one of them, or begin one when another has expired"
+        "Your conversations would take more than {0} bytes of the store, which is the share of one \
+         principal (an eighth of {STORE_SIZE}). Delete what is not needed any more: \
+         session.delete(key); conversations that are not used expire"
     )]
-    TooMany(usize),
+    Share(u64),
     /// The administrator wants none.
     #[error("Conversations are off here ({MAX_CONVERSATIONS}=0). Call without `conversation`")]
     Off,
@@ -67,12 +68,17 @@ pub enum ConversationError {
 }
 
 impl ConversationError {
+    /// Whether it is still there, and only does not take what a call adds.
+    pub(crate) fn leaves_it(&self) -> bool {
+        self.is_of_the_store() || matches!(self, Self::Share(_))
+    }
+
     /// Whether a run can do without, because the fault is not the caller's.
     pub(crate) fn is_of_the_store(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Contended => true,
             Self::Unknown
-            | Self::TooMany(_)
+            | Self::Share(_)
             | Self::Off
             | Self::None
             | Self::Key(_)
@@ -86,15 +92,25 @@ impl ConversationError {
     }
 }
 
+/// As a caller may know it. Where the store is and what a server says is in the log, and for the
+/// administrator.
 impl From<StoreError> for ConversationError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Contended,
+            StoreError::Unavailable { .. } | StoreError::Format { .. } => Self::Unavailable(
+                "the store cannot be used (MCP_CONDUCTOR_STORE); the server's log says why. \
+                 Programs run without it"
+                    .to_owned(),
+            ),
             error @ (StoreError::Full { .. }
             | StoreError::TooLarge { .. }
-            | StoreError::Unavailable { .. }
-            | StoreError::Format { .. }
             | StoreError::Timeout) => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+/// As an administrator may know it.
+pub(super) fn whole(error: StoreError) -> ConversationError {
+    ConversationError::Unavailable(error.to_string())
 }

@@ -70,9 +70,14 @@ impl Owner {
         &self.0
     }
 
-    /// What the names of all of its entries begin with.
-    pub(super) fn prefix(&self) -> String {
-        format!("{}/", self.0)
+    /// Of an entry of one of its conversations, by the entry's name.
+    pub(super) fn in_name(name: &str) -> Option<Self> {
+        name.rsplit_once('/').map(|(owner, _)| Self(owner.to_owned()))
+    }
+
+    /// The name of what says how much its conversations take.
+    pub(super) fn ledger(&self) -> String {
+        format!("conversations/{}", self.0)
     }
 
     /// The name of the entries of one of its conversations.

@@ -10,10 +10,12 @@
 //! The key of everything begins with the owner. Another principal's handle is not found, as one
 //! that has expired or was invented is not: there is no check that could be forgotten.
 
+mod account;
 mod book;
 mod conversation;
 mod error;
 mod handle;
+mod ledger;
 mod limits;
 mod overview;
 mod patience;
@@ -30,9 +32,8 @@ pub(crate) use book::Conversations;
 pub(crate) use conversation::Conversation;
 pub use error::ConversationError;
 pub(crate) use handle::{NEW, Owner};
-pub(crate) use limits::MAX_VALUES;
+pub(crate) use limits::{Limits, MAX_VALUES};
 pub(crate) use overview::{Overview, all, end, find};
 pub(crate) use record::{MAX_NAMED, RunNote, RunStart};
-pub(crate) use shelf::Limits;
 pub(crate) use usage::{Pair, Usage};
 pub(crate) use within::Within;

@@ -1,9 +1,12 @@
 //! Conversations of everybody, for the administrator.
 
+use std::sync::Arc;
+
 use mcp_conductor_store::{Key, Namespace, Store};
 
-use super::error::ConversationError;
-use super::handle::Handle;
+use super::account::Account;
+use super::error::{ConversationError, whole};
+use super::handle::{Handle, Owner};
 use super::record::Record;
 
 /// Names that are asked for at a time.
@@ -27,7 +30,8 @@ pub(crate) async fn all(
 ) -> Result<Vec<Overview>, ConversationError> {
     let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
-        let names = store.list(Namespace::Conversations, "", after.as_deref(), PAGE).await?;
+        let names = store.list(Namespace::Conversations, "", after.as_deref(), PAGE).await;
+        let names = names.map_err(whole)?;
         let Some(last) = names.last().cloned() else { return Ok(found) };
         after = Some(last);
         for name in names {
@@ -49,7 +53,8 @@ pub(crate) async fn find(store: &dyn Store, given: &str) -> Result<Overview, Con
     let end = format!("/{handle}");
     let mut after = None::<String>;
     loop {
-        let names = store.list(Namespace::Conversations, "", after.as_deref(), PAGE).await?;
+        let names = store.list(Namespace::Conversations, "", after.as_deref(), PAGE).await;
+        let names = names.map_err(whole)?;
         let Some(last) = names.last().cloned() else { return Err(ConversationError::Unknown) };
         after = Some(last);
         if let Some(name) = names.into_iter().find(|name| name.ends_with(&end)) {
@@ -62,16 +67,22 @@ pub(crate) async fn find(store: &dyn Store, given: &str) -> Result<Overview, Con
 ///
 /// # Errors
 /// There is none, or the store.
-pub(crate) async fn end(store: &dyn Store, given: &str) -> Result<(), ConversationError> {
-    let Overview { name, .. } = find(store, given).await?;
-    store.remove(&Key::new(Namespace::Conversations, name.clone())).await?;
-    store.remove(&Key::new(Namespace::Sessions, name)).await?;
-    Ok(())
+pub(crate) async fn end(store: &Arc<dyn Store>, given: &str) -> Result<(), ConversationError> {
+    let Overview { name, handle, .. } = find(&**store, given).await?;
+    store.remove(&Key::new(Namespace::Conversations, name.clone())).await.map_err(whole)?;
+    store.remove(&Key::new(Namespace::Sessions, name.clone())).await.map_err(whole)?;
+    match (Owner::in_name(&name), Handle::parse(&handle)) {
+        (Some(owner), Some(handle)) => {
+            Account::of_anybody(store.clone(), owner).forget(&handle).await
+        }
+        (None, _) | (_, None) => Ok(()),
+    }
 }
 
 async fn read(store: &dyn Store, name: String) -> Result<Option<Overview>, ConversationError> {
     let Some(handle) = name.rsplit('/').next().map(str::to_owned) else { return Ok(None) };
-    let entry = store.get(&Key::new(Namespace::Conversations, name.clone())).await?;
+    let entry = store.get(&Key::new(Namespace::Conversations, name.clone())).await;
+    let entry = entry.map_err(whole)?;
     entry
         .map(|entry| Ok(Overview { handle, record: Record::read(&entry.value)?, name }))
         .transpose()

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConversationError;
+use super::ledger::Given;
 use crate::text::clip;
 
 /// The format of a record. One that is newer is not read.
@@ -177,6 +178,9 @@ pub(crate) struct Record {
     pub history: Vec<RunNote>,
     /// When the values of `session` were written last; 0 if there are none.
     pub values_at: u64,
+    /// What the ledger has for this record.
+    #[serde(default)]
+    pub(super) counted: Given,
 }
 
 impl Record {
@@ -191,6 +195,7 @@ impl Record {
             runs: 0,
             history: Vec::new(),
             values_at: 0,
+            counted: Given::default(),
         }
     }
 
@@ -200,13 +205,31 @@ impl Record {
         let unreadable = |what: String| {
             ConversationError::Unavailable(format!("the record cannot be read: {what}"))
         };
-        let record: Self =
-            serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+        // What is in it may be anybody's, and is not repeated.
+        let foreign = |_| unreadable("something else has written it".to_owned());
+        let mut record: Self = serde_json::from_slice(bytes).map_err(foreign)?;
+        record.bound();
         if record.format > FORMAT {
             let what = format!("it has format {}, this version knows {FORMAT}", record.format);
             return Err(unreadable(what));
         }
         Ok(record)
+    }
+
+    /// Whoever can write into the store writes what it likes.
+    fn bound(&mut self) {
+        let Known { found, loaded, searches } = &mut self.known;
+        for (names, most) in [(found, MAX_FOUND), (loaded, MAX_LOADED)] {
+            names.retain(|name| name.len() <= MAX_NAME);
+            keep_last(names, most);
+        }
+        keep_last(searches, MAX_SEARCHES);
+        for Search { query, tools } in searches {
+            clip::truncate(query, MAX_QUERY);
+            tools.retain(|name| name.len() <= MAX_NAME);
+            tools.truncate(MAX_OF_SEARCH);
+        }
+        keep_last(&mut self.history, MAX_HISTORY);
     }
 
     pub(super) fn write(&self) -> Bytes {
@@ -219,7 +242,7 @@ impl Record {
     }
 
     pub(super) fn add(&mut self, run: RunNote) {
-        self.runs += 1;
+        self.runs = self.runs.saturating_add(1);
         self.history.push(run);
         keep_last(&mut self.history, MAX_HISTORY);
     }
@@ -283,6 +306,24 @@ mod tests {
         assert_eq!(known.searches[1].tools, ["mcp__s__b"]);
         known.take("mcp__s__a");
         assert_eq!(known.query_of("mcp__s__a"), None);
+    }
+
+    #[test]
+    fn a_record_that_others_wrote_is_no_larger_than_one_of_ours() {
+        let mut record = Record::new(None);
+        record.known.loaded = (0..9999).map(|at| format!("mcp__s__{at}")).collect();
+        record.known.found = vec!["x".repeat(MAX_NAME + 1); 9];
+        let tools = record.known.loaded.clone();
+        record.known.searches = vec![Search { query: "q".repeat(9999), tools }; 99];
+        record.runs = u64::MAX;
+        let mut read = Record::read(&record.write()).unwrap();
+        assert_eq!((read.known.found.len(), read.known.loaded.len()), (0, MAX_LOADED));
+        assert_eq!(read.known.loaded.last().unwrap(), "mcp__s__9998");
+        assert_eq!(read.known.searches.len(), MAX_SEARCHES);
+        assert_eq!(read.known.searches[0].tools.len(), MAX_OF_SEARCH);
+        assert_eq!(read.known.searches[0].query.len(), MAX_QUERY);
+        read.add(RunStart::of("python", "1").ended("success", Duration::ZERO));
+        assert_eq!(read.runs, u64::MAX);
     }
 
     #[test]

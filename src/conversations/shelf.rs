@@ -2,32 +2,29 @@
 //! compare-and-set.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_conductor_store::{Expected, Keep, Key, Namespace, Store, StoreError, Version};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::account::{Account, Room};
 use super::error::ConversationError;
 use super::handle::{Handle, Owner};
+use super::ledger::{Given, Part};
+use super::limits::{ATTEMPTS, Limits};
 use super::record::{Record, millis, now};
 use super::values::Values;
-
-/// How often a change is tried anew that other replicas came before. Each time one of them has
-/// succeeded; the calls of this server wait for each other.
-const ATTEMPTS: u32 = 8;
 
 /// Changes at the same time, each of another conversation but for those that have the same turn:
 /// more than one principal has runs in a server of some processors.
 const TURNS: usize = 16;
 
-/// The administrator's limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Since the last use.
-    pub time_to_live: Duration,
-    /// Of one principal; 0 for none at all.
-    pub count: usize,
+/// Values as they are in the store.
+struct Kept {
+    values: Values,
+    /// As they were written.
+    bytes: usize,
+    expected: Expected,
 }
 
 /// The entries of one principal's conversations.
@@ -37,8 +34,7 @@ pub(super) struct Shelf {
     principal: Option<Arc<str>>,
     owner: Owner,
     limits: Limits,
-    /// One is begun at a time: each counts those before it.
-    beginning: Mutex<()>,
+    account: Account,
     /// One change of a conversation at a time, so that a client's parallel calls do not contend.
     turns: [Mutex<()>; TURNS],
 }
@@ -46,8 +42,8 @@ pub(super) struct Shelf {
 impl Shelf {
     pub(super) fn new(store: Arc<dyn Store>, principal: Option<Arc<str>>, limits: Limits) -> Self {
         let owner = Owner::of(principal.as_deref());
-        let (beginning, turns) = (Mutex::default(), Default::default());
-        Self { store, principal, owner, limits, beginning, turns }
+        let account = Account::new(store.clone(), owner.clone(), limits);
+        Self { store, principal, owner, limits, account, turns: Default::default() }
     }
 
     async fn turn(&self, handle: &Handle) -> MutexGuard<'_, ()> {
@@ -55,41 +51,21 @@ impl Shelf {
         self.turns[sum % TURNS].lock().await
     }
 
-    /// A new conversation.
+    /// A new conversation. Where there are as many as there may be, the one that was used longest
+    /// ago ends for it: a model that has forgotten its handles has no other way.
     ///
     /// # Errors
-    /// The limit, or the store.
-    pub(super) async fn begin(&self) -> Result<(Handle, Record), ConversationError> {
-        let limit = self.limits.count;
-        if limit == 0 {
+    /// There are to be none, the share, or the store.
+    pub(super) async fn begin(&self) -> Result<(Handle, Record, Room), ConversationError> {
+        if self.limits.count == 0 {
             return Err(ConversationError::Off);
         }
-        let _turn = self.beginning.lock().await;
-        if self.count(limit).await? >= limit {
-            return Err(ConversationError::TooMany(limit));
-        }
-        let handle = Handle::random()?;
-        let record = Record::new(self.principal.as_deref());
+        let (handle, mut record) = (Handle::random()?, Record::new(self.principal.as_deref()));
+        let (given, room) = self.account.enter(&handle, record.write().len()).await?;
+        record.counted = given;
         let (key, keep) = (self.key(Namespace::Conversations, &handle), self.keep());
         self.store.set(&key, Expected::Absent, record.write(), keep).await?;
-        Ok((handle, record))
-    }
-
-    /// How many there are, counted up to a number.
-    async fn count(&self, most: usize) -> Result<usize, StoreError> {
-        let (prefix, mut after, mut count) = (self.owner.prefix(), None::<String>, 0);
-        while count < most {
-            let left = most - count;
-            let after_this = after.as_deref();
-            let namespace = Namespace::Conversations;
-            let names = self.store.list(namespace, &prefix, after_this, left).await?;
-            count += names.len();
-            match names.into_iter().next_back() {
-                Some(last) => after = Some(last),
-                None => break,
-            }
-        }
-        Ok(count)
+        Ok((handle, record, room))
     }
 
     /// A conversation that a call goes on with.
@@ -128,15 +104,29 @@ impl Shelf {
         for _ in 0..ATTEMPTS {
             let (mut record, version) = self.record(handle).await?;
             change(&mut record);
+            let written = self.counted(handle, &mut record).await?;
             let key = self.key(Namespace::Conversations, handle);
-            let expected = Expected::Version(version);
-            match self.store.set(&key, expected, record.write(), self.keep()).await {
+            match self.store.set(&key, Expected::Version(version), written, self.keep()).await {
                 Ok(_) => return Ok(record),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(ConversationError::Contended)
+    }
+
+    /// A record as it is written, of which the ledger knows.
+    async fn counted(
+        &self,
+        handle: &Handle,
+        record: &mut Record,
+    ) -> Result<Bytes, ConversationError> {
+        let (written, keep) = (record.write(), self.limits.time_to_live);
+        if Given::of(written.len(), millis(keep), now()).is_within(record.counted) {
+            return Ok(written);
+        }
+        record.counted = self.account.reserve(handle, Part::Record, (written.len(), keep)).await?;
+        Ok(record.write())
     }
 
     /// # Errors
@@ -157,14 +147,18 @@ impl Shelf {
     /// The values of a conversation that is still there.
     pub(super) async fn values(&self, handle: &Handle) -> Result<Values, ConversationError> {
         self.record(handle).await?;
-        Ok(self.kept_values(handle).await?.0)
+        Ok(self.kept_values(handle).await?.values)
     }
 
-    async fn kept_values(&self, handle: &Handle) -> Result<(Values, Expected), ConversationError> {
+    async fn kept_values(&self, handle: &Handle) -> Result<Kept, ConversationError> {
         let key = self.key(Namespace::Sessions, handle);
         Ok(match self.store.get(&key).await? {
-            Some(entry) => (Values::read(&entry.value)?, Expected::Version(entry.version)),
-            None => (Values::default(), Expected::Absent),
+            Some(entry) => Kept {
+                values: Values::read(&entry.value)?,
+                bytes: entry.value.len(),
+                expected: Expected::Version(entry.version),
+            },
+            None => Kept { values: Values::default(), bytes: 0, expected: Expected::Absent },
         })
     }
 
@@ -174,13 +168,12 @@ impl Shelf {
         handle: &Handle,
         change: impl Fn(&mut Values) -> Result<T, ConversationError>,
     ) -> Result<T, ConversationError> {
-        let keep = Keep::For(self.limits.time_to_live.saturating_mul(2));
         let _turn = self.turn(handle).await;
         for _ in 0..ATTEMPTS {
             self.record(handle).await?;
-            let (mut values, expected) = self.kept_values(handle).await?;
-            let changed = change(&mut values)?;
-            match self.put_values(handle, &values, expected, keep).await {
+            let mut kept = self.kept_values(handle).await?;
+            let changed = change(&mut kept.values)?;
+            match self.put_values(handle, &kept).await {
                 Ok(()) => return Ok(changed),
                 Err(ConversationError::Contended) => {}
                 Err(error) => return Err(error),
@@ -189,19 +182,32 @@ impl Shelf {
         Err(ConversationError::Contended)
     }
 
-    async fn put_values(
-        &self,
-        handle: &Handle,
-        values: &Values,
-        expected: Expected,
-        keep: Keep,
-    ) -> Result<(), ConversationError> {
-        if values.is_empty() && expected == Expected::Absent {
+    async fn put_values(&self, handle: &Handle, kept: &Kept) -> Result<(), ConversationError> {
+        if kept.values.is_empty() && kept.expected == Expected::Absent {
             return Ok(());
         }
-        let (key, bytes): (Key, Bytes) = (self.key(Namespace::Sessions, handle), values.write()?);
-        self.store.set(&key, expected, bytes, keep).await?;
-        Ok(())
+        let keep = self.limits.time_to_live.saturating_mul(2);
+        let (key, written) = (self.key(Namespace::Sessions, handle), kept.values.write()?);
+        let bytes = written.len();
+        self.account.reserve(handle, Part::Values, (bytes, keep)).await?;
+        self.store.set(&key, kept.expected, written, Keep::For(keep)).await?;
+        if bytes < kept.bytes {
+            self.account.take_back(handle, (bytes, keep)).await?;
+        }
+        self.only_of_one_that_is_there(handle).await
+    }
+
+    /// Removes values that were written while their conversation ended.
+    async fn only_of_one_that_is_there(&self, handle: &Handle) -> Result<(), ConversationError> {
+        match self.record(handle).await {
+            Err(ConversationError::Unknown) => {
+                self.store.remove(&self.key(Namespace::Sessions, handle)).await?;
+                self.account.forget(handle).await?;
+                Err(ConversationError::Unknown)
+            }
+            // They are kept; that the store has failed since is the next call's.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Ends a conversation: nothing of it is kept.
@@ -213,6 +219,7 @@ impl Shelf {
         // First what makes the values reachable.
         let was_there = self.store.remove(&self.key(Namespace::Conversations, &handle)).await?;
         self.store.remove(&self.key(Namespace::Sessions, &handle)).await?;
+        self.account.forget(&handle).await?;
         if was_there { Ok(()) } else { Err(ConversationError::Unknown) }
     }
 

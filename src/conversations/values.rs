@@ -16,8 +16,10 @@ pub(super) struct Values(BTreeMap<String, Box<RawValue>>);
 
 impl Values {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ConversationError> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            ConversationError::Unavailable(format!("the values cannot be read: {error}"))
+        // What is in them may be anybody's, and is not repeated.
+        serde_json::from_slice(bytes).map_err(|_| {
+            let what = "the values cannot be read: something else has written them";
+            ConversationError::Unavailable(what.to_owned())
         })
     }
 

@@ -76,7 +76,7 @@ pub fn end_conversation(
     handle: &str,
 ) -> impl Future<Output = Result<(), ConversationError>> + Send + use<> {
     let (store, handle) = (opened(config), handle.to_owned());
-    async move { conversations::end(&*store?, &handle).await }.boxed()
+    async move { conversations::end(&store?, &handle).await }.boxed()
 }
 
 /// Forgets what a principal's use of tools has taught searches, or everybody's where none is

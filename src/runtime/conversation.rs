@@ -5,16 +5,32 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::request::InvalidRequest;
+use super::request::{InvalidRequest, ValidRequest};
 use super::{ExecuteError, ExecuteRequest, Execution, Runtime};
 use crate::catalog::{GoOn, to_found};
+use crate::config::Config;
 use crate::conversations::{
-    Conversation as Kept, ConversationError, Conversations, MAX_NAMED, NEW, RunStart, Usage, Within,
+    Conversation as Kept, ConversationError, Conversations, Limits, MAX_NAMED, NEW, RunStart,
+    Usage, Within,
 };
 use crate::text::shown;
 
 /// Tools that one search finds.
 const FOUND: usize = 10;
+
+/// Of the store, as a part of its size: what the conversations of one principal may take. With the
+/// 256 MiB of the default 32 MiB, which is 300 KiB for each of 100.
+const SHARE: u64 = 8;
+
+/// What a configuration says of conversations. One lives for two of the longest runs at least, so
+/// that none ends while a program goes on with it, nor its values before it.
+pub(super) fn limits(config: &Config) -> Limits {
+    Limits {
+        time_to_live: config.conversation_ttl().max(config.max_timeout().saturating_mul(2)),
+        count: config.max_conversations(),
+        share: config.store_size() / SHARE,
+    }
+}
 
 /// The conversation of a run that begins.
 pub(super) struct Entered {
@@ -79,11 +95,14 @@ impl Runtime {
         }
     }
 
-    pub(super) async fn enter(&self, request: &ExecuteRequest) -> Result<Entered, ExecuteError> {
-        let given = request.conversation();
+    pub(super) async fn enter(
+        &self,
+        given: Option<&str>,
+        request: &ValidRequest,
+    ) -> Result<Entered, ExecuteError> {
         let within = self.within(given).await;
         let within = within.map_err(|error| InvalidRequest::Conversation(error.to_string()))?;
-        let start = RunStart::of(request.language().name(), request.source());
+        let start = RunStart::of(request.language.name(), &request.source);
         Ok(Entered { within, start, is_new: given == Some(NEW) })
     }
 
@@ -140,8 +159,12 @@ impl Runtime {
         let loaded = self.callable(&one.known().loaded);
         let handle = Some(one.handle().to_owned());
         match one.finish(run).await {
-            Ok(()) => Told { handle, note: loaded_note(&loaded) },
-            Err(error) if error.is_of_the_store() => {
+            Ok(()) => {
+                let notes = [one.notice(), loaded_note(&loaded)].into_iter().flatten();
+                let note = notes.reduce(|first, second| format!("{first}. {second}"));
+                Told { handle, note }
+            }
+            Err(error) if error.leaves_it() => {
                 let note = format!("The conversation does not know of this call: {error}");
                 Told { handle, note: Some(note) }
             }

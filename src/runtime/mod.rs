@@ -56,12 +56,12 @@ pub use images::Image;
 pub use language::Language;
 pub use output::{OutputEvent, OutputEvents, OutputStream};
 pub use packages::PackagesStatus;
-use request::Log;
 pub use request::{ExecuteRequest, Grant, InvalidRequest, MAX_GLOBALS_BYTES, MAX_SOURCE_BYTES};
+use request::{Log, ValidRequest};
 
-use crate::broker::{Broker, Owner, Services, run_account};
+use crate::broker::{Broker, Owner, Services, ToolScope, run_account};
 use crate::config::{Config, ConfigError, Principal};
-use crate::conversations::{Conversations, Limits, Within};
+use crate::conversations::Conversations;
 use crate::learning::Learning;
 use crate::memory::Account;
 use crate::packages::Installed;
@@ -340,33 +340,41 @@ impl Runtime {
         let metrics = &self.0.shared.common.metrics;
         let language = request.language().name();
         let mut observed = Observed::start(metrics, language, self.principal(), parent);
-        let result = match self.enter(&request).await {
-            Ok(entered) => {
-                let within = entered.within().clone();
-                let result = self.run_observed(request, within, events, &mut observed).await;
-                self.leave(entered, result).await
-            }
-            Err(error) => Err(error),
-        };
+        let result = self.run_within(request, events, &mut observed).await;
         if let Err(error) = &result {
             observed.failed(error.outcome());
         }
         result
     }
 
-    async fn run_observed(
+    /// Runs a program within the conversation that its request names. The store is not asked for
+    /// a request that is not valid.
+    async fn run_within(
         &self,
         request: ExecuteRequest,
-        within: Within,
-        mut events: Option<mpsc::UnboundedSender<Printed>>,
+        events: Option<mpsc::UnboundedSender<Printed>>,
         observed: &mut Observed,
     ) -> Result<Execution, ExecuteError> {
         let inner = &self.0;
+        let given = request.conversation().map(str::to_owned);
         let plan = inner.plan(&request);
         let own_globals = plan.checks().then(|| request.global_names()).unwrap_or_default();
         let (request, mut scope) = request.validate(&inner.config, &inner.globals)?;
         scope.tools = scope.tools.within(&inner.tools);
-        scope.conversation = within;
+        let entered = self.enter(given.as_deref(), &request).await?;
+        scope.conversation = entered.within().clone();
+        let result = self.run_observed((request, plan, own_globals), scope, events, observed).await;
+        self.leave(entered, result).await
+    }
+
+    async fn run_observed(
+        &self,
+        (request, plan, own_globals): (ValidRequest, Plan, Vec<String>),
+        scope: ToolScope,
+        mut events: Option<mpsc::UnboundedSender<Printed>>,
+        observed: &mut Observed,
+    ) -> Result<Execution, ExecuteError> {
+        let inner = &self.0;
         let number = inner.shared.next_execution();
         observed.queues(number);
         let services = &inner.services;
@@ -729,8 +737,7 @@ impl PrincipalState {
         }
         let globals = assembly::globals(&config, &services);
         let services = Arc::new(services);
-        let limits =
-            Limits { time_to_live: config.conversation_ttl(), count: config.max_conversations() };
+        let limits = conversation::limits(&config);
         let store = shared.common.store.clone();
         let conversations = Conversations::new(store, principal.clone(), limits);
         Arc::new(Self { config, shared, services, globals, principal, tools, share, conversations })

@@ -115,6 +115,7 @@ impl fmt::Debug for Log {
 
 /// A request that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum InvalidRequest {
     /// The source is larger than [`MAX_SOURCE_BYTES`].
     #[error("The program has {0} bytes; at most {MAX_SOURCE_BYTES} are accepted")]

@@ -1,7 +1,7 @@
 //! The store, with its calls counted and timed.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,18 +9,25 @@ use mcp_conductor_store::{
     Claim, Entry, Expected, Held, Keep, Key, Kind, Namespace, Refill, Store, StoreError,
     StoreStatus, Taken, Version,
 };
+use parking_lot::Mutex;
 
 use super::metrics::{Metrics, StoreCall};
+use crate::text::shown;
 
 /// This store, with its calls in the metrics.
 pub(crate) fn measured(store: Arc<dyn Store>, kind: Kind, metrics: Arc<Metrics>) -> Arc<dyn Store> {
-    Arc::new(Measured { store, kind, metrics })
+    Arc::new(Measured { store, kind, metrics, logged: Mutex::default() })
 }
+
+/// Between two lines about a store that cannot be used: callers are not told why, and many call.
+const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 struct Measured {
     store: Arc<dyn Store>,
     kind: Kind,
     metrics: Arc<Metrics>,
+    /// When a line was written last. Only calls that fail look at it.
+    logged: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Measured {
@@ -40,6 +47,9 @@ impl Measured {
         let outcome = result.as_ref().err().map_or("ok", StoreError::name);
         let call = StoreCall { store: self.kind.name(), operation, outcome };
         self.metrics.store_called(&call, start.elapsed());
+        if let Err(error @ (StoreError::Unavailable { .. } | StoreError::Format { .. })) = &result {
+            self.log(error);
+        }
         result
     }
 
@@ -53,6 +63,15 @@ impl Measured {
             self.metrics.store_size().changed(&self.store);
         }
         result
+    }
+
+    /// Says why the store cannot be used, now and then.
+    fn log(&self, error: &StoreError) {
+        let mut logged = self.logged.lock();
+        if logged.is_none_or(|at| at.elapsed() > BETWEEN_LINES) {
+            *logged = Some(Instant::now());
+            tracing::warn!("the store cannot be used: {}", shown::line(&error.to_string()));
+        }
     }
 }
 

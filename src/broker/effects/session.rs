@@ -10,8 +10,9 @@ use crate::conversations::{ConversationError, MAX_VALUES};
 use crate::memory::Charge;
 use crate::protocol::{Answer, Failure, SessionOperation};
 
-/// Bytes that the values of a conversation take here: as they are read, and written anew.
-const WORK: usize = 2 * MAX_VALUES;
+/// Bytes that the values of a conversation take here: as they are read, which is up to twice what
+/// they are with escaped keys, parsed, written anew, and once more as a request of Redis.
+const WORK: usize = 7 * MAX_VALUES;
 
 pub(super) fn start(operation: SessionOperation, dispatch: Dispatch<'_>) -> Option<AbortHandle> {
     dispatch.in_task(|run, responder| async move {
@@ -50,13 +51,13 @@ impl Run {
 impl From<ConversationError> for Problem {
     fn from(error: ConversationError) -> Self {
         use ConversationError::{
-            Contended, Full, Key, NoJson, None, Off, TooLarge, TooMany, TooManyCalls, TooManyKeys,
+            Contended, Full, Key, NoJson, None, Off, Share, TooLarge, TooManyCalls, TooManyKeys,
             Tool, Unavailable, Unknown,
         };
         let class = match error {
             None | Key(_) | NoJson(_) | Tool(_) => "TypeError",
-            TooLarge(_) | Full(_) | TooManyKeys | TooManyCalls(_) => "RangeError",
-            Unknown | TooMany(_) | Off | Unavailable(_) | Contended => "Error",
+            TooLarge(_) | Full(_) | Share(_) | TooManyKeys | TooManyCalls(_) => "RangeError",
+            Unknown | Off | Unavailable(_) | Contended => "Error",
         };
         Failure::new(class, error.to_string()).into()
     }

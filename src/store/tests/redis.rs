@@ -279,3 +279,50 @@ async fn a_value_that_is_not_the_store_s_is_an_error() {
     let error = store.add(&key(), 1, Keep::Always).await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
 }
+
+/// A server that says OK to what it is asked, then `said`, until nobody listens. Returns its port,
+/// and what tells how many bytes it could say.
+fn talkative(answers: usize, said: &'static [u8]) -> (u16, std::thread::JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let talks = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        for _ in 0..answers {
+            let _ = std::io::Read::read(&mut connection, &mut request).unwrap();
+            connection.write_all(b"$1\r\n1\r\n").unwrap();
+        }
+        let mut bytes = 0;
+        while bytes < (256 << 20) {
+            let Ok(()) = connection.write_all(said) else { break };
+            bytes += said.len();
+        }
+        bytes
+    });
+    (port, talks)
+}
+
+/// The beginning of a value, again and again.
+const ENDLESS: &[u8] = b"$99999999999\r\n$99999999999\r\n$99999999999\r\n$99999999999\r\n";
+
+/// What sockets hold on both sides.
+const IN_SOCKETS: usize = 32 << 20;
+
+#[tokio::test]
+async fn a_server_that_speaks_while_nobody_asks_loses_its_connection() {
+    // The two of the format, and the call.
+    let (port, talks) = talkative(3, ENDLESS);
+    let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
+    let _ = get(&store).await;
+    let said = tokio::task::spawn_blocking(|| talks.join().unwrap()).await.unwrap();
+    assert!(said < IN_SOCKETS, "{said} bytes were read");
+}
+
+#[tokio::test]
+async fn a_value_without_an_end_ends_with_its_connection() {
+    let (port, talks) = talkative(2, ENDLESS);
+    let store = store_at(&format!("redis://127.0.0.1:{port}"), None, no_tls()).await;
+    get(&store).await.unwrap_err();
+    let said = tokio::task::spawn_blocking(|| talks.join().unwrap()).await.unwrap();
+    assert!(said < IN_SOCKETS, "{said} bytes were read");
+}

@@ -87,16 +87,20 @@ fn an_invented_conversation_runs_nothing() {
 }
 
 #[test]
-fn one_more_than_the_limit_is_refused_and_those_that_are_there_go_on() {
+fn one_more_than_the_limit_ends_the_one_that_was_used_longest_ago_and_says_so() {
     let limit = [("MCP_CONDUCTOR_MAX_CONVERSATIONS", "2")];
     let mut server = Server::at(Home::empty(), &limit);
     let new = json!({ "deno_code": "1", "conversation": "new" });
     let first = handle(&server.structured(RUN, new.clone()));
-    server.structured(RUN, new.clone());
-    let told = server.refused_run(new);
-    assert!(told.contains("There are 2 conversations of yours"), "{told}");
-    assert!(told.contains("MCP_CONDUCTOR_MAX_CONVERSATIONS"), "{told}");
-    assert_eq!(handle(&server.execute("1", json!({ "conversation": first }))), first);
+    let second = handle(&server.structured(RUN, new.clone()));
+    let third = server.structured(RUN, new);
+    let note = third["notes"].to_string();
+    assert!(note.contains("MCP_CONDUCTOR_MAX_CONVERSATIONS"), "{note}");
+    for there in [second, handle(&third)] {
+        assert_eq!(handle(&server.execute("1", json!({ "conversation": there }))), there);
+    }
+    let told = server.refused_run(json!({ "deno_code": "1", "conversation": first }));
+    assert!(told.contains("it has ended or expired"), "{told}");
 }
 
 #[test]

@@ -43,6 +43,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
     Ok(Record { expires: (expires != 0).then_some(expires), content })
 }
 
+/// When a record that was written expires. Its value is not copied.
+///
+/// # Errors
+/// As of [`decode`].
+pub(super) fn expiry(bytes: &[u8]) -> Result<Option<u64>, StoreError> {
+    let (_, expires, _, _) = parts(bytes).ok_or_else(damaged)?;
+    Ok((expires != 0).then_some(expires))
+}
+
 fn parts(bytes: &[u8]) -> Option<(u8, u64, u64, &[u8])> {
     let (kind, rest) = bytes.split_first()?;
     let (expires, rest) = rest.split_first_chunk()?;
@@ -67,6 +76,7 @@ mod tests {
             Record { expires: Some(u64::MAX), content: Content::Counter(i64::MIN) },
         ];
         for record in records {
+            assert_eq!(expiry(&encode(&record)), Ok(record.expires));
             assert_eq!(decode(&encode(&record)), Ok(record));
         }
     }

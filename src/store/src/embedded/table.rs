@@ -4,7 +4,7 @@ use redb::WriteTransaction;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table as Rows, TableDefinition};
 
 use super::failed;
-use super::format::{FORMAT, decode, encode};
+use super::format::{FORMAT, decode, encode, expiry};
 use crate::StoreError;
 use crate::key::Range;
 use crate::record::Record;
@@ -139,7 +139,7 @@ pub(super) fn names(
         if names.len() == range.limit || !range.has(name.value()) {
             break;
         }
-        if !decode(record.value())?.has_expired(now) {
+        if expiry(record.value())?.is_none_or(|expires| expires > now) {
             names.push(range.name(name.value()));
         }
     }

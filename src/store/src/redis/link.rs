@@ -16,6 +16,7 @@ use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
+use super::bounded::{Bounded, Budget, IN_FLIGHT};
 use super::coding::FORMAT;
 use crate::place::RedisAddress;
 use crate::{CALL_TIMEOUT, StoreError};
@@ -29,9 +30,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause: how late a server that is there again may be noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Requests that wait for answers at the same time; with their values at most 128 MiB.
-const IN_FLIGHT: usize = 128;
 
 /// Bytes of an error of the server that are repeated.
 const MOST_OF_AN_ERROR: usize = 200;
@@ -80,6 +78,7 @@ struct State {
 struct Connection {
     requests: MultiplexedConnection,
     driver: JoinHandle<()>,
+    budget: Arc<Budget>,
 }
 
 /// Its requests have no use for each other's answers.
@@ -126,11 +125,14 @@ impl Link {
                 self.in_flight.acquire().await.map_err(|error| self.unavailable(&error))?;
             Ok((permit, self.connection().await?))
         };
-        let (_permit, (number, mut requests)) =
+        let (_permit, (number, mut requests, budget)) =
             timeout_at(deadline.into(), connection).await.unwrap_or(Err(StoreError::Timeout))?;
-        let asked = Instant::now();
+        let (asked, request) = (Instant::now(), budget.ask());
         match timeout_at(deadline.into(), command.query_async(&mut requests)).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => {
+                request.answered();
+                Ok(answer)
+            }
             Ok(Err(error)) => {
                 if error.is_unrecoverable_error() {
                     self.give_up(number);
@@ -159,10 +161,10 @@ impl Link {
     }
 
     /// The connection, which is made where there is none.
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), StoreError> {
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection, Arc<Budget>), StoreError> {
         let mut state = self.state.lock().await;
         if let Some(there) = state.connection.as_ref().filter(|there| !there.driver.is_finished()) {
-            return Ok((state.number, there.requests.clone()));
+            return Ok((state.number, there.requests.clone(), Arc::clone(&there.budget)));
         }
         state.connection = None;
         if let Some(failed) = &state.failed
@@ -173,9 +175,10 @@ impl Link {
         match self.connect().await {
             Ok(connection) => {
                 let requests = connection.requests.clone();
+                let budget = Arc::clone(&connection.budget);
                 *state =
                     State { connection: Some(connection), number: state.number + 1, failed: None };
-                Ok((state.number, requests))
+                Ok((state.number, requests, budget))
             }
             Err(error) => {
                 let attempts = state.failed.as_ref().map_or(0, |failed| failed.attempts) + 1;
@@ -236,9 +239,11 @@ impl Link {
         }
         // Calls have their own bound.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let budget = Budget::new();
+        let stream = Bounded::new(stream, Arc::clone(&budget));
         let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
         let (requests, driver) = opened.map_err(|error| self.problem(&error))?;
-        let mut connection = Connection { requests, driver: tokio::spawn(driver) };
+        let mut connection = Connection { requests, driver: tokio::spawn(driver), budget };
         self.check_format(&mut connection.requests).await?;
         Ok(connection)
     }

@@ -3,6 +3,7 @@
 //! How durable a change is when it returns is the server's setting (`appendonly`,
 //! `appendfsync`). One server is asked, not a cluster.
 
+mod bounded;
 mod coding;
 mod limits;
 mod link;
@@ -81,8 +82,13 @@ impl Redis {
                 // What is not UTF-8 no store has set.
                 let Ok(key) = String::from_utf8(key) else { continue };
                 let Some(stored) = key.strip_prefix(prefix.as_str()) else { continue };
-                if range.is_behind_its_beginning(stored) && range.has(stored) {
-                    names.insert(range.name(stored));
+                if !range.is_behind_its_beginning(stored) || !range.has(stored) {
+                    continue;
+                }
+                let name = range.name(stored);
+                // One that is too long no store has set, either.
+                if check_name(&name).is_ok() {
+                    names.insert(name);
                 }
                 if names.len() > range.limit {
                     names.pop_last();
