@@ -11,12 +11,18 @@ class Habits {
     this.tested = new Set();
     // Names that may not be declared: `typeof x`, `"x" in globalThis`.
     this.guarded = new Set();
+    // Name of a variable or member to what is assigned to it.
+    this.assignments = new Map();
+    // Names that are used as values, beside types.
+    this.values = new Set();
     // Whether members are assigned whose names are not written out.
     this.computes = false;
     this.#walk(file);
   }
 
   #walk(node) {
+    if (ts.isIdentifier(node)) this.#identifier(node);
+    if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
     if (ts.isBinaryExpression(node)) this.#binary(node);
     if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
       if (node.operator === ts.SyntaxKind.ExclamationToken) this.#tests(node.operand);
@@ -34,7 +40,10 @@ class Habits {
 
   #binary(node) {
     const { left, right, operatorToken: { kind } } = node;
-    if (ts.isAssignmentOperator(kind)) this.#assigns(left);
+    if (ts.isAssignmentOperator(kind)) {
+      this.#assigns(left);
+      this.#keeps(left, right);
+    }
     if (
       kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken
       || kind === ts.SyntaxKind.QuestionQuestionToken
@@ -47,6 +56,23 @@ class Habits {
       if (isUndefined(right)) this.#tests(left);
       if (isUndefined(left)) this.#tests(right);
     }
+  }
+
+  // A name that is not that of a member or of an import.
+  #identifier(node) {
+    const { parent } = node;
+    const isMember = ts.isPropertyAccessExpression(parent) && parent.name === node;
+    const isImport = ts.isImportSpecifier(parent) || ts.isImportClause(parent)
+      || ts.isNamespaceImport(parent);
+    if (!isMember && !isImport) this.values.add(node.text);
+  }
+
+  #keeps(target, value) {
+    const bare = unwrapped(target);
+    const name = ts.isPropertyAccessExpression(bare) ? bare.name.text : bare.text;
+    if (typeof name !== "string") return;
+    if (!this.assignments.has(name)) this.assignments.set(name, []);
+    this.assignments.get(name).push(value);
   }
 
   // Object.assign(target, …) and Object.defineProperty(target, "name", …) put members in, too.

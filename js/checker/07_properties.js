@@ -7,10 +7,11 @@ const OPEN = new Set(["Error", "Event", "EventTarget", "Object", "Function"]);
 const COLLECTIONS = new Set(["Map", "Set", "WeakMap", "WeakSet"]);
 
 class Properties {
-  constructor(evidence, habits, modules) {
+  constructor(evidence, habits, modules, trust) {
     this.evidence = evidence;
     this.habits = habits;
     this.modules = modules;
+    this.trust = trust;
   }
 
   judge(node, code) {
@@ -38,10 +39,11 @@ class Properties {
       if (!parts.some(isRuntime)) return {};
       if (!parts.some((part) => COLLECTIONS.has(part.symbol?.name))) return { verdict: "warning" };
     }
-    if (isOurs && (this.habits.tested.has(name) || isTried(node))) {
+    if (isOurs && (this.habits.tested.has(name) || isProbed(node))) {
       if (parts.some(isNamespace)) return { verdict: "warning" };
     }
     if (this.isKnownTool(node, parts, name)) return {};
+    if (expression !== undefined && this.trust.isDoubtful(expression)) return { verdict: "warning" };
     return expression !== undefined && this.#hasAlternative(node.parent, expression)
       ? { verdict: "warning" }
       : undefined;
