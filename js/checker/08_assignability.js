@@ -93,25 +93,24 @@ class Assignability {
       && this.evidence.parts(wanted).every((part) => part.getCallSignatures().length > 0);
   }
 
-  // Whether an object would be right without what is too many.
+  // Whether an object would be right without what is too many: it has all that one of the
+  // wanted types must have.
   #isOnlyExcess(node) {
     const literal = ancestor(node, ts.isObjectLiteralExpression);
     const wanted = literal && this.types.getContextualType(literal);
-    return wanted !== undefined
-      && this.types.isTypeAssignableTo(this.evidence.type(literal), this.types.getNonNullableType(wanted));
+    if (wanted === undefined) return false;
+    if (literal.properties.some(ts.isSpreadAssignment)) return true;
+    const given = new Set(literal.properties.map(({ name }) => name?.text));
+    return this.evidence.parts(wanted).some((part) => part.getProperties().every(({ flags, name }) =>
+      (flags & ts.SymbolFlags.Optional) !== 0 || given.has(name)));
   }
 
-  // A member too many for a type of the program's own, and none too few.
+  // The same, of a type of the program's own.
   #isOwnExcess(node) {
     const literal = ancestor(node, ts.isObjectLiteralExpression);
     const wanted = literal && this.types.getContextualType(literal);
-    if (wanted === undefined) return false;
-    const given = new Set(literal.properties.map(({ name }) => name?.text));
-    const spreads = literal.properties.some(ts.isSpreadAssignment);
-    const parts = this.evidence.parts(wanted);
-    const isWhole = (part) => part.getProperties().every(({ flags, name }) =>
-      (flags & ts.SymbolFlags.Optional) !== 0 || given.has(name));
-    return parts.every((part) => !isOutside(part)) && (spreads || parts.some(isWhole));
+    return wanted !== undefined && !this.evidence.parts(wanted).some(isOutside)
+      && this.#isOnlyExcess(node);
   }
 
   // `const args = {}; args.query = …; search(args)`.
