@@ -15,6 +15,12 @@ class Habits {
     this.assignments = new Map();
     // Names that are used as values, beside types.
     this.values = new Set();
+    // Members of classes: a class may use what those have that extend it.
+    this.members = new Set();
+    // Whether members are put into classes' prototypes.
+    this.mixes = false;
+    // Texts of imports.
+    this.specifiers = [];
     // Whether members are assigned whose names are not written out.
     this.computes = false;
     this.#walk(file);
@@ -23,6 +29,10 @@ class Habits {
   #walk(node) {
     if (ts.isIdentifier(node)) this.#identifier(node);
     if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
+    if (isImport(node) && ts.isStringLiteralLike(specifierOf(node))) {
+      this.specifiers.push(specifierOf(node));
+    }
+    if (ts.isClassElement(node) && node.name !== undefined) this.members.add(node.name.text);
     if (ts.isBinaryExpression(node)) this.#binary(node);
     if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
       if (node.operator === ts.SyntaxKind.ExclamationToken) this.#tests(node.operand);
@@ -62,9 +72,9 @@ class Habits {
   #identifier(node) {
     const { parent } = node;
     const isMember = ts.isPropertyAccessExpression(parent) && parent.name === node;
-    const isImport = ts.isImportSpecifier(parent) || ts.isImportClause(parent)
+    const isImported = ts.isImportSpecifier(parent) || ts.isImportClause(parent)
       || ts.isNamespaceImport(parent);
-    if (!isMember && !isImport) this.values.add(node.text);
+    if (!isMember && !isImported) this.values.add(node.text);
   }
 
   #keeps(target, value) {
@@ -83,7 +93,10 @@ class Habits {
     if (name.text === "defineProperty" && second && ts.isStringLiteralLike(second)) {
       this.assigned.add(second.text);
     }
-    if (name.text === "assign" && first !== undefined) this.computes = true;
+    if (name.text === "assign" && first !== undefined) {
+      this.computes = true;
+      this.mixes ||= ts.isPropertyAccessExpression(first) && first.name.text === "prototype";
+    }
     if (name.text === "hasOwn" && second && ts.isStringLiteralLike(second)) {
       this.tested.add(second.text);
     }
@@ -113,6 +126,16 @@ class Habits {
     }
   }
 }
+
+// `import …`, `export … from` or `import(…)`, of more than types.
+function isImport(node) {
+  if (ts.isImportDeclaration(node)) return node.importClause?.isTypeOnly !== true;
+  if (ts.isExportDeclaration(node)) return node.moduleSpecifier !== undefined && !node.isTypeOnly;
+  return ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+    && node.arguments.length > 0;
+}
+
+const specifierOf = (node) => node.moduleSpecifier ?? node.arguments[0];
 
 function isEquality(kind) {
   return kind === ts.SyntaxKind.EqualsEqualsToken || kind === ts.SyntaxKind.EqualsEqualsEqualsToken

@@ -23,7 +23,6 @@ const ARITHMETIC = codes("2362 2363 2365");
 const OVERLAP = codes("2367 2678");
 const ASSIGNABILITY = codes("2322 2345 2353 2561 2739 2740 2741 2769 2820 1360 2559");
 const EXPORT = codes("2305 2614 2724");
-const MODULE = codes("2307 2792 2732");
 const NAME = codes("2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004");
 // Globals of the workers that have the node: built-ins, and of modules in CommonJS.
 const NODE_NAMES = new Set([
@@ -56,9 +55,6 @@ class Rules {
     if (code === 7053) return this.properties.key(node);
     if (IMPLICIT_ANY(code)) return undefined;
     if (TYPE_NAME.has(code) && isInType(node)) return undefined;
-    if (MODULE.has(code) || (code === 2591 && ts.isStringLiteralLike(node))) {
-      return this.#module(node);
-    }
     if (NAME.has(code) && this.#mayBeThere(node.text)) return undefined;
     if (SHAPE.has(code)) return this.#shape(diagnostic, node);
     if (CERTAIN.has(code)) return this.#certain(node, code);
@@ -70,12 +66,16 @@ class Rules {
     return "warning";
   }
 
-  #module(node) {
-    const refusal = ts.isStringLiteralLike(node) ? this.modules.refusal(node.text) : undefined;
-    if (refusal === undefined || this.#isLeftOut(node)) return undefined;
-    const call = ancestor(node, ts.isCallExpression);
-    const isDynamic = call?.expression.kind === ts.SyntaxKind.ImportKeyword;
-    return isDynamic && (isTried(node) || isCaught(call)) ? "warning" : "error";
+  // Imports that cannot succeed, which are any to the compiler.
+  imports() {
+    const found = [];
+    for (const node of this.habits.specifiers) {
+      const refusal = this.modules.refusal(node.text);
+      if (refusal === undefined || this.#isLeftOut(node)) continue;
+      const isAsked = ts.isCallExpression(node.parent) && (isTried(node) || catches(node.parent));
+      found.push({ node, category: isAsked ? "warning" : "error", refusal });
+    }
+    return found;
   }
 
   // An import of which nothing is used as a value.
@@ -110,7 +110,7 @@ class Rules {
   #shape(diagnostic, node) {
     const texts = reasons(diagnostic);
     // What has no type has no shape; of several functions each may be right for its object.
-    if (texts.some((text) => /'never'|signatures are compatible/.test(text))) return undefined;
+    if (texts.some((text) => /'(never|unknown)'|signatures are compatible/.test(text))) return undefined;
     if (maybeNullish(diagnostic)) return "warning";
     const call = ts.isCallExpression(node) || ts.isNewExpression(node) ? node.expression : node;
     return this.trust.isDoubtful(call) ? "warning" : "error";
@@ -190,8 +190,7 @@ function isInType(node) {
 }
 
 // `import("x").catch(…)`.
-function isCaught(call) {
-  const { parent } = call;
+function catches({ parent }) {
   return ts.isPropertyAccessExpression(parent) && parent.name.text === "catch";
 }
 

@@ -16,7 +16,7 @@ class Properties {
 
   judge(node, code) {
     const access = this.#access(node);
-    if (access === undefined) return code === 2551 ? "error" : "warning";
+    if (access === undefined) return "warning";
     const { whole, name } = access;
     const type = this.evidence.types.getNonNullableType(whole);
     const parts = this.evidence.parts(whole);
@@ -26,6 +26,7 @@ class Properties {
     if (code === 2339 && parts.some((part) => isOutside(part) && OPEN.has(part.symbol?.name))) {
       return "warning";
     }
+    if (parts.some((part) => this.#isOpenClass(part, name))) return "warning";
     const habit = this.#byHabit(node, parts, name, access);
     if (habit !== undefined) return habit.verdict;
     if ((type.flags & PRIMITIVE) !== 0 || code === 2551) return "error";
@@ -47,6 +48,18 @@ class Properties {
     return expression !== undefined && this.#hasAlternative(node.parent, expression)
       ? { verdict: "warning" }
       : undefined;
+  }
+
+  // A class of the program of which not everything is known: what it extends is any, or members
+  // come from elsewhere.
+  #isOpenClass(type, name) {
+    const declaration = type.symbol?.declarations?.find(ts.isClassLike);
+    if (declaration === undefined || !isProgram(declaration.getSourceFile().fileName)) return false;
+    if (this.habits.mixes || this.habits.members.has(name)) return true;
+    const base = ts.getEffectiveBaseTypeNode(declaration)?.expression;
+    if (base === undefined) return false;
+    const extended = this.evidence.type(base);
+    return (extended.flags & ts.TypeFlags.Any) !== 0 || this.#isOpenClass(extended, name);
   }
 
   #wasDeclared(type) {

@@ -84,7 +84,11 @@ function checked(request) {
 function judged(found, file, evidence, modules) {
   const rules = new Rules(evidence, new Habits(file), modules);
   const messages = new Messages(evidence, rules, modules);
-  const told = [];
+  const told = rules.imports().map(({ node, category, refusal }) => {
+    const { code, message, suggestion } = importMessage(node, refusal);
+    const where = place(file, node.getStart(file), node.end);
+    return { code: `TS${code}`, category, message: clipped(message), ...where, suggestion };
+  });
   let errors = 0;
   for (const diagnostic of found) {
     // The rest is not looked at: each costs time.
