@@ -16,6 +16,7 @@ const OPTIONS = {
   strictPropertyInitialization: false,
   noImplicitThis: false,
   strictBuiltinIteratorReturn: false,
+  strictBindCallApply: false,
   target: ts.ScriptTarget.ESNext,
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,

@@ -17,7 +17,7 @@ class Habits {
     this.values = new Set();
     // Members of classes: a class may use what those have that extend it.
     this.members = new Set();
-    // Whether members are put into classes' prototypes.
+    // Whether members are put into classes' objects by other ways than their names.
     this.mixes = false;
     // Texts of imports.
     this.specifiers = [];
@@ -90,12 +90,13 @@ class Habits {
     if (questionDotToken !== undefined) this.#tests(expression);
     if (!ts.isPropertyAccessExpression(expression)) return;
     const { name } = expression;
-    if (name.text === "defineProperty" && second && ts.isStringLiteralLike(second)) {
-      this.assigned.add(second.text);
+    if (name.text === "defineProperty" && second !== undefined) {
+      if (ts.isStringLiteralLike(second)) this.assigned.add(second.text);
+      else this.mixes = true;
     }
     if (name.text === "assign" && first !== undefined) {
       this.computes = true;
-      this.mixes ||= ts.isPropertyAccessExpression(first) && first.name.text === "prototype";
+      this.mixes ||= isObjectOfClass(first);
     }
     if (name.text === "hasOwn" && second && ts.isStringLiteralLike(second)) {
       this.tested.add(second.text);
@@ -108,8 +109,10 @@ class Habits {
       if (isGlobal(target.expression)) this.guarded.add(target.name.text);
     } else if (ts.isElementAccessExpression(target)) {
       const { argumentExpression: key } = target;
-      if (!ts.isStringLiteralLike(key)) this.computes = true;
-      else this.assigned.add(key.text);
+      if (!ts.isStringLiteralLike(key)) {
+        this.computes = true;
+        this.mixes ||= isObjectOfClass(target.expression);
+      } else this.assigned.add(key.text);
     }
   }
 
@@ -126,6 +129,10 @@ class Habits {
     }
   }
 }
+
+// `this` or `X.prototype`.
+const isObjectOfClass = (node) => node.kind === ts.SyntaxKind.ThisKeyword
+  || (ts.isPropertyAccessExpression(node) && node.name.text === "prototype");
 
 // `import …`, `export … from` or `import(…)`, of more than types.
 function isImport(node) {

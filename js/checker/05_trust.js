@@ -1,6 +1,6 @@
 "use strict";
 // Which inferred types can be relied on: not that of a variable or member which the program
-// gives something else later. `let result = ""; result = await response.json();` is JavaScript.
+// gives something else later, nor what a test makes of any. `let result = ""; result = await response.json();` is JavaScript.
 
 class Trust {
   constructor(evidence, habits) {
@@ -24,11 +24,13 @@ class Trust {
     const symbol = this.#symbol(node);
     const declaration = symbol?.declarations?.[0];
     if (declaration === undefined || declaration.type !== undefined) return false;
+    // Any, which a test has narrowed.
+    const first = this.evidence.types.getTypeOfSymbol(symbol);
+    if ((first.flags & ts.TypeFlags.Any) !== 0) return true;
     if (!isProgram(declaration.getSourceFile().fileName)) return false;
     // A default says what a parameter is if nothing is given.
     if (ts.isParameter(declaration)) return declaration.initializer !== undefined;
     const assigned = this.habits.assignments.get(symbol.name) ?? [];
-    const first = this.evidence.types.getTypeOfSymbol(symbol);
     // Everything fits `{}`.
     if (assigned.length > 0 && this.evidence.isEmptyObject(first)) return true;
     return assigned.some((value) => {

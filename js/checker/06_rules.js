@@ -110,10 +110,12 @@ class Rules {
   #shape(diagnostic, node) {
     const texts = reasons(diagnostic);
     // What has no type has no shape; of several functions each may be right for its object.
-    if (texts.some((text) => /'(never|unknown)'|signatures are compatible/.test(text))) return undefined;
+    if (texts.some((text) => /'(never|unknown|Function)'|signatures are compatible/.test(text))) return undefined;
     if (maybeNullish(diagnostic)) return "warning";
     const call = ts.isCallExpression(node) || ts.isNewExpression(node) ? node.expression : node;
-    return this.trust.isDoubtful(call) ? "warning" : "error";
+    // One of several: an element of an array that was meant as a tuple.
+    const isUnion = this.evidence.parts(this.evidence.type(call)).length > 1;
+    return isUnion || this.trust.isDoubtful(call) ? "warning" : "error";
   }
 
   // Functions of JavaScript are called with what there is.

@@ -21,7 +21,7 @@ class Properties {
     const type = this.evidence.types.getNonNullableType(whole);
     const parts = this.evidence.parts(whole);
     if ((type.flags & ts.TypeFlags.Never) !== 0) return undefined;
-    if (name !== undefined && type !== whole && this.evidence.member(type, name)) return "warning";
+    if (name !== undefined && type !== whole && this.#has(type, name)) return "warning";
     if (type.isUnion() && parts.some((part) => this.evidence.member(part, name))) return undefined;
     if (code === 2339 && parts.some((part) => isOutside(part) && OPEN.has(part.symbol?.name))) {
       return "warning";
@@ -31,6 +31,12 @@ class Properties {
     if (habit !== undefined) return habit.verdict;
     if ((type.flags & PRIMITIVE) !== 0 || code === 2551) return "error";
     return parts.every((part) => this.#wasDeclared(part)) ? "error" : "warning";
+  }
+
+  // A member of an object that may be null.
+  #has(type, name) {
+    return this.evidence.member(type, name) !== undefined
+      || this.evidence.types.getIndexInfosOfType(type).length > 0;
   }
 
   // The program puts the member in, or asks for it.
@@ -50,11 +56,13 @@ class Properties {
       : undefined;
   }
 
-  // A class of the program of which not everything is known: what it extends is any, or members
-  // come from elsewhere.
+  // A class or function of the program of which not everything is known: what it extends is any,
+  // or members come from elsewhere.
   #isOpenClass(type, name) {
-    const declaration = type.symbol?.declarations?.find(ts.isClassLike);
-    if (declaration === undefined || !isProgram(declaration.getSourceFile().fileName)) return false;
+    const all = (type.symbol?.declarations ?? []).filter((one) => isProgram(one.getSourceFile().fileName));
+    if (this.habits.computes && all.some(isFunction)) return true;
+    const declaration = all.find(ts.isClassLike);
+    if (declaration === undefined) return false;
     if (this.habits.mixes || this.habits.members.has(name)) return true;
     const base = ts.getEffectiveBaseTypeNode(declaration)?.expression;
     if (base === undefined) return false;

@@ -13,6 +13,7 @@ class Assignability {
     const all = reasons(diagnostic);
     if (all.some(isWidened) || all.some(isTuple)) return undefined;
     if (/^Argument of type 'null'/.test(all[0]) && / \| undefined'/.test(all[0])) return undefined;
+    if (/^(Type|Argument of type) 'unknown'/.test(all[0])) return "warning";
     if (/ is not assignable to (parameter of )?type 'never'/.test(all[0])) return "warning";
     if (isOneOfSeveral(diagnostic.messageText)) return "warning";
     const { code } = diagnostic;
@@ -49,13 +50,19 @@ class Assignability {
         return at.type !== undefined;
       }
       if (ts.isBinaryExpression(at) && ts.isAssignmentOperator(at.operatorToken.kind)) {
-        return this.evidence.isDeclared(at.left);
+        return this.evidence.isDeclared(at.left) && !this.#isRuntime(at.left);
       }
       if (ts.isSatisfiesExpression(at)) return true;
       if (isFunction(at)) return at.type !== undefined;
       if (ts.isReturnStatement(at)) return this.#returnIsDeclared(at);
     }
     return false;
+  }
+
+  // What the program replaces, `globalThis.fetch = …`, or sets: it makes text of a number.
+  #isRuntime(node) {
+    const { fileName } = this.evidence.declaration(node)?.getSourceFile() ?? {};
+    return fileName?.startsWith(LIBRARY) ?? false;
   }
 
   #returnIsDeclared(node) {
