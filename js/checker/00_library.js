@@ -16,6 +16,7 @@ const OPTIONS = {
   strictPropertyInitialization: false,
   noImplicitThis: false,
   strictBuiltinIteratorReturn: false,
+  strictBindCallApply: false,
   target: ts.ScriptTarget.ESNext,
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -28,6 +29,10 @@ const OPTIONS = {
   allowUnusedLabels: true,
   allowImportingTsExtensions: true,
 };
+
+// Modules without types, and those that cannot be imported, are any. Of the type of an import that
+// is not found classes would inherit nothing.
+const ANY_MODULES = "declare module \"*\";\n";
 
 // Name to SourceFile. They are bound by the first check and kept.
 const library = new Map();
@@ -66,6 +71,7 @@ function begin(filesJson) {
     if (files[name] === undefined) throw new Error(`${name} is missing`);
     found.set(name, files[name]);
   }
+  found.set("modules.d.ts", ANY_MODULES);
   for (const [name, text] of found) {
     library.set(LIBRARY + name, parse(LIBRARY + name, text, false));
   }

@@ -52,12 +52,14 @@ function toolsFile(name, request, modules) {
 
 // The tools' types are those of the modules' default exports.
 function typedTools(request, declared) {
+  const text = squeezed(request.text);
   const servers = [];
   const tools = [];
   for (const [server, { specifier }] of declared) {
     const type = `typeof import(${JSON.stringify(specifier)}).default`;
     servers.push(`${JSON.stringify(server)}: ${type};`);
-    for (const tool of request.tools[server] ?? []) {
+    const named = (request.tools[server] ?? []).filter((tool) => text.includes(squeezed(tool)));
+    for (const tool of named) {
       const name = JSON.stringify(tool);
       const typed = `${JSON.stringify(server)}, ${name}>;`;
       tools.push(`${JSON.stringify(`mcp__${server}__${tool}`)}: McpToolOf<${typed}`);

@@ -22,7 +22,15 @@ function fileOf(type) {
   return (type.aliasSymbol ?? type.symbol)?.declarations?.[0]?.getSourceFile().fileName;
 }
 
-const isOutside = (type) => ![undefined, MAIN].includes(fileOf(type));
+// Modules of playbooks and of the workspace are as the program is: what they do not say is
+// inferred.
+const isProgram = (fileName) => fileName === MAIN
+  || (fileName.startsWith(MODULES) && !fileName.endsWith(".d.ts"));
+
+function isOutside(type) {
+  const fileName = fileOf(type);
+  return fileName !== undefined && !isProgram(fileName);
+}
 const isRuntime = (type) => fileOf(type)?.startsWith(LIBRARY) ?? false;
 
 class Evidence {
@@ -58,6 +66,11 @@ class Evidence {
     return this.declaration(identifier)?.getSourceFile() === this.file;
   }
 
+  isEmptyObject(type) {
+    return (type.flags & ts.TypeFlags.Object) !== 0 && type.getProperties().length === 0
+      && this.types.getIndexInfosOfType(type).length === 0;
+  }
+
   isPromise(node) {
     return this.parts(this.type(node)).some(({ symbol }) => symbol?.name === "Promise");
   }
@@ -70,7 +83,7 @@ class Evidence {
   isDeclared(node) {
     const all = this.symbol(node)?.declarations ?? [];
     return all.some((one) =>
-      one.getSourceFile() !== this.file || one.type !== undefined
+      !isProgram(one.getSourceFile().fileName) || one.type !== undefined
       || ts.isPropertySignature(one) || ts.isMethodSignature(one)
     );
   }
@@ -94,17 +107,25 @@ class Evidence {
   #callIsDeclared(call) {
     const declaration = this.signature(call);
     return declaration !== undefined
-      && (declaration.getSourceFile() !== this.file || declaration.type !== undefined);
+      && (!isProgram(declaration.getSourceFile().fileName) || declaration.type !== undefined);
   }
 
   #declarationIsDeclared(of, depth) {
-    if (of.getSourceFile() !== this.file) return true;
+    if (!isProgram(of.getSourceFile().fileName)) return true;
     while (ts.isBindingElement(of)) of = of.parent.parent;
-    if (ts.isParameter(of)) return true;
+    if (ts.isParameter(of)) return of.type !== undefined || this.#isFromDeclared(of, depth);
     if (!ts.isVariableDeclaration(of) || (of.parent.flags & ts.NodeFlags.Const) === 0) return false;
     if (of.initializer !== undefined) return this.comesFromDeclared(of.initializer, depth);
     const loop = of.parent.parent;
     return ts.isForOfStatement(loop) && this.comesFromDeclared(loop.expression, depth);
+  }
+
+  // A callback's parameter: what the callback is given to, `orders.map((order) => …)`.
+  #isFromDeclared({ parent }, depth) {
+    const call = parent.parent;
+    if (!ts.isCallExpression(call) || call.expression === parent) return false;
+    return !ts.isPropertyAccessExpression(call.expression)
+      || this.comesFromDeclared(call.expression.expression, depth);
   }
 
   isDateOrNumber(node) {
@@ -133,7 +154,11 @@ function nodeAt(file, start, length) {
 const ancestor = (node, is) => ts.findAncestor(node, is);
 
 // Whether a part of the program only runs where an exception is caught.
-function isTried(node) {
+function isTried(node, most = Infinity) {
   return ancestor(node, (one) => one.parent && ts.isTryStatement(one.parent)
-    && one.parent.tryBlock === one && one.parent.catchClause !== undefined) !== undefined;
+    && one.parent.tryBlock === one && one.parent.catchClause !== undefined
+    && one.statements.length <= most) !== undefined;
 }
+
+// The same of a try that only asks whether something is there.
+const isProbed = (node) => isTried(node, 2);

@@ -11,12 +11,28 @@ class Habits {
     this.tested = new Set();
     // Names that may not be declared: `typeof x`, `"x" in globalThis`.
     this.guarded = new Set();
+    // Name of a variable or member to what is assigned to it.
+    this.assignments = new Map();
+    // Names that are used as values, beside types.
+    this.values = new Set();
+    // Members of classes: a class may use what those have that extend it.
+    this.members = new Set();
+    // Whether members are put into classes' objects by other ways than their names.
+    this.mixes = false;
+    // Texts of imports.
+    this.specifiers = [];
     // Whether members are assigned whose names are not written out.
     this.computes = false;
     this.#walk(file);
   }
 
   #walk(node) {
+    if (ts.isIdentifier(node)) this.#identifier(node);
+    if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
+    if (isImport(node) && ts.isStringLiteralLike(specifierOf(node))) {
+      this.specifiers.push(specifierOf(node));
+    }
+    if (ts.isClassElement(node) && node.name !== undefined) this.members.add(node.name.text);
     if (ts.isBinaryExpression(node)) this.#binary(node);
     if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
       if (node.operator === ts.SyntaxKind.ExclamationToken) this.#tests(node.operand);
@@ -34,7 +50,10 @@ class Habits {
 
   #binary(node) {
     const { left, right, operatorToken: { kind } } = node;
-    if (ts.isAssignmentOperator(kind)) this.#assigns(left);
+    if (ts.isAssignmentOperator(kind)) {
+      this.#assigns(left);
+      this.#keeps(left, right);
+    }
     if (
       kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken
       || kind === ts.SyntaxKind.QuestionQuestionToken
@@ -49,15 +68,36 @@ class Habits {
     }
   }
 
+  // A name that is not that of a member or of an import.
+  #identifier(node) {
+    const { parent } = node;
+    const isMember = ts.isPropertyAccessExpression(parent) && parent.name === node;
+    const isImported = ts.isImportSpecifier(parent) || ts.isImportClause(parent)
+      || ts.isNamespaceImport(parent);
+    if (!isMember && !isImported) this.values.add(node.text);
+  }
+
+  #keeps(target, value) {
+    const bare = unwrapped(target);
+    const name = ts.isPropertyAccessExpression(bare) ? bare.name.text : bare.text;
+    if (typeof name !== "string") return;
+    if (!this.assignments.has(name)) this.assignments.set(name, []);
+    this.assignments.get(name).push(value);
+  }
+
   // Object.assign(target, …) and Object.defineProperty(target, "name", …) put members in, too.
   #call({ expression, questionDotToken, arguments: [first, second] }) {
     if (questionDotToken !== undefined) this.#tests(expression);
     if (!ts.isPropertyAccessExpression(expression)) return;
     const { name } = expression;
-    if (name.text === "defineProperty" && second && ts.isStringLiteralLike(second)) {
-      this.assigned.add(second.text);
+    if (name.text === "defineProperty" && second !== undefined) {
+      if (ts.isStringLiteralLike(second)) this.assigned.add(second.text);
+      else this.mixes = true;
     }
-    if (name.text === "assign" && first !== undefined) this.computes = true;
+    if (name.text === "assign" && first !== undefined) {
+      this.computes = true;
+      this.mixes ||= isObjectOfClass(first);
+    }
     if (name.text === "hasOwn" && second && ts.isStringLiteralLike(second)) {
       this.tested.add(second.text);
     }
@@ -69,8 +109,10 @@ class Habits {
       if (isGlobal(target.expression)) this.guarded.add(target.name.text);
     } else if (ts.isElementAccessExpression(target)) {
       const { argumentExpression: key } = target;
-      if (!ts.isStringLiteralLike(key)) this.computes = true;
-      else this.assigned.add(key.text);
+      if (!ts.isStringLiteralLike(key)) {
+        this.computes = true;
+        this.mixes ||= isObjectOfClass(target.expression);
+      } else this.assigned.add(key.text);
     }
   }
 
@@ -87,6 +129,20 @@ class Habits {
     }
   }
 }
+
+// `this` or `X.prototype`.
+const isObjectOfClass = (node) => node.kind === ts.SyntaxKind.ThisKeyword
+  || (ts.isPropertyAccessExpression(node) && node.name.text === "prototype");
+
+// `import …`, `export … from` or `import(…)`, of more than types.
+function isImport(node) {
+  if (ts.isImportDeclaration(node)) return node.importClause?.isTypeOnly !== true;
+  if (ts.isExportDeclaration(node)) return node.moduleSpecifier !== undefined && !node.isTypeOnly;
+  return ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+    && node.arguments.length > 0;
+}
+
+const specifierOf = (node) => node.moduleSpecifier ?? node.arguments[0];
 
 function isEquality(kind) {
   return kind === ts.SyntaxKind.EqualsEqualsToken || kind === ts.SyntaxKind.EqualsEqualsEqualsToken

@@ -6,12 +6,12 @@
 const codes = (text) => new Set(text.trim().split(/\s+/).map(Number));
 
 // Certain whoever declared what: unknown names, exports that are not there, use before the
-// declaration, constants, calls of and loops over what cannot be called or looped over, a
-// promise as a condition, await outside of an async function.
+// declaration, constants, a promise as a condition, await outside of an async function.
 const CERTAIN = codes(`
   2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004 2305 2614 2724 1192 2613
-  2448 2449 2450 2588 2630 2632 2539 2801 2839 2845 18050 2349 2351 2348 2488 2504 2461 2407
-  2549 1308 1155 1361 1362`);
+  2448 2449 2450 2588 2632 2539 2801 2839 2845 18050 1308 1155 1361 1362`);
+// The same, but of a type that may have been inferred.
+const SHAPE = codes("2349 2351 2348 2488 2504 2461 2407 2549");
 // About types only, or right when it runs.
 const NEVER = codes(`
   1108 1117 2341 2344 2352 2415 2416 2420 2430 2445 2511 2515 2571 2578 2589 2590 2683 2688 2695
@@ -23,7 +23,6 @@ const ARITHMETIC = codes("2362 2363 2365");
 const OVERLAP = codes("2367 2678");
 const ASSIGNABILITY = codes("2322 2345 2353 2561 2739 2740 2741 2769 2820 1360 2559");
 const EXPORT = codes("2305 2614 2724");
-const MODULE = codes("2307 2792 2732");
 const NAME = codes("2304 2552 2580 2591 2584 2582 2583 2592 2593 2581 2663 18004");
 // Globals of the workers that have the node: built-ins, and of modules in CommonJS.
 const NODE_NAMES = new Set([
@@ -43,8 +42,9 @@ class Rules {
     this.habits = habits;
     this.modules = modules;
     this.types = evidence.types;
-    this.assignability = new Assignability(evidence, habits);
-    this.properties = new Properties(evidence, habits, modules);
+    this.trust = new Trust(evidence, habits);
+    this.assignability = new Assignability(evidence, habits, this.trust);
+    this.properties = new Properties(evidence, habits, modules, this.trust);
   }
 
   // "error", "warning", or nothing.
@@ -55,14 +55,8 @@ class Rules {
     if (code === 7053) return this.properties.key(node);
     if (IMPLICIT_ANY(code)) return undefined;
     if (TYPE_NAME.has(code) && isInType(node)) return undefined;
-    if (MODULE.has(code) || (code === 2591 && ts.isStringLiteralLike(node))) {
-      return this.#module(node);
-    }
     if (NAME.has(code) && this.#mayBeThere(node.text)) return undefined;
-    if (code === 2488 && maybeNullish(diagnostic)) return "warning";
-    if (code === 2349 && reasons(diagnostic).some((text) => text.includes("'never'"))) {
-      return undefined;
-    }
+    if (SHAPE.has(code)) return this.#shape(diagnostic, node);
     if (CERTAIN.has(code)) return this.#certain(node, code);
     if (PROPERTY.has(code)) return this.properties.judge(node, code);
     if (ARITY.has(code)) return this.#arity(diagnostic, node);
@@ -72,12 +66,25 @@ class Rules {
     return "warning";
   }
 
-  #module(node) {
-    const refusal = ts.isStringLiteralLike(node) ? this.modules.refusal(node.text) : undefined;
-    if (refusal === undefined) return undefined;
-    const call = ancestor(node, ts.isCallExpression);
-    const isDynamic = call?.expression.kind === ts.SyntaxKind.ImportKeyword;
-    return isDynamic && (isTried(node) || isCaught(call)) ? "warning" : "error";
+  // Imports that cannot succeed, which are any to the compiler.
+  imports() {
+    const found = [];
+    for (const node of this.habits.specifiers) {
+      const refusal = this.modules.refusal(node.text);
+      if (refusal === undefined || this.#isLeftOut(node)) continue;
+      const isAsked = ts.isCallExpression(node.parent) && (isTried(node) || catches(node.parent));
+      found.push({ node, category: isAsked ? "warning" : "error", refusal });
+    }
+    return found;
+  }
+
+  // An import of which nothing is used as a value.
+  #isLeftOut(specifier) {
+    const { importClause } = ts.isImportDeclaration(specifier.parent) ? specifier.parent : {};
+    if (importClause === undefined) return false;
+    const names = new Set();
+    importedNames(importClause, names);
+    return names.size > 0 && ![...names].some((name) => this.habits.values.has(name));
   }
 
   #mayBeThere(name) {
@@ -87,23 +94,39 @@ class Rules {
 
   // What is not here is asked for in a try, too.
   #certain(node, code) {
-    return NAME.has(code) && isTried(node) ? "warning" : this.#export(node, code);
+    if (NAME.has(code) && isForeign(node.text) && isProbed(node)) return "warning";
+    return EXPORT.has(code) ? this.#export(node) : "error";
   }
 
-  // An export that was not declared because the text's names were compared roughly.
-  #export(node, code) {
-    if (!EXPORT.has(code)) return "error";
+  // Imports of what is used as a type only are left out when the program is transpiled. And an
+  // export may not have been declared because the text's names were compared roughly.
+  #export(node) {
+    const specifier = ancestor(node, ts.isImportSpecifier);
+    if (specifier !== undefined && !this.habits.values.has(specifier.name.text)) return undefined;
     return this.properties.isKnownTool(node) ? undefined : "error";
+  }
+
+  // Not callable, not iterable.
+  #shape(diagnostic, node) {
+    const texts = reasons(diagnostic);
+    // What has no type has no shape; of several functions each may be right for its object.
+    if (texts.some((text) => /'(never|unknown|Function)'|signatures are compatible/.test(text))) return undefined;
+    if (maybeNullish(diagnostic)) return "warning";
+    const call = ts.isCallExpression(node) || ts.isNewExpression(node) ? node.expression : node;
+    // One of several: an element of an array that was meant as a tuple.
+    const isUnion = this.evidence.parts(this.evidence.type(call)).length > 1;
+    return isUnion || this.trust.isDoubtful(call) ? "warning" : "error";
   }
 
   // Functions of JavaScript are called with what there is.
   #arity({ messageText }, node) {
     const call = ancestor(node, (one) => ts.isCallExpression(one) || ts.isNewExpression(one));
-    const file = call && this.evidence.signature(call)?.getSourceFile().fileName;
+    const declaration = call && this.evidence.signature(call);
+    const file = declaration?.getSourceFile().fileName;
     const text = ts.flattenDiagnosticMessageText(messageText, " ");
     const [, least, given] = /(?:at least )?(\d+)(?:-\d+)? arguments?, but got (\d+)/.exec(text) ?? [];
-    if (file === undefined || file === MAIN) return "warning";
-    if (Number(given) < Number(least)) return "error";
+    if (file === undefined || isProgram(file)) return "warning";
+    if (Number(given) < Number(least)) return isOfText(declaration) ? "warning" : "error";
     // Too many are ignored; that the first is not an object is not.
     const first = call.arguments?.[0];
     const isTool = file.startsWith(MODULES) && first !== undefined;
@@ -118,7 +141,12 @@ class Rules {
     if (operands.every((one) => this.evidence.isDateOrNumber(one))) return undefined;
     const whole = ts.isBinaryExpression(node.parent) ? node.parent : node;
     if (code !== 2365 && ts.isBinaryExpression(whole) && isConversion(whole)) return "warning";
-    const minded = operands.filter((one) => (this.evidence.type(one).flags & NUMERIC) === 0);
+    // Text and numbers can be added.
+    const adds = code === 2365 && ts.isBinaryExpression(node) && isAddition(node.operatorToken.kind);
+    const fine = adds ? NUMERIC | PRIMITIVE : NUMERIC;
+    const minded = operands.filter((one) =>
+      this.evidence.parts(this.evidence.type(one)).some(({ flags }) => (flags & fine) === 0)
+    );
     return minded.some((one) => this.#isDeclaredOperand(one)) ? "error" : "warning";
   }
 
@@ -148,6 +176,14 @@ class Rules {
   }
 }
 
+// Methods such as `"a".split()`: without arguments they do something, too.
+const LENIENT = new Set(["String", "Array", "ReadonlyArray", "Number"]);
+const isOfText = ({ parent }) => ts.isInterfaceDeclaration(parent) && LENIENT.has(parent.name.text);
+
+// What other runtimes have.
+const isForeign = (name) => NODE_NAMES.has(name) || own(INSTEAD, name) !== undefined
+  || /^(Bun|window|navigator|document)$/.test(name);
+
 function isInType(node) {
   return ancestor(node, (one) =>
     ts.isTypeNode(one) || ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one)
@@ -156,10 +192,12 @@ function isInType(node) {
 }
 
 // `import("x").catch(…)`.
-function isCaught(call) {
-  const { parent } = call;
+function catches({ parent }) {
   return ts.isPropertyAccessExpression(parent) && parent.name.text === "catch";
 }
+
+const isAddition = (kind) => kind === ts.SyntaxKind.PlusToken
+  || kind === ts.SyntaxKind.PlusEqualsToken;
 
 // `text * 1`, `text - 0`.
 function isConversion({ left, right }) {

@@ -7,28 +7,36 @@ const OPEN = new Set(["Error", "Event", "EventTarget", "Object", "Function"]);
 const COLLECTIONS = new Set(["Map", "Set", "WeakMap", "WeakSet"]);
 
 class Properties {
-  constructor(evidence, habits, modules) {
+  constructor(evidence, habits, modules, trust) {
     this.evidence = evidence;
     this.habits = habits;
     this.modules = modules;
+    this.trust = trust;
   }
 
   judge(node, code) {
     const access = this.#access(node);
-    if (access === undefined) return code === 2551 ? "error" : "warning";
+    if (access === undefined) return "warning";
     const { whole, name } = access;
     const type = this.evidence.types.getNonNullableType(whole);
     const parts = this.evidence.parts(whole);
     if ((type.flags & ts.TypeFlags.Never) !== 0) return undefined;
-    if (name !== undefined && type !== whole && this.evidence.member(type, name)) return "warning";
+    if (name !== undefined && type !== whole && this.#has(type, name)) return "warning";
     if (type.isUnion() && parts.some((part) => this.evidence.member(part, name))) return undefined;
     if (code === 2339 && parts.some((part) => isOutside(part) && OPEN.has(part.symbol?.name))) {
       return "warning";
     }
+    if (parts.some((part) => this.#isOpenClass(part, name))) return "warning";
     const habit = this.#byHabit(node, parts, name, access);
     if (habit !== undefined) return habit.verdict;
     if ((type.flags & PRIMITIVE) !== 0 || code === 2551) return "error";
     return parts.every((part) => this.#wasDeclared(part)) ? "error" : "warning";
+  }
+
+  // A member of an object that may be null.
+  #has(type, name) {
+    return this.evidence.member(type, name) !== undefined
+      || this.evidence.types.getIndexInfosOfType(type).length > 0;
   }
 
   // The program puts the member in, or asks for it.
@@ -38,13 +46,28 @@ class Properties {
       if (!parts.some(isRuntime)) return {};
       if (!parts.some((part) => COLLECTIONS.has(part.symbol?.name))) return { verdict: "warning" };
     }
-    if (isOurs && (this.habits.tested.has(name) || isTried(node))) {
+    if (isOurs && (this.habits.tested.has(name) || isProbed(node))) {
       if (parts.some(isNamespace)) return { verdict: "warning" };
     }
     if (this.isKnownTool(node, parts, name)) return {};
+    if (expression !== undefined && this.trust.isDoubtful(expression)) return { verdict: "warning" };
     return expression !== undefined && this.#hasAlternative(node.parent, expression)
       ? { verdict: "warning" }
       : undefined;
+  }
+
+  // A class or function of the program of which not everything is known: what it extends is any,
+  // or members come from elsewhere.
+  #isOpenClass(type, name) {
+    const all = (type.symbol?.declarations ?? []).filter((one) => isProgram(one.getSourceFile().fileName));
+    if (this.habits.computes && all.some(isFunction)) return true;
+    const declaration = all.find(ts.isClassLike);
+    if (declaration === undefined) return false;
+    if (this.habits.mixes || this.habits.members.has(name)) return true;
+    const base = ts.getEffectiveBaseTypeNode(declaration)?.expression;
+    if (base === undefined) return false;
+    const extended = this.evidence.type(base);
+    return (extended.flags & ts.TypeFlags.Any) !== 0 || this.#isOpenClass(extended, name);
   }
 
   #wasDeclared(type) {

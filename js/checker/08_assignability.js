@@ -2,9 +2,10 @@
 // Values that do not fit: errors if the target was declared.
 
 class Assignability {
-  constructor(evidence, habits) {
+  constructor(evidence, habits, trust) {
     this.evidence = evidence;
     this.habits = habits;
+    this.trust = trust;
     this.types = evidence.types;
   }
 
@@ -12,11 +13,31 @@ class Assignability {
     const all = reasons(diagnostic);
     if (all.some(isWidened) || all.some(isTuple)) return undefined;
     if (/^Argument of type 'null'/.test(all[0]) && / \| undefined'/.test(all[0])) return undefined;
+    if (/^(Type|Argument of type) 'unknown'/.test(all[0])) return "warning";
+    if (/ is not assignable to (parameter of )?type 'never'/.test(all[0])) return "warning";
     if (isOneOfSeveral(diagnostic.messageText)) return "warning";
     const { code } = diagnostic;
     if ((code === 2353 || code === 2561) && this.#isOwnExcess(node)) return "warning";
     if (ts.isIdentifier(node) && this.#growsLater(node)) return undefined;
-    return this.#targetIsDeclared(node, code) ? "error" : "warning";
+    if (!this.#targetIsDeclared(node, code)) return "warning";
+    if (this.trust.isDoubtful(this.trust.valueAt(node))) return "warning";
+    return this.#isOwnHabit(node, all[0], code) ? "warning" : "error";
+  }
+
+  // The program's own variable, which it leaves empty at first: `let best: Row = null`,
+  // `const counts: Record<Status, number> = {}`.
+  #isOwnHabit(node, text, code) {
+    const isNull = /^(Type|Argument of type) '(null|undefined)' is not assignable/.test(text);
+    const lacks = [2739, 2740, 2741].includes(code);
+    if (!isNull && !lacks) return false;
+    const call = ancestor(node, (one) => ts.isCallExpression(one) || ts.isNewExpression(one)
+      || isFunction(one) || ts.isVariableDeclaration(one) || ts.isPropertyDeclaration(one));
+    const isCall = call !== undefined && (ts.isCallExpression(call) || ts.isNewExpression(call));
+    if (isCall) return isNull && isProgram(this.evidence.signature(call)?.getSourceFile().fileName ?? "");
+    const initializer = call?.initializer;
+    const isEmpty = initializer !== undefined && ts.isObjectLiteralExpression(initializer)
+      && initializer.properties.length === 0;
+    return isNull || isEmpty || this.habits.computes;
   }
 
   // Upwards from the value: what is it given to?
@@ -29,13 +50,19 @@ class Assignability {
         return at.type !== undefined;
       }
       if (ts.isBinaryExpression(at) && ts.isAssignmentOperator(at.operatorToken.kind)) {
-        return this.evidence.isDeclared(at.left);
+        return this.evidence.isDeclared(at.left) && !this.#isRuntime(at.left);
       }
       if (ts.isSatisfiesExpression(at)) return true;
       if (isFunction(at)) return at.type !== undefined;
       if (ts.isReturnStatement(at)) return this.#returnIsDeclared(at);
     }
     return false;
+  }
+
+  // What the program replaces, `globalThis.fetch = …`, or sets: it makes text of a number.
+  #isRuntime(node) {
+    const { fileName } = this.evidence.declaration(node)?.getSourceFile() ?? {};
+    return fileName?.startsWith(LIBRARY) ?? false;
   }
 
   #returnIsDeclared(node) {
@@ -47,7 +74,7 @@ class Assignability {
     if (declaration === undefined) return true;
     const { fileName } = declaration.getSourceFile();
     const at = argument === undefined ? -1 : call.arguments?.indexOf(argument) ?? -1;
-    if (fileName === MAIN) {
+    if (isProgram(fileName)) {
       const last = declaration.parameters.length - 1;
       return declaration.parameters[Math.max(0, Math.min(at, last))]?.type !== undefined;
     }
@@ -59,12 +86,12 @@ class Assignability {
   // The runtime makes text of a number where it wants text, takes any callback, and passes over
   // options that it does not know. An object of the wrong kind is not right anywhere.
   #mindsRuntime(argument, { node, code }) {
-    if (code === 2769 || code === 2353) return false;
+    if (code === 2769 || (code === 2353 && this.#isOnlyExcess(node))) return false;
     const value = node.parent && ts.isPropertyAssignment(node.parent) && node !== argument
       ? node.parent.initializer
       : argument;
     const isPrimitive = (this.evidence.type(value).flags & PRIMITIVE) !== 0;
-    if (!isPrimitive || code === 2561) {
+    if (!isPrimitive || code === 2561 || code === 2353) {
       const given = this.evidence.declaration(argument);
       return !(given?.getSourceFile().fileName.startsWith(LIBRARY) ?? false);
     }
@@ -73,24 +100,31 @@ class Assignability {
       && this.evidence.parts(wanted).every((part) => part.getCallSignatures().length > 0);
   }
 
-  // A member too many for a type of the program's own, and none too few.
-  #isOwnExcess(node) {
+  // Whether an object would be right without what is too many: it has all that one of the
+  // wanted types must have.
+  #isOnlyExcess(node) {
     const literal = ancestor(node, ts.isObjectLiteralExpression);
     const wanted = literal && this.types.getContextualType(literal);
     if (wanted === undefined) return false;
+    if (literal.properties.some(ts.isSpreadAssignment)) return true;
     const given = new Set(literal.properties.map(({ name }) => name?.text));
-    const spreads = literal.properties.some(ts.isSpreadAssignment);
-    const parts = this.evidence.parts(wanted);
-    const isWhole = (part) => part.getProperties().every(({ flags, name }) =>
-      (flags & ts.SymbolFlags.Optional) !== 0 || given.has(name));
-    return parts.every((part) => !isOutside(part)) && (spreads || parts.some(isWhole));
+    return this.evidence.parts(wanted).some((part) => part.getProperties().every(({ flags, name }) =>
+      (flags & ts.SymbolFlags.Optional) !== 0 || given.has(name)));
+  }
+
+  // The same, of a type of the program's own.
+  #isOwnExcess(node) {
+    const literal = ancestor(node, ts.isObjectLiteralExpression);
+    const wanted = literal && this.types.getContextualType(literal);
+    return wanted !== undefined && !this.evidence.parts(wanted).some(isOutside)
+      && this.#isOnlyExcess(node);
   }
 
   // `const args = {}; args.query = …; search(args)`.
   #growsLater(node) {
     const wanted = this.types.getContextualType(node);
     const given = this.evidence.type(node);
-    if (wanted === undefined || fileOf(given) !== MAIN) return false;
+    if (wanted === undefined || !isProgram(fileOf(given) ?? LIBRARY)) return false;
     if ((given.symbol.flags & ts.SymbolFlags.ObjectLiteral) === 0) return false;
     const missing = wanted.getProperties().filter(({ flags, name }) =>
       (flags & ts.SymbolFlags.Optional) === 0 && this.evidence.member(given, name) === undefined

@@ -82,10 +82,6 @@ class Messages {
   }
 
   #replaced(code, node) {
-    if (ts.isStringLiteralLike(node) && (MODULE.has(code) || code === 2591)) {
-      const refusal = this.modules.refusal(node.text);
-      return refusal && importMessage(node.text, refusal);
-    }
     const name = nameOf(node);
     if (NAME.has(code) && own(INSTEAD, name) !== undefined) {
       return { message: `Cannot find name '${name}': it is not available here, ${INSTEAD[name]}` };
@@ -123,10 +119,12 @@ class Messages {
   }
 }
 
-function importMessage(specifier, { reason, meant }) {
-  const message = `Import "${specifier}" is not available: ${reason}`;
-  if (meant === undefined) return { message };
-  return { message: `${message}. Did you mean "${meant}"?`, suggestion: meant };
+// The code is the compiler's for the same.
+function importMessage({ text }, { reason, meant }) {
+  const code = /^node:/.test(text) || BUILTINS.has(text) ? 2591 : 2307;
+  const message = `Import "${text}" is not available: ${reason}`;
+  if (meant === undefined) return { message, code };
+  return { message: `${message}. Did you mean "${meant}"?`, suggestion: meant, code };
 }
 
 function someOf(tools) {

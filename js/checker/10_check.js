@@ -2,6 +2,8 @@
 // A check: from the request's JSON to the verdict's.
 
 const MAX_DIAGNOSTICS = 50;
+// Diagnostics that are looked at, most of them warnings.
+const MAX_JUDGED = 500;
 // Deeper ones are seldom right and always slow: V8's stack is at its end at some 6,000.
 const DEEP = "its expressions are nested too deeply";
 
@@ -82,12 +84,20 @@ function checked(request) {
 function judged(found, file, evidence, modules) {
   const rules = new Rules(evidence, new Habits(file), modules);
   const messages = new Messages(evidence, rules, modules);
-  const told = [];
+  const told = rules.imports().map(({ node, category, refusal }) => {
+    const { code, message, suggestion } = importMessage(node, refusal);
+    const where = place(file, node.getStart(file), node.end);
+    return { code: `TS${code}`, category, message: clipped(message), ...where, suggestion };
+  });
+  let errors = 0;
   for (const diagnostic of found) {
+    // The rest is not looked at: each costs time.
+    if (errors === MAX_DIAGNOSTICS || told.length === MAX_JUDGED) break;
     const { start, length } = diagnostic;
     const node = nodeAt(file, start, length);
     const category = rules.judge(diagnostic, node);
     if (category === undefined) continue;
+    if (category === "error") errors++;
     const { message, suggestion, code = diagnostic.code } = messages.of(diagnostic, node);
     const where = place(file, start, start + length);
     told.push({ code: `TS${code}`, category, message: clipped(message), ...where, suggestion });

@@ -5,7 +5,7 @@
 
 // Measured: a check takes 11 ms at first, 4 after 300 programs and 2.4 after 700.
 const WARM_UP = 600;
-const FRAGMENTS_IN_PROGRAM = 6;
+const FRAGMENTS_IN_PROGRAM = 4;
 let warmed = 0;
 
 // What the corpus' programs call; the names and types of a tool are different each time.

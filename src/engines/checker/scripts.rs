@@ -15,6 +15,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
     file!("03_tools.js"),
     file!("04_evidence.js"),
     file!("05_habits.js"),
+    file!("05_trust.js"),
     file!("06_rules.js"),
     file!("07_properties.js"),
     file!("08_assignability.js"),
