@@ -218,8 +218,9 @@ impl Record {
 
     /// Whoever can write into the store writes what it likes.
     fn bound(&mut self) {
-        let Known { found, loaded, searches } = &mut self.known;
-        for (names, most) in [(found, MAX_FOUND), (loaded, MAX_LOADED)] {
+        let Known { found, loaded, taken, searches } = &mut self.known;
+        let lists = [(found, MAX_FOUND), (loaded, MAX_LOADED), (taken, MAX_TAKEN)];
+        for (names, most) in lists {
             names.retain(|name| name.len() <= MAX_NAME);
             keep_last(names, most);
         }

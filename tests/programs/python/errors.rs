@@ -157,7 +157,7 @@ fn recursion_through_c_is_ended_by_pythons_own_limit_too() {
     let cached =
         "import functools\n@functools.lru_cache(None)\ndef f(n):\n    return n and f(n - 1) + 1\n";
     assert_eq!(python.value(&format!("{cached}f(900)")), 900);
-    let sorts = "def f(n):\n    return n and sorted([1], key=lambda x: f(n - 1))[0]\n\nf(450)";
+    let sorts = "def f(n):\n    return n and sorted([1], key=lambda x: f(n - 1))[0]\n\nf(300)";
     assert_eq!(python.value(sorts), 1);
     let shows = "class A:\n    def __init__(self, n): self.n = n\n    \
                  def __repr__(self): return f'<{self.n!r}>'\n\
