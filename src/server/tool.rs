@@ -38,7 +38,7 @@ back as `output`, also on failure.
 Pass data with `globals`, not in the code: {\"rows\": [...]} is the variable `rows`.
 
 Available: the web platform (crypto.subtle, Intl, Temporal, WebAssembly), node: \
-built-ins, \"./lib.ts\". Types are stripped; `check` checks them. Not available: remote imports, \
+built-ins, \"./lib.ts\". Types are stripped; see `check`. Not available: remote imports, \
 WebSocket. {PACKAGES}.
 
 Tools of other MCP servers: import * as s from 'mcp:SERVER'; await s.TOOL({...}), in parallel \
