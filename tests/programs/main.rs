@@ -7,6 +7,7 @@ mod capture;
 mod commonjs;
 mod conversations;
 mod crypto;
+mod declared;
 mod deno;
 mod entry;
 mod errors;
