@@ -8,6 +8,7 @@ use std::time::Duration;
 use mcp_conductor_store::Store;
 use serde_json::{Map, Value, json};
 
+use super::demand::within_all;
 use super::engines::python_files;
 use super::queue::Queue;
 use super::request::PERMISSIONS;
@@ -141,7 +142,7 @@ pub(super) fn share(
     let share = queue.share(most, part(http.principal_queue, config.max_queue()));
     match limits.filter(|_| http.principal_concurrent > 0) {
         Some((limits, name)) => {
-            share.within(queue, limits.slots(name, http.principal_concurrent, most))
+            within_all(share, queue, limits.slots(name, http.principal_concurrent, most))
         }
         None => share,
     }

@@ -5,6 +5,7 @@ mod administration;
 mod assembly;
 mod check;
 mod conversation;
+mod demand;
 mod engines;
 mod execution;
 mod globals;

@@ -158,17 +158,16 @@ impl SharedSlots {
     /// Gets a slot for one more run if others leave one, and waits for the store where this replica
     /// holds none that is free: for two calls of it, and each no longer than [`PATIENCE`]. Who gets
     /// none waits in the queue. What this returns is kept until the caller is in there.
-    pub(crate) async fn arrive<'a>(&'a self, demand: &Arc<impl Demand + 'static>) -> Arriving<'a> {
+    pub(crate) async fn arrive(&self, demand: Arc<dyn Demand>) -> Arriving<'_> {
         let lease = &self.0;
         lease.arriving.fetch_add(1, Ordering::SeqCst);
         let arriving = Arriving(lease);
-        if lease.wanted(&**demand) <= self.allowed() {
+        if lease.wanted(&*demand) <= self.allowed() {
             return arriving;
         }
         let round = {
             let mut rounds = lease.rounds.lock();
             if !std::mem::replace(&mut rounds.is_kept, true) {
-                let demand: Arc<dyn Demand> = demand.clone();
                 tokio::spawn(keep(lease.clone(), demand));
             } else if rounds.is_short {
                 // It is asked again every ASK_AGAIN.

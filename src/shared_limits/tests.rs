@@ -260,7 +260,7 @@ impl Runs {
 
     /// Begins a run if there is a slot.
     async fn begins(&self) -> bool {
-        let arriving = self.slots.arrive(&self.programs).await;
+        let arriving = self.slots.arrive(self.programs.clone()).await;
         let begins = self.programs.running() < self.slots.allowed();
         self.programs.running.fetch_add(usize::from(begins), Ordering::SeqCst);
         drop(arriving);
@@ -276,7 +276,7 @@ impl Runs {
     async fn allows(&self, runs: usize) {
         self.programs.waiting.store(runs, Ordering::SeqCst);
         while self.slots.allowed() < runs {
-            drop(self.slots.arrive(&self.programs).await);
+            drop(self.slots.arrive(self.programs.clone()).await);
             sleep(Duration::from_millis(5)).await;
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::header::AUTHORIZATION;
 
-use super::origin::{Located, bare, locate, reason};
+use super::located::Located;
+use super::origin::{bare, locate, reason};
 use super::progress::Progress;
 use super::{Component, MAX_ARCHIVE, problem};
 use crate::config::Config;

@@ -4,6 +4,7 @@
 mod archive;
 mod checker;
 mod download;
+mod located;
 mod npm;
 mod origin;
 mod progress;

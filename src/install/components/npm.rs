@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::origin::Located;
+use super::located::Located;
 use crate::config::Config;
 
 /// npm's own registry.

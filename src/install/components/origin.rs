@@ -7,6 +7,7 @@ use reqwest::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use url::Url;
 
+use super::located::Located;
 use super::npm;
 use crate::config::Config;
 use crate::packages::simple_index::{self, PYPI, files, page};
@@ -27,19 +28,6 @@ pub(crate) enum Origin {
     Pypi { project: &'static str, release: &'static str, file: &'static str },
     /// The archive of a package in npm's registry.
     Npm { package: &'static str, version: &'static str },
-}
-
-/// Where an archive is, and what whoever has it is told.
-pub(super) struct Located {
-    pub url: Url,
-    /// The value of the header.
-    pub authorization: Option<String>,
-}
-
-impl From<Url> for Located {
-    fn from(url: Url) -> Self {
-        Self { url, authorization: None }
-    }
 }
 
 impl Display for Origin {
