@@ -16,7 +16,7 @@ use super::tool::Tool;
 use super::tool_info::ToolInfo;
 use super::work::GoOn;
 use crate::embedding::{Embeddings, MeasuredSearch, Order, Search, Vectors};
-use crate::memory::{Account, Charge};
+use crate::memory::{Account, Charge, give_back_free_pages};
 use crate::policy::RunTools;
 use crate::telemetry::SearchMetrics;
 use crate::text::clip::head;
@@ -36,6 +36,9 @@ const MAX_DEPTH: usize = 3;
 /// Until an index is made anew, in times of what the last one took: lists that change
 /// without end have a tenth of a thread.
 const INDEX_PAUSE: u32 = 10;
+
+/// From so many tools on free pages are given back: what was read of their lists is a megabyte or more.
+const MANY_TOOLS: usize = 200;
 
 /// The method of searches by words alone, in metrics.
 const LEXICAL: &str = "lexical";
@@ -70,6 +73,10 @@ impl KeptIndex {
         let (index, is_kept) = Index::new(lists, &self.memory, &self.search);
         let index = Arc::new(index);
         *kept = is_kept.then(|| index.clone());
+        drop(kept);
+        if index.tools.len() >= MANY_TOOLS {
+            give_back_free_pages();
+        }
         index
     }
 }

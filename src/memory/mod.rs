@@ -16,6 +16,7 @@
 
 pub(crate) mod json;
 mod limits;
+mod sys;
 mod wait_queue;
 
 use std::mem::take;
@@ -26,6 +27,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use limits::{Limits, Taken};
+pub(crate) use sys::give_back_free_pages;
 use wait_queue::WaitQueue;
 
 /// Bytes that the server may hold for all others together: 32 runs that each keep what

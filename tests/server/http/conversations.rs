@@ -46,8 +46,14 @@ fn one_principal_s_conversations_take_no_place_of_another_s() {
     let (alice, bob) = (add_token(&home, "alice"), add_token(&home, "bob"));
     let server = Server::at(home, &[], &["--config", &file]);
     let (alice, bob) = (server.client_as(&alice), server.client_as(&bob));
-    alice.structured(RUN, arguments("1", "new"));
-    let refused = alice.tool(RUN, arguments("1", "new"));
-    assert_eq!(refused["isError"], true, "{refused:#}");
-    bob.structured(RUN, arguments("1", "new"));
+    let begun = |client: &Client| {
+        let result = client.structured(RUN, arguments("1", "new"));
+        result["conversation"].as_str().expect("a handle").to_owned()
+    };
+    let (oldest, of_bob) = (begun(&alice), begun(&bob));
+    begun(&alice);
+    // Her oldest one has made room, and nobody else's.
+    let ended = alice.tool(RUN, arguments("1", &oldest));
+    assert_eq!(ended["isError"], true, "{ended:#}");
+    bob.structured(RUN, arguments("1", &of_bob));
 }

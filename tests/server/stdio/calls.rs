@@ -332,7 +332,7 @@ fn an_argument_that_does_not_exist_is_named() {
         server.refused_run(json!({ "deno_code": "1", "cwd": "2" })),
         format!(
             "{INVALID} unknown field `cwd`, expected one of `deno_code`, `timeout`, `globals`, \
-             `allowedTools`, `dependencies`, `conversation`"
+             `allowedTools`, `dependencies`, `conversation`, `check`"
         )
     );
 }

@@ -162,6 +162,7 @@ fn only_the_code_of_a_program_is_required() {
             "allowedTools": "array",
             "dependencies": "array",
             "conversation": "string",
+            "check": "string",
         })
     );
     assert_eq!(tool["inputSchema"]["required"], json!(["deno_code"]));
