@@ -98,7 +98,7 @@ pub(super) async fn begin(
             Err(StoreError::Conflict) => drop(noted),
             Err(error) => {
                 // It may be there all the same.
-                noted.remove();
+                noted.remove(record.write());
                 return Err(error.into());
             }
         }

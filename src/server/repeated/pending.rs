@@ -132,7 +132,7 @@ impl Drop for Pending {
         if let Some(note) = self.note.take()
             && *self.stage.get_mut() == NOT_BEGUN
         {
-            note.remove();
+            note.remove(self.record.write());
         }
     }
 }

@@ -346,6 +346,22 @@ async fn a_note_that_was_made_unheard_is_removed_and_the_call_can_be_made() {
 }
 
 #[tokio::test]
+async fn a_repetition_whose_store_fails_leaves_the_entry_of_the_call_that_runs() {
+    let store = Failing::new();
+    let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
+    let pending = new(of_alice(&one, "k").await);
+    pending.begins();
+    store.fails(Some(Failure::Unheard));
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Store(StoreError::Timeout));
+    store.fails(None);
+    let name = format!("{}/k", owner_of(Some("alice")));
+    while one.notes(&name) > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Running);
+}
+
+#[tokio::test]
 async fn an_answer_that_the_store_did_not_take_is_kept_when_it_is_back() {
     let store = Failing::new();
     let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
