@@ -103,7 +103,12 @@ pub(super) async fn begin(
             }
         }
         if let Some(entry) = replica.store().get(&key).await? {
-            return known(replica, &key, &entry, &asked).await;
+            return match known(replica, &key, &entry, &asked).await {
+                Err(error @ RepeatError::Unknown { .. }) => {
+                    unless_ended(replica, &key, &entry, &asked, error).await
+                }
+                other => other,
+            };
         }
     }
     Err(RepeatError::Running)
@@ -129,6 +134,21 @@ async fn known(
             Err(RepeatError::Running)
         }
         State::Running => Err(RepeatError::Unknown { replica: record.replica }),
+    }
+}
+
+/// A call may end between the reads of its entry and of who runs it: it is unknown only if the
+/// entry is still the same.
+async fn unless_ended(
+    replica: &Replica,
+    key: &Key,
+    before: &Entry,
+    asked: &Asked,
+    unknown: RepeatError,
+) -> Result<Keyed, RepeatError> {
+    match replica.store().get(key).await? {
+        Some(entry) if entry.version != before.version => known(replica, key, &entry, asked).await,
+        Some(_) | None => Err(unknown),
     }
 }
 
