@@ -161,14 +161,19 @@ impl Replica {
             if self.has_nothing() {
                 return;
             }
-            if self.is_due()
-                && let Err(error) = self.note_life().await
-            {
-                tracing::debug!("the sign of life was not renewed: {error}");
-            }
+            self.renew_life().await;
             if let Err(error) = self.renew_sessions().await {
                 tracing::debug!("owners of sessions were not noted: {error}");
             }
+        }
+    }
+
+    /// Also between the notes of sessions, of which clients make as many as they like.
+    async fn renew_life(&self) {
+        if self.is_due()
+            && let Err(error) = self.note_life().await
+        {
+            tracing::debug!("the sign of life was not renewed: {error}");
         }
     }
 
