@@ -44,18 +44,20 @@ pub(in crate::server) struct Pending {
     room: Room,
     /// Instead of the client's going away.
     stop: Option<CancellationToken>,
+    /// Of the tenant, which is not closed before this is dropped.
+    _in_use: Option<Arc<()>>,
     stage: AtomicU8,
 }
 
 impl Pending {
     pub(super) fn new(note: Note, record: Record, version: Version, room: Room) -> Self {
         let stage = AtomicU8::new(NOT_BEGUN);
-        Self { note: Some(note), record, version, room, stop: None, stage }
+        Self { note: Some(note), record, version, room, stop: None, _in_use: None, stage }
     }
 
     /// The only thing that cancels it.
-    pub(super) fn stopped_by(mut self, stop: Option<CancellationToken>) -> Self {
-        self.stop = stop;
+    pub(super) fn stopped_by(mut self, stop: Option<CancellationToken>, in_use: Arc<()>) -> Self {
+        (self.stop, self._in_use) = (stop, Some(in_use));
         self
     }
 

@@ -23,7 +23,8 @@ async fn kept_for(
     principal: &str,
     asked: Asked,
 ) -> Result<Keyed, RepeatError> {
-    let who = Who { principal: Some(principal), kept, longest: KEPT, stop: None };
+    let who =
+        Who { principal: Some(principal), kept, longest: KEPT, stop: None, in_use: Arc::default() };
     begin(replica, who, asked).await
 }
 
