@@ -64,10 +64,13 @@ impl Account {
             let (gone, room) = self.make_room(&mut ledger, bytes);
             // First, so that nothing is there that is not counted.
             self.remove(&gone).await?;
-            ledger.give((handle.as_str(), Part::Record), given, self.limits.share, now())?;
-            if self.written(&ledger, expected).await? {
-                return Ok((given, room));
+            let part = (handle.as_str(), Part::Record);
+            let entered = ledger.give(part, given, self.limits.share, now());
+            // Also where there is no room: what was removed is not counted any more.
+            if (entered.is_ok() || !gone.is_empty()) && !self.written(&ledger, expected).await? {
+                continue;
             }
+            return entered.map(|()| (given, room));
         }
         Err(ConversationError::Contended)
     }
@@ -115,6 +118,28 @@ impl Account {
         &self,
         handle: &Handle,
         part: Part,
+        size: (usize, Duration),
+    ) -> Result<Given, ConversationError> {
+        self.reserve_within(self.limits.share, handle, part, size).await
+    }
+
+    /// Counts values that are there, whatever the share.
+    ///
+    /// # Errors
+    /// The store.
+    pub(super) async fn count(
+        &self,
+        handle: &Handle,
+        size: (usize, Duration),
+    ) -> Result<(), ConversationError> {
+        self.reserve_within(u64::MAX, handle, Part::Values, size).await.map(drop)
+    }
+
+    async fn reserve_within(
+        &self,
+        share: u64,
+        handle: &Handle,
+        part: Part,
         (bytes, keep): (usize, Duration),
     ) -> Result<Given, ConversationError> {
         let keep = millis(keep);
@@ -127,7 +152,7 @@ impl Account {
                 return Ok(before);
             }
             let given = given.at_least(before, now()).longer(keep);
-            ledger.give((handle.as_str(), part), given, self.limits.share, now())?;
+            ledger.give((handle.as_str(), part), given, share, now())?;
             if self.written(&ledger, expected).await? {
                 return Ok(given);
             }

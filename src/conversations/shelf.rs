@@ -190,11 +190,28 @@ impl Shelf {
         let (key, written) = (self.key(Namespace::Sessions, handle), kept.values.write()?);
         let bytes = written.len();
         self.account.reserve(handle, Part::Values, (bytes, keep)).await?;
-        self.store.set(&key, kept.expected, written, Keep::For(keep)).await?;
+        let version = self.store.set(&key, kept.expected, written, Keep::For(keep)).await?;
         if bytes < kept.bytes {
             self.account.take_back(handle, (bytes, keep)).await?;
+            self.recount(&key, handle, version).await?;
         }
         self.only_of_one_that_is_there(handle).await
+    }
+
+    /// Another replica may have written more, within what was counted before it was taken back.
+    async fn recount(
+        &self,
+        key: &Key,
+        handle: &Handle,
+        written: Version,
+    ) -> Result<(), ConversationError> {
+        let keep = self.limits.time_to_live.saturating_mul(2);
+        match self.store.get(key).await? {
+            Some(entry) if entry.version != written => {
+                self.account.count(handle, (entry.value.len(), keep)).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Removes values that were written while their conversation ended.

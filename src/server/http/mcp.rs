@@ -293,6 +293,7 @@ async fn key_of<H: ServerHandler + Send + 'static>(
         kept: tenant.keeps_calls_for(),
         longest: tenant.longest(),
         stop: session(headers).is_none().then(|| tenant.stop().clone()),
+        in_use: tenant.calls().clone(),
     };
     repeated::begin(&app.tenants.replica, who, asked).await.map(Some).map_err(refusal)
 }

@@ -57,6 +57,8 @@ pub(super) struct Tenant<H> {
     requests: Arc<Semaphore>,
     max_requests: usize,
     stop: CancellationToken,
+    /// Calls with an idempotency key have it too: they outlive their requests.
+    calls: Arc<()>,
     used: Mutex<Instant>,
 }
 
@@ -182,6 +184,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             requests: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_requests,
             stop,
+            calls: Arc::default(),
             used: Mutex::new(Instant::now()),
             runtime,
             tools,
@@ -238,6 +241,7 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
             // This one, and the map's.
             let is_idle = tenant.sessions.count() == 0
                 && tenant.idle() > IDLE
+                && !tenant.has_calls()
                 && Arc::strong_count(&tenant) <= 2;
             if is_idle {
                 all.remove(&identity);
@@ -268,8 +272,9 @@ impl<H: ServerHandler + Send + 'static> Tenants<H> {
 fn evict<H: ServerHandler + Send + 'static>(
     all: &mut HashMap<Identity, Arc<Tenant<H>>>,
 ) -> Result<(), Refusal> {
-    let is_unused =
-        |tenant: &Arc<Tenant<H>>| tenant.sessions.count() == 0 && Arc::strong_count(tenant) == 1;
+    let is_unused = |tenant: &Arc<Tenant<H>>| {
+        tenant.sessions.count() == 0 && !tenant.has_calls() && Arc::strong_count(tenant) == 1
+    };
     let unused = all.iter().filter(|(_, tenant)| is_unused(tenant));
     let oldest = unused.max_by_key(|(_, tenant)| tenant.idle()).map(|(who, _)| who.clone());
     let tenant = oldest.and_then(|who| all.remove(&who)).ok_or(Refusal::Tenants)?;
@@ -330,6 +335,15 @@ impl<H: ServerHandler + Send + 'static> Tenant<H> {
     /// What ends its sessions and runs.
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// What a call has that goes on when its client goes away.
+    pub(super) fn calls(&self) -> &Arc<()> {
+        &self.calls
+    }
+
+    fn has_calls(&self) -> bool {
+        Arc::strong_count(&self.calls) > 1
     }
 
     /// How long what is known of a call with an idempotency key is kept.

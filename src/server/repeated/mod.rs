@@ -67,6 +67,8 @@ pub(super) struct Who<'a> {
     pub longest: Duration,
     /// See [`Pending::stop`].
     pub stop: Option<CancellationToken>,
+    /// While the call has it, its tenant is in use.
+    pub in_use: Arc<()>,
 }
 
 /// Looks for a call with this key of a principal, or notes that it runs here.
@@ -75,7 +77,7 @@ pub(super) struct Who<'a> {
 /// It must not be made, or the store cannot say whether it was.
 pub(super) async fn begin(
     replica: &Arc<Replica>,
-    Who { principal, kept, longest, stop }: Who<'_>,
+    Who { principal, kept, longest, stop, in_use }: Who<'_>,
     asked: Asked,
 ) -> Result<Keyed, RepeatError> {
     let owner = owner_of(principal);
@@ -89,7 +91,8 @@ pub(super) async fn begin(
         match made.await {
             Ok(version) => {
                 let room = Room { replica: replica.clone(), owner, kept };
-                let pending = Pending::new(noted, record, version, room).stopped_by(stop);
+                let pending =
+                    Pending::new(noted, record, version, room).stopped_by(stop, in_use.clone());
                 if !pending.room().takes(CALL_BYTES).await? {
                     return Err(RepeatError::TooMany { kept });
                 }
@@ -98,12 +101,17 @@ pub(super) async fn begin(
             Err(StoreError::Conflict) => drop(noted),
             Err(error) => {
                 // It may be there all the same.
-                noted.remove();
+                noted.remove(record.write());
                 return Err(error.into());
             }
         }
         if let Some(entry) = replica.store().get(&key).await? {
-            return known(replica, &key, &entry, &asked).await;
+            return match known(replica, &key, &entry, &asked).await {
+                Err(error @ RepeatError::Unknown { .. }) => {
+                    unless_ended(replica, &key, &entry, &asked, error).await
+                }
+                other => other,
+            };
         }
     }
     Err(RepeatError::Running)
@@ -129,6 +137,21 @@ async fn known(
             Err(RepeatError::Running)
         }
         State::Running => Err(RepeatError::Unknown { replica: record.replica }),
+    }
+}
+
+/// A call may end between the reads of its entry and of who runs it: it is unknown only if the
+/// entry is still the same.
+async fn unless_ended(
+    replica: &Replica,
+    key: &Key,
+    before: &Entry,
+    asked: &Asked,
+    unknown: RepeatError,
+) -> Result<Keyed, RepeatError> {
+    match replica.store().get(key).await? {
+        Some(entry) if entry.version != before.version => known(replica, key, &entry, asked).await,
+        Some(_) | None => Err(unknown),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mcp_conductor_store::{Key, StoreError};
 
-use super::record::{Record, State};
 use crate::server::replica::Replica;
 
 /// How often an entry is removed that must not stay, and how long between: a store that did not
@@ -26,12 +26,12 @@ impl Note {
     }
 
     /// Removes the entry of a call that was not made, behind the request.
-    pub(super) fn remove(self) {
+    pub(super) fn remove(self, written: Bytes) {
         // At the end of a process nobody is left who would do it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             for _ in 0..ATTEMPTS {
-                match self.remove_own().await {
+                match self.remove_own(&written).await {
                     Ok(()) => return,
                     Err(error) => tracing::debug!("an entry is not removed: {error}"),
                 }
@@ -40,18 +40,14 @@ impl Note {
         });
     }
 
-    /// Only if it is this process's: it may have expired, and be another's by now.
-    async fn remove_own(&self) -> Result<(), StoreError> {
+    /// Only what this attempt wrote, whose number no other has: there may be the entry of a call
+    /// that runs here, or of another replica's.
+    async fn remove_own(&self, written: &Bytes) -> Result<(), StoreError> {
         let store = self.replica.store();
-        let Some(entry) = store.get(&self.key).await? else { return Ok(()) };
-        let is_own = Record::read(&entry.value).is_some_and(|record| {
-            let is_here = record.incarnation == self.replica.incarnation();
-            is_here && matches!(record.state, State::Running)
-        });
-        if is_own {
-            store.remove(&self.key).await?;
+        match store.get(&self.key).await? {
+            Some(entry) if entry.value == *written => store.remove(&self.key).await.map(drop),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }
 

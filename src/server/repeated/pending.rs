@@ -26,6 +26,14 @@ const BEGUN: u8 = 1;
 /// Its end is written, or being written.
 const ENDED: u8 = 2;
 
+/// The end of a call, on its way to the store.
+struct End {
+    entry: Bytes,
+    bytes: usize,
+    /// The principal's room is taken once, however often it is written.
+    is_counted: bool,
+}
+
 /// A call that is noted as running here. When it is dropped before it was begun, the note is
 /// removed.
 pub(in crate::server) struct Pending {
@@ -36,18 +44,20 @@ pub(in crate::server) struct Pending {
     room: Room,
     /// Instead of the client's going away.
     stop: Option<CancellationToken>,
+    /// Of the tenant, which is not closed before this is dropped.
+    _in_use: Option<Arc<()>>,
     stage: AtomicU8,
 }
 
 impl Pending {
     pub(super) fn new(note: Note, record: Record, version: Version, room: Room) -> Self {
         let stage = AtomicU8::new(NOT_BEGUN);
-        Self { note: Some(note), record, version, room, stop: None, stage }
+        Self { note: Some(note), record, version, room, stop: None, _in_use: None, stage }
     }
 
     /// The only thing that cancels it.
-    pub(super) fn stopped_by(mut self, stop: Option<CancellationToken>) -> Self {
-        self.stop = stop;
+    pub(super) fn stopped_by(mut self, stop: Option<CancellationToken>, in_use: Arc<()>) -> Self {
+        (self.stop, self._in_use) = (stop, Some(in_use));
         self
     }
 
@@ -83,7 +93,8 @@ impl Pending {
         }
         self.stage.store(ENDED, Ordering::Relaxed);
         let (entry, bytes) = self.record.ended(answer);
-        if self.write(&entry, bytes).await.is_ok() {
+        let mut end = End { entry, bytes, is_counted: false };
+        if self.write(&mut end).await.is_ok() {
             return;
         }
         let this = self.clone();
@@ -91,7 +102,7 @@ impl Pending {
             let _held = held;
             for _ in 0..ATTEMPTS {
                 tokio::time::sleep(PAUSE).await;
-                if this.write(&entry, bytes).await.is_ok() {
+                if this.write(&mut end).await.is_ok() {
                     return;
                 }
             }
@@ -103,13 +114,16 @@ impl Pending {
         });
     }
 
-    async fn write(&self, entry: &Bytes, bytes: usize) -> Result<(), StoreError> {
-        let counted = i64::try_from(bytes).unwrap_or(i64::MAX / 2);
-        let entry = match self.room.takes(counted).await? {
-            true => entry.clone(),
-            false => self.record.too_large(bytes),
-        };
-        match self.set(entry).await {
+    async fn write(&self, end: &mut End) -> Result<(), StoreError> {
+        let bytes = end.bytes;
+        if !end.is_counted {
+            let counted = i64::try_from(bytes).unwrap_or(i64::MAX / 2);
+            if !self.room.takes(counted).await? {
+                end.entry = self.record.too_large(bytes);
+            }
+            end.is_counted = true;
+        }
+        match self.set(end.entry.clone()).await {
             // It has expired, or an attempt before this one succeeded unheard.
             Err(StoreError::Conflict) => Ok(()),
             // An answer that the store has no room for is one that is not kept.
@@ -132,7 +146,7 @@ impl Drop for Pending {
         if let Some(note) = self.note.take()
             && *self.stage.get_mut() == NOT_BEGUN
         {
-            note.remove();
+            note.remove(self.record.write());
         }
     }
 }

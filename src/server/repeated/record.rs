@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::asked::Asked;
-use crate::server::replica::Replica;
+use crate::server::replica::{Replica, random};
 
 /// Bytes of an answer that is kept: what a program returns (256 KiB) as structure and as text.
 /// With its entry it is below what a store takes (1 MiB).
@@ -53,6 +53,9 @@ pub(super) struct Record {
     pub fingerprint: String,
     pub replica: String,
     pub incarnation: String,
+    /// Of whoever made this entry: no other has its number.
+    #[serde(default)]
+    pub attempt: String,
     pub state: State,
 }
 
@@ -63,6 +66,7 @@ impl Record {
             fingerprint: asked.fingerprint.clone(),
             replica: replica.name().to_owned(),
             incarnation: replica.incarnation().to_owned(),
+            attempt: random(),
             state: State::Running,
         }
     }
@@ -96,11 +100,12 @@ impl Record {
     }
 
     fn made(&self, answer: &RawValue) -> Bytes {
-        let Self { fingerprint, replica, incarnation, state: _ } = self;
+        let Self { fingerprint, replica, incarnation, attempt, state: _ } = self;
         let record = serde_json::json!({
             "fingerprint": fingerprint,
             "replica": replica,
             "incarnation": incarnation,
+            "attempt": attempt,
         });
         let head = record.to_string();
         let head = head.strip_suffix('}').unwrap_or(&head);

@@ -23,7 +23,8 @@ async fn kept_for(
     principal: &str,
     asked: Asked,
 ) -> Result<Keyed, RepeatError> {
-    let who = Who { principal: Some(principal), kept, longest: KEPT, stop: None };
+    let who =
+        Who { principal: Some(principal), kept, longest: KEPT, stop: None, in_use: Arc::default() };
     begin(replica, who, asked).await
 }
 
@@ -343,6 +344,22 @@ async fn a_note_that_was_made_unheard_is_removed_and_the_call_can_be_made() {
     store.fails(None);
     ends(&made_at_last(&one, "k").await, "42").await;
     assert_eq!(text_of(of_alice(&one, "k").await), "42");
+}
+
+#[tokio::test]
+async fn a_repetition_whose_store_fails_leaves_the_entry_of_the_call_that_runs() {
+    let store = Failing::new();
+    let one = Replica::for_tests("one", &(store.clone() as Arc<dyn Store>));
+    let pending = new(of_alice(&one, "k").await);
+    pending.begins();
+    store.fails(Some(Failure::Unheard));
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Store(StoreError::Timeout));
+    store.fails(None);
+    let name = format!("{}/k", owner_of(Some("alice")));
+    while one.notes(&name) > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refused(of_alice(&one, "k").await), RepeatError::Running);
 }
 
 #[tokio::test]

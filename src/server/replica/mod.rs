@@ -136,6 +136,12 @@ impl Replica {
         self.state.lock().calls.contains_key(call)
     }
 
+    /// How often the entry of a call is looked after here.
+    #[cfg(test)]
+    pub(super) fn notes(&self, call: &str) -> usize {
+        self.state.lock().calls.get(call).copied().unwrap_or(0)
+    }
+
     /// Calls whose end has not been written yet.
     pub(super) fn calls(&self) -> usize {
         self.state.lock().calls.len()
@@ -155,14 +161,19 @@ impl Replica {
             if self.has_nothing() {
                 return;
             }
-            if self.is_due()
-                && let Err(error) = self.note_life().await
-            {
-                tracing::debug!("the sign of life was not renewed: {error}");
-            }
+            self.renew_life().await;
             if let Err(error) = self.renew_sessions().await {
                 tracing::debug!("owners of sessions were not noted: {error}");
             }
+        }
+    }
+
+    /// Also between the notes of sessions, of which clients make as many as they like.
+    async fn renew_life(&self) {
+        if self.is_due()
+            && let Err(error) = self.note_life().await
+        {
+            tracing::debug!("the sign of life was not renewed: {error}");
         }
     }
 
@@ -208,7 +219,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A number that no other process has. Where the kernel gives no random bytes, nothing of this
 /// server works.
-fn random() -> String {
+pub(super) fn random() -> String {
     let mut bytes = [0; HASH_BYTES];
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
     hex(&bytes)

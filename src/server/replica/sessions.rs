@@ -111,11 +111,14 @@ impl SessionNotes {
 impl Replica {
     /// Writes what is due. What fails is due again.
     pub(super) async fn renew_sessions(&self) -> Result<(), StoreError> {
-        while let Some(name) = self.next_ended() {
+        for _ in 0..AT_ONCE {
+            let Some(name) = self.next_ended() else { break };
+            self.renew_life().await;
             self.store.remove(&Key::new(Namespace::Owners, name)).await?;
         }
         let due = self.state.lock().sessions.due();
         for name in due {
+            self.renew_life().await;
             let (replica, incarnation) = (self.name.clone(), self.incarnation.clone());
             let note = serde_json::to_vec(&Note { replica, incarnation });
             let note = Bytes::from(note.expect("two strings are JSON"));

@@ -325,7 +325,7 @@ async fn a_full_store_keeps_what_it_has(kept: &mut Kept) {
         store.set(&key(name), Expected::Any, Bytes::from(vec![7; bytes]), keep).await
     };
     set("a", 4000, Keep::Always).await.unwrap();
-    set("short", 4000, Keep::For(Duration::from_millis(500))).await.unwrap();
+    set("short", 4000, Keep::For(Duration::from_secs(3))).await.unwrap();
     let full = StoreError::Full { limit: limits.bytes };
     assert_eq!(set("b", 4000, Keep::Always).await, Err(full.clone()));
     assert_eq!(set("a", 9000, Keep::Always).await, Err(full));
