@@ -12,7 +12,7 @@ type McpArguments<M, N> = N extends keyof M
 type McpResult<M, N> = N extends keyof M
   ? M[N] extends (...args: any) => infer R ? R : never : Promise<any>;
 type McpToolsOf<S> = S extends keyof McpTools ? McpTools[S] : {};
-declare function callTool<S extends string, T extends string>(
+declare function callTool<S extends string | McpListedServer, T extends string>(
   server: S, tool: T, ...args: McpArguments<McpToolsOf<S>, T>
 ): McpResult<McpToolsOf<S>, T>;
 declare function callMCPTool<N extends string>(
@@ -23,7 +23,7 @@ interface McpServer<S = {}, Name extends string = string> {
   callTool<T extends string>(tool: T, ...args: McpArguments<S, T>): McpResult<S, T>;
   listTools(): Promise<McpToolDescription[]>;
   listResources(): Promise<any[]>;
-  readResource(uri: string): Promise<any>;
+  readResource(uri: string | URL): Promise<any>;
   listPrompts(): Promise<any[]>;
   getPrompt(name: string, args?: object | null): Promise<any>;
 }
@@ -32,7 +32,9 @@ interface McpServer<S = {}, Name extends string = string> {
 const FACTORY = `
 declare var mcpFactory: {
   listServers(): Promise<McpListedServer[]>;
-  load<S extends string>(name: S): Promise<McpServer<McpToolsOf<S>, S>>;
+  load<S extends string | McpListedServer>(
+    name: S
+  ): Promise<McpServer<McpToolsOf<S>, S extends string ? S : string>>;
 };
 `;
 

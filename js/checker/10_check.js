@@ -111,7 +111,9 @@ function namesInText(file, evidence, of) {
   names.look(file);
   return names.found.map(({ node, message, suggestion }) => ({
     code: "tool",
-    category: "error",
+    // As an import that is only tried.
+    category: isTried(node) || catches(ancestor(node, ts.isCallExpression) ?? node)
+      ? "warning" : "error",
     message: clipped(suggestion ? `${message}. Did you mean "${suggestion}"?` : message),
     ...place(file, node.getStart(file), node.end),
     suggestion,

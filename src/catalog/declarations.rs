@@ -476,7 +476,8 @@ impl<'a> Printer<'a> {
         let mut members = self.members(properties, &required, indent);
         if self.reader != Reader::Author {
             // To `{a?: string} & Record<string, number>` nothing can be assigned.
-            if self.index(map).is_some() && members.ends_with('}') {
+            let is_open = map.get("additionalProperties") == Some(&Value::Bool(true));
+            if (is_open || self.index(map).is_some()) && members.ends_with('}') {
                 members.truncate(members.len() - 1);
                 members.push_str(", [more: string]: any}");
             }

@@ -407,6 +407,7 @@ impl Runtime {
                 return Err(error);
             }
         };
+        plan.loads(&inner.shared).await;
         let mut slot = match inner.shared.queue.enter(&inner.share).await {
             Ok(slot) => slot,
             Err(error) => {

@@ -165,7 +165,8 @@ fn is_database(file: &File) -> io::Result<bool> {
     }
     let mut begin = [0; DATABASE.len()];
     let read = file.read_at(&mut begin, 0)?;
-    Ok(read == 0 || begin[..read] == *DATABASE)
+    // SQLite writes the first page last: until then the file begins with zeros, if it has anything.
+    Ok(begin[..read].iter().all(|byte| *byte == 0) || begin[..read] == *DATABASE)
 }
 
 fn lock(file: &File, shared: bool) -> Result<(), Problem> {
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_database_is_locked_by_one_who_writes_or_by_all_who_read() {
-        for bytes in [&b""[..], b"SQLite format 3\0 and pages"] {
+        for bytes in [&b""[..], &[0; 4096], b"SQLite format 3\0 and pages"] {
             let [first, second] = file("database", bytes);
             assert_eq!(class(lock(&first, true)), None);
             assert_eq!(class(lock(&second, true)), None);

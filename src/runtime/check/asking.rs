@@ -34,7 +34,11 @@ pub(super) async fn answer(
     let json = asked.json(services).await?;
     let charge = services.memory.try_charge(json.len() * COPIES + MAX_VERDICT);
     let _charge = charge.map_err(|error| Unchecked::NoRoom(error.to_string()))?;
-    let mut worker = worker(pool, asked.may_wait()).await?;
+    let mut worker = worker(pool).await?;
+    if !asked.may_wait() {
+        // The run beside it goes first.
+        worker.give_way();
+    }
     let frame = encode(&ServerMessage::Run(Box::new(program(json))));
     let ends = Instant::now() + MAX_TIME;
     let heard = async {
@@ -45,17 +49,22 @@ pub(super) async fn answer(
     timeout(MAX_TIME, heard).await.unwrap_or(Err(Unchecked::Time))
 }
 
+/// Waits until checks can be made, or for as long as that is worth. Before the run has its slot:
+/// others would wait with it.
+pub(super) async fn loaded(pool: &Pool) {
+    if !pool.has_usable_zygote(Kind::Checker) {
+        // What is wrong is said where the worker is missing.
+        let _ = timeout(LOADING_PATIENCE, pool.ready(Kind::Checker)).await;
+    }
+}
+
 /// A sealed worker. Dropping it ends its process.
-async fn worker(pool: &Pool, may_wait: bool) -> Result<Worker, Unchecked> {
+async fn worker(pool: &Pool) -> Result<Worker, Unchecked> {
     let not_available = |error: PoolError| Unchecked::NotAvailable(error.in_short());
     if !pool.has_usable_zygote(Kind::Checker) {
-        if !may_wait {
-            // It is loaded without anybody who waits, if it is not yet.
-            let _ = timeout(Duration::ZERO, pool.load(Kind::Checker)).await;
-            return Err(Unchecked::Loading);
-        }
-        let loaded = timeout(LOADING_PATIENCE, pool.ready(Kind::Checker)).await;
-        loaded.map_err(|_| Unchecked::Loading)?.map_err(not_available)?;
+        // It is loaded without anybody who waits, if it is not yet.
+        let _ = timeout(Duration::ZERO, pool.load(Kind::Checker)).await;
+        return Err(Unchecked::Loading);
     }
     let acquired = timeout(WORKER_PATIENCE, pool.acquire(Kind::Checker)).await;
     acquired.map_err(|_| Unchecked::Loading)?.map_err(not_available)

@@ -59,6 +59,14 @@ impl Checking {
 }
 
 impl Plan {
+    /// Waits for a checker that is being loaded, where the program does not run without a verdict.
+    pub(super) async fn loads(&self, shared: &Shared) {
+        match self {
+            Self::Nothing | Self::Impossible { .. } | Self::Check(Check::Off | Check::Warn) => {}
+            Self::Check(Check::Error | Check::Only) => asking::loaded(&shared.pool).await,
+        }
+    }
+
     /// Does what is to be done before the program runs, in the slot of its run: there are not more
     /// checks at once than runs.
     ///

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -121,26 +122,36 @@ impl Question {
     /// names.
     async fn servers(&self, services: &Services, text: &Mentioned) -> (Vec<Arc<str>>, Vec<Known>) {
         let all = services.upstreams.servers();
-        let reached = all.iter().filter(|server| self.tools.reaches(&server.name));
+        let reached: Vec<_> =
+            all.iter().filter(|server| self.tools.reaches(&server.name)).collect();
         // By their whole names any tool may be called.
         let by_name = text.has("callMCPTool");
-        let (mut names, mut known) = (Vec::new(), Vec::new());
-        for server in reached {
-            names.push(server.name.clone());
-            if by_name || text.has(&server.name) {
-                let seen = self.seen(services, server).await;
-                known.push(Known { name: server.name.clone(), seen });
-            }
-        }
-        (names, known)
+        let looked_at = reached.iter().filter_map(|server| {
+            let is_named = text.has(&server.name);
+            (by_name || is_named).then(|| async move {
+                let seen = self.seen(services, server, is_named).await;
+                Known { name: server.name.clone(), seen }
+            })
+        });
+        // All at once: what does not answer is waited for once.
+        let known = join_all(looked_at).await;
+        (reached.iter().map(|server| server.name.clone()).collect(), known)
     }
 
-    async fn seen(&self, services: &Services, server: &Arc<Upstream>) -> Option<Seen> {
+    /// What is known of a server. One that the text names is connected, if the program waits
+    /// for its check: nothing else would say so if its tools have changed.
+    async fn seen(
+        &self,
+        services: &Services,
+        server: &Arc<Upstream>,
+        is_named: bool,
+    ) -> Option<Seen> {
         let upstreams = &services.upstreams;
-        if server.state().catalog.is_some() {
+        let connects = is_named && self.may_wait();
+        if server.state().catalog.is_some() && (server.is_connected() || !connects) {
             return upstreams.seen_of_known(server, &self.tools).await.ok();
         }
-        if !self.may_wait() {
+        if !connects {
             return None;
         }
         let connected = timeout(CONNECT_PATIENCE, upstreams.seen(server, &self.tools)).await;

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{checked, codes, server};
 
-/// A check ends after 1 s of CPU time, of which a loaded machine makes some.
-const BOUND: Duration = Duration::from_secs(10);
+/// A check ends after 1 s of CPU time, or after 5 s: what takes longer has no end.
+const BOUND: Duration = Duration::from_secs(40);
 
 #[test]
 fn a_type_that_never_ends_leaves_its_program_unchecked() {

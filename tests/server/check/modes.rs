@@ -44,12 +44,19 @@ fn a_program_that_is_only_checked_does_not_run_and_has_no_value() {
     assert!(!has_run(&mut server));
 }
 
+/// The first run of a program whose verdict was there at its end: a verdict that is late is left
+/// out, and on a busy machine some are.
+fn told(server: &mut Server, source: &str) -> Value {
+    let mut runs = (0..60).map(|_| checked(server, source, "warn"));
+    runs.find(|execution| execution.get("diagnostics").is_some()).expect("a verdict in time")
+}
+
 #[test]
 fn a_program_runs_to_its_value_beside_a_check_that_warns() {
     let Some(mut server) = server() else { return };
     let source = "const n: number = 'a' as any; await new Promise((r) => setTimeout(r, 1000)); \
                   const s: number = 'text'; n";
-    let execution = checked(&mut server, source, "warn");
+    let execution = told(&mut server, source);
     assert_eq!((&execution["status"], &execution["returnValue"]), (&json!("success"), &json!("a")));
     assert_eq!(codes(&execution), ["TS2322"], "{execution}");
 }
@@ -59,7 +66,7 @@ fn a_run_that_fails_has_what_was_found_in_the_same_line() {
     let Some(mut server) = server() else { return };
     let source = "const unused: number = 'text';\nawait new Promise((r) => setTimeout(r, 1000));\n\
                   const name: string = 'a';\nname.toUpperCas();";
-    let execution = checked(&mut server, source, "warn");
+    let execution = told(&mut server, source);
     assert_eq!(execution["errorType"], "runtime");
     let lines: Vec<_> = execution["diagnostics"].as_array().into_iter().flatten().collect();
     assert_eq!(lines.len(), 1, "{execution}");
