@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const RATE: u64 = 10;
 
 /// What each server counts alone while the store is away, and until it asks it again.
-const ALONE: u64 = 10;
+const ALONE: u64 = 20;
 
 /// Sends each connection to the next server that takes it.
 struct Proxy {

@@ -121,6 +121,7 @@ fn a_call_goes_on_when_its_client_goes_away_and_a_repetition_waits_for_it() {
         });
         assert!(answered, "{}", last.text());
         assert_eq!(value(&last), "done");
+        server.becomes(&[("executions_active", 0.0)]);
     }
 }
 

@@ -62,7 +62,7 @@ fn first_callers_wait_for_one_zygote_and_hear_of_it_while_no_timeout_runs() {
     let tokens = ["first", "second", "third"];
     let calls = tokens.map(|token| {
         // Less than a load takes.
-        let arguments = json!({ "code": "6 * 7", "timeout": 2500 });
+        let arguments = json!({ "code": "6 * 7", "timeout": 4000 });
         let call =
             json!({ "name": TOOL, "arguments": arguments, "_meta": { "progressToken": token } });
         server.request("tools/call", call)
