@@ -138,7 +138,7 @@ fn on_file(mut turn: Turn, call: HandleCall, run: &Run) -> Result<Answer, Proble
         HandleCall::Lock { shared } => {
             // A file that is not yet a database may be somebody else's lock: who may only read is
             // not to hold it.
-            if !shared || !is_made(file)? {
+            if !shared || !is_made(file) {
                 check_writable(file, run)?;
             }
             lock(file, shared)?;
@@ -160,9 +160,9 @@ fn check_writable(file: &File, run: &Run) -> Result<(), Problem> {
 const DATABASE: &[u8; 16] = b"SQLite format 3\0";
 
 /// Whether it is a database of SQLite.
-fn is_made(file: &File) -> io::Result<bool> {
+fn is_made(file: &File) -> bool {
     let mut begin = [0; DATABASE.len()];
-    Ok(file.read_at(&mut begin, 0)? == begin.len() && begin == *DATABASE)
+    file.read_at(&mut begin, 0).is_ok_and(|read| read == begin.len()) && begin == *DATABASE
 }
 
 /// Whether it is a database of SQLite, or will be one. Of another file somebody else may have the
